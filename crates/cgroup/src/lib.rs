@@ -1,0 +1,1 @@
+//! cgroup v2: limits, devices, freeze, kill, stats; file system and systemd drivers

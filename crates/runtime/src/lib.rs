@@ -1,0 +1,1 @@
+//! Lifecycle and state of containers: the parent's side

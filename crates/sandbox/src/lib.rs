@@ -1,0 +1,1 @@
+//! Everything that happens on the container's side of clone3

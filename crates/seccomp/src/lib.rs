@@ -1,0 +1,1 @@
+//! Typed seccomp rules, their compiler to BPF and an interpreter; no I/O

@@ -1,0 +1,1 @@
+//! The only crate with unsafe code: system calls as safe, typed functions

@@ -1,0 +1,1 @@
+//! Black-box tests: a harness that builds bundles and runs the binary.
