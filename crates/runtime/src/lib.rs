@@ -1,1 +1,4 @@
-//! Lifecycle and state of containers: the parent's side
+//! Lifecycle and state of containers: the parent's side.
+
+pub mod report;
+pub mod request;
