@@ -34,6 +34,9 @@ pub struct Global {
     pub root: PathBuf,
     /// True when the caller named it with `--root`.
     pub root_is_explicit: bool,
+    /// True when it is the default inside `$XDG_RUNTIME_DIR`: whoever creates it sets the sticky bit,
+    /// which keeps `tmpfiles` style cleaners from removing it (XDG base directory specification).
+    pub root_in_xdg_runtime_dir: bool,
     /// `--systemd-cgroup` or `--cgroup-manager`.
     pub cgroup_manager: CgroupManager,
     /// `--rootless`.
