@@ -1,1 +1,24 @@
-//! The only crate with unsafe code: system calls as safe, typed functions
+//! System calls as safe, typed functions: the only crate of casemate with `unsafe` code.
+//!
+//! Each function is named after what the kernel does, takes descriptors by `AsFd`, returns owned ones, sets
+//! O_CLOEXEC always, and fails with an error that reads like the strace line of the call. What rustix offers
+//! safely is used from there, here and by the other crates; this crate adds what it lacks. No policy, no
+//! knowledge of containers.
+
+pub mod caps;
+mod error;
+pub mod exe;
+pub mod fd;
+pub mod keyring;
+pub mod mount;
+pub mod net;
+pub mod ns;
+pub mod path;
+pub mod process;
+pub mod sched;
+pub mod seccomp;
+pub mod signals;
+pub mod socket;
+pub mod tty;
+
+pub use error::{errno_text, Context, Error, Result};

@@ -1,0 +1,115 @@
+//! Protection of the runtime's own binary (CVE-2019-5736).
+//!
+//! A payload can reach the binary of the process that executes it, through /proc/self/exe as interpreter or
+//! /proc/PID/exe, and overwrite the host's file. So a command that will have a process inside a container first
+//! executes itself again from a place whose inode is not the host's file: a read-only overlay that shows only our
+//! file, made of descriptors and attached nowhere, or, without the privilege to mount, a sealed memory copy.
+
+use crate::error::{Context, Error, Result};
+use crate::mount::{attr, FsContext};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
+use rustix::io::Errno;
+use std::ffi::CString;
+
+/// How this process's own binary is kept from payloads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// It runs from a read-only mount: the overlay, or a host whose /usr is read-only.
+    ReadOnlyMount,
+    /// It runs from a sealed memory file.
+    SealedMemory,
+}
+
+/// What protects the running binary, if anything does.
+pub fn protection() -> Option<Protection> {
+    let vfs = rustix::fs::statvfs("/proc/self/exe").ok()?;
+    if vfs.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Some(Protection::ReadOnlyMount);
+    }
+    let exe = rustix::fs::open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let seals = rustix::fs::fcntl_get_seals(exe).ok()?;
+    seals.contains(SealFlags::WRITE | SealFlags::SEAL).then_some(Protection::SealedMemory)
+}
+
+/// Return if the running binary is protected, else execute a protected image of it with the same arguments and
+/// environment. Comes back only protected, or with an error.
+pub fn protect() -> Result<Protection> {
+    const MARK: &str = "_CASEMATE_PROTECTED";
+    if let Some(protection) = protection() {
+        std::env::remove_var(MARK);
+        crate::process::set_name(c"casemate");
+        return Ok(protection);
+    }
+    if std::env::var_os(MARK).is_some() {
+        return Err(Error::new("protect /proc/self/exe: the protected image is not seen as one", Errno::PERM));
+    }
+    let image = overlay_image().or_else(|_| memory_image())?;
+    let args = std::env::args_os().map(into_c).collect();
+    let env = std::env::vars_os()
+        .map(|(mut k, v)| {
+            k.push("=");
+            k.push(v);
+            into_c(k)
+        })
+        .chain(std::iter::once(into_c(format!("{MARK}=1").into())))
+        .collect();
+    let errno = crate::process::reexec_fd(&image, args, env);
+    Err(Error::new("execveat(protected image of /proc/self/exe)", errno))
+}
+
+fn into_c(s: std::ffi::OsString) -> CString {
+    use std::os::unix::ffi::OsStringExt;
+    CString::new(s.into_vec()).unwrap_or_default()
+}
+
+/// Our file seen through a read-only overlay that is attached nowhere: another superblock, another inode, no copy.
+fn overlay_image() -> Result<OwnedFd> {
+    let exe = std::env::current_exe().call(|| "readlink(\"/proc/self/exe\")")?;
+    let (Some(dir), Some(name)) = (exe.parent(), exe.file_name()) else {
+        return Err(Error::new("split /proc/self/exe", Errno::INVAL));
+    };
+    let fs = FsContext::open("overlay")?;
+    // Two lower layers are the least that overlayfs takes without an upper one; the second only has to be another
+    // directory.
+    let dir = dir.to_string_lossy();
+    let other = if dir == "/proc" { "/sys" } else { "/proc" };
+    fs.set("lowerdir", &format!("{}:{other}", dir.replace('\\', "\\\\").replace(':', "\\:")))?;
+    let mount = fs.mount(attr::RDONLY | attr::NOSUID | attr::NODEV)?;
+    let image = rustix::fs::openat(&mount, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        .call(|| format!("openat(overlay, {name:?})"))?;
+    same_content_identity(&image)?;
+    Ok(image)
+}
+
+/// The path of /proc/self/exe may by now name another file: compare size and modification time with what runs.
+fn same_content_identity(image: impl AsFd) -> Result<()> {
+    let running = rustix::fs::stat("/proc/self/exe").call(|| "stat(\"/proc/self/exe\")")?;
+    let seen = rustix::fs::fstat(&image).call(|| "fstat(image)")?;
+    let key = |s: &rustix::fs::Stat| (s.st_size, s.st_mtime, s.st_mtime_nsec, s.st_ino);
+    if key(&running) == key(&seen) {
+        Ok(())
+    } else {
+        Err(Error::new("protect /proc/self/exe: the file was replaced while starting", Errno::STALE))
+    }
+}
+
+/// A copy in memory that nobody can change any more: memfd_create(2) with every seal.
+fn memory_image() -> Result<OwnedFd> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let memory = rustix::fs::memfd_create("casemate", flags | MemfdFlags::from_bits_retain(0x10))
+        // MFD_EXEC (0x10) is unknown before Linux 6.3.
+        .or_else(|_| rustix::fs::memfd_create("casemate", flags))
+        .call(|| "memfd_create(\"casemate\")")?;
+    let exe = rustix::fs::open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .call(|| "open(\"/proc/self/exe\")")?;
+    loop {
+        match rustix::fs::sendfile(&memory, &exe, None, 1 << 30).call(|| "sendfile(memfd)")? {
+            0 => break,
+            _ => continue,
+        }
+    }
+    rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
+        .call(|| "fcntl(memfd, F_ADD_SEALS)")?;
+    Ok(memory)
+}

@@ -1,0 +1,63 @@
+//! Names for file descriptors in error messages: number and path, read when the call has failed.
+
+use rustix::fd::{AsFd, AsRawFd};
+
+/// `[7]</rootfs/proc>`: the descriptor's number and what it referred to.
+pub fn label(fd: impl AsFd) -> String {
+    let raw = fd.as_fd().as_raw_fd();
+    match std::fs::read_link(format!("/proc/self/fd/{raw}")) {
+        Ok(path) => format!("[{raw}]<{}>", path.display()),
+        Err(_) => format!("[{raw}]"),
+    }
+}
+
+/// Close every descriptor from `first` on: close_range(2), Linux 5.9.
+///
+/// The caller must own no Rust object that still believes in one of them; the only place to call this is just
+/// before execve, where everything that was open is abandoned on purpose (CVE-2024-21626).
+pub fn close_from(first: u32) -> crate::Result<()> {
+    use crate::error::{check, Context};
+    // SAFETY: plain integers; the ownership rule is the caller's, stated above, and execve or _exit follows.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) })
+        .map(drop)
+        .call(|| format!("close_range({first}, ~0)"))
+}
+
+/// Mark every descriptor from `first` on close-on-exec: close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11.
+pub fn cloexec_from(first: u32) -> crate::Result<()> {
+    use crate::error::{check, Context};
+    // SAFETY: plain integers; no descriptor is closed.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 4) })
+        .map(drop)
+        .call(|| format!("close_range({first}, ~0, CLOEXEC)"))
+}
+
+/// Make `fd` appear as number `target`, without close-on-exec: dup2(2), then the flag cleared.
+pub fn place(fd: impl AsFd, target: i32) -> crate::Result<()> {
+    use crate::error::{check, Context};
+    let raw = fd.as_fd().as_raw_fd();
+    let ret = if raw == target {
+        // SAFETY: plain integers on a descriptor that the caller lends us.
+        unsafe { libc::fcntl(raw, libc::F_SETFD, 0) }
+    } else {
+        // SAFETY: plain integers; target is one of 0, 1, 2 or a number that the caller reserved.
+        unsafe { libc::dup2(raw, target) }
+    };
+    check(ret as libc::c_long).map(drop).call(|| format!("dup2({raw}, {target})"))
+}
+
+/// Whether `raw` is open in this process.
+pub fn is_open(raw: i32) -> bool {
+    // SAFETY: F_GETFD reads the descriptor table only.
+    unsafe { libc::fcntl(raw, libc::F_GETFD) >= 0 }
+}
+
+/// Borrow a descriptor number that the caller of the program handed over (stdio, LISTEN_FDS, --preserve-fds).
+pub fn borrow(raw: i32) -> Option<rustix::fd::BorrowedFd<'static>> {
+    if !is_open(raw) {
+        return None;
+    }
+    // SAFETY: just seen open; inherited descriptors live until the process ends or execs, because nothing in
+    // this program owns them.
+    Some(unsafe { rustix::fd::BorrowedFd::borrow_raw(raw) })
+}

@@ -1,0 +1,24 @@
+//! The session keyring: keyctl(2).
+
+use crate::error::{check, Context, Result};
+use std::ffi::CString;
+
+/// Join (making it when missing) the session keyring of this name and return its serial number.
+pub fn join_session(name: &str) -> Result<i64> {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    let c = CString::new(name).unwrap_or_default();
+    // SAFETY: c is NUL-terminated and only read.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, c.as_ptr()) })
+        .call(|| format!("keyctl(JOIN_SESSION_KEYRING, \"{name}\")"))
+}
+
+/// Let the possessor do everything and the owner search, so that the payload can use its own keyring.
+pub fn let_owner_search(serial: i64) -> Result<()> {
+    const SETPERM: libc::c_long = 5;
+    // KEY_POS_ALL | KEY_USR_ALL without setattr, as keyutils' own tools leave session keyrings.
+    const PERM: libc::c_long = 0x3f1f_0000;
+    // SAFETY: plain integers.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, SETPERM, serial as libc::c_long, PERM) })
+        .map(drop)
+        .call(|| format!("keyctl(SETPERM, {serial})"))
+}

@@ -1,0 +1,109 @@
+//! Paths under a root directory: openat2(2) with RESOLVE_IN_ROOT only, never string concatenation.
+//!
+//! A rootfs is hostile: any component may be a symbolic link, and may change between two calls
+//! (CVE-2021-30465, CVE-2019-19921). So a path is resolved by the kernel against the root's descriptor, once, and the
+//! descriptor is what is used from then on.
+
+use crate::error::{Context, Error, Result};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use std::path::{Component, Path};
+
+/// How many renames of a racing attacker are sat out before giving up (openat2 answers EAGAIN).
+const RETRIES: usize = 128;
+
+/// What a path may consist of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// Symbolic links are followed, inside the root.
+    InRoot,
+    /// No component may be a symbolic link: /proc, /sys, /dev (CVE-2019-19921, CVE-2026-41579).
+    Refused,
+}
+
+/// Open `path` below `root`; an absolute path and `..` stop at the root. `flags` get O_CLOEXEC | O_NOCTTY.
+pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlags, mode: Mode, links: Links) -> Result<OwnedFd> {
+    let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    if links == Links::Refused {
+        resolve |= ResolveFlags::NO_SYMLINKS;
+    }
+    let mut left = RETRIES;
+    loop {
+        match rustix::fs::openat2(&root, path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, mode, resolve) {
+            Err(Errno::AGAIN | Errno::INTR) if left > 0 => left -= 1,
+            other => {
+                return other.call(|| {
+                    format!("openat2({}, \"{}\", {flags:?})", crate::fd::label(&root), path.display())
+                })
+            }
+        }
+    }
+}
+
+/// Open `path` below `root` as a handle (O_PATH).
+pub fn handle_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<OwnedFd> {
+    open_in_root(root, path, OFlags::PATH, Mode::empty(), links)
+}
+
+/// Open the directory `path` below `root`, making what is missing with `mode`. Each new component is made and
+/// opened by descriptor without following links, so a racing symbolic link cannot move the work elsewhere
+/// (CVE-2024-45310).
+pub fn ensure_dir(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    match open_in_root(&root, path, flags, Mode::empty(), links) {
+        Err(e) if e.errno() == Errno::NOENT => {}
+        other => return other,
+    }
+    let parts: Vec<_> = path
+        .components()
+        .filter_map(|c| match c {
+            Component::Normal(name) => Some(Ok(name)),
+            Component::ParentDir => Some(Err(())),
+            _ => None,
+        })
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|()| Error::new(format!("mkdir \"{}\": \"..\" in a path that does not exist", path.display()), Errno::INVAL))?;
+    let mut existing = parts.len().saturating_sub(1);
+    let mut dir = loop {
+        let prefix: std::path::PathBuf = Path::new("/").join(parts[..existing].iter().collect::<std::path::PathBuf>());
+        match open_in_root(&root, &prefix, flags, Mode::empty(), links) {
+            Err(e) if e.errno() == Errno::NOENT && existing > 0 => existing -= 1,
+            other => break other?,
+        }
+    };
+    for name in &parts[existing..] {
+        match rustix::fs::mkdirat(&dir, *name, mode) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => {
+                return Err(e).call(|| format!("mkdirat({}, {name:?})", crate::fd::label(&dir)));
+            }
+        }
+        dir = rustix::fs::openat(&dir, *name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .call(|| format!("openat({}, {name:?}, O_DIRECTORY|O_NOFOLLOW)", crate::fd::label(&dir)))?;
+    }
+    Ok(dir)
+}
+
+/// Split into parent and last component; `None` for the root itself or a path that ends in `..`.
+pub fn split(path: &Path) -> Option<(&Path, &std::ffi::OsStr)> {
+    Some((path.parent()?, path.file_name()?))
+}
+
+/// Open the file `path` below `root` as a handle, making it (empty, `mode`) and its directories when missing.
+pub fn ensure_file(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Result<OwnedFd> {
+    match handle_in_root(&root, path, links) {
+        Err(e) if e.errno() == Errno::NOENT => {}
+        other => return other,
+    }
+    let (parent, name) = split(path)
+        .ok_or_else(|| Error::new(format!("create \"{}\"", path.display()), Errno::INVAL))?;
+    let dir = ensure_dir(&root, parent, Mode::from_raw_mode(0o755), links)?;
+    // O_EXCL: never open what somebody else put there in the meantime.
+    match rustix::fs::openat(&dir, name, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, mode) {
+        Ok(_) | Err(Errno::EXIST) => {}
+        Err(e) => return Err(e).call(|| format!("openat({}, {name:?}, O_CREAT|O_EXCL)", crate::fd::label(&dir))),
+    }
+    rustix::fs::openat(&dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        .call(|| format!("openat({}, {name:?}, O_PATH|O_NOFOLLOW)", crate::fd::label(&dir)))
+}

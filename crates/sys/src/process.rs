@@ -1,0 +1,293 @@
+//! Processes: clone3(2), pidfds, waiting, execve, and the attributes that protect a process from others.
+
+use crate::error::{check, Context, Error, Result};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
+use std::ffi::CString;
+
+/// `struct clone_args` of clone3(2), the size with the cgroup field.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Which side of [`clone_process`] this is.
+#[derive(Debug)]
+pub enum Cloned {
+    /// The new process.
+    Child,
+    /// The caller.
+    Parent {
+        /// The child's pid in the caller's pid namespace.
+        pid: i32,
+        /// A descriptor that means this very process, whatever its number is used for later.
+        pidfd: OwnedFd,
+    },
+}
+
+/// Make a process with its own copy of this one's memory, in new namespaces (`kinds`: bits of [`crate::ns::flag`])
+/// and, if given, directly inside a cgroup (CLONE_INTO_CGROUP, Linux 5.7): it never runs outside its limits.
+///
+/// The caller must be single-threaded, so that no lock is held by a thread that does not exist in the child; this is
+/// checked.
+pub fn clone_process(kinds: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+    const CLONE_PIDFD: u64 = 0x1000;
+    const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+    assert_single_threaded()?;
+    let mut pidfd: libc::c_int = -1;
+    let mut args = CloneArgs {
+        flags: kinds | CLONE_PIDFD,
+        pidfd: (&raw mut pidfd) as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    if let Some(dir) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = dir.as_raw_fd() as u64;
+    }
+    // SAFETY: no stack and no CLONE_VM: the child continues on a copy of this stack, like after fork(2). The process
+    // is single-threaded (checked above), so every lock and allocator state in the copy is consistent.
+    let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, std::mem::size_of::<CloneArgs>()) };
+    match check(ret) {
+        Ok(0) => Ok(Cloned::Child),
+        // SAFETY: CLONE_PIDFD stored a new descriptor that is ours.
+        Ok(pid) => Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
+        Err(e) => Err(Error::new(
+            format!(
+                "clone3({}{})",
+                crate::ns::names(kinds),
+                cgroup.map_or(String::new(), |d| format!(", INTO_CGROUP {}", crate::fd::label(d)))
+            ),
+            e,
+        )),
+    }
+}
+
+fn assert_single_threaded() -> Result<()> {
+    // /proc/self/task has one directory per thread; a directory's link count is 2 plus its sub-directories.
+    match rustix::fs::stat("/proc/self/task") {
+        Ok(st) if st.st_nlink > 3 => {
+            Err(Error::new("clone3 from a process with several threads", Errno::DEADLK))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A pidfd for `pid`.
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: plain integers; the returned descriptor is ours.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+        // SAFETY: a new descriptor that nobody else owns.
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
+        .call(|| format!("pidfd_open({pid})"))
+}
+
+/// Send a signal to exactly the process of the pidfd; 0 only checks.
+pub fn pidfd_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
+    // SAFETY: a null siginfo means the default one.
+    check(unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), signal, std::ptr::null::<()>(), 0)
+    })
+    .map(drop)
+    .call(|| format!("pidfd_send_signal({signal})"))
+}
+
+/// Take a copy of descriptor `fd` of another process: pidfd_getfd(2), Linux 5.6.
+pub fn pidfd_getfd(pidfd: impl AsFd, fd: i32) -> Result<OwnedFd> {
+    // SAFETY: plain integers; the returned descriptor is ours.
+    check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_fd().as_raw_fd(), fd, 0) })
+        // SAFETY: a new descriptor that nobody else owns.
+        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
+        .call(|| format!("pidfd_getfd({fd})"))
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// exit status 0 to 255.
+    Code(i32),
+    /// Killed by this signal.
+    Signal(i32),
+}
+
+impl Exit {
+    /// The shell's convention: the code, or 128 + signal.
+    pub fn status(self) -> i32 {
+        match self {
+            Self::Code(code) => code,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+}
+
+/// Reap the child `pid`; `None` when it still runs and `block` is false.
+pub fn wait(pid: i32, block: bool) -> Result<Option<Exit>> {
+    let mut status = 0;
+    let options = if block { 0 } else { libc::WNOHANG };
+    loop {
+        // SAFETY: waitpid writes one int.
+        match check(libc::c_long::from(unsafe { libc::waitpid(pid, &mut status, options | libc::__WALL) })) {
+            Err(Errno::INTR) => {}
+            Ok(0) => return Ok(None),
+            Ok(_) if libc::WIFSIGNALED(status) => return Ok(Some(Exit::Signal(libc::WTERMSIG(status)))),
+            Ok(_) => return Ok(Some(Exit::Code(libc::WEXITSTATUS(status)))),
+            Err(e) => return Err(Error::new(format!("waitpid({pid})"), e)),
+        }
+    }
+}
+
+/// Reap any child that has ended: pid and how.
+pub fn wait_any() -> Option<(i32, Exit)> {
+    let mut status = 0;
+    // SAFETY: waitpid writes one int.
+    let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::__WALL) };
+    let exit = if libc::WIFSIGNALED(status) {
+        Exit::Signal(libc::WTERMSIG(status))
+    } else {
+        Exit::Code(libc::WEXITSTATUS(status))
+    };
+    (pid > 0).then_some((pid, exit))
+}
+
+/// Strings in the form that execve wants: pointers, then null.
+fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain(std::iter::once(std::ptr::null())).collect()
+}
+
+/// Argument and environment vectors, prepared so that nothing is allocated between the seccomp filter and execve.
+pub struct ExecVectors {
+    _args: Vec<CString>,
+    _env: Vec<CString>,
+    argv: Vec<*const libc::c_char>,
+    envp: Vec<*const libc::c_char>,
+}
+
+impl std::fmt::Debug for ExecVectors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ExecVectors({} args, {} env)", self.argv.len() - 1, self.envp.len() - 1)
+    }
+}
+
+impl ExecVectors {
+    /// Keep the strings and the pointers to them together.
+    pub fn new(args: Vec<CString>, env: Vec<CString>) -> Self {
+        let (argv, envp) = (pointers(&args), pointers(&env));
+        Self { _args: args, _env: env, argv, envp }
+    }
+}
+
+/// Replace this process; returns only on failure.
+pub fn execve(path: &CString, vectors: &ExecVectors) -> Errno {
+    // SAFETY: path, argv and envp are NUL-terminated strings and null-terminated arrays kept alive by vectors.
+    unsafe { libc::execve(path.as_ptr(), vectors.argv.as_ptr(), vectors.envp.as_ptr()) };
+    Errno::from_raw_os_error(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Replace this process by the program that `fd` refers to; returns only on failure. The arguments and environment
+/// are this process's own.
+pub fn reexec_fd(fd: impl AsFd, args: Vec<CString>, env: Vec<CString>) -> Errno {
+    let vectors = ExecVectors::new(args, env);
+    // SAFETY: as for execve; AT_EMPTY_PATH (0x1000) makes the kernel use fd itself.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            fd.as_fd().as_raw_fd(),
+            c"".as_ptr(),
+            vectors.argv.as_ptr(),
+            vectors.envp.as_ptr(),
+            0x1000,
+        )
+    };
+    Errno::from_raw_os_error(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// End this process at once: no destructors, no flushing. For the child side of [`clone_process`].
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit ends the process.
+    unsafe { libc::_exit(code) }
+}
+
+/// Whether other processes may look into this one (PR_SET_DUMPABLE). Off before a container's namespaces are joined:
+/// a process in there must not ptrace us or open our /proc/PID files (CVE-2016-9962).
+pub fn set_dumpable(on: bool) -> Result<()> {
+    // SAFETY: plain integers.
+    check(libc::c_long::from(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(on), 0, 0, 0) }))
+        .map(drop)
+        .call(|| "prctl(PR_SET_DUMPABLE)")
+}
+
+/// Become the reaper of orphaned descendants.
+pub fn set_subreaper() -> Result<()> {
+    // SAFETY: plain integers.
+    check(libc::c_long::from(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }))
+        .map(drop)
+        .call(|| "prctl(PR_SET_CHILD_SUBREAPER)")
+}
+
+/// The name that ps shows (at most 15 bytes).
+pub fn set_name(name: &std::ffi::CStr) {
+    // SAFETY: PR_SET_NAME reads up to 16 bytes of a NUL-terminated string.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr(), 0, 0, 0) };
+}
+
+/// Set one resource limit of the calling process. `resource` is an RLIMIT_* number.
+pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: prlimit reads one rlimit64; the old value is not asked for.
+    check(unsafe {
+        libc::syscall(libc::SYS_prlimit64, 0, resource, &raw const limit, std::ptr::null::<libc::rlimit64>())
+    })
+    .map(drop)
+    .call(|| format!("prlimit64({resource}, soft {soft}, hard {hard})"))
+}
+
+/// Set all three uids of the calling thread; `u32::MAX` leaves one alone.
+pub fn set_res_uid(real: u32, effective: u32, saved: u32) -> Result<()> {
+    // SAFETY: plain integers; single-threaded by this program's design.
+    check(unsafe { libc::syscall(libc::SYS_setresuid, real, effective, saved) })
+        .map(drop)
+        .call(|| format!("setresuid({real}, {effective}, {saved})"))
+}
+
+/// Set all three gids of the calling thread.
+pub fn set_res_gid(real: u32, effective: u32, saved: u32) -> Result<()> {
+    // SAFETY: plain integers; single-threaded by this program's design.
+    check(unsafe { libc::syscall(libc::SYS_setresgid, real, effective, saved) })
+        .map(drop)
+        .call(|| format!("setresgid({real}, {effective}, {saved})"))
+}
+
+/// Set the supplementary groups of the calling thread.
+pub fn set_groups(groups: &[u32]) -> Result<()> {
+    // SAFETY: the kernel reads groups.len() ids.
+    check(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })
+        .map(drop)
+        .call(|| format!("setgroups({groups:?})"))
+}
+
+/// Set the ids used for file access only; files made from now on belong to them. Returns nothing to check: setfsuid(2)
+/// reports no error, so the result is read back.
+pub fn set_fs_ids(uid: u32, gid: u32) -> Result<()> {
+    // SAFETY: plain integers; the second call of each pair only reads the current value back.
+    let (got_gid, got_uid) = unsafe {
+        libc::syscall(libc::SYS_setfsgid, gid);
+        libc::syscall(libc::SYS_setfsuid, uid);
+        (libc::syscall(libc::SYS_setfsgid, u32::MAX), libc::syscall(libc::SYS_setfsuid, u32::MAX))
+    };
+    if got_gid as u32 == gid && got_uid as u32 == uid {
+        Ok(())
+    } else {
+        Err(Error::new(format!("setfsuid({uid}), setfsgid({gid})"), Errno::PERM))
+    }
+}
