@@ -1,0 +1,160 @@
+//! The checked configuration: the OCI runtime specification 1.3 for Linux, as Rust types.
+//!
+//! These types are what `config.json` means, not how it is spelt: defaults are filled in, there is no
+//! `Option<bool>`, and names with a fixed set of values are enumerations. They stop at meaning: what is
+//! *possible on this host* (a path that exists, an inode of the right namespace type) is not known here.
+//! Properties of other platforms (`windows`, `solaris`, `vm`, `zos`) and unknown ones are ignored, as the
+//! specification demands; [`unknown_properties`] lists them.
+
+mod capability;
+mod de;
+mod error;
+mod hooks;
+mod linux;
+mod mount;
+mod process;
+mod resources;
+mod seccomp;
+mod unknown;
+
+pub use capability::{CapSet, Capability};
+pub use error::SpecError;
+pub use hooks::{Hook, Hooks};
+pub use linux::{
+    Clock, Device, DeviceKind, IntelRdt, Linux, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode,
+    Namespace, NamespaceKind, NetDevice, Personality, PersonalityDomain, Propagation, TimeOffset,
+};
+pub use mount::{IdMapping, Mount};
+pub use process::{
+    Capabilities, ConsoleSize, ExecCpuAffinity, IoPriority, IoPriorityClass, Process, Rlimit,
+    RlimitKind, Scheduler, SchedulerFlag, SchedulerPolicy, User,
+};
+pub use resources::{
+    BlockIo, Cpu, DeviceRule, DeviceRuleKind, HugepageLimit, InterfacePriority, Memory, Network,
+    Pids, Rdma, Resources, ThrottleDevice, WeightDevice,
+};
+pub use seccomp::{SeccompArg, SeccompProfile, SeccompSyscall};
+pub use unknown::unknown_properties;
+
+use de::{is_default, non_empty, nullable};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One container's configuration: the whole of `config.json`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Spec {
+    /// Version of the specification that the bundle follows, 1.x.
+    #[serde(deserialize_with = "nullable")]
+    pub oci_version: String,
+    /// What to run. May be missing at `create`; `start` then refuses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+    /// The root file system.
+    #[serde(deserialize_with = "nullable")]
+    pub root: Root,
+    /// Host name; needs a private UTS namespace.
+    #[serde(deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    pub hostname: Option<String>,
+    /// NIS domain name; needs a private UTS namespace.
+    #[serde(deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
+    /// Mounts, in the order in which they are made.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    pub mounts: Vec<Mount>,
+    /// Programs to run at points of the life cycle.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    pub hooks: Hooks,
+    /// Free-form metadata.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    pub annotations: BTreeMap<String, String>,
+    /// The Linux part; all defaults when the bundle has none.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    pub linux: Linux,
+    /// What is accepted but deserves a line in the log; filled in by the check.
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
+}
+
+/// The container's root file system.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Root {
+    /// Directory on the host, absolute or relative to the bundle.
+    #[serde(deserialize_with = "nullable")]
+    pub path: String,
+    /// Read-only for the container.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    pub readonly: bool,
+}
+
+/// Something that the specification allows and that is probably a mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// JSON path, dotted.
+    pub path: String,
+    /// What was noticed, and what is done about it.
+    pub message: String,
+}
+
+impl Spec {
+    /// Reads and checks a `config.json`.
+    ///
+    /// # Errors
+    /// Malformed JSON, a wrong type, an unknown value or an impossible combination: one line with the
+    /// JSON path. Nothing on the host is looked at.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
+        let mut spec: Self = from_json(bytes)?;
+        spec.warnings = crate::check::spec(&spec)?;
+        Ok(spec)
+    }
+
+    /// The namespace entry of one kind, if the container has its own or joins one.
+    #[must_use]
+    pub fn namespace(&self, kind: NamespaceKind) -> Option<&Namespace> {
+        self.linux.namespaces.iter().find(|namespace| namespace.kind == kind)
+    }
+}
+
+impl Process {
+    /// Reads and checks a process object: the file that `exec --process` names.
+    ///
+    /// # Errors
+    /// As [`Spec::parse`]; paths start at `process`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
+        let process: Self = from_json(bytes).map_err(|error| error.below("process"))?;
+        crate::check::process(&process)?;
+        Ok(process)
+    }
+}
+
+impl Resources {
+    /// Reads and checks a `linux.resources` object: what `update` is given.
+    ///
+    /// # Errors
+    /// As [`Spec::parse`]; paths start at `linux.resources`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
+        let resources: Self = from_json(bytes).map_err(|error| error.below("linux.resources"))?;
+        crate::check::resources(&resources)?;
+        Ok(resources)
+    }
+}
+
+/// Reads JSON fast; only a failure pays for a second reading that knows the path.
+fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SpecError> {
+    let first = match serde_json::from_slice(bytes) {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(error) => {
+            let path = error.path().to_string();
+            let path = if path == "." { String::new() } else { path };
+            Err(SpecError::new(path, error.into_inner().to_string()))
+        }
+        // The value itself is sound: what failed is what follows it.
+        Ok(_) => Err(SpecError::new("", first.to_string())),
+    }
+}
