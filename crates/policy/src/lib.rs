@@ -5,4 +5,8 @@
 //! be tested and explained without running anything.
 
 mod check;
+mod facts;
+pub mod mount_options;
 pub mod spec;
+
+pub use facts::HostFacts;
