@@ -1,0 +1,159 @@
+//! Finding the cgroup2 file system of this host and the place of a process in it.
+//!
+//! Pure version 2 hosts have it at /sys/fs/cgroup, hybrid ones (version 1 controllers beside it) elsewhere.
+//! A host with version 1 only is a typed refusal. Nothing here changes anything.
+
+use crate::error::{Error, Result};
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+
+/// CGROUP2_SUPER_MAGIC of linux/magic.h.
+const CGROUP2_MAGIC: u64 = 0x6367_7270;
+const MOUNTINFO: &str = "/proc/self/mountinfo";
+
+/// The cgroup2 file system of this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hierarchy {
+    mount: PathBuf,
+}
+
+impl Hierarchy {
+    /// Find the cgroup2 mount: /sys/fs/cgroup, /sys/fs/cgroup/unified, else what /proc/self/mountinfo names.
+    ///
+    /// Errors: [`Error::CgroupV1Only`], [`Error::NotMounted`], mountinfo unreadable.
+    pub fn discover() -> Result<Self> {
+        // Two statfs(2) answer for nearly every host; mountinfo can have thousands of lines on a container host.
+        for usual in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
+            if is_cgroup2(Path::new(usual)) {
+                return Ok(Self { mount: PathBuf::from(usual) });
+            }
+        }
+        let table = std::fs::read(MOUNTINFO).map_err(|e| io_error("read", MOUNTINFO, &e))?;
+        Self::from_mountinfo(&String::from_utf8_lossy(&table))
+    }
+
+    fn from_mountinfo(table: &str) -> Result<Self> {
+        let mut v1 = false;
+        for (point, kind) in table.lines().filter_map(mount_point_and_type) {
+            match kind {
+                "cgroup2" => return Ok(Self { mount: unescape(point) }),
+                "cgroup" => v1 = true,
+                _ => {}
+            }
+        }
+        Err(if v1 { Error::CgroupV1Only } else { Error::NotMounted })
+    }
+
+    /// Use a cgroup2 mount at a place that the caller knows.
+    ///
+    /// Errors: nothing there, or something else than cgroup2.
+    pub fn at(mount: &Path) -> Result<Self> {
+        if is_cgroup2(mount) {
+            Ok(Self { mount: mount.to_owned() })
+        } else {
+            Err(Error::io("find a cgroup2 file system at", mount, Errno::NODEV))
+        }
+    }
+
+    /// Where it is mounted.
+    pub fn mount_point(&self) -> &Path {
+        &self.mount
+    }
+
+    /// Whether version 1 hierarchies stand beside it, so that controllers may be missing here.
+    pub fn is_hybrid(&self) -> bool {
+        self.mount != Path::new("/sys/fs/cgroup")
+    }
+
+    /// The controllers that exist in this hierarchy at all.
+    pub fn controllers(&self) -> Result<Vec<String>> {
+        let file = self.mount.join("cgroup.controllers");
+        let text = std::fs::read_to_string(&file).map_err(|e| io_error("read", &file, &e))?;
+        Ok(text.split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// The caller's own cgroup, absolute from the root of the hierarchy (proc(5), the `0::` line).
+    pub fn own_path(&self) -> Result<PathBuf> {
+        read_v2_path(Path::new("/proc/self/cgroup"))
+    }
+
+    /// The cgroup of another process, absolute from the root of the hierarchy.
+    pub fn path_of(&self, pid: i32) -> Result<PathBuf> {
+        read_v2_path(Path::new(&format!("/proc/{pid}/cgroup")))
+    }
+
+    /// The file system path of a path in the hierarchy.
+    ///
+    /// Errors: `inner` climbs (`..`), which a cgroup namespace shows for cgroups outside it.
+    pub fn locate(&self, inner: &Path) -> Result<PathBuf> {
+        if inner.components().any(|c| c == std::path::Component::ParentDir) {
+            return Err(Error::BadPath {
+                path: inner.to_string_lossy().into_owned(),
+                why: "lies outside the caller's cgroup namespace",
+            });
+        }
+        Ok(self.mount.join(inner.strip_prefix("/").unwrap_or(inner)))
+    }
+}
+
+pub(crate) fn io_error(operation: &str, path: impl AsRef<Path>, error: &std::io::Error) -> Error {
+    let errno = error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
+    Error::io(operation, path, errno)
+}
+
+fn is_cgroup2(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type as u64 == CGROUP2_MAGIC)
+}
+
+fn read_v2_path(file: &Path) -> Result<PathBuf> {
+    let text = std::fs::read_to_string(file).map_err(|e| io_error("read", file, &e))?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::"));
+    match path {
+        Some(path) if path.ends_with(" (deleted)") => Err(Error::io("find", path, Errno::NOENT)),
+        Some(path) => Ok(PathBuf::from(path)),
+        None => Err(Error::CgroupV1Only),
+    }
+}
+
+/// Fields of a mountinfo line (proc_pid_mountinfo(5)): the fifth is the mount point, the first after " - " the type.
+fn mount_point_and_type(line: &str) -> Option<(&str, &str)> {
+    let (before, after) = line.split_once(" - ")?;
+    Some((before.split(' ').nth(4)?, after.split(' ').next()?))
+}
+
+/// Undo the kernel's octal escapes of blank, tab, newline and backslash.
+fn unescape(text: &str) -> PathBuf {
+    let plain = text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
+    PathBuf::from(plain.replace("\\134", "\\"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V1: &str =
+        "31 23 0:27 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu\n";
+
+    #[test]
+    fn cgroup2_is_found_wherever_mountinfo_says() {
+        let table =
+            format!("{V1}32 23 0:28 / /my\\040mount rw shared:10 master:2 - cgroup2 c rw\n");
+        let found = Hierarchy::from_mountinfo(&table).unwrap();
+        assert_eq!(found.mount_point(), Path::new("/my mount"));
+        assert!(found.is_hybrid());
+    }
+
+    #[test]
+    fn a_v1_only_host_is_refused_as_such() {
+        assert!(matches!(Hierarchy::from_mountinfo(V1), Err(Error::CgroupV1Only)));
+        assert!(matches!(Hierarchy::from_mountinfo(""), Err(Error::NotMounted)));
+    }
+
+    #[test]
+    fn paths_outside_the_cgroup_namespace_cannot_be_located() {
+        let hierarchy = Hierarchy { mount: PathBuf::from("/sys/fs/cgroup") };
+        assert!(hierarchy.locate(Path::new("/../x")).is_err());
+        let inner = hierarchy.locate(Path::new("/a/b")).unwrap();
+        assert_eq!(inner, Path::new("/sys/fs/cgroup/a/b"));
+    }
+}
