@@ -17,6 +17,7 @@ mod resources;
 mod seccomp;
 mod unknown;
 
+pub use crate::check::sysctl::Sysctl;
 pub use capability::{CapSet, Capability};
 pub use error::SpecError;
 pub use hooks::{Hook, Hooks};
@@ -110,6 +111,14 @@ impl Spec {
         Ok(spec)
     }
 
+    /// The kernel parameters, with the path below `/proc/sys` that each key means.
+    ///
+    /// # Errors
+    /// None for a configuration that [`Spec::parse`] accepted.
+    pub fn sysctls(&self) -> Result<Vec<Sysctl>, SpecError> {
+        crate::check::sysctl::resolve(self)
+    }
+
     /// The namespace entry of one kind, if the container has its own or joins one.
     #[must_use]
     pub fn namespace(&self, kind: NamespaceKind) -> Option<&Namespace> {
@@ -143,6 +152,7 @@ impl Resources {
 
 /// Reads JSON fast; only a failure pays for a second reading that knows the path.
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SpecError> {
+    crate::check::nul_bytes(bytes)?;
     let first = match serde_json::from_slice(bytes) {
         Ok(value) => return Ok(value),
         Err(error) => error,

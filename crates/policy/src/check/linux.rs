@@ -1,0 +1,94 @@
+//! Devices, cgroup path and the small Linux settings.
+
+use super::{lists, warn};
+use crate::spec::{
+    Device, DeviceKind, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode, Spec, SpecError, Warning,
+};
+
+/// Device numbers have 12 and 20 bits in the kernel.
+const MAX_MAJOR: i64 = 0xfff;
+const MAX_MINOR: i64 = 0xf_ffff;
+
+pub(super) fn check(spec: &Spec, warnings: &mut Vec<Warning>) -> Result<(), SpecError> {
+    for (i, device) in spec.linux.devices.iter().enumerate() {
+        one_device(device).map_err(|(field, message)| {
+            SpecError::new(format!("linux.devices[{i}].{field}"), message)
+        })?;
+    }
+    if let Some(path) = &spec.linux.cgroups_path {
+        // `:` separates the parts of the systemd form.
+        if path.split(['/', ':']).any(|part| part == "..") {
+            let message = format!("{path:?} must not contain \"..\"");
+            return Err(SpecError::new("linux.cgroupsPath", message));
+        }
+        if path.chars().any(char::is_control) {
+            return Err(SpecError::new("linux.cgroupsPath", "contains a control character"));
+        }
+    }
+    if spec.linux.intel_rdt.is_some() {
+        let message = "Intel RDT is not supported by this runtime; remove the object";
+        return Err(SpecError::new("linux.intelRdt", message));
+    }
+    if let Some(policy) = &spec.linux.memory_policy {
+        memory_policy(policy)?;
+    }
+    let flags = spec.linux.personality.iter().flat_map(|personality| &personality.flags);
+    for flag in flags {
+        let message = format!("{flag:?} is not defined by the specification; ignored");
+        warn(warnings, "linux.personality.flags".to_owned(), message);
+    }
+    Ok(())
+}
+
+fn one_device(device: &Device) -> Result<(), (&'static str, String)> {
+    if !device.path.starts_with('/') {
+        return Err(("path", format!("{:?} is not an absolute path", device.path)));
+    }
+    if device.path.split('/').any(|part| part == "..") {
+        return Err(("path", format!("{:?} must not contain \"..\"", device.path)));
+    }
+    if device.kind == DeviceKind::Fifo {
+        return Ok(());
+    }
+    if !(0..=MAX_MAJOR).contains(&device.major) {
+        return Err(("major", format!("{} is not a device number", device.major)));
+    }
+    if !(0..=MAX_MINOR).contains(&device.minor) {
+        return Err(("minor", format!("{} is not a device number", device.minor)));
+    }
+    Ok(())
+}
+
+/// set_mempolicy(2), "ERRORS": what would be a bare EINVAL.
+fn memory_policy(policy: &MemoryPolicy) -> Result<(), SpecError> {
+    let fail = |field: &str, message: String| {
+        Err(SpecError::new(format!("linux.memoryPolicy.{field}"), message))
+    };
+    let without_nodes =
+        matches!(policy.mode, MemoryPolicyMode::MpolDefault | MemoryPolicyMode::MpolLocal);
+    // An empty node list of MPOL_PREFERRED means the local node.
+    let may_be_empty = without_nodes || policy.mode == MemoryPolicyMode::MpolPreferred;
+    match policy.nodes.as_str() {
+        "" if !may_be_empty => {
+            return fail("nodes", "missing: the mode needs a node list".to_owned())
+        }
+        "" => {}
+        _ if without_nodes => return fail("nodes", "must be empty for this mode".to_owned()),
+        nodes => {
+            if let Some(message) = lists::problem(nodes) {
+                return fail("nodes", message);
+            }
+        }
+    }
+    let has = |flag: MemoryPolicyFlag| policy.flags.contains(&flag);
+    if has(MemoryPolicyFlag::MpolFStaticNodes) && has(MemoryPolicyFlag::MpolFRelativeNodes) {
+        let message = "MPOL_F_STATIC_NODES and MPOL_F_RELATIVE_NODES exclude each other";
+        return fail("flags", message.to_owned());
+    }
+    let balanced =
+        matches!(policy.mode, MemoryPolicyMode::MpolBind | MemoryPolicyMode::MpolPreferredMany);
+    if has(MemoryPolicyFlag::MpolFNumaBalancing) && !balanced {
+        return fail("flags", "MPOL_F_NUMA_BALANCING needs MPOL_BIND".to_owned());
+    }
+    Ok(())
+}
