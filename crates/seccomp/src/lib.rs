@@ -1,1 +1,24 @@
-//! Typed seccomp rules, their compiler to BPF and an interpreter; no I/O
+//! Seccomp without libseccomp: a typed model of the runtime specification's `linux.seccomp`, a
+//! compiler from it to the classic BPF program that seccomp(2) takes, an interpreter of such
+//! programs, and casemate's own default filter.
+//!
+//! The crate is pure: it reads no file, makes no system call and knows no other crate of the
+//! project. Loading a program, sending a listener's file descriptor and deciding *which* filter a
+//! container gets all happen elsewhere. A program leaves here as bytes.
+//!
+//! Entry points: [`Filter`] (built by the caller), [`compile`],
+//! [`Program::as_bytes`], [`Program::evaluate`].
+
+mod arch;
+mod bpf;
+mod codegen;
+mod compile;
+mod eval;
+mod model;
+mod order;
+
+pub use arch::{Arch, UnknownArch};
+pub use bpf::{BadProgram, Insn, Program, MAX_INSNS};
+pub use compile::{compile, CompileError, Compiled};
+pub use eval::{EvalError, SeccompData, Verdict};
+pub use model::{Action, Arg, Filter, Flags, Op, ParseError, Rule, RuleOrder};
