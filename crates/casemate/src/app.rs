@@ -1,0 +1,39 @@
+//! One invocation from argv to exit status.
+
+use crate::cli::{help, parse, Invocation, UsageError, Wanted};
+use crate::commands::{self, Failure};
+use crate::report::{Level, Reporter};
+use crate::{output, request, version};
+use std::ffi::OsString;
+
+/// Exit status of every failure but those of `exec`.
+const FAILED: u8 = 1;
+
+/// Does what argv asks for and returns the exit status.
+pub(crate) fn run(argv: impl IntoIterator<Item = OsString>) -> u8 {
+    let Invocation { globals, wanted } = parse(argv);
+    let (mut reporter, log_outcome) = Reporter::open(&globals);
+    let outcome = log_outcome.map_err(Failure::from).and_then(|()| match wanted {
+        Err(error) => Err(usage_failure(error)),
+        Ok(Wanted::Version) => Ok(output::print(&version::text())?),
+        Ok(Wanted::Help(None)) => Ok(output::print(&help::overview())?),
+        Ok(Wanted::Help(Some(verb))) => Ok(output::print(&help::of_verb(verb))?),
+        Ok(Wanted::Command(asked)) => {
+            let global = request::global::resolve(&globals)?;
+            reporter.note(Level::Debug, &format!("casemate {}: {asked:?}", version::RELEASE));
+            commands::execute(asked, &mut commands::Context { global, reporter: &mut reporter })
+        }
+    });
+    outcome.unwrap_or_else(|failure| {
+        reporter.failure(&failure.error);
+        failure.status
+    })
+}
+
+fn usage_failure(error: UsageError) -> Failure {
+    if let Some(verb) = error.help_of {
+        // As runc does; the error itself is what counts.
+        let _unprintable = output::print(&format!("Incorrect Usage.\n\n{}", help::of_verb(verb)));
+    }
+    Failure { error: anyhow::Error::new(error), status: FAILED }
+}

@@ -1,0 +1,151 @@
+//! Takes an error apart for the reader: one line, a hint, and what a program may want to know.
+//!
+//! This is the only place that knows which error types carry more than text. An error text may hold a
+//! hint for people behind a line break and `hint: `; it is told apart here, wherever in the chain it
+//! stands.
+
+use crate::cli::UsageError;
+use std::io;
+
+const HINT_MARK: &str = "\nhint: ";
+
+/// An error, taken apart.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cause {
+    /// The whole chain in one line, the outermost first.
+    pub(crate) message: String,
+    /// What to do about it.
+    pub(crate) hint: Option<String>,
+    /// Name of the error number at the root of it, such as ENOENT.
+    pub(crate) errno: Option<&'static str>,
+    /// The step of creating a container at which it happened.
+    pub(crate) step: Option<String>,
+}
+
+impl Cause {
+    /// Takes `error` apart.
+    pub(crate) fn of(error: &anyhow::Error) -> Self {
+        let mut cause = Cause::default();
+        for link in error.chain() {
+            let text = link.to_string();
+            let (text, hint) = match text.split_once(HINT_MARK) {
+                Some((text, hint)) => (text, Some(hint.to_owned())),
+                None => (text.as_str(), None),
+            };
+            cause.append(text);
+            let hint = hint.or_else(|| link.downcast_ref::<UsageError>()?.hint.clone());
+            cause.hint = cause.hint.take().or(hint);
+            cause.errno = errno_of(link).and_then(errno_name).or(cause.errno);
+        }
+        cause
+    }
+
+    /// Some errors repeat their source in their own text; it is said once.
+    fn append(&mut self, text: &str) {
+        let text = text.trim_end();
+        if self.message.is_empty() {
+            self.message.push_str(text);
+        } else if !self.message.ends_with(text) {
+            self.message.push_str(": ");
+            self.message.push_str(text);
+        }
+    }
+
+    /// What a log record carries besides the message, by key.
+    pub(crate) fn details(&self) -> impl Iterator<Item = (&'static str, String)> {
+        [
+            ("errno", self.errno.map(ToOwned::to_owned)),
+            ("hint", self.hint.clone()),
+            ("step", self.step.clone()),
+        ]
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, value?)))
+    }
+}
+
+fn errno_of(link: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    if let Some(error) = link.downcast_ref::<io::Error>() {
+        return error.raw_os_error();
+    }
+    link.downcast_ref::<rustix::io::Errno>().map(|errno| errno.raw_os_error())
+}
+
+/// The error numbers that setting up a container meets; others are still told by the message.
+fn errno_name(number: i32) -> Option<&'static str> {
+    use rustix::io::Errno;
+    Some(match Errno::from_raw_os_error(number) {
+        Errno::PERM => "EPERM",
+        Errno::NOENT => "ENOENT",
+        Errno::SRCH => "ESRCH",
+        Errno::INTR => "EINTR",
+        Errno::IO => "EIO",
+        Errno::NXIO => "ENXIO",
+        Errno::TOOBIG => "E2BIG",
+        Errno::NOEXEC => "ENOEXEC",
+        Errno::BADF => "EBADF",
+        Errno::CHILD => "ECHILD",
+        Errno::AGAIN => "EAGAIN",
+        Errno::NOMEM => "ENOMEM",
+        Errno::ACCESS => "EACCES",
+        Errno::FAULT => "EFAULT",
+        Errno::BUSY => "EBUSY",
+        Errno::EXIST => "EEXIST",
+        Errno::XDEV => "EXDEV",
+        Errno::NODEV => "ENODEV",
+        Errno::NOTDIR => "ENOTDIR",
+        Errno::ISDIR => "EISDIR",
+        Errno::INVAL => "EINVAL",
+        Errno::NFILE => "ENFILE",
+        Errno::MFILE => "EMFILE",
+        Errno::NOTTY => "ENOTTY",
+        Errno::TXTBSY => "ETXTBSY",
+        Errno::NOSPC => "ENOSPC",
+        Errno::ROFS => "EROFS",
+        Errno::PIPE => "EPIPE",
+        Errno::RANGE => "ERANGE",
+        Errno::NAMETOOLONG => "ENAMETOOLONG",
+        Errno::NOSYS => "ENOSYS",
+        Errno::NOTEMPTY => "ENOTEMPTY",
+        Errno::LOOP => "ELOOP",
+        Errno::OVERFLOW => "EOVERFLOW",
+        Errno::NOTSUP => "EOPNOTSUPP",
+        Errno::CONNREFUSED => "ECONNREFUSED",
+        Errno::TIMEDOUT => "ETIMEDOUT",
+        Errno::DQUOT => "EDQUOT",
+        Errno::NOKEY => "ENOKEY",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn chain_becomes_one_line_with_errno_and_hint() {
+        let io = io::Error::from_raw_os_error(2);
+        let error = Err::<(), _>(io)
+            .context("open /x\nhint: make it")
+            .context("casemate create failed")
+            .unwrap_err();
+        let cause = Cause::of(&error);
+        assert!(cause.message.starts_with("casemate create failed: open /x: No such file"));
+        assert_eq!(cause.hint.as_deref(), Some("make it"));
+        assert_eq!(cause.errno, Some("ENOENT"));
+    }
+
+    #[test]
+    fn source_that_is_part_of_its_error_is_said_once() {
+        let error = anyhow::anyhow!("permission denied").context("start: permission denied");
+        assert_eq!(Cause::of(&error).message, "start: permission denied");
+    }
+
+    #[test]
+    fn hint_of_a_usage_error_is_kept() {
+        let usage = UsageError::unknown_flag("x").with_hint("look");
+        let cause = Cause::of(&anyhow::Error::new(usage));
+        assert_eq!(cause.message, "flag provided but not defined: -x");
+        assert_eq!(cause.hint.as_deref(), Some("look"));
+    }
+}

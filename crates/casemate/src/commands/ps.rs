@@ -1,0 +1,94 @@
+//! `ps`: the container's pids as JSON, or the host's `ps` filtered by them.
+
+use super::{Context, Outcome};
+use crate::cli::observe::PsArgs;
+use crate::{backend, output, request};
+use anyhow::{bail, ensure, Context as _};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// Where `ps` is looked for when the caller has no PATH, as podman's calls have none.
+const DEFAULT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(crate) fn execute(args: &PsArgs, context: &mut Context<'_>) -> Outcome {
+    let id = request::container_id(&args.id)?;
+    match args.format.as_str() {
+        "json" => {
+            let pids = backend::ps(&context.global, &id)?;
+            let text = serde_json::to_string(&pids).context("encode the pids as JSON")?;
+            Ok(output::print(&(text + "\n"))?)
+        }
+        "table" | "" => {
+            let pids = backend::ps(&context.global, &id)?;
+            Ok(output::print(&only_pids(&host_ps(&args.ps_options)?, &pids)?)?)
+        }
+        _ => Err(anyhow::anyhow!("invalid format option\nhint: one of table, json").into()),
+    }
+}
+
+fn host_ps(options: &[OsString]) -> anyhow::Result<String> {
+    let program = find_ps()?;
+    let default = [OsString::from("-ef")];
+    let options = if options.is_empty() { &default } else { options };
+    let answer = Command::new(&program)
+        .args(options)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("run {}", program.display()))?;
+    let complaint = String::from_utf8_lossy(&answer.stderr);
+    ensure!(answer.status.success(), "{}: {}: {complaint}", program.display(), answer.status);
+    Ok(String::from_utf8_lossy(&answer.stdout).into_owned())
+}
+
+fn find_ps() -> anyhow::Result<PathBuf> {
+    let path = std::env::var_os("PATH").filter(|path| !path.is_empty());
+    let path = path.as_deref().unwrap_or(OsStr::new(DEFAULT_PATH));
+    std::env::split_paths(path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join("ps"))
+        .find(|program| rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok())
+        .context("ps: executable file not found in $PATH\nhint: --format json needs no ps")
+}
+
+/// The header, and the rows whose PID column holds one of `pids`.
+fn only_pids(table: &str, pids: &[i32]) -> anyhow::Result<String> {
+    let mut lines = table.lines();
+    let header = lines.next().unwrap_or_default();
+    let Some(column) = header.split_whitespace().position(|title| title == "PID") else {
+        bail!("couldn't find PID field in ps output\nhint: the options for ps must print that column");
+    };
+    let mut text = format!("{header}\n");
+    for line in lines {
+        let Some(cell) = line.split_whitespace().nth(column) else { continue };
+        let pid: i32 = cell.parse().with_context(|| format!("unable to parse pid: {cell:?}"))?;
+        if pids.contains(&pid) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "UID          PID    PPID CMD\nroot           1       0 init\nroot           7       1 sh -c 1\n";
+
+    #[test]
+    fn only_rows_of_the_container_are_kept() {
+        let text = only_pids(TABLE, &[7]).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.ends_with("sh -c 1\n"), "{text}");
+        assert_eq!(only_pids(TABLE, &[]).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn output_without_pid_column_is_an_error() {
+        for table in ["", "USER CMD\nroot init\n"] {
+            let error = only_pids(table, &[1]).unwrap_err().to_string();
+            assert!(error.starts_with("couldn't find PID field in ps output"), "{error}");
+        }
+    }
+}
