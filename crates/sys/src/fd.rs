@@ -11,16 +11,16 @@ pub fn label(fd: impl AsFd) -> String {
     }
 }
 
-/// Close every descriptor from `first` on: close_range(2), Linux 5.9.
+/// Close every descriptor from `first` to `last`, both included: close_range(2), Linux 5.9.
 ///
-/// The caller must own no Rust object that still believes in one of them; the only place to call this is just
+/// The caller must own no Rust object that still believes in one of them; the only place to call this is shortly
 /// before execve, where everything that was open is abandoned on purpose (CVE-2024-21626).
-pub fn close_from(first: u32) -> crate::Result<()> {
+pub fn close_between(first: u32, last: u32) -> crate::Result<()> {
     use crate::error::{check, Context};
     // SAFETY: plain integers; the ownership rule is the caller's, stated above, and execve or _exit follows.
-    check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) })
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })
         .map(drop)
-        .call(|| format!("close_range({first}, ~0)"))
+        .call(|| format!("close_range({first}, {last})"))
 }
 
 /// Mark every descriptor from `first` on close-on-exec: close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11.

@@ -1,0 +1,113 @@
+//! Hooks: programs of the bundle's author that run beside the container's process, one after the other.
+//!
+//! A hook gets its own environment and nothing of ours: no descriptors but its standard streams, `/` as working
+//! directory (CVE-2025-23266: a hook that starts in the rootfs can be made to load the container's libraries), the
+//! state JSON on standard input. Its output is kept and shown only when it fails.
+
+use crate::failure::Step;
+use crate::plan::Hook;
+use crate::{Failure, StepResult};
+use casemate_sys::process::{self, clone_process, exit_now, Cloned, ExecVectors, Exit};
+use casemate_sys::{errno_text, fd, signals, Context};
+use rustix::event::{poll, PollFd, PollFlags};
+use rustix::fd::OwnedFd;
+use rustix::fs::{MemfdFlags, SeekFrom};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
+
+/// How much of a failing hook's output goes into the message.
+const OUTPUT_SHOWN: usize = 2048;
+
+/// Run all in order; the first failure ends it.
+pub fn run_all(hooks: &[Hook], state: &str) -> StepResult<()> {
+    hooks.iter().try_for_each(|hook| run(hook, state))
+}
+
+/// Run one hook to its end.
+pub fn run(hook: &Hook, state: &str) -> StepResult<()> {
+    let about = || format!("{} {}", hook.label, hook.path.display());
+    // Memory files rather than pipes: a hook that reads nothing cannot block us, and one that leaves a daemon behind
+    // cannot keep us waiting for the end of its output.
+    let input = memory("hook-state", state.as_bytes()).step("hook", about)?;
+    let output = memory("hook-output", b"").step("hook", about)?;
+    let (pid, pidfd) = match clone_process(0, None).step("hook", about)? {
+        Cloned::Child => become_hook(hook, &input, &output),
+        Cloned::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    let ended = wait_ended(&pidfd, hook.timeout).step("hook", about)?;
+    if !ended {
+        process::pidfd_signal(&pidfd, 9).step("hook", about)?;
+    }
+    let exit = process::wait(pid, true).step("hook", about)?;
+    let outcome = match exit {
+        _ if !ended => format!("timed out after {} s and was killed", hook.timeout),
+        Some(Exit::Code(0)) | None => return Ok(()),
+        Some(Exit::Code(code)) => format!("exit status {code}"),
+        Some(Exit::Signal(signal)) => format!("killed by signal {signal}"),
+    };
+    Err(Failure::new("hook", format!("{}: {outcome}{}", about(), shown(&output))))
+}
+
+fn memory(name: &str, content: &[u8]) -> casemate_sys::Result<OwnedFd> {
+    let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC).call(|| format!("memfd_create({name})"))?;
+    let mut rest = content;
+    while !rest.is_empty() {
+        let n = rustix::io::write(&file, rest).call(|| format!("write({name})"))?;
+        rest = &rest[n..];
+    }
+    rustix::fs::seek(&file, SeekFrom::Start(0)).call(|| format!("lseek({name})"))?;
+    Ok(file)
+}
+
+/// True when the process ended by itself. No timeout: wait for ever, as the specification says.
+fn wait_ended(pidfd: &OwnedFd, timeout: u64) -> casemate_sys::Result<bool> {
+    let deadline = (timeout > 0).then(|| Instant::now() + Duration::from_secs(timeout));
+    loop {
+        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let spec = left.map(|l| rustix::event::Timespec { tv_sec: l.as_secs() as i64, tv_nsec: l.subsec_nanos().into() });
+        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], spec.as_ref()) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e).call(|| "poll(pidfd)"),
+        }
+    }
+}
+
+fn shown(output: &OwnedFd) -> String {
+    let mut buf = vec![0u8; OUTPUT_SHOWN];
+    let n = rustix::io::pread(output, &mut buf, 0).unwrap_or(0);
+    let text = String::from_utf8_lossy(&buf[..n]).trim().replace('\n', "; ");
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(", output: {text}")
+    }
+}
+
+/// The child's side of a hook.
+fn become_hook(hook: &Hook, input: &OwnedFd, output: &OwnedFd) -> ! {
+    let setup = || -> casemate_sys::Result<()> {
+        fd::place(input, 0)?;
+        fd::place(output, 1)?;
+        fd::place(output, 2)?;
+        fd::cloexec_from(3)?;
+        rustix::process::chdir("/").call(|| "chdir(\"/\")")?;
+        signals::reset()
+    };
+    let reason = match setup() {
+        Err(e) => e.to_string(),
+        Ok(()) => {
+            let vectors = ExecVectors::new(hook.args.clone(), hook.env.clone());
+            match CString::new(hook.path.as_os_str().as_bytes()) {
+                Ok(path) => errno_text(process::execve(&path, &vectors)),
+                Err(_) => "path contains a NUL byte".to_owned(),
+            }
+        }
+    };
+    // The parent prints what is in there; when even this write fails, the exit status still tells.
+    rustix::io::write(output, reason.as_bytes()).ok();
+    exit_now(127)
+}

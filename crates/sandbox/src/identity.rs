@@ -1,0 +1,96 @@
+//! Attributes of the process that need the caller's privilege, and the ownership of its standard streams.
+
+use crate::failure::Step;
+use crate::lsm;
+use crate::plan::Early;
+use crate::StepResult;
+use casemate_sys::{keyring, process, sched, tty, Context};
+use rustix::fd::{AsFd, BorrowedFd};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+
+/// Session, scheduling, limits, keyring: everything that later steps would take the right to away.
+pub(crate) fn apply_early(early: &Early, host_proc: impl AsFd) -> StepResult<()> {
+    // A session of its own: no signal from, and no ioctl on, the caller's terminal.
+    match rustix::process::setsid() {
+        Ok(_) | Err(Errno::PERM) => {}
+        Err(e) => return Err(e).call(|| "setsid()").step("session", || "init"),
+    }
+    if let Some(score) = early.oom_score_adj {
+        write_oom_score(host_proc.as_fd(), score).step("oom-score", || format!("process.oomScoreAdj {score}"))?;
+    }
+    if let Some(attr) = early.scheduler {
+        sched::set_scheduler(attr).step("scheduler", || "process.scheduler")?;
+    }
+    if let Some((class, level)) = early.io_priority {
+        sched::set_io_priority(class, level).step("io-priority", || "process.ioPriority")?;
+    }
+    if let Some(mask) = &early.affinity {
+        sched::set_affinity(0, mask).step("affinity", || "CPU affinity")?;
+    }
+    if let Some((mode, nodes)) = &early.mempolicy {
+        sched::set_mempolicy(*mode, nodes).step("memory-policy", || "linux.memoryPolicy")?;
+    }
+    for (resource, soft, hard) in &early.rlimits {
+        process::set_rlimit(*resource, *soft, *hard).step("rlimits", || "process.rlimits")?;
+    }
+    join_keyring(early, host_proc)
+}
+
+fn join_keyring(early: &Early, host_proc: impl AsFd) -> StepResult<()> {
+    let Some(name) = &early.keyring else { return Ok(()) };
+    if let Some(label) = &early.keyring_label {
+        lsm::selinux_on_key_creation(&host_proc, label)?;
+    }
+    match keyring::join_session(name) {
+        // A kernel without keyrings has none to protect.
+        Err(e) if e.errno() == Errno::NOSYS => Ok(()),
+        Err(e) => Err(e).step("keyring", || "session keyring"),
+        Ok(serial) => keyring::let_owner_search(serial).step("keyring", || "session keyring"),
+    }
+}
+
+fn write_oom_score(host_proc: BorrowedFd<'_>, score: i32) -> casemate_sys::Result<()> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+    let file = rustix::fs::openat2(host_proc, "self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), resolve)
+        .call(|| "openat2(/proc, \"self/oom_score_adj\")")?;
+    rustix::io::write(&file, score.to_string().as_bytes())
+        .map(drop)
+        .call(|| format!("write(/proc/self/oom_score_adj, {score})"))
+}
+
+/// Make `peer` the controlling terminal and standard streams.
+pub(crate) fn take_terminal(peer: impl AsFd, owner: u32) -> StepResult<()> {
+    tty::make_controlling(&peer).step("console", || "process.terminal")?;
+    for target in 0..3 {
+        casemate_sys::fd::place(&peer, target).step("console", || "process.terminal")?;
+    }
+    own_one(peer.as_fd(), owner).step("console", || "process.terminal")
+}
+
+/// Give pipes, sockets and terminals on the standard streams to the payload's user, so that it can open /dev/stdout
+/// again. Files and /dev/null stay whose they are.
+pub(crate) fn own_stdio(owner: u32) -> StepResult<()> {
+    for raw in 0..3 {
+        if let Some(fd) = casemate_sys::fd::borrow(raw) {
+            own_one(fd, owner).step("stdio", || format!("standard stream {raw}"))?;
+        }
+    }
+    Ok(())
+}
+
+fn own_one(fd: BorrowedFd<'_>, owner: u32) -> casemate_sys::Result<()> {
+    let st = rustix::fs::fstat(fd).call(|| "fstat(stdio)")?;
+    let kind = FileType::from_raw_mode(st.st_mode);
+    // Major 136 to 143 are pty slaves; other character devices (null, the console) are shared with the host.
+    let is_pty = kind == FileType::CharacterDevice && (136..144).contains(&rustix::fs::major(st.st_rdev));
+    let ours = matches!(kind, FileType::Fifo | FileType::Socket) || is_pty;
+    if !ours || st.st_uid == owner {
+        return Ok(());
+    }
+    match rustix::fs::fchown(fd, Some(rustix::fs::Uid::from_raw(owner)), None) {
+        // Not ours to give (rootless), or on a read-only or exotic file system: the payload can still use it as is.
+        Ok(()) | Err(Errno::PERM | Errno::ROFS | Errno::INVAL | Errno::NOSYS) => Ok(()),
+        Err(e) => Err(e).call(|| format!("fchown(stdio, {owner})")),
+    }
+}

@@ -1,0 +1,91 @@
+//! Joining and making namespaces, in the one order that works for both kinds of caller.
+
+use crate::failure::Step;
+use crate::plan::{ContainerPlan, Namespaces, TimeOffset, UserNamespace};
+use crate::StepResult;
+use casemate_sys::ns::{self, flag};
+use casemate_sys::{process, Context};
+use rustix::fs::{Mode, OFlags};
+
+/// Enter every namespace except a user namespace that comes last.
+pub(crate) fn enter(plan: &Namespaces) -> StepResult<()> {
+    // The unprivileged caller first becomes root of its user namespace: only that gives it the right to the others.
+    match &plan.user {
+        UserNamespace::JoinFirst(fd) => {
+            ns::setns(fd, flag::USER).step("namespaces", || "linux.namespaces user")?;
+            become_root()?;
+        }
+        UserNamespace::EnterFirst => become_root()?,
+        UserNamespace::Inherit | UserNamespace::EnterLast(_) => {}
+    }
+    for (kind, fd) in &plan.join {
+        ns::setns(fd, *kind).step("namespaces", || format!("linux.namespaces {}", ns::names(*kind)))?;
+    }
+    if plan.new_cgroup {
+        ns::unshare(flag::CGROUP).step("namespaces", || "linux.namespaces cgroup")?;
+    }
+    if let Some(offsets) = &plan.new_time {
+        enter_new_time(offsets)?;
+    }
+    Ok(())
+}
+
+/// Enter the user namespace last, and take a private copy of the finished tree along: copying it into a mount
+/// namespace of a less privileged user namespace is what makes the kernel lock every mount to the next and every flag
+/// to its mount (mount_namespaces(7), "Restrictions on mount namespaces").
+pub(crate) fn enter_user_last(user: &UserNamespace) -> StepResult<()> {
+    if let UserNamespace::EnterLast(fd) = user {
+        ns::setns(fd, flag::USER).step("namespaces", || "linux.namespaces user")?;
+        ns::unshare(flag::MNT | flag::CGROUP).step("namespaces", || "linux.namespaces user")?;
+        become_root()?;
+    }
+    Ok(())
+}
+
+/// Ids of root where they are mapped; a namespace without uid 0 is entered with what the map gives.
+fn become_root() -> StepResult<()> {
+    for result in [process::set_res_gid(0, 0, 0), process::set_res_uid(0, 0, 0)] {
+        match result {
+            Err(e) if e.errno() == rustix::io::Errno::INVAL => {}
+            other => other.step("namespaces", || "become root of the user namespace")?,
+        }
+    }
+    Ok(())
+}
+
+/// A new time namespace takes offsets only while nobody is in it, so: make it for children, write the offsets, then
+/// enter it ourselves (time_namespaces(7)).
+fn enter_new_time(offsets: &[TimeOffset]) -> StepResult<()> {
+    ns::unshare(flag::TIME).step("namespaces", || "linux.namespaces time")?;
+    let mut text = String::new();
+    for TimeOffset { clock, secs, nanos } in offsets {
+        text.push_str(&format!("{clock} {secs} {nanos}\n"));
+    }
+    if !text.is_empty() {
+        std::fs::write("/proc/self/timens_offsets", &text)
+            .call(|| format!("write(/proc/self/timens_offsets, {text:?})"))
+            .step("namespaces", || "linux.timeOffsets")?;
+    }
+    let fd = rustix::fs::open("/proc/self/ns/time_for_children", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .call(|| "open(/proc/self/ns/time_for_children)")
+        .step("namespaces", || "linux.namespaces time")?;
+    ns::setns(&fd, flag::TIME).step("namespaces", || "linux.namespaces time")
+}
+
+/// What belongs to the namespaces themselves: names, the loopback interface.
+pub(crate) fn configure(plan: &ContainerPlan) -> StepResult<()> {
+    if let Some(name) = &plan.hostname {
+        rustix::system::sethostname(name.as_bytes())
+            .call(|| format!("sethostname({name:?})"))
+            .step("namespaces", || "hostname")?;
+    }
+    if let Some(name) = &plan.domainname {
+        rustix::system::setdomainname(name.as_bytes())
+            .call(|| format!("setdomainname({name:?})"))
+            .step("namespaces", || "domainname")?;
+    }
+    if plan.loopback {
+        casemate_sys::net::loopback_up().step("namespaces", || "linux.namespaces network")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! The protocol between the parent and the process it launches: frames on a SOCK_SEQPACKET pair.
+//!
+//! | phase   | child sends      | parent answers | when                                                       |
+//! |---------|------------------|----------------|------------------------------------------------------------|
+//! | map     |                  | `Mapped`       | only `UserNamespace::EnterFirst`: the id maps are written  |
+//! | build   | `Console` + fd   |                | only with a terminal: the pty's master                     |
+//! | build   | `TreeBuilt`      | `HooksDone`    | only with prestart or createRuntime hooks                  |
+//! | confine | `Listener` n     | `Taken`        | only with a notifying filter: descriptor number to copy    |
+//! | ready   | `Ready`          | `Commit`       | always; the parent has read the state back and recorded it |
+//! | start   |                  | `Start`        | only `Gate::Channel`; else `start` connects to the gate    |
+//! | any     | `Failed`         |                | the child ends                                             |
+//!
+//! End of file after `Start` is success: the descriptor was close-on-exec. The parent knows from the plan which
+//! requests may come, and [`Expected`] refuses every other one: a child that was taken over cannot ask for more.
+
+use crate::failure::{Failure, StepResult};
+use casemate_sys::socket;
+use rustix::fd::{AsFd, OwnedFd};
+
+/// Largest frame: an error message with room to spare.
+const MAX_FRAME: usize = 8 * 1024;
+
+/// What the child says.
+#[derive(Debug)]
+pub enum FromChild {
+    /// The pty's master.
+    Console(OwnedFd),
+    /// Mounts are done, the root is not yet pivoted: run prestart and createRuntime hooks.
+    TreeBuilt,
+    /// The notification descriptor's number in the child.
+    Listener(i32),
+    /// Everything is set but what happens after the gate.
+    Ready,
+    /// A step failed; the child ends.
+    Failed(Failure),
+    /// The channel is closed: executed, or dead.
+    Closed,
+}
+
+/// What the parent says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FromParent {
+    /// Id maps are written.
+    Mapped = b'm' as isize,
+    /// Hooks have run.
+    HooksDone = b'h' as isize,
+    /// The notification descriptor is taken.
+    Taken = b't' as isize,
+    /// Recorded: wait at the gate.
+    Commit = b'c' as isize,
+    /// Go.
+    Start = b's' as isize,
+}
+
+/// Send an answer to the child.
+pub fn tell_child(fd: impl AsFd, word: FromParent) -> StepResult<()> {
+    Ok(socket::send(fd, &[word as u8], &[])?)
+}
+
+/// The child waits for exactly this word; the end of the channel means that the parent is gone.
+pub fn await_parent(fd: impl AsFd, word: FromParent) -> StepResult<()> {
+    let mut buf = [0u8; 8];
+    // read(2) rather than recvmsg(2): a filter may already be in force.
+    let n = rustix::io::retry_on_intr(|| rustix::io::read(&fd, &mut buf))
+        .map_err(|e| casemate_sys::Error::new("read(channel)", e))?;
+    if n == 1 && buf[0] == word as u8 {
+        Ok(())
+    } else {
+        Err(Failure::new("protocol", format!("the runtime went away while the container waited for {word:?}")))
+    }
+}
+
+/// Write one frame of the child. write(2) rather than sendmsg(2) where no descriptor goes along: a filter may already
+/// be in force.
+fn write_frame(fd: impl AsFd, frame: &[u8]) -> StepResult<()> {
+    rustix::io::retry_on_intr(|| rustix::io::write(&fd, frame))
+        .map(drop)
+        .map_err(|e| casemate_sys::Error::new("write(channel)", e).into())
+}
+
+/// The child's side: hand the pty's master over.
+pub fn send_console(fd: impl AsFd, master: impl AsFd) -> StepResult<()> {
+    Ok(socket::send(fd, b"C", &[master.as_fd()])?)
+}
+
+/// The child's side: the tree stands.
+pub fn send_tree_built(fd: impl AsFd) -> StepResult<()> {
+    write_frame(fd, b"T")
+}
+
+/// The child's side: the notification descriptor is number `raw` here.
+pub fn send_listener(fd: impl AsFd, raw: i32) -> StepResult<()> {
+    let mut frame = [b'L', 0, 0, 0, 0];
+    frame[1..].copy_from_slice(&raw.to_le_bytes());
+    write_frame(fd, &frame)
+}
+
+/// The child's side: ready.
+pub fn send_ready(fd: impl AsFd) -> StepResult<()> {
+    write_frame(fd, b"R")
+}
+
+/// The child's side: failed. Errors of the sending itself have nowhere to go.
+pub fn send_failure(fd: impl AsFd, failure: &Failure) {
+    drop(write_frame(fd, &encode(failure)));
+}
+
+fn encode(failure: &Failure) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(16 + failure.step.len() + failure.message.len());
+    frame.push(b'F');
+    frame.extend_from_slice(&failure.errno.to_le_bytes());
+    let step = &failure.step.as_bytes()[..failure.step.len().min(255)];
+    frame.push(step.len() as u8);
+    frame.extend_from_slice(step);
+    let room = MAX_FRAME - frame.len();
+    frame.extend_from_slice(&failure.message.as_bytes()[..failure.message.len().min(room)]);
+    frame
+}
+
+fn decode(body: &[u8]) -> Option<Failure> {
+    let errno = i32::from_le_bytes(body.get(..4)?.try_into().ok()?);
+    let end = 5 + usize::from(*body.get(4)?);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Some(Failure { step: text(body.get(5..end)?), message: text(body.get(end..)?), errno })
+}
+
+/// The parent's side: the next frame.
+pub fn receive(fd: impl AsFd) -> StepResult<FromChild> {
+    let mut buf = [0u8; MAX_FRAME];
+    let (n, mut fds) = socket::receive(fd, &mut buf)?;
+    let malformed = || Failure::new("protocol", "malformed frame from the container's side");
+    match buf[..n].split_first() {
+        None => Ok(FromChild::Closed),
+        Some((b'C', [])) => fds.pop().map(FromChild::Console).ok_or_else(malformed),
+        Some((b'T', [])) => Ok(FromChild::TreeBuilt),
+        Some((b'L', raw)) => Ok(FromChild::Listener(i32::from_le_bytes(raw.try_into().map_err(|_| malformed())?))),
+        Some((b'R', [])) => Ok(FromChild::Ready),
+        Some((b'F', body)) => Ok(FromChild::Failed(decode(body).ok_or_else(malformed)?)),
+        Some(_) => Err(malformed()),
+    }
+}
+
+/// The requests that the plan announces, each once and in phase order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Expected {
+    /// A terminal was asked for.
+    pub console: bool,
+    /// Hooks are to be run by the parent.
+    pub tree_built: bool,
+    /// A filter notifies.
+    pub listener: bool,
+}
+
+impl Expected {
+    /// Whether this frame may come now; notes that it came.
+    pub fn admit(&mut self, frame: &FromChild) -> StepResult<()> {
+        let allowed = match frame {
+            FromChild::Console(_) => std::mem::take(&mut self.console),
+            FromChild::TreeBuilt => std::mem::take(&mut self.tree_built),
+            FromChild::Listener(_) => !self.tree_built && std::mem::take(&mut self.listener),
+            FromChild::Ready => !self.console && !self.tree_built && !self.listener,
+            FromChild::Failed(_) | FromChild::Closed => true,
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(Failure::new("protocol", format!("unannounced request from the container's side: {frame:?}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_crosses_the_process_boundary_whole() {
+        let (a, b) = socket::pair().unwrap();
+        let failure = Failure { step: "mount".into(), message: "mounts[0] /proc: no".into(), errno: 22 };
+        send_failure(&a, &failure);
+        match receive(&b).unwrap() {
+            FromChild::Failed(got) => assert_eq!(got, failure),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_long_message_is_cut_not_lost() {
+        let failure = Failure::new("x", "y".repeat(MAX_FRAME * 2));
+        let frame = encode(&failure);
+        assert_eq!(frame.len(), MAX_FRAME);
+        assert!(decode(&frame[1..]).unwrap().message.starts_with("yyy"));
+    }
+
+    #[test]
+    fn a_request_that_the_plan_did_not_announce_is_refused() {
+        let mut none = Expected::default();
+        assert!(none.admit(&FromChild::TreeBuilt).is_err());
+        assert!(none.admit(&FromChild::Listener(3)).is_err());
+        assert!(none.admit(&FromChild::Ready).is_ok());
+        let mut hooks = Expected { tree_built: true, ..Expected::default() };
+        assert!(hooks.admit(&FromChild::Ready).is_err());
+        assert!(hooks.admit(&FromChild::TreeBuilt).is_ok());
+        assert!(hooks.admit(&FromChild::TreeBuilt).is_err());
+        assert!(hooks.admit(&FromChild::Ready).is_ok());
+    }
+
+    #[test]
+    fn the_end_of_the_channel_is_seen() {
+        let (a, b) = socket::pair().unwrap();
+        drop(a);
+        assert!(matches!(receive(&b).unwrap(), FromChild::Closed));
+    }
+}

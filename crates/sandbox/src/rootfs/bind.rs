@@ -1,0 +1,75 @@
+//! Bind mounts: a part of the host's tree, cloned, configured while detached, attached.
+
+use super::apply_attributes;
+use crate::failure::Step;
+use crate::plan::{MountPlan, MountSource};
+use crate::{Failure, StepResult};
+use casemate_sys::mount::{self, attr, AttrChange};
+use casemate_sys::path::{ensure_dir, ensure_file, split, Links};
+use casemate_sys::Context;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{FileType, Mode};
+use std::path::Path;
+
+/// PROC_SUPER_MAGIC (statfs(2)).
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+
+/// Mount `plan` (a [`MountSource::Bind`]) below `root`.
+pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
+    let MountSource::Bind { path, recursive, nofollow, copy_symlink, idmap } = &plan.source else {
+        return Err(Failure::new("mount", "not a bind mount"));
+    };
+    let about = || format!("source {}", path.display());
+    let source = mount::open_path(path, *nofollow || *copy_symlink).step("mount", about)?;
+    let kind = FileType::from_raw_mode(rustix::fs::fstat(&source).call(|| "fstat(source)")?.st_mode);
+    if *copy_symlink && kind == FileType::Symlink {
+        return copy_link(root, path, plan);
+    }
+    check_proc(&source, plan)?;
+    let detached = mount::clone_tree(&source, *recursive).step("mount", about)?;
+    if let Some((userns, recursive)) = idmap {
+        let change = AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
+        mount::set_attr(&detached, change, *recursive).step("mount", about)?;
+    }
+    apply_attributes(&detached, plan).step("mount", about)?;
+    let place = if kind == FileType::Directory {
+        ensure_dir(root, &plan.destination, Mode::from_raw_mode(0o755), plan.links)?
+    } else {
+        ensure_file(root, &plan.destination, Mode::from_raw_mode(0o644), plan.links)?
+    };
+    mount::attach(&detached, &place)?;
+    Ok(())
+}
+
+/// Onto /proc itself goes nothing but a procfs: a directory of files with the same names would swallow the writes of
+/// security labels (CVE-2019-16884).
+fn check_proc(source: impl AsFd, plan: &MountPlan) -> StepResult<()> {
+    if plan.destination != Path::new("/proc") {
+        return Ok(());
+    }
+    let fs = rustix::fs::fstatfs(source).call(|| "fstatfs(source)")?;
+    if fs.f_type as u64 == PROC_SUPER_MAGIC {
+        Ok(())
+    } else {
+        Err(Failure::new("mount", "only a procfs can be mounted on /proc"))
+    }
+}
+
+/// `copy-symlink`: the same link, in place of a mount.
+fn copy_link(root: &OwnedFd, path: &Path, plan: &MountPlan) -> StepResult<()> {
+    let target = rustix::fs::readlink(path, Vec::new()).call(|| format!("readlink({})", path.display()))?;
+    let (parent, name) =
+        split(&plan.destination).ok_or_else(|| Failure::new("mount", "a link cannot replace the root"))?;
+    let dir = ensure_dir(root, parent, Mode::from_raw_mode(0o755), Links::InRoot)?;
+    match rustix::fs::symlinkat(&target, &dir, name) {
+        Err(rustix::io::Errno::EXIST) => {
+            let there = rustix::fs::readlinkat(&dir, name, Vec::new()).call(|| "readlinkat(destination)")?;
+            if there == target {
+                Ok(())
+            } else {
+                Err(Failure::new("mount", "another file is in the place of the link"))
+            }
+        }
+        other => Ok(other.call(|| format!("symlinkat({target:?})"))?),
+    }
+}

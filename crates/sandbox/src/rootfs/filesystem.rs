@@ -1,0 +1,71 @@
+//! New instances of file systems: proc, sysfs, tmpfs, devpts, mqueue, cgroup2, overlay and whatever else the spec asks.
+
+use super::{apply_attributes, copy_up};
+use crate::plan::{MountPlan, MountSource};
+use crate::{Failure, StepResult};
+use casemate_sys::mount::{self, FsContext};
+use casemate_sys::path::{ensure_dir, open_in_root};
+use casemate_sys::Context;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::path::Path;
+
+/// Mount `plan` (a [`MountSource::Filesystem`]) below `root`.
+pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
+    let MountSource::Filesystem { or_bind, copy_up, inherit_mode, .. } = &plan.source else {
+        return Err(Failure::new("mount", "not a file system"));
+    };
+    let place = ensure_dir(root, &plan.destination, Mode::from_raw_mode(0o755), plan.links)?;
+    let mode = if *inherit_mode {
+        Some(rustix::fs::fstat(&place).call(|| "fstat(destination)")?.st_mode & 0o7777)
+    } else {
+        None
+    };
+    let detached = match create(plan, mode) {
+        Err(e) if matches!(e.errno(), Errno::PERM | Errno::BUSY) => match or_bind {
+            Some(path) => host_part(path, plan)?,
+            None => return Err(e.into()),
+        },
+        other => other?,
+    };
+    if *copy_up {
+        let old = open_in_root(root, &plan.destination, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), plan.links)?;
+        copy_up::copy(&old, &detached)?;
+    }
+    // Attributes were set by fsmount; what is left concerns propagation and, for tmpfs, read-only after the copy.
+    apply_attributes(&detached, plan)?;
+    mount::attach(&detached, &place)?;
+    Ok(())
+}
+
+/// fsopen, options, fsmount.
+fn create(plan: &MountPlan, mode: Option<u32>) -> casemate_sys::Result<OwnedFd> {
+    let MountSource::Filesystem { fstype, source, options, copy_up, .. } = &plan.source else {
+        return Err(casemate_sys::Error::new("fsopen", Errno::INVAL));
+    };
+    let fs = FsContext::open(fstype)?;
+    if let Some(source) = source {
+        fs.set("source", source)?;
+    }
+    for (key, value) in options {
+        match value {
+            Some(value) => fs.set(key, value)?,
+            None => fs.set_flag(key)?,
+        }
+    }
+    if let Some(mode) = mode {
+        fs.set("mode", &format!("{mode:o}"))?;
+    }
+    // fsmount takes the plain attributes at once; a copy must be able to write first.
+    let attrs = if *copy_up { plan.set & !mount::attr::RDONLY } else { plan.set };
+    fs.mount(attrs)
+}
+
+/// What stands in for a file system that this user namespace may not mount: the host's own, read by its path.
+fn host_part(path: &Path, plan: &MountPlan) -> StepResult<OwnedFd> {
+    let source = mount::open_path(path, false)?;
+    let detached = mount::clone_tree(source.as_fd(), true)?;
+    apply_attributes(&detached, plan)?;
+    Ok(detached)
+}

@@ -1,0 +1,208 @@
+//! The container's tree: built by descriptors on detached mounts, sealed, then made the root.
+//!
+//! One descriptor of the rootfs is opened at the start; every path of the container is resolved below it by the
+//! kernel. A mount is configured while it is attached nowhere, so there is no moment at which a read-only mount is
+//! writable, and it is attached to a descriptor, so the target cannot be swapped between check and use.
+
+mod bind;
+mod console;
+mod copy_up;
+mod devices;
+mod filesystem;
+mod mask;
+
+use crate::failure::Step;
+use crate::plan::{MountPlan, MountSource, RootPlan, UserNamespace};
+use crate::{Failure, StepResult};
+use casemate_sys::mount::{self, attr, AttrChange};
+use casemate_sys::path::{ensure_dir, Links};
+use casemate_sys::{caps, process, Context};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, Mode, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
+use std::path::Path;
+
+pub(crate) use console::open_console;
+
+/// The tree while it is being built: `root` is the rootfs, attached in our own mount namespace.
+pub(crate) struct Builder<'p> {
+    plan: &'p RootPlan,
+    root: OwnedFd,
+}
+
+/// The finished tree: nothing can be mounted into it through this type any more.
+pub(crate) struct Sealed<'p> {
+    plan: &'p RootPlan,
+    root: OwnedFd,
+}
+
+impl<'p> Builder<'p> {
+    /// Cut our mount namespace off from the host's and attach the rootfs in it.
+    pub(crate) fn open(plan: &'p RootPlan, user: &UserNamespace) -> StepResult<Self> {
+        let about = || format!("root.path {}", plan.rootfs.display());
+        if let UserNamespace::EnterLast(_) = user {
+            own_what_is_created(plan.owner)?;
+        }
+        let top = mount::open_path(Path::new("/"), false)?;
+        let change = AttrChange { propagation: plan.propagation.before, ..AttrChange::default() };
+        mount::set_attr(&top, change, true).step("rootfs", || "linux.rootfsPropagation")?;
+        let place = mount::open_path(&plan.rootfs, false).step("rootfs", about)?;
+        verify_identity(&place, plan)?;
+        if plan.propagation.before == mount::propagation::SHARED {
+            isolate_parent(&plan.rootfs)?;
+        }
+        let root = mount::clone_tree(&place, true).step("rootfs", about)?;
+        let private = AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
+        mount::set_attr(&root, private, false).step("rootfs", about)?;
+        if let Some(userns) = &plan.idmap {
+            let idmap = AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
+            mount::set_attr(&root, idmap, false).step("rootfs", about)?;
+        }
+        mount::attach(&root, &place).step("rootfs", about)?;
+        Ok(Self { plan, root })
+    }
+
+    /// Everything that the spec lists, in its order, then device nodes, links and the working directory.
+    pub(crate) fn mount_all(self) -> StepResult<Self> {
+        for mount in &self.plan.mounts {
+            self.mount_one(mount).step("mount", || &mount.label)?;
+        }
+        devices::make_all(&self.root, &self.plan.devices)?;
+        self.link_all()?;
+        self.make_cwd()?;
+        Ok(self)
+    }
+
+    fn mount_one(&self, plan: &MountPlan) -> StepResult<()> {
+        match &plan.source {
+            MountSource::Filesystem { .. } => filesystem::mount(&self.root, plan),
+            MountSource::Bind { .. } => bind::mount(&self.root, plan),
+            MountSource::Remount => {
+                let place = casemate_sys::path::handle_in_root(&self.root, &plan.destination, plan.links)?;
+                apply_attributes(&place, plan)
+            }
+        }
+    }
+
+    /// /dev/fd and its like. What is there already stays: an image may know better.
+    fn link_all(&self) -> StepResult<()> {
+        for (path, target) in &self.plan.symlinks {
+            let about = || format!("link {}", path.display());
+            let Some((parent, name)) = casemate_sys::path::split(path) else { continue };
+            let dir = ensure_dir(&self.root, parent, Mode::from_raw_mode(0o755), Links::Refused).step("devices", about)?;
+            match rustix::fs::symlinkat(target.as_str(), &dir, name) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(e) => {
+                    return Err(e).call(|| format!("symlinkat({target:?})")).step("devices", about);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Made now, while the root is still writable. A rootfs on a read-only file system cannot have it made; entering it
+    /// later says so.
+    fn make_cwd(&self) -> StepResult<()> {
+        match ensure_dir(&self.root, &self.plan.cwd, Mode::from_raw_mode(0o755), Links::InRoot) {
+            Ok(_) => Ok(()),
+            Err(e) if matches!(e.errno(), Errno::ROFS | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS) => Ok(()),
+            Err(e) => Err(e).step("cwd", || format!("process.cwd {}", self.plan.cwd.display())),
+        }
+    }
+
+    /// The pty of the container's own devpts, with its other side on /dev/console.
+    pub(crate) fn console(&self, size: casemate_sys::tty::Size) -> StepResult<console::Console> {
+        let console = open_console(&self.root, size).step("console", || "process.terminal")?;
+        console.bind(&self.root).step("console", || "process.terminal /dev/console")?;
+        Ok(console)
+    }
+
+    /// Hide, make read-only: the last changes.
+    pub(crate) fn seal(self) -> StepResult<Sealed<'p>> {
+        mask::make_readonly(&self.root, &self.plan.readonly_paths)?;
+        mask::hide(&self.root, &self.plan.masked)?;
+        if self.plan.readonly {
+            let change = AttrChange { set: attr::RDONLY, ..AttrChange::default() };
+            mount::set_attr(&self.root, change, false).step("rootfs", || "root.readonly")?;
+        }
+        Ok(Sealed { plan: self.plan, root: self.root })
+    }
+}
+
+impl Sealed<'_> {
+    /// Make it the root, and let go of the host's.
+    pub(crate) fn pivot(self) -> StepResult<()> {
+        let about = || format!("root.path {}", self.plan.rootfs.display());
+        rustix::process::fchdir(&self.root).call(|| "fchdir(rootfs)").step("pivot", about)?;
+        if self.plan.no_pivot {
+            mount::move_root_here().step("pivot", about)?;
+        } else {
+            mount::pivot_root_here().step("pivot", about)?;
+            // The old root lies on top of the new one now, and "." still is the old one: cut it off from the host before
+            // it goes, or the host's mounts would go with it.
+            let old = mount::open_path(Path::new("."), false).step("pivot", about)?;
+            let slave = AttrChange { propagation: mount::propagation::SLAVE, ..AttrChange::default() };
+            mount::set_attr(&old, slave, true).step("pivot", about)?;
+            mount::detach_here().step("pivot", about)?;
+            rustix::process::chdir("/").call(|| "chdir(\"/\")").step("pivot", about)?;
+        }
+        if let Some((propagation, recursive)) = self.plan.propagation.after {
+            let top = mount::open_path(Path::new("/"), false)?;
+            let change = AttrChange { propagation, ..AttrChange::default() };
+            mount::set_attr(&top, change, recursive).step("pivot", || "linux.rootfsPropagation")?;
+        }
+        // Files that the hooks or later steps make are the caller's own again.
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        process::set_fs_ids(uid, gid).step("pivot", about)
+    }
+}
+
+/// Let whatever is created in the tree (mount points, device nodes, roots of tmpfs) belong to the container's root.
+/// Without SECBIT_NO_SETUID_FIXUP the change of the file system uid would take CAP_DAC_OVERRIDE and others away.
+fn own_what_is_created((uid, gid): (u32, u32)) -> StepResult<()> {
+    caps::set_securebits(caps::SECBIT_NO_SETUID_FIXUP).step("rootfs", || "owner of the tree")?;
+    process::set_fs_ids(uid, gid).step("rootfs", || "owner of the tree")
+}
+
+/// The rootfs must be the directory that the plan was made for.
+fn verify_identity(place: &OwnedFd, plan: &RootPlan) -> StepResult<()> {
+    let st = rustix::fs::fstat(place).call(|| "fstat(rootfs)")?;
+    if (st.st_dev, st.st_ino) == plan.identity {
+        Ok(())
+    } else {
+        let message = format!("root.path {}: was replaced while the container was created", plan.rootfs.display());
+        Err(Failure::new("rootfs", message))
+    }
+}
+
+/// With shared propagation kept for the container's volumes, attaching the rootfs would show it on the host as well: make
+/// the mount that it lies on private first.
+fn isolate_parent(rootfs: &Path) -> StepResult<()> {
+    let about = || format!("root.path {}", rootfs.display());
+    for dir in rootfs.ancestors() {
+        let fd = mount::open_path(dir, false).step("rootfs", about)?;
+        let st = rustix::fs::statx(&fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+            .call(|| format!("statx({})", dir.display()))
+            .step("rootfs", about)?;
+        if st.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+            let change = AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
+            return mount::set_attr(&fd, change, false).step("rootfs", about);
+        }
+    }
+    Ok(())
+}
+
+/// The attributes of a plan, on a mount that is not attached yet (or, for a remount, on one that is ours).
+fn apply_attributes(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
+    if plan.recursive_set | plan.recursive_clear != 0 {
+        let change = AttrChange { set: plan.recursive_set, clear: plan.recursive_clear, ..AttrChange::default() };
+        mount::set_attr(&fd, change, true)?;
+    }
+    if plan.set | plan.clear != 0 {
+        mount::set_attr(&fd, AttrChange { set: plan.set, clear: plan.clear, ..AttrChange::default() }, false)?;
+    }
+    for (propagation, recursive) in &plan.propagation {
+        mount::set_attr(&fd, AttrChange { propagation: *propagation, ..AttrChange::default() }, *recursive)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! The stages of a container's first process, each consuming the one before it.
+//!
+//! ```text
+//! Stage0 -> Namespaced -> Rooted -> Dropped -> Confined -> (execve)
+//! ```
+//!
+//! The order is the security of it:
+//!
+//! 1. `Stage0::enter_namespaces`: session, limits and everything else that the caller's privilege pays for, first,
+//!    because each later step takes some of that privilege away. Then namespaces, but not the user namespace
+//!    when the caller is privileged.
+//! 2. `Namespaced::build_root`: sysctls before the first mount of the container's, so that no mount can redirect
+//!    them (CVE-2025-52881). Then the whole tree, masks and read-only flags included, on detached
+//!    mounts. Hooks run before masks hide anything from them. pivot_root. Then the user namespace together with
+//!    a mount namespace of its own: from here on the kernel holds every flag locked against the container.
+//! 3. `Rooted::drop_privilege`: label, groups, ids, capabilities, no_new_privs.
+//! 4. `Dropped::confine`: descriptors that nobody needs any more are closed, the parent reads the state back and
+//!    compares it with the plan.
+//! 5. `Confined::start`: the gate, startContainer hooks, the seccomp filter, execve.
+
+use crate::confine::{self, FilterSlot};
+use crate::failure::Step;
+use crate::plan::{ContainerPlan, Gate, Hook, HookState, ProcessPlan, UserNamespace};
+use crate::proto::{self, FromParent};
+use crate::{exec, hooks, identity, namespaces, rootfs, sysctl, Failure, StepResult};
+use casemate_sys::socket;
+use rustix::fd::{AsRawFd, OwnedFd};
+
+/// Run all stages; returns only what went wrong.
+pub(crate) fn run_container(plan: ContainerPlan, channel: &OwnedFd) -> Failure {
+    let run = || -> StepResult<Failure> {
+        Stage0 { plan, channel }.enter_namespaces()?.build_root()?.drop_privilege()?.confine()?.start()
+    };
+    run().unwrap_or_else(|failure| failure)
+}
+
+/// Right after clone3: a copy of the runtime, in new namespaces.
+struct Stage0<'c> {
+    plan: ContainerPlan,
+    channel: &'c OwnedFd,
+}
+
+/// In all namespaces but, for a privileged caller, the user namespace.
+struct Namespaced<'c> {
+    plan: ContainerPlan,
+    channel: &'c OwnedFd,
+}
+
+/// In the container's root, in all of its namespaces, with all privilege over them.
+struct Rooted<'c> {
+    process: ProcessPlan,
+    gate: Gate,
+    start_container: Vec<Hook>,
+    hook_state: HookState,
+    host_proc: OwnedFd,
+    channel: &'c OwnedFd,
+}
+
+/// With the payload's identity, and no way back.
+struct Dropped<'c> {
+    process: ProcessPlan,
+    gate: Gate,
+    start_container: Vec<Hook>,
+    hook_state: HookState,
+    channel: &'c OwnedFd,
+}
+
+/// Verified by the parent; only the gate, hooks, filter and execve are left.
+struct Confined<'c> {
+    ready: exec::ReadyProcess,
+    gate: Gate,
+    start_container: Vec<Hook>,
+    hook_state: HookState,
+    channel: &'c OwnedFd,
+}
+
+impl<'c> Stage0<'c> {
+    fn enter_namespaces(self) -> StepResult<Namespaced<'c>> {
+        let Self { plan, channel } = self;
+        if let UserNamespace::EnterFirst = plan.namespaces.user {
+            // The parent writes our id maps through /proc, which wants us dumpable.
+            proto::await_parent(channel, FromParent::Mapped)?;
+        }
+        // Before any namespace of somebody else is joined: its processes must not look into us (CVE-2016-9962). The
+        // score must come first: it is refused to a process that is not dumpable.
+        identity::apply_early(&plan.early, &plan.host_proc)?;
+        casemate_sys::process::set_dumpable(false).step("dumpable", || "init")?;
+        namespaces::enter(&plan.namespaces)?;
+        namespaces::configure(&plan)?;
+        Ok(Namespaced { plan, channel })
+    }
+}
+
+impl<'c> Namespaced<'c> {
+    fn build_root(self) -> StepResult<Rooted<'c>> {
+        let Self { plan, channel } = self;
+        sysctl::write_all(&plan.host_proc, &plan.sysctls)?;
+        let tree = rootfs::Builder::open(&plan.root, &plan.namespaces.user)?.mount_all()?;
+        let console = plan.terminal.map(|size| tree.console(size)).transpose()?;
+        if let Some(console) = &console {
+            proto::send_console(channel, &console.master)?;
+        }
+        if plan.parent_hooks {
+            proto::send_tree_built(channel)?;
+            proto::await_parent(channel, FromParent::HooksDone)?;
+        }
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        let state = plan.hook_state.render("creating", pid);
+        hooks::run_all(&plan.create_container, &state)?;
+        tree.seal()?.pivot()?;
+        match console {
+            Some(console) => identity::take_terminal(&console.peer, plan.early.stdio_owner)?,
+            None => identity::own_stdio(plan.early.stdio_owner)?,
+        }
+        namespaces::enter_user_last(&plan.namespaces.user)?;
+        let ContainerPlan { process, gate, start_container, hook_state, host_proc, .. } = plan;
+        Ok(Rooted { process, gate, start_container, hook_state, host_proc, channel })
+    }
+}
+
+impl<'c> Rooted<'c> {
+    fn drop_privilege(self) -> StepResult<Dropped<'c>> {
+        let Self { process, gate, start_container, hook_state, host_proc, channel } = self;
+        confine::drop_privilege(&process, &host_proc, channel)?;
+        Ok(Dropped { process, gate, start_container, hook_state, channel })
+    }
+}
+
+impl<'c> Dropped<'c> {
+    fn confine(self) -> StepResult<Confined<'c>> {
+        let Self { process, gate, start_container, hook_state, channel } = self;
+        let mut ours = vec![channel.as_raw_fd()];
+        if let Gate::Listener(listener) = &gate {
+            ours.push(listener.as_raw_fd());
+        }
+        let ready = exec::prepare(process, &ours)?;
+        // A listener has to reach its agent while the parent is still there to deliver it.
+        confine::load_filters(ready.filters(), FilterSlot::BeforeReady, channel)?;
+        proto::send_ready(channel)?;
+        if let Gate::Listener(_) = gate {
+            proto::await_parent(channel, FromParent::Commit)?;
+        }
+        Ok(Confined { ready, gate, start_container, hook_state, channel })
+    }
+}
+
+impl Confined<'_> {
+    fn start(self) -> StepResult<Failure> {
+        let connection = match &self.gate {
+            Gate::Channel => {
+                proto::await_parent(self.channel, FromParent::Start)?;
+                None
+            }
+            Gate::Listener(listener) => Some(await_start(listener)?),
+        };
+        let failure = self.run_payload();
+        if let Some(connection) = connection {
+            // Whoever started us is told; the channel's other end has gone with `create`.
+            proto::send_failure(&connection, &failure);
+            casemate_sys::process::exit_now(crate::launch::FAILED);
+        }
+        Ok(failure)
+    }
+
+    fn run_payload(&self) -> Failure {
+        // The payload sees itself as the container's process: the state is "created" until the program runs.
+        let state = self.hook_state.render("created", rustix::process::getpid().as_raw_nonzero().get());
+        if let Err(failure) = hooks::run_all(&self.start_container, &state) {
+            return failure;
+        }
+        self.ready.exec(self.channel)
+    }
+}
+
+/// Wait for a `start` that says so; a caller that connects and dies does not start anything.
+fn await_start(listener: &OwnedFd) -> StepResult<OwnedFd> {
+    loop {
+        let connection = socket::accept(listener).step("gate", || "start")?;
+        if proto::await_parent(&connection, FromParent::Start).is_ok() {
+            // Taken: a second `start` that waits in the queue sees the connection end without this word.
+            socket::send(&connection, b"S", &[])?;
+            return Ok(connection);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Kernel parameters: written through the runtime's own verified procfs, before any mount of the container exists.
+
+use crate::failure::Step;
+use crate::plan::Sysctl;
+use crate::StepResult;
+use casemate_sys::Context;
+use rustix::fd::AsFd;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+
+/// Write all, in order. Which keys may be here was decided by the spec's check.
+pub(crate) fn write_all(host_proc: impl AsFd, sysctls: &[Sysctl]) -> StepResult<()> {
+    for Sysctl { path, value } in sysctls {
+        write_one(&host_proc, path, value).step("sysctl", || format!("linux.sysctl {path}={value}"))?;
+    }
+    Ok(())
+}
+
+fn write_one(host_proc: impl AsFd, path: &str, value: &str) -> casemate_sys::Result<()> {
+    let full = format!("sys/{path}");
+    // BENEATH and NO_XDEV: whatever is mounted over a part of /proc/sys, it is not what gets written (CVE-2025-52881).
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let file = rustix::fs::openat2(&host_proc, &full, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), resolve)
+        .call(|| format!("openat2(/proc, \"{full}\", O_WRONLY)"))?;
+    let written = rustix::io::write(&file, value.as_bytes()).call(|| format!("write(/proc/{full}, {value:?})"))?;
+    if written == value.len() {
+        Ok(())
+    } else {
+        Err(casemate_sys::Error::new(format!("write(/proc/{full}): short"), rustix::io::Errno::IO))
+    }
+}
