@@ -90,6 +90,19 @@ impl Dir<'_> {
         }
         Ok(names)
     }
+
+    /// The middle parts of the names of files that begin with `prefix` and end with `suffix`.
+    pub(crate) fn names_between(&self, prefix: &str, suffix: &str) -> Result<Vec<String>> {
+        let fail = |errno| Error::io("list", self.path, errno);
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(self.fd).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let middle = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(suffix));
+            names.extend(middle.map(str::to_owned));
+        }
+        Ok(names)
+    }
 }
 
 fn is_dots(name: &[u8]) -> bool {

@@ -12,6 +12,7 @@ const BPF_PROG_LOAD: libc::c_int = 5;
 const BPF_PROG_ATTACH: libc::c_int = 8;
 const BPF_PROG_DETACH: libc::c_int = 9;
 const BPF_PROG_GET_FD_BY_ID: libc::c_int = 13;
+const BPF_OBJ_GET_INFO_BY_FD: libc::c_int = 15;
 const BPF_PROG_QUERY: libc::c_int = 16;
 
 const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
@@ -22,6 +23,8 @@ const BPF_F_REPLACE: u32 = 1 << 2;
 /// The kernel's cap on programs in one cgroup (BPF_CGROUP_MAX_PROGS).
 const MAX_PROGRAMS: usize = 64;
 const LOG_SIZE: usize = 64 * 1024;
+/// What programs loaded here are called, so that they can be told from other owners' (`bpftool prog`).
+const NAME: [u8; 16] = *b"casemate_dev\0\0\0\0";
 const LICENSE: &[u8] = b"Apache-2.0\0";
 
 #[repr(C)]
@@ -68,6 +71,32 @@ struct IdAttr {
     open_flags: u32,
 }
 
+#[repr(C)]
+#[derive(Default)]
+struct InfoAttr {
+    bpf_fd: u32,
+    info_len: u32,
+    info: u64,
+}
+
+/// `struct bpf_prog_info` up to the name; the kernel fills as much as it is told there is room for.
+#[repr(C)]
+#[derive(Default)]
+struct ProgramInfo {
+    kind: u32,
+    id: u32,
+    tag: [u8; 8],
+    jited_prog_len: u32,
+    xlated_prog_len: u32,
+    jited_prog_insns: u64,
+    xlated_prog_insns: u64,
+    load_time: u64,
+    created_by_uid: u32,
+    nr_map_ids: u32,
+    map_ids: u64,
+    name: [u8; 16],
+}
+
 fn bpf<T>(command: libc::c_int, attr: &mut T) -> rustix::io::Result<libc::c_long> {
     // SAFETY: attr is a live, fully initialised #[repr(C)] prefix of union bpf_attr and its true size goes with
     // it; every pointer inside was made by the caller from a buffer that outlives this call.
@@ -109,7 +138,7 @@ fn load_call(instructions: &[u64], verdict: &str) -> String {
 fn verifier_verdict(log: &[u8]) -> String {
     let text =
         String::from_utf8_lossy(log.split(|b| *b == 0).next().unwrap_or_default()).into_owned();
-    let last = text.lines().filter(|l| !l.starts_with("processed")).next_back();
+    let last = text.lines().rfind(|l| !l.starts_with("processed"));
     last.map(|line| format!(" [verifier: {line}]")).unwrap_or_default()
 }
 
@@ -119,7 +148,7 @@ fn load(instructions: &[u64], log: Option<&mut Vec<u8>>) -> rustix::io::Result<O
         insn_cnt: instructions.len() as u32,
         insns: instructions.as_ptr() as u64,
         license: LICENSE.as_ptr() as u64,
-        prog_name: *b"casemate_dev\0\0\0\0",
+        prog_name: NAME,
         ..LoadAttr::default()
     };
     if let Some(log) = log {
@@ -199,4 +228,17 @@ pub fn program_by_id(id: u32) -> Result<OwnedFd> {
     bpf(BPF_PROG_GET_FD_BY_ID, &mut attr)
         .map(owned)
         .call(|| format!("bpf(BPF_PROG_GET_FD_BY_ID, {id})"))
+}
+
+/// Whether the program was loaded by [`load_device_program`] of this or another process, by its name (Linux 4.15).
+pub fn is_own_program(program: impl AsFd) -> Result<bool> {
+    let mut info = ProgramInfo::default();
+    let mut attr = InfoAttr {
+        bpf_fd: program.as_fd().as_raw_fd() as u32,
+        info_len: std::mem::size_of::<ProgramInfo>() as u32,
+        info: std::ptr::from_mut(&mut info) as u64,
+    };
+    bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attr)
+        .call(|| format!("bpf(BPF_OBJ_GET_INFO_BY_FD, {})", label(program.as_fd())))?;
+    Ok(info.name == NAME)
 }

@@ -1,0 +1,65 @@
+//! Loading device programs and swapping them on a cgroup.
+//!
+//! A fresh cgroup gets its program attached beside those of its ancestors; an update replaces the one in force without
+//! a moment between. Programs of other owners on the same cgroup (systemd's) are left alone, because one more
+//! program can only forbid more.
+
+use super::{DeviceProgram, DeviceRule};
+use crate::error::{Error, Result};
+use crate::handle::Cgroup;
+use casemate_sys::bpf;
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
+
+impl Cgroup {
+    /// Put `rules` in force on this cgroup, which is new or has no device program of its own yet: load and
+    /// attach, nothing else.
+    ///
+    /// Errors: [`Error::Devices`]; EPERM without CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN) in the initial user
+    /// namespace, see [`Error::is_permission`].
+    pub fn set_devices(&self, rules: &[DeviceRule]) -> Result<()> {
+        let program = self.load(rules)?;
+        bpf::attach_device_program(self, &program).map_err(|error| self.devices_error(error))
+    }
+
+    /// Put `rules` in force in place of the program that [`Cgroup::set_devices`] attached before.
+    pub fn replace_devices(&self, rules: &[DeviceRule]) -> Result<()> {
+        let program = self.load(rules)?;
+        match self.own_program()? {
+            Some(old) => bpf::replace_device_program(self, &program, old),
+            None => bpf::attach_device_program(self, &program),
+        }
+        .map_err(|error| self.devices_error(error))
+    }
+
+    /// How many device programs are attached to this very cgroup.
+    pub fn device_program_count(&self) -> Result<usize> {
+        Ok(bpf::query_device_programs(self).map_err(|error| self.devices_error(error))?.len())
+    }
+
+    fn load(&self, rules: &[DeviceRule]) -> Result<OwnedFd> {
+        let program = DeviceProgram::compile(rules);
+        bpf::load_device_program(program.instructions()).map_err(|error| self.devices_error(error))
+    }
+
+    /// The program that carries our name, the newest if several do.
+    fn own_program(&self) -> Result<Option<OwnedFd>> {
+        let ids = bpf::query_device_programs(self).map_err(|error| self.devices_error(error))?;
+        for id in ids.into_iter().rev() {
+            match bpf::program_by_id(id) {
+                Ok(fd) if bpf::is_own_program(&fd).map_err(|e| self.devices_error(e))? => {
+                    return Ok(Some(fd));
+                }
+                // Gone between the two calls: its owner has replaced it.
+                Err(error) if error.errno() == Errno::NOENT => {}
+                Err(error) => return Err(self.devices_error(error)),
+                Ok(_) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    fn devices_error(&self, source: casemate_sys::Error) -> Error {
+        Error::Devices { path: self.path().to_owned(), source }
+    }
+}
