@@ -10,7 +10,13 @@ use std::ffi::OsString;
 const FAILED: u8 = 1;
 
 /// Does what argv asks for and returns the exit status.
-pub(crate) fn run(argv: impl IntoIterator<Item = OsString>) -> u8 {
+pub(crate) fn run(argv: Vec<OsString>) -> u8 {
+    #[cfg(feature = "docs")]
+    if let [_, command, directory] = &argv[..] {
+        if command == "docs" {
+            return write_docs(directory.as_ref());
+        }
+    }
     let Invocation { globals, wanted } = parse(argv);
     let (mut reporter, log_outcome) = Reporter::open(&globals);
     let outcome = log_outcome.map_err(Failure::from).and_then(|()| match wanted {
@@ -21,13 +27,25 @@ pub(crate) fn run(argv: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(Wanted::Command(asked)) => {
             let global = request::global::resolve(&globals)?;
             reporter.note(Level::Debug, &format!("casemate {}: {asked:?}", version::RELEASE));
-            commands::execute(asked, &mut commands::Context { global, reporter: &mut reporter })
+            commands::execute(*asked, &mut commands::Context { global, reporter: &mut reporter })
         }
     });
     outcome.unwrap_or_else(|failure| {
         reporter.failure(&failure.error);
         failure.status
     })
+}
+
+#[cfg(feature = "docs")]
+fn write_docs(directory: &std::path::Path) -> u8 {
+    let (mut reporter, _) = Reporter::open(&crate::cli::GlobalArgs::default());
+    match crate::docs::write(directory) {
+        Ok(()) => 0,
+        Err(error) => {
+            reporter.failure(&error);
+            FAILED
+        }
+    }
 }
 
 fn usage_failure(error: UsageError) -> Failure {

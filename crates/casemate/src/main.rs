@@ -4,6 +4,8 @@
 //! line (`cli`), turns it into a request (`request`), hands that to `casemate-runtime` (`backend`), and
 //! prints the answer (`commands`) or the failure (`report`). It holds no container logic.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod app;
 mod backend;
 mod cause;
@@ -21,7 +23,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     protect_own_binary();
-    ExitCode::from(app::run(std::env::args_os()))
+    ExitCode::from(app::run(std::env::args_os().collect()))
 }
 
 /// Keeps a container from overwriting the binary through /proc/self/exe (CVE-2019-5736). It comes

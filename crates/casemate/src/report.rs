@@ -4,8 +4,8 @@
 //! one, conmon and CRI-O only standard error, and all of them match on parts of the text. So nothing
 //! else is ever written to standard error, and the log gets exactly one error per failure.
 
-use crate::cli::GlobalArgs;
 use crate::cause::Cause;
+use crate::cli::GlobalArgs;
 use anyhow::{bail, Context};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -201,7 +201,6 @@ fn json_record(level: Level, cause: &Cause, time: &str) -> String {
     }
     format!("{}\n", serde_json::Value::Object(record))
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,5 @@
-//! Flags of the commands that move a container through its life: create, run, start, exec's
-//! counterpart is in `exec`. Data only.
+//! Flags of the commands that move a container through its life. Data only; `exec` and `update`, which
+//! have many, are in files of their own.
 
 use std::ffi::OsString;
 
@@ -39,7 +39,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, help_heading = "Isolation")]
     pub(crate) no_new_keyring: bool,
 
-    /// Name for the container, unique below --root: letters, digits and _ + - .
+    /// Name for the container, unique below --root; of letters, digits and any of + - . _
     #[arg(value_name = "CONTAINER-ID")]
     pub(crate) id: String,
 }

@@ -27,7 +27,7 @@ pub(crate) enum Wanted {
     /// Print the help of casemate (`None`) or of a command.
     Help(Option<&'static Verb>),
     /// Execute a command.
-    Command(Asked),
+    Command(Box<Asked>),
 }
 
 /// The clap definition of the global options.
@@ -78,7 +78,8 @@ fn read_command(
     let matches = command
         .try_get_matches_from(clap_words(found.own, found.positionals))
         .map_err(|error| translate(&error))?;
-    verb.read(&matches).map(Wanted::Command).map_err(|error| translate(&error))
+    let asked = verb.read(&matches).map_err(|error| translate(&error))?;
+    Ok(Wanted::Command(Box::new(asked)))
 }
 
 fn help_topic(topic: Option<OsString>) -> Result<Wanted, UsageError> {

@@ -91,7 +91,9 @@ impl Scan {
                     self.help = true;
                     return Ok(());
                 }
-                Token::Flag { name, value } => self.take(&word, name, value, argv, own, inherited)?,
+                Token::Flag { name, value } => {
+                    self.take(&word, name, value, argv, own, inherited)?
+                }
             }
         }
         Ok(())
@@ -186,7 +188,8 @@ pub(crate) fn parse_go_bool(text: &str) -> Option<bool> {
 pub(crate) fn clap_words(seen: Vec<Seen>, positionals: Vec<OsString>) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec!["casemate".into()];
     for (at, flag) in seen.iter().enumerate() {
-        let overridden = !flag.repeats && seen[at + 1..].iter().any(|later| later.long == flag.long);
+        let overridden =
+            !flag.repeats && seen[at + 1..].iter().any(|later| later.long == flag.long);
         if !overridden {
             words.extend(flag.word());
         }

@@ -81,8 +81,8 @@ impl std::fmt::Debug for Verb {
 impl Verb {
     /// The clap definition of this command alone: building all of them would cost every start.
     pub(crate) fn command(&self) -> clap::Command {
-        let command = clap::Command::new(self.name).about(self.about).after_help(self.more);
-        (self.define)(command)
+        // The texts come last: the arguments' type brings its own comment along.
+        (self.define)(clap::Command::new(self.name)).about(self.about).after_help(self.more)
     }
 
     /// Reads what clap matched.
@@ -132,9 +132,13 @@ pub(crate) static VERBS: [Verb; 16] = [
         |matches| CreateOnlyArgs::from_arg_matches(matches).map(Asked::Create),
     )
     .more(CREATE_MORE),
-    verb::<IdArgs>("start", Group::Life, "Start the program of a created container", Exactly(1), |matches| {
-        IdArgs::from_arg_matches(matches).map(Asked::Start)
-    }),
+    verb::<IdArgs>(
+        "start",
+        Group::Life,
+        "Start the program of a created container",
+        Exactly(1),
+        |matches| IdArgs::from_arg_matches(matches).map(Asked::Start),
+    ),
     verb::<RunArgs>(
         "run",
         Group::Life,
@@ -168,9 +172,13 @@ pub(crate) static VERBS: [Verb; 16] = [
     )
     .flags_end_after_id()
     .more(EXEC_MORE),
-    verb::<IdArgs>("pause", Group::Inside, "Freeze all processes of a container", Exactly(1), |matches| {
-        IdArgs::from_arg_matches(matches).map(Asked::Pause)
-    }),
+    verb::<IdArgs>(
+        "pause",
+        Group::Inside,
+        "Freeze all processes of a container",
+        Exactly(1),
+        |matches| IdArgs::from_arg_matches(matches).map(Asked::Pause),
+    ),
     verb::<IdArgs>("resume", Group::Inside, "Thaw a paused container", Exactly(1), |matches| {
         IdArgs::from_arg_matches(matches).map(Asked::Resume)
     }),
@@ -182,15 +190,27 @@ pub(crate) static VERBS: [Verb; 16] = [
         |matches| UpdateArgs::from_arg_matches(matches).map(Asked::Update),
     )
     .more(UPDATE_MORE),
-    verb::<IdArgs>("state", Group::Inspect, "Print the state of a container as JSON", Exactly(1), |matches| {
-        IdArgs::from_arg_matches(matches).map(Asked::State)
-    }),
-    verb::<ListArgs>("list", Group::Inspect, "List the containers of this state directory", Exactly(0), |matches| {
-        ListArgs::from_arg_matches(matches).map(Asked::List)
-    }),
-    verb::<PsArgs>("ps", Group::Inspect, "Show the processes of a container", AtLeast(1), |matches| {
-        PsArgs::from_arg_matches(matches).map(Asked::Ps)
-    })
+    verb::<IdArgs>(
+        "state",
+        Group::Inspect,
+        "Print the state of a container as JSON",
+        Exactly(1),
+        |matches| IdArgs::from_arg_matches(matches).map(Asked::State),
+    ),
+    verb::<ListArgs>(
+        "list",
+        Group::Inspect,
+        "List the containers of this state directory",
+        Exactly(0),
+        |matches| ListArgs::from_arg_matches(matches).map(Asked::List),
+    ),
+    verb::<PsArgs>(
+        "ps",
+        Group::Inspect,
+        "Show the processes of a container",
+        AtLeast(1),
+        |matches| PsArgs::from_arg_matches(matches).map(Asked::Ps),
+    )
     .flags_end_after_id()
     .more(PS_MORE),
     verb::<EventsArgs>(
@@ -200,9 +220,13 @@ pub(crate) static VERBS: [Verb; 16] = [
         Exactly(1),
         |matches| EventsArgs::from_arg_matches(matches).map(Asked::Events),
     ),
-    verb::<SpecArgs>("spec", Group::Bundle, "Write a config.json to begin with", Exactly(0), |matches| {
-        SpecArgs::from_arg_matches(matches).map(Asked::Spec)
-    })
+    verb::<SpecArgs>(
+        "spec",
+        Group::Bundle,
+        "Write a config.json to begin with",
+        Exactly(0),
+        |matches| SpecArgs::from_arg_matches(matches).map(Asked::Spec),
+    )
     .more(SPEC_MORE),
     verb::<ExplainArgs>(
         "explain",

@@ -13,7 +13,8 @@ pub(crate) fn execute(args: &ListArgs, context: &mut Context<'_>) -> Outcome {
         // runc prints these to standard error too, and they are no failure.
         let _unwritable = writeln!(std::io::stderr(), "{problem}");
     }
-    let text = if args.quiet { ids(&report.containers) } else { formatted(args, &report.containers)? };
+    let text =
+        if args.quiet { ids(&report.containers) } else { formatted(args, &report.containers)? };
     Ok(output::print(&text)?)
 }
 

@@ -56,7 +56,9 @@ fn only_pids(table: &str, pids: &[i32]) -> anyhow::Result<String> {
     let mut lines = table.lines();
     let header = lines.next().unwrap_or_default();
     let Some(column) = header.split_whitespace().position(|title| title == "PID") else {
-        bail!("couldn't find PID field in ps output\nhint: the options for ps must print that column");
+        bail!(
+            "couldn't find PID field in ps output\nhint: the options for ps must print that column"
+        );
     };
     let mut text = format!("{header}\n");
     for line in lines {

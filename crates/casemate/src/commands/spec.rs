@@ -86,7 +86,7 @@ mod tests {
         namespaces.retain(|ns| ns["type"] != "network");
         namespaces.push(json!({"type": "user"}));
         for mount in spec["mounts"].as_array_mut().unwrap() {
-            if let Some(options) = mount["options"].as_array_mut() {
+            if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {
                 options.retain(|option| !option.as_str().unwrap().starts_with("gid="));
             }
             if mount["destination"] == "/sys" {

@@ -94,9 +94,9 @@ fn cgroup_manager(args: &GlobalArgs) -> anyhow::Result<CgroupManager> {
         Some("cgroupfs") => Ok(CgroupManager::Cgroupfs),
         Some("systemd") => Ok(CgroupManager::Systemd),
         Some("disabled") => Ok(CgroupManager::Disabled),
-        Some(other) => bail!(
-            "invalid cgroup-manager: {other}\nhint: one of cgroupfs, systemd, disabled"
-        ),
+        Some(other) => {
+            bail!("invalid cgroup-manager: {other}\nhint: one of cgroupfs, systemd, disabled")
+        }
         None if args.systemd_cgroup => Ok(CgroupManager::Systemd),
         None => Ok(CgroupManager::Cgroupfs),
     }
@@ -173,16 +173,15 @@ mod tests {
         };
         assert_eq!(cgroup_manager(&args(None, false)).unwrap(), CgroupManager::Cgroupfs);
         assert_eq!(cgroup_manager(&args(None, true)).unwrap(), CgroupManager::Systemd);
-        assert_eq!(
-            cgroup_manager(&args(Some("disabled"), true)).unwrap(),
-            CgroupManager::Disabled
-        );
+        assert_eq!(cgroup_manager(&args(Some("disabled"), true)).unwrap(), CgroupManager::Disabled);
         assert!(cgroup_manager(&args(Some("v1"), false)).is_err());
     }
 
     #[test]
     fn rootless_takes_go_booleans_and_auto() {
-        for (text, wanted) in [("true", Rootless::Yes), ("0", Rootless::No), ("auto", Rootless::Auto)] {
+        for (text, wanted) in
+            [("true", Rootless::Yes), ("0", Rootless::No), ("auto", Rootless::Auto)]
+        {
             assert_eq!(rootless(Some(text)).unwrap(), wanted);
         }
         assert_eq!(rootless(None).unwrap(), Rootless::Auto);

@@ -53,7 +53,11 @@ pub(crate) fn exec(args: ExecArgs) -> anyhow::Result<ExecRequest> {
         env: args.env,
         tty: args.tty,
         user: args.user.as_deref().filter(|user| !user.is_empty()).map(user).transpose()?,
-        additional_gids: args.additional_gids.iter().map(|gid| group(gid)).collect::<Result<_, _>>()?,
+        additional_gids: args
+            .additional_gids
+            .iter()
+            .map(|gid| group(gid))
+            .collect::<Result<_, _>>()?,
         detach: args.detach,
         pid_file: path::optional(args.pid_file.as_deref())?,
         console_socket: path::optional(args.console_socket.as_deref())?,

@@ -70,10 +70,8 @@ fn from_flags(args: &UpdateArgs) -> Result<Value, UsageError> {
 
 /// An object of the fields that are there; `None` if none is.
 fn object<const N: usize>(fields: [(&str, Option<Value>); N]) -> Option<Value> {
-    let present: Map<String, Value> = fields
-        .into_iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-        .collect();
+    let present: Map<String, Value> =
+        fields.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
     (!present.is_empty()).then_some(Value::Object(present))
 }
 
@@ -116,7 +114,9 @@ fn read(
 /// Flags that are accepted and have no effect, for a warning in the log.
 pub(crate) fn ignored_flags(args: &UpdateArgs) -> Option<&'static str> {
     let given = args.kernel_memory.is_some() || args.kernel_memory_tcp.is_some();
-    given.then_some("--kernel-memory and --kernel-memory-tcp are ignored: Linux 5.14 removed the limit")
+    given.then_some(
+        "--kernel-memory and --kernel-memory-tcp are ignored: Linux 5.14 removed the limit",
+    )
 }
 
 #[cfg(test)]

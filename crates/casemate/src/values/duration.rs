@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "5", "s", "5x", "5s3", "-1s", "1..2s", ".s", "5 s", "99999999999h", "1e3s"] {
+        for text in ["", "5", "s", "5x", "5s3", "-1s", "1..2s", ".s", "5 s", "99999999999h", "1e3s"]
+        {
             assert!(parse_go_duration(text).is_err(), "{text}");
         }
     }

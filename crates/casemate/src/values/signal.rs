@@ -4,8 +4,8 @@
 /// builds for; aliases follow below.
 const NAMES: [&str; 32] = [
     "", "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU",
-    "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
 const ALIASES: [(&str, i32); 4] = [("IOT", 6), ("CLD", 17), ("POLL", 29), ("UNUSED", 31)];
@@ -54,9 +54,24 @@ mod tests {
     #[test]
     fn names_and_numbers_are_equal() {
         let cases = [
-            ("TERM", 15), ("term", 15), ("SIGTERM", 15), ("sigterm", 15), ("15", 15), ("0", 0),
-            ("9", 9), ("KILL", 9), ("64", 64), ("34", 34), ("SIGIOT", 6), ("chld", 17), ("cld", 17),
-            ("winch", 28), ("RTMIN", 34), ("SIGRTMIN+3", 37), ("rtmax", 64), ("RTMAX-1", 63),
+            ("TERM", 15),
+            ("term", 15),
+            ("SIGTERM", 15),
+            ("sigterm", 15),
+            ("15", 15),
+            ("0", 0),
+            ("9", 9),
+            ("KILL", 9),
+            ("64", 64),
+            ("34", 34),
+            ("SIGIOT", 6),
+            ("chld", 17),
+            ("cld", 17),
+            ("winch", 28),
+            ("RTMIN", 34),
+            ("SIGRTMIN+3", 37),
+            ("rtmax", 64),
+            ("RTMAX-1", 63),
         ];
         for (text, number) in cases {
             assert_eq!(parse_signal(text), Some(number), "{text}");
@@ -66,8 +81,20 @@ mod tests {
     #[test]
     fn unknown_signals_are_refused() {
         let cases = [
-            "", "SIG", "FOO", "65", "-9", "+9", "0x9", "9 ", "RTMIN+31", "RTMIN-1", "RTMAX+1",
-            "RTMIN+", "99999999999", "SIGSIGTERM",
+            "",
+            "SIG",
+            "FOO",
+            "65",
+            "-9",
+            "+9",
+            "0x9",
+            "9 ",
+            "RTMIN+31",
+            "RTMIN-1",
+            "RTMAX+1",
+            "RTMIN+",
+            "99999999999",
+            "SIGSIGTERM",
         ];
         for text in cases {
             assert_eq!(parse_signal(text), None, "{text}");

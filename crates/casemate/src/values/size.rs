@@ -68,7 +68,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        let cases = ["", "k", "-2", "-1k", "1x", "1kk", "0x10", "1.2.3", "9999999999g", "bk", " 1", "1e3"];
+        let cases =
+            ["", "k", "-2", "-1k", "1x", "1kk", "0x10", "1.2.3", "9999999999g", "bk", " 1", "1e3"];
         for text in cases {
             assert_eq!(parse_size(text), None, "{text}");
         }

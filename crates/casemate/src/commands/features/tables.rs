@@ -4,14 +4,8 @@
 //! Whoever adds a name to a parser adds it here.
 
 /// In the order in which they run.
-pub(super) const HOOKS: &[&str] = &[
-    "prestart",
-    "createRuntime",
-    "createContainer",
-    "startContainer",
-    "poststart",
-    "poststop",
-];
+pub(super) const HOOKS: &[&str] =
+    &["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
 
 /// Every option that is not passed on to the file system as it is.
 pub(super) const MOUNT_OPTIONS: &[&str] = &[
@@ -82,16 +76,8 @@ pub(super) const MOUNT_OPTIONS: &[&str] = &[
 ];
 
 /// Namespace types, as config.json names them.
-pub(super) const NAMESPACES: &[&str] = &[
-    "cgroup",
-    "ipc",
-    "mount",
-    "network",
-    "pid",
-    "time",
-    "user",
-    "uts",
-];
+pub(super) const NAMESPACES: &[&str] =
+    &["cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"];
 
 /// capabilities(7), in the order of their numbers.
 pub(super) const CAPABILITIES: &[&str] = &[
@@ -194,15 +180,8 @@ pub(super) const MEMORY_POLICY_MODES: &[&str] = &[
 ];
 
 /// Flags of set_mempolicy(2).
-pub(super) const MEMORY_POLICY_FLAGS: &[&str] = &[
-    "MPOL_F_STATIC_NODES",
-    "MPOL_F_RELATIVE_NODES",
-    "MPOL_F_NUMA_BALANCING",
-];
+pub(super) const MEMORY_POLICY_FLAGS: &[&str] =
+    &["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES", "MPOL_F_NUMA_BALANCING"];
 
 /// Annotations that change what the runtime does; a trailing dot means all that begin so.
-pub(super) const UNSAFE_ANNOTATIONS: &[&str] = &[
-    "bundle",
-    "org.systemd.property.",
-    "run.oci.",
-];
+pub(super) const UNSAFE_ANNOTATIONS: &[&str] = &["bundle", "org.systemd.property.", "run.oci."];
