@@ -6,13 +6,14 @@
 //! project. Loading a program, sending a listener's file descriptor and deciding *which* filter a
 //! container gets all happen elsewhere. A program leaves here as bytes.
 //!
-//! Entry points: [`Filter`] (built by the caller), [`compile`],
+//! Entry points: [`Filter`] (built by the caller, or by [`default_filter`]), [`compile`],
 //! [`Program::as_bytes`], [`Program::evaluate`].
 
 mod arch;
 mod bpf;
 mod codegen;
 mod compile;
+mod default;
 mod eval;
 mod model;
 mod order;
@@ -20,5 +21,6 @@ mod order;
 pub use arch::{Arch, UnknownArch};
 pub use bpf::{BadProgram, Insn, Program, MAX_INSNS};
 pub use compile::{compile, CompileError, Compiled};
+pub use default::{default_filter, default_rules, CapMask, DefaultRule};
 pub use eval::{EvalError, SeccompData, Verdict};
 pub use model::{Action, Arg, Filter, Flags, Op, ParseError, Rule, RuleOrder};
