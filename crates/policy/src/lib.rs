@@ -5,8 +5,17 @@
 //! be tested and explained without running anything.
 
 mod check;
+mod decision;
 mod facts;
+mod harden;
+mod hardened;
 pub mod mount_options;
+mod profile;
+mod rules;
 pub mod spec;
 
+pub use decision::{Decision, Refusal, RuleId, Verdict};
 pub use facts::HostFacts;
+pub use harden::{harden, harden_process};
+pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
+pub use profile::{parse_node_policy, NodePolicy, PolicyError, Profile, ProfileName, Tmpfs};

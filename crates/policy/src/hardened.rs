@@ -1,0 +1,117 @@
+//! The configuration after the profile: the only kind from which a container is made.
+//!
+//! It can be read like a [`Spec`] but not changed, and not made by hand: it comes from `harden`, or from the
+//! record that the runtime wrote of one that did.
+
+use crate::decision::Decision;
+use crate::profile::ProfileName;
+use crate::spec::{Process, Spec, SpecError};
+use serde::{Deserialize, Serialize};
+use std::ops::Deref;
+
+/// A configuration that went through a profile.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HardenedSpec {
+    profile: ProfileName,
+    extras: Extras,
+    spec: Spec,
+}
+
+/// What a profile demands and OCI cannot express.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Extras {
+    /// Load the default system call filter, before the configuration's own if there is one.
+    pub default_seccomp: bool,
+    /// Of the devices that runtimes allow on their own account, leave out the right to create any node
+    /// and /dev/net/tun.
+    pub strict_devices: bool,
+}
+
+impl HardenedSpec {
+    pub(crate) fn new(profile: ProfileName, extras: Extras, spec: Spec) -> Self {
+        Self { profile, extras, spec }
+    }
+
+    /// Reads back what [`Serialize`] wrote. The caller vouches for the bytes: they come from a state
+    /// directory that only the runtime's user can write, not from a bundle.
+    ///
+    /// # Errors
+    /// Bytes that are not such a record.
+    pub fn restore(bytes: &[u8]) -> Result<Self, SpecError> {
+        serde_json::from_slice(bytes).map_err(|error| SpecError::new("", error.to_string()))
+    }
+
+    /// The profile that made it.
+    #[must_use]
+    pub fn profile(&self) -> ProfileName {
+        self.profile
+    }
+
+    /// What OCI cannot express.
+    #[must_use]
+    pub fn extras(&self) -> Extras {
+        self.extras
+    }
+
+    /// The capabilities that some process of the container can come to hold, as a mask: what the default
+    /// filter is chosen by. With no_new_privs an execve cannot add to the permitted set (cap_bprm_creds_from_file
+    /// intersects it), without it the bounding set is the limit.
+    #[must_use]
+    pub fn reachable_capabilities(&self) -> u64 {
+        self.spec.process.as_ref().map_or(0, reachable_capabilities)
+    }
+}
+
+impl Deref for HardenedSpec {
+    type Target = Spec;
+
+    fn deref(&self) -> &Spec {
+        &self.spec
+    }
+}
+
+/// A process for `exec` that went through the container's profile.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HardenedProcess {
+    process: Process,
+}
+
+impl HardenedProcess {
+    pub(crate) fn new(process: Process) -> Self {
+        Self { process }
+    }
+
+    /// As [`HardenedSpec::reachable_capabilities`], for this process.
+    #[must_use]
+    pub fn reachable_capabilities(&self) -> u64 {
+        reachable_capabilities(&self.process)
+    }
+}
+
+impl Deref for HardenedProcess {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+fn reachable_capabilities(process: &Process) -> u64 {
+    let Some(capabilities) = &process.capabilities else { return 0 };
+    let held =
+        capabilities.permitted.mask | capabilities.effective.mask | capabilities.ambient.mask;
+    match process.no_new_privileges {
+        true => held,
+        false => held | capabilities.bounding.mask | capabilities.inheritable.mask,
+    }
+}
+
+/// What `harden` returns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hardened {
+    /// What is run.
+    pub spec: HardenedSpec,
+    /// How it came about, in the order of the rules.
+    pub decisions: Vec<Decision>,
+}

@@ -1,0 +1,11 @@
+//! The rules, one family per file. Each is a function over the draft; none looks at the profile's name,
+//! only at its data.
+
+pub(crate) mod capabilities;
+pub(crate) mod mounts;
+pub(crate) mod namespaces;
+pub(crate) mod paths;
+pub(crate) mod process;
+pub(crate) mod resources;
+pub(crate) mod root;
+pub(crate) mod seccomp;

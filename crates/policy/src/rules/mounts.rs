@@ -1,0 +1,46 @@
+//! `mounts.*`: what mounts may do to the host.
+
+use crate::decision::{Refusal, RuleId, Verdict};
+use crate::harden::Draft;
+use crate::spec::Propagation;
+use serde_json::json;
+
+/// Rule `mounts.shared-propagation`: of the root and of each mount.
+pub(crate) fn shared_propagation(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    if draft.profile.allow_shared_propagation {
+        return Ok(());
+    }
+    let rule = RuleId::PROPAGATION;
+    let reason = "mounts made in the container must not appear on the host";
+    let mut changed = false;
+    let root = &mut draft.spec.linux.rootfs_propagation;
+    let tightened = match root {
+        Some(Propagation::Shared) => Some(Propagation::Slave),
+        Some(Propagation::Rshared) => Some(Propagation::Rslave),
+        _ => None,
+    };
+    if tightened.is_some() {
+        let before = std::mem::replace(root, tightened);
+        let values = (json!(before), json!(tightened));
+        draft.log.change(rule, "/linux/rootfsPropagation", Verdict::Tightened, values, reason);
+        changed = true;
+    }
+    for (i, mount) in draft.spec.mounts.iter_mut().enumerate() {
+        for (j, option) in mount.options.iter_mut().enumerate() {
+            let tightened = match option.as_str() {
+                "shared" => "slave",
+                "rshared" => "rslave",
+                _ => continue,
+            };
+            let before = std::mem::replace(option, tightened.to_owned());
+            let pointer = format!("/mounts/{i}/options/{j}");
+            let values = (json!(before), json!(tightened));
+            draft.log.change(rule, pointer, Verdict::Tightened, values, reason);
+            changed = true;
+        }
+    }
+    if !changed {
+        draft.log.note(rule, "/mounts", Verdict::Kept, "nothing propagates to the host");
+    }
+    Ok(())
+}

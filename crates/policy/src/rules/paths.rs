@@ -1,0 +1,58 @@
+//! `paths.*`: the union of the configuration's and the profile's lists.
+
+use crate::check::clean;
+use crate::decision::{Refusal, RuleId, Verdict};
+use crate::harden::Draft;
+use crate::spec::Mount;
+use serde_json::{json, Value};
+
+/// Rule `paths.masked`.
+pub(crate) fn masked(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let wanted = draft.profile.masked_paths;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let linux = &mut draft.spec.linux;
+    let added = missing(wanted, &[&linux.masked_paths], &draft.spec.mounts);
+    linux.masked_paths.extend(added.iter().map(|path| (*path).to_owned()));
+    let reason = "shows or changes the host; engines' lists differ, so the profile adds its own";
+    record(draft, (RuleId::MASKED, "/linux/maskedPaths"), &added, reason);
+    Ok(())
+}
+
+/// Rule `paths.readonly`. Comes after the masks: a hidden path need not be made read-only as well.
+pub(crate) fn readonly(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let wanted = draft.profile.readonly_paths;
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let linux = &mut draft.spec.linux;
+    let added = missing(wanted, &[&linux.readonly_paths, &linux.masked_paths], &draft.spec.mounts);
+    linux.readonly_paths.extend(added.iter().map(|path| (*path).to_owned()));
+    let reason = "changes the host when written";
+    record(draft, (RuleId::READONLY_PATHS, "/linux/readonlyPaths"), &added, reason);
+    Ok(())
+}
+
+/// Those of `wanted` that are in none of the lists and that no mount covers (lxcfs puts its own files
+/// over some: covering those would take the container's view away again).
+fn missing(wanted: &[&'static str], lists: &[&Vec<String>], mounts: &[Mount]) -> Vec<&'static str> {
+    let listed =
+        |path: &str| lists.iter().any(|list| list.iter().any(|known| clean(known) == path));
+    let mounted = |path: &str| mounts.iter().any(|mount| clean(&mount.destination) == path);
+    wanted.iter().copied().filter(|path| !listed(path) && !mounted(path)).collect()
+}
+
+fn record(
+    draft: &mut Draft<'_>,
+    (rule, pointer): (RuleId, &'static str),
+    added: &[&'static str],
+    reason: &'static str,
+) {
+    if added.is_empty() {
+        let reason = "the configuration covers all of the profile's paths";
+        return draft.log.note(rule, pointer, Verdict::Kept, reason);
+    }
+    let values = (Value::Null, json!(added));
+    draft.log.change(rule, format!("{pointer}/-"), Verdict::Added, values, reason);
+}

@@ -1,0 +1,106 @@
+//! `process.*` and `rlimits.*`: the process itself, at start and on `exec`.
+
+use super::capabilities;
+use crate::decision::{Refusal, RuleId, Verdict};
+use crate::harden::{Draft, Log};
+use crate::hardened::HardenedSpec;
+use crate::profile::Profile;
+use crate::spec::{Process, Rlimit, RlimitKind};
+use serde_json::{json, Value};
+
+/// Rule `process.no-new-privileges` for a container.
+pub(crate) fn no_new_privileges(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    if let (true, Some(process)) = (draft.profile.no_new_privileges, &mut draft.spec.process) {
+        forbid_gain(process, &mut draft.log);
+    }
+    Ok(())
+}
+
+/// Rule `rlimits.core` for a container.
+pub(crate) fn core_limit(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    if let (Some(limit), Some(process)) = (draft.profile.core_limit, &mut draft.spec.process) {
+        limit_core(process, limit, &mut draft.log);
+    }
+    Ok(())
+}
+
+/// All rules for a process that is added to a container.
+pub(crate) fn added(
+    process: &mut Process,
+    container: &HardenedSpec,
+    profile: &Profile,
+    log: &mut Log,
+) {
+    if profile.no_new_privileges {
+        forbid_gain(process, log);
+    }
+    if let Some(ceiling) = profile.capability_ceiling {
+        // Absent means the container's own, which went through the rules already.
+        if let Some(capabilities) = &mut process.capabilities {
+            capabilities::cut(capabilities, ceiling & bounding(container), log);
+        }
+    }
+    if let Some(limit) = profile.core_limit {
+        limit_core(process, limit, log);
+    }
+    keep_labels(process, container, log);
+}
+
+fn bounding(container: &HardenedSpec) -> u64 {
+    let init = container.process.as_ref().and_then(|process| process.capabilities.as_ref());
+    init.map_or(0, |capabilities| capabilities.bounding.mask)
+}
+
+fn forbid_gain(process: &mut Process, log: &mut Log) {
+    let (rule, pointer) = (RuleId::NO_NEW_PRIVILEGES, "/process/noNewPrivileges");
+    if process.no_new_privileges {
+        return log.note(rule, pointer, Verdict::Kept, "set by the configuration");
+    }
+    process.no_new_privileges = true;
+    let reason = "set-user-ID files and file capabilities must not add privileges";
+    log.change(rule, pointer, Verdict::Tightened, (json!(false), json!(true)), reason);
+}
+
+fn limit_core(process: &mut Process, limit: u64, log: &mut Log) {
+    let rule = RuleId::CORE;
+    let wanted = Rlimit { kind: RlimitKind::Core, hard: limit, soft: limit };
+    let found = process.rlimits.iter_mut().enumerate();
+    let Some((i, present)) = found.into_iter().find(|(_, entry)| entry.kind == RlimitKind::Core)
+    else {
+        process.rlimits.push(wanted);
+        let reason = "core dumps leave the container and hold its secrets";
+        let values = (Value::Null, json!(wanted));
+        return log.change(rule, "/process/rlimits/-", Verdict::Added, values, reason);
+    };
+    if present.hard <= limit {
+        return log.note(rule, "/process/rlimits", Verdict::Kept, "set by the configuration");
+    }
+    let before = std::mem::replace(present, Rlimit { soft: present.soft.min(limit), ..wanted });
+    let reason = "core dumps leave the container and hold its secrets";
+    let values = (json!(before), json!(present));
+    log.change(rule, format!("/process/rlimits/{i}"), Verdict::Tightened, values, reason);
+}
+
+/// A process that joins keeps the labels that confine the container, whatever the caller sends: engines
+/// send "unconfined" for a privileged exec.
+fn keep_labels(process: &mut Process, container: &HardenedSpec, log: &mut Log) {
+    let Some(init) = &container.process else { return };
+    let pairs = [
+        (
+            "/process/apparmorProfile",
+            &mut process.apparmor_profile,
+            init.apparmor_profile.as_deref(),
+        ),
+        ("/process/selinuxLabel", &mut process.selinux_label, init.selinux_label.as_deref()),
+    ];
+    for (pointer, label, wanted) in pairs {
+        if wanted.is_none() || label.as_deref() == wanted {
+            continue;
+        }
+        let verdict = if label.is_some() { Verdict::Tightened } else { Verdict::Added };
+        let before = std::mem::replace(label, wanted.map(str::to_owned));
+        let reason = "a process that joins keeps the container's label";
+        let values = (json!(before), json!(wanted));
+        log.change(RuleId::LABELS, pointer, verdict, values, reason);
+    }
+}

@@ -1,0 +1,88 @@
+//! `pids.*` and `devices.*`: what the container's cgroup enforces.
+
+use crate::decision::{Refusal, RuleId, Verdict};
+use crate::harden::Draft;
+use crate::spec::{DeviceRule, DeviceRuleKind, Pids};
+use serde_json::{json, Value};
+
+/// Rule `pids.limit`.
+pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let Some(limit) = draft.profile.pids_limit else { return Ok(()) };
+    let (rule, pointer) = (RuleId::PIDS, "/linux/resources/pids");
+    let present = draft.spec.linux.resources.as_ref().and_then(|resources| resources.pids);
+    if present.and_then(|pids| pids.limit).is_some() {
+        draft.log.note(rule, pointer, Verdict::Kept, "set by the configuration");
+        return Ok(());
+    }
+    if !draft.facts.has_controller("pids") {
+        let reason = "no limit: the container's cgroup has no pids controller";
+        draft.log.note(rule, pointer, Verdict::Waived, reason);
+        return Ok(());
+    }
+    let pids = Pids { limit: Some(limit) };
+    draft.spec.linux.resources.get_or_insert_default().pids = Some(pids);
+    let reason = "a fork bomb would take the host's process table";
+    draft.log.change(rule, pointer, Verdict::Added, (Value::Null, json!(pids)), reason);
+    Ok(())
+}
+
+/// Rule `devices.cgroup`.
+pub(crate) fn devices(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    if !draft.profile.strict_devices {
+        return Ok(());
+    }
+    draft.extras.strict_devices = true;
+    let (rule, pointer) = (RuleId::DEVICES, "/linux/resources/devices");
+    let resources = draft.spec.linux.resources.as_mut();
+    let before = resources.map(|limits| std::mem::take(&mut limits.devices)).unwrap_or_default();
+    let mut after = narrow(&before);
+    if !draft.facts.has_cgroup && before.is_empty() {
+        let reason = "not limited: the container gets no cgroup of its own";
+        draft.log.note(rule, pointer, Verdict::Waived, reason);
+        return Ok(());
+    }
+    if !after.first().is_some_and(denies_all) {
+        after.insert(0, DeviceRule { access: "rwm".to_owned(), ..DeviceRule::default() });
+    }
+    if after == before {
+        let reason = "everything is denied but what the configuration names";
+        draft.log.note(rule, pointer, Verdict::Kept, reason);
+    } else {
+        let verdict = if before.is_empty() { Verdict::Added } else { Verdict::Tightened };
+        let reason = "only devices that are named, and no creating of arbitrary nodes";
+        let values = (json!(before), json!(after));
+        draft.log.change(rule, pointer, verdict, values, reason);
+    }
+    draft.spec.linux.resources.get_or_insert_default().devices = after;
+    Ok(())
+}
+
+/// Drops rules that allow a whole class of devices, and takes `m` from those with any wildcard.
+fn narrow(rules: &[DeviceRule]) -> Vec<DeviceRule> {
+    let mut kept = Vec::with_capacity(rules.len() + 1);
+    for rule in rules {
+        let any = |number: Option<i64>| number.is_none_or(|number| number == -1);
+        let is_class = matches!(rule.kind, None | Some(DeviceRuleKind::All)) || any(rule.major);
+        if !rule.allow {
+            kept.push(rule.clone());
+        } else if !is_class {
+            let mut rule = rule.clone();
+            if any(rule.minor) {
+                rule.access.retain(|access| access != 'm');
+            }
+            if !rule.access.is_empty() {
+                kept.push(rule);
+            }
+        }
+    }
+    kept
+}
+
+fn denies_all(rule: &DeviceRule) -> bool {
+    let any = |number: Option<i64>| number.is_none_or(|number| number == -1);
+    !rule.allow
+        && matches!(rule.kind, None | Some(DeviceRuleKind::All))
+        && any(rule.major)
+        && any(rule.minor)
+        && ['r', 'w', 'm'].iter().all(|access| rule.access.contains(*access))
+}
