@@ -16,8 +16,11 @@ const VERDICT: u8 = 0;
 const CONTEXT: u8 = 1;
 const KIND: u8 = 2;
 const WANTED: u8 = 3;
-const MAJOR: u8 = 4;
-const MINOR: u8 = 5;
+const NUMBER: u8 = 4;
+
+// Offsets in `struct bpf_cgroup_dev_ctx`.
+const MAJOR_AT: i16 = 4;
+const MINOR_AT: i16 = 8;
 
 // Opcodes (RFC 9669): class, source and operation already combined.
 const LOAD_WORD: u8 = 0x61;
@@ -103,8 +106,6 @@ fn prologue() -> Vec<u64> {
         instruction(ALU32_MOV_REG, WANTED, KIND, 0, 0),
         instruction(ALU32_AND_IMM, KIND, 0, 0, 0xffff),
         instruction(ALU32_RSH_IMM, WANTED, 0, 0, 16),
-        instruction(LOAD_WORD, MAJOR, CONTEXT, 4, 0),
-        instruction(LOAD_WORD, MINOR, CONTEXT, 8, 0),
     ]
 }
 
@@ -119,18 +120,27 @@ fn emit_rule(code: &mut Vec<u64>, rule: &DeviceRule) {
         DeviceKind::Block => Some(BLOCK),
         DeviceKind::Char => Some(CHAR),
     };
-    let tests: Vec<(u8, u32)> = [(KIND, kind), (MAJOR, rule.major), (MINOR, rule.minor)]
-        .iter()
-        .filter_map(|(register, value)| value.map(|value| (*register, value)))
-        .collect();
     let body = rule_body(rule);
-    let total = tests.len() + body.len();
-    for (done, (register, value)) in tests.into_iter().enumerate() {
-        // Past the rest of this rule, counted from the next instruction; a rule has ten at most.
-        let rest = (total - done - 1) as i16;
-        code.push(instruction(JMP32_NE_IMM, register, 0, rest, value));
+    // Back to front, so that each test knows how far the end of the rule is.
+    let mut reversed: Vec<u64> = body.into_iter().rev().collect();
+    for (offset, number) in [(MINOR_AT, rule.minor), (MAJOR_AT, rule.major)] {
+        if let Some(number) = number {
+            push_test(&mut reversed, NUMBER, number);
+            // Loaded afresh for each rule: a number kept in a register would stay known to the verifier after a match,
+            // and a thousand rules would be a thousand states to follow through all later rules.
+            reversed.push(instruction(LOAD_WORD, NUMBER, CONTEXT, offset, 0));
+        }
     }
-    code.extend(body);
+    if let Some(kind) = kind {
+        push_test(&mut reversed, KIND, kind);
+    }
+    code.extend(reversed.into_iter().rev());
+}
+
+/// Skip the rest of the rule, which is what `reversed` holds so far (ten instructions at most), unless equal.
+fn push_test(reversed: &mut Vec<u64>, register: u8, value: u32) {
+    let rest = reversed.len() as i16;
+    reversed.push(instruction(JMP32_NE_IMM, register, 0, rest, value));
 }
 
 /// What happens when a rule speaks of the device.
