@@ -11,7 +11,7 @@
 use crate::arch::{Arch, NameId, X32_BIT};
 use crate::bpf::{Program, MAX_INSNS};
 use crate::codegen::{self, Backwards, Body, Layout, Ranges};
-use crate::model::{Action, Arg, Filter, Rule, RuleOrder};
+use crate::model::{Action, Arg, Filter, Op, Rule, RuleOrder};
 use crate::order::{Case, Cases};
 use std::fmt;
 
@@ -207,8 +207,14 @@ impl Names {
         let mut ids = Vec::with_capacity(count);
         let mut unknown = Vec::new();
         for (position, rule) in rules.iter().enumerate() {
+            let mut last = None;
             for name in &rule.names {
-                match NameId::of(name) {
+                let id = match last {
+                    Some(last) => NameId::next_of(last, name),
+                    None => NameId::of(name),
+                };
+                last = id.or(last);
+                match id {
                     Some(id) => ids.push((position as u32, id)),
                     None => unknown.push(name.to_string()),
                 }
@@ -377,7 +383,7 @@ impl Compiler<'_> {
                 let mut tests = args.to_vec();
                 if entry.call() != 0 {
                     tests.retain(|arg| arg.index != 0);
-                    tests.push(Arg::new(0, crate::Op::Eq, u64::from(entry.call())));
+                    tests.push(Arg::new(0, Op::Eq, u64::from(entry.call())));
                 }
                 let case = Case { tests: normal(tests, arch), action: rule.action };
                 cases.add(case).map_err(|conflict| CompileError::Conflict {
@@ -420,7 +426,7 @@ fn alternatives(args: &[Arg]) -> Vec<&[Arg]> {
 /// In the order of the arguments and without comparisons that always hold.
 fn normal(mut tests: Vec<Arg>, arch: Arch) -> Vec<Arg> {
     let bits = if arch.has_wide_args() { u64::MAX } else { u64::from(u32::MAX) };
-    tests.retain(|arg| arg.op != crate::Op::MaskedEq || arg.value & bits != 0);
+    tests.retain(|arg| arg.op != Op::MaskedEq || arg.value & bits != 0);
     tests.sort_by_key(|arg| arg.index);
     tests
 }

@@ -9,6 +9,8 @@
 //! Entry points: [`Filter`] (built by the caller, or by [`default_filter`]), [`compile`],
 //! [`Program::as_bytes`], [`Program::evaluate`].
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod arch;
 mod bpf;
 mod codegen;

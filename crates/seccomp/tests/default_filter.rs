@@ -1,0 +1,226 @@
+//! What the default filter lets through and what it refuses, put to the compiled program.
+
+#![allow(clippy::unwrap_used)]
+
+use casemate_seccomp::{
+    compile, default_filter, default_rules, Action, Arch, Program, SeccompData,
+};
+
+const EPERM: Action = Action::Errno(1);
+const ENOSYS: Action = Action::Errno(38);
+const EPROTONOSUPPORT: Action = Action::Errno(93);
+const EAFNOSUPPORT: Action = Action::Errno(97);
+
+const NET_RAW: u64 = 1 << 13;
+const SYS_ADMIN: u64 = 1 << 21;
+const SYS_NICE: u64 = 1 << 23;
+const AUDIT_WRITE: u64 = 1 << 29;
+
+struct Subject {
+    program: Program,
+    arch: Arch,
+}
+
+impl Subject {
+    fn new(arch: Arch, caps: u64) -> Subject {
+        let compiled = compile(&default_filter(arch, caps), arch).unwrap();
+        assert_eq!(compiled.skipped_unknown, [""; 0]);
+        Subject { program: compiled.program, arch }
+    }
+
+    fn ask(&self, name: &str, args: &[u64]) -> Action {
+        let nr = self.arch.syscall_number(name).unwrap_or_else(|| panic!("no {name}"));
+        let mut all = [0; 6];
+        all[..args.len()].copy_from_slice(args);
+        let data = SeccompData::new(self.arch, nr, all);
+        self.program.evaluate(self.arch, &data).unwrap().action()
+    }
+}
+
+fn both() -> [Subject; 2] {
+    [Subject::new(Arch::X86_64, 0), Subject::new(Arch::Aarch64, 0)]
+}
+
+#[test]
+fn what_ordinary_programs_call_is_allowed() {
+    let common = "read write openat close mmap mprotect munmap brk rt_sigaction rt_sigprocmask \
+        rt_sigreturn ioctl pread64 pwrite64 readv writev execve exit exit_group wait4 waitid \
+        futex futex_waitv set_robust_list set_tid_address rseq getrandom prlimit64 sigaltstack \
+        epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 eventfd2 timerfd_create pidfd_open \
+        pidfd_send_signal sched_getaffinity sched_yield madvise nanosleep clock_gettime \
+        clock_nanosleep tgkill getpid gettid statx newfstatat faccessat2 openat2 close_range \
+        accept4 bind connect listen sendmsg recvmsg getdents64 getcwd membarrier memfd_create \
+        inotify_init1 signalfd4 splice copy_file_range fchmodat2 landlock_create_ruleset seccomp \
+        prctl ptrace capset setuid setgid setgroups io_setup mseal getxattrat file_getattr \
+        statmount listmount sendfile dup3 pipe2 ppoll pselect6 shmget semget mq_open";
+    for subject in both() {
+        for name in common.split_whitespace() {
+            assert_eq!(subject.ask(name, &[0; 6]), Action::Allow, "{:?} {name}", subject.arch);
+        }
+    }
+    let old = "open stat fork vfork poll select arch_prctl access pipe dup2 uretprobe uprobe";
+    for name in old.split_whitespace() {
+        assert_eq!(Subject::new(Arch::X86_64, 0).ask(name, &[]), Action::Allow, "{name}");
+    }
+}
+
+#[test]
+fn what_the_runtime_calls_after_loading_is_allowed() {
+    let names = "close_range execve execveat sendmsg write exit_group seccomp prctl";
+    for subject in both() {
+        for name in names.split_whitespace() {
+            assert_eq!(subject.ask(name, &[0; 6]), Action::Allow, "{name}");
+        }
+    }
+}
+
+#[test]
+fn dangerous_calls_are_refused_as_forbidden() {
+    let names = "unshare setns mount umount2 fsopen fsconfig fsmount move_mount open_tree \
+        open_tree_attr mount_setattr pivot_root keyctl add_key request_key bpf perf_event_open \
+        kexec_load userfaultfd move_pages name_to_handle_at open_by_handle_at pidfd_getfd kcmp \
+        process_madvise init_module finit_module delete_module swapon reboot settimeofday \
+        syslog quotactl acct chroot mbind fanotify_init lsm_set_self_attr sethostname";
+    for subject in both() {
+        for name in names.split_whitespace() {
+            assert_eq!(subject.ask(name, &[0; 6]), EPERM, "{:?} {name}", subject.arch);
+        }
+    }
+}
+
+#[test]
+fn calls_with_a_fallback_and_unknown_calls_look_absent() {
+    for subject in both() {
+        for name in ["clone3", "io_uring_setup", "io_uring_enter", "io_uring_register", "listns"] {
+            assert_eq!(subject.ask(name, &[]), ENOSYS, "{name}");
+        }
+        let data = SeccompData::new(subject.arch, 1000, [0; 6]);
+        let verdict = subject.program.evaluate(subject.arch, &data).unwrap();
+        assert_eq!(verdict.action(), ENOSYS);
+    }
+}
+
+#[test]
+fn clone_makes_threads_but_no_namespaces() {
+    let thread = 0x3d_0f00;
+    for subject in both() {
+        assert_eq!(subject.ask("clone", &[thread]), Action::Allow);
+        assert_eq!(subject.ask("clone", &[17]), Action::Allow);
+        for bit in [17, 25, 26, 27, 28, 29, 30] {
+            assert_eq!(subject.ask("clone", &[thread | 1 << bit]), EPERM, "bit {bit}");
+        }
+    }
+    let s390x = Subject::new(Arch::S390X, 0);
+    assert_eq!(s390x.ask("clone", &[1 << 28, thread]), Action::Allow);
+    assert_eq!(s390x.ask("clone", &[0, thread | 1 << 28]), EPERM);
+}
+
+#[test]
+fn only_listed_socket_families_open() {
+    for subject in both() {
+        for family in 0..60 {
+            let expected =
+                if [1, 2, 10, 16].contains(&family) { Action::Allow } else { EAFNOSUPPORT };
+            assert_eq!(subject.ask("socket", &[family, 1, 0]), expected, "family {family}");
+        }
+        // The kernel takes an int: the upper half must not change the answer.
+        assert_eq!(subject.ask("socket", &[0x5_0000_0026, 5, 0]), EAFNOSUPPORT);
+        assert_eq!(subject.ask("socketpair", &[1, 1, 0]), Action::Allow);
+        assert_eq!(subject.ask("socketpair", &[30, 1, 0]), EAFNOSUPPORT);
+    }
+    let raw = Subject::new(Arch::X86_64, NET_RAW);
+    assert_eq!(raw.ask("socket", &[17, 3, 0]), Action::Allow);
+}
+
+#[test]
+fn netlink_protocols_are_chosen() {
+    let plain = Subject::new(Arch::X86_64, 0);
+    for (protocol, expected) in [
+        (0, Action::Allow),
+        (4, Action::Allow),
+        (15, Action::Allow),
+        (16, Action::Allow),
+        (6, EPROTONOSUPPORT),
+        (9, EPROTONOSUPPORT),
+        (12, EPROTONOSUPPORT),
+        (21, EPROTONOSUPPORT),
+    ] {
+        assert_eq!(plain.ask("socket", &[16, 3, protocol]), expected, "protocol {protocol}");
+    }
+    let audit = Subject::new(Arch::X86_64, AUDIT_WRITE);
+    assert_eq!(audit.ask("socket", &[16, 3, 9]), Action::Allow);
+}
+
+#[test]
+fn terminal_injection_is_refused_whatever_the_upper_half_says() {
+    for subject in both() {
+        for request in [0x5412_u64, 0x541c] {
+            assert_eq!(subject.ask("ioctl", &[0, request]), EPERM);
+            assert_eq!(subject.ask("ioctl", &[0, 0xffff_ffff_0000_0000 | request]), EPERM);
+        }
+        // TCGETS, and a request whose top bit a C library sign-extends.
+        assert_eq!(subject.ask("ioctl", &[0, 0x5401]), Action::Allow);
+        assert_eq!(subject.ask("ioctl", &[0, 0xffff_ffff_8004_5430]), Action::Allow);
+    }
+}
+
+#[test]
+fn device_nodes_are_refused_and_fifos_are_not() {
+    let x86_64 = Subject::new(Arch::X86_64, 0);
+    for (mode, expected) in
+        [(0o010644, Action::Allow), (0o100644, Action::Allow), (0o060600, EPERM), (0o020600, EPERM)]
+    {
+        assert_eq!(x86_64.ask("mknod", &[0, mode, 0]), expected, "{mode:o}");
+        assert_eq!(x86_64.ask("mknodat", &[0, 0, mode, 0]), expected, "{mode:o}");
+    }
+}
+
+#[test]
+fn personality_is_limited_to_five_values() {
+    for subject in both() {
+        for value in [0, 8, 0x20000, 0x20008, 0xffff_ffff] {
+            assert_eq!(subject.ask("personality", &[value]), Action::Allow, "{value:#x}");
+        }
+        for value in [0x0040_0000, 0x0004_0000, 2] {
+            assert_eq!(subject.ask("personality", &[value]), EPERM, "{value:#x}");
+        }
+    }
+}
+
+#[test]
+fn capabilities_open_the_calls_they_are_for() {
+    let admin = Subject::new(Arch::X86_64, SYS_ADMIN);
+    for name in ["mount", "unshare", "clone3", "bpf", "perf_event_open", "sethostname"] {
+        assert_eq!(admin.ask(name, &[]), Action::Allow, "{name}");
+    }
+    assert_eq!(admin.ask("clone", &[1 << 28]), Action::Allow);
+    assert_eq!(admin.ask("mbind", &[]), EPERM);
+    assert_eq!(admin.ask("io_uring_setup", &[]), ENOSYS);
+    assert_eq!(Subject::new(Arch::X86_64, SYS_NICE).ask("mbind", &[]), Action::Allow);
+}
+
+#[test]
+fn compatibility_abis_are_killed() {
+    let native = Subject::new(Arch::X86_64, 0);
+    for (arch, nr) in [(Arch::X86, 102), (Arch::X32, 0x4000_0000)] {
+        let data = SeccompData::new(arch, nr, [0; 6]);
+        let verdict = native.program.evaluate(Arch::X86_64, &data).unwrap();
+        assert_eq!(verdict.action(), Action::KillProcess);
+    }
+}
+
+#[test]
+fn every_group_gives_its_reason() {
+    for rule in default_rules() {
+        assert!(rule.comment.len() >= 4 && rule.comment.ends_with('.'), "{:?}", rule.names);
+        assert!(!rule.names.is_empty());
+    }
+}
+
+#[test]
+fn every_architecture_has_a_default_program() {
+    for arch in Arch::all() {
+        let compiled = compile(&default_filter(arch, 0), arch).unwrap();
+        assert!(compiled.program.insns().len() < 600, "{arch:?}");
+    }
+}
