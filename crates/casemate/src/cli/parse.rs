@@ -95,6 +95,9 @@ fn find_verb(name: &OsStr) -> Result<&'static Verb, UsageError> {
 }
 
 fn read_globals(command: clap::Command, seen: Vec<Seen>) -> Result<GlobalArgs, UsageError> {
+    if seen.is_empty() {
+        return Ok(GlobalArgs::default());
+    }
     let matches = command
         .try_get_matches_from(clap_words(seen, Vec::new()))
         .map_err(|error| translate(&error))?;

@@ -1,0 +1,90 @@
+//! What `--version`, `features` and `spec` answer.
+
+use casemate_tests::cli::{casemate, Casemate, Scratch};
+use serde_json::Value;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+#[test]
+fn version_has_the_lines_that_docker_looks_for() {
+    for line in ["--version", "-v", "-V", "-version", "--debug --version"] {
+        let answer = casemate(line);
+        assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{line}");
+        let lines: Vec<&str> = answer.stdout.lines().collect();
+        assert!(lines[0].starts_with("casemate version "), "{line}: {}", answer.stdout);
+        assert!(lines[1].starts_with("commit: "), "{line}: {}", answer.stdout);
+        assert_eq!(lines[2], "spec: 1.3.0", "{line}");
+        assert!(lines[1..].iter().all(|line| !line.contains("version")), "{}", answer.stdout);
+    }
+}
+
+#[test]
+fn features_is_nothing_but_the_document_whoever_asks() {
+    // CRI-O decodes standard output and error together; podman's environment is nearly empty.
+    let answer = Casemate::with(["features"]).env("PATH", "").answer();
+    assert_eq!((answer.status, answer.stderr.as_str()), (0, ""));
+    let document: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(document["ociVersionMin"], "1.0.0");
+    assert_eq!(document["ociVersionMax"], "1.3.0");
+    let linux = &document["linux"];
+    assert_eq!(linux["cgroup"]["v1"], false);
+    assert_eq!(linux["cgroup"]["v2"], true);
+    assert_eq!(linux["mountExtensions"]["idmap"]["enabled"], true);
+    assert_eq!(linux["intelRdt"]["enabled"], false);
+    let namespaces = linux["namespaces"].as_array().unwrap();
+    assert!(namespaces.contains(&"user".into()));
+    assert!(document["mountOptions"].as_array().unwrap().contains(&"rro".into()));
+    assert_eq!(document["annotations"]["org.opencontainers.runc.checkpoint.enabled"], "false");
+}
+
+#[test]
+fn spec_writes_a_configuration_and_never_overwrites_one() {
+    let scratch = Scratch::new();
+    let answer = Casemate::with(["spec"]).in_directory(scratch.path()).answer();
+    assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (0, "", ""));
+    let text = std::fs::read_to_string(scratch.file("config.json")).unwrap();
+    let spec: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(spec["hostname"], "casemate");
+    assert_eq!(spec["root"]["readonly"], true);
+    assert!(text.starts_with("{\n\t\"ociVersion\""), "{text}");
+    let mode = std::fs::metadata(scratch.file("config.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7111, 0);
+
+    let bundle = scratch.path().to_str().unwrap();
+    let answer = Casemate::with(["spec", "--bundle", bundle, "--rootless"]).answer();
+    assert_eq!(answer.status, 1);
+    assert!(answer.stderr.contains("config.json exists; remove it first"), "{}", answer.stderr);
+    assert_eq!(std::fs::read_to_string(scratch.file("config.json")).unwrap(), text);
+}
+
+#[test]
+fn rootless_spec_maps_the_caller_and_asks_for_no_network() {
+    let scratch = Scratch::new();
+    let target = scratch.file("other.json");
+    let answer = Casemate::with(["spec", "--rootless", "-f", &target]).answer();
+    assert_eq!(answer.status, 0, "{}", answer.stderr);
+    let spec: Value = serde_json::from_str(&std::fs::read_to_string(&target).unwrap()).unwrap();
+    let linux = &spec["linux"];
+    let euid = std::fs::metadata(&target).unwrap().uid();
+    assert_eq!(linux["uidMappings"][0]["hostID"], euid);
+    assert_eq!(linux["uidMappings"][0]["size"], 1);
+    let types: Vec<&str> = linux["namespaces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|ns| ns["type"].as_str().unwrap())
+        .collect();
+    assert!(types.contains(&"user") && !types.contains(&"network"), "{types:?}");
+    assert!(linux.get("resources").is_none());
+    assert!(!spec["mounts"].to_string().contains("gid="));
+}
+
+#[test]
+fn help_written_to_a_closed_pipe_is_no_failure() {
+    let mut child = std::process::Command::new(casemate_tests::cli::binary())
+        .arg("help")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}
