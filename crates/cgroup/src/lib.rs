@@ -22,6 +22,7 @@ mod kill;
 pub mod limits;
 mod path;
 pub mod stats;
+pub mod systemd;
 
 pub use controllers::Controllers;
 pub use error::{Error, Result};

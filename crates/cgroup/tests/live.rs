@@ -86,7 +86,7 @@ fn wanted_controllers_that_are_missing_are_no_error() {
 fn freezing_stops_and_thawing_resumes() {
     let Some(host) = hierarchy() else { return };
     let busy = Temporary::new(&host, "freeze");
-    let _child = busy.start("while :; do :; done");
+    let mut child = busy.start("while :; do :; done");
     assert!(!busy.cgroup.is_frozen().unwrap());
     busy.cgroup.freeze(PATIENCE).unwrap();
     assert!(busy.cgroup.is_frozen().unwrap());
@@ -97,6 +97,8 @@ fn freezing_stops_and_thawing_resumes() {
     busy.cgroup.thaw(PATIENCE).unwrap();
     assert!(!busy.cgroup.is_frozen().unwrap());
     eventually("processor time is used again", || usage() > stopped_at);
+    busy.cgroup.kill_all().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
@@ -136,17 +138,19 @@ fn other_signals_reach_every_process() {
 fn a_cgroup_in_use_cannot_be_removed() {
     let Some(host) = hierarchy() else { return };
     let used = Temporary::new(&host, "busy");
-    let _child = used.start("exec sleep 60");
+    let mut child = used.start("exec sleep 60");
     let error = used.cgroup.remove().unwrap_err();
     assert!(error.to_string().starts_with("rmdir "), "{error}");
     assert!(used.path.exists());
+    used.cgroup.kill_all().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
 fn an_emptied_cgroup_is_reported() {
     let Some(host) = hierarchy() else { return };
     let group = Temporary::new(&host, "events");
-    let child = group.start("exec sleep 60");
+    let mut child = group.start("exec sleep 60");
     let mut watcher = EventWatcher::new(Cgroup::open(&group.path).unwrap()).unwrap();
     assert!(watcher.read().unwrap().is_empty());
     group.cgroup.kill_all().unwrap();
@@ -155,7 +159,7 @@ fn an_emptied_cgroup_is_reported() {
     let limit = rustix::event::Timespec { tv_sec: 20, tv_nsec: 0 };
     assert_eq!(rustix::event::poll(&mut poll, Some(&limit)).unwrap(), 1);
     eventually("the end is read", || watcher.read().unwrap() == [CgroupEvent::Empty]);
-    drop(child);
+    child.wait().unwrap();
 }
 
 fn rule(allow: bool, major: Option<u32>, minor: Option<u32>, access: &str) -> DeviceRule {
