@@ -97,7 +97,10 @@ fn unusable_log_is_itself_the_failure() {
     let log = scratch.file("missing/log");
     let answer = Casemate::with(["--log", &log, "features"]).answer();
     assert_eq!((answer.status, answer.stdout.as_str()), (1, ""));
-    assert!(answer.stderr.contains(&format!("open log file {log}: No such file")), "{answer:?}");
+    assert!(
+        answer.stderr.contains(&format!("open log file {log}: no such file or directory")),
+        "{answer:?}"
+    );
     let answer = casemate("--log journald:x features");
     assert!(answer.stderr.contains("only files can be logged to"), "{answer:?}");
 }

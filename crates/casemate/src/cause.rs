@@ -27,7 +27,7 @@ impl Cause {
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let mut cause = Cause::default();
         for link in error.chain() {
-            let text = link.to_string();
+            let text = text_of(link);
             let (text, hint) = match text.split_once(HINT_MARK) {
                 Some((text, hint)) => (text, Some(hint.to_owned())),
                 None => (text.as_str(), None),
@@ -63,9 +63,23 @@ impl Cause {
     }
 }
 
+/// Engines match on errno texts as Go prints them: `no such file or directory`, all lower case, without
+/// Rust's `(os error 2)`.
+fn text_of(link: &(dyn std::error::Error + 'static)) -> String {
+    let io = link.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+    let bare = link.downcast_ref::<rustix::io::Errno>().map(|errno| errno.raw_os_error());
+    match io.or(bare) {
+        Some(number) => casemate_sys::errno_text(rustix::io::Errno::from_raw_os_error(number)),
+        None => link.to_string(),
+    }
+}
+
 fn errno_of(link: &(dyn std::error::Error + 'static)) -> Option<i32> {
     if let Some(error) = link.downcast_ref::<io::Error>() {
         return error.raw_os_error();
+    }
+    if let Some(error) = link.downcast_ref::<casemate_sys::Error>() {
+        return Some(error.errno().raw_os_error());
     }
     link.downcast_ref::<rustix::io::Errno>().map(|errno| errno.raw_os_error())
 }
@@ -130,9 +144,15 @@ mod tests {
             .context("casemate create failed")
             .unwrap_err();
         let cause = Cause::of(&error);
-        assert!(cause.message.starts_with("casemate create failed: open /x: No such file"));
+        assert_eq!(cause.message, "casemate create failed: open /x: no such file or directory");
         assert_eq!(cause.hint.as_deref(), Some("make it"));
         assert_eq!(cause.errno, Some("ENOENT"));
+    }
+
+    #[test]
+    fn errno_is_found_behind_a_failed_system_call() {
+        let call = casemate_sys::Error::new("openat(...)", rustix::io::Errno::LOOP);
+        assert_eq!(Cause::of(&anyhow::Error::new(call)).errno, Some("ELOOP"));
     }
 
     #[test]

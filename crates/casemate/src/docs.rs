@@ -9,6 +9,7 @@ use crate::cli::verbs::{Verb, VERBS};
 use anyhow::{Context, Result};
 use clap_complete::{generate_to, Shell};
 use clap_mangen::Man;
+use std::io::Write;
 use std::path::Path;
 
 /// Section 8 holds administration commands, runc's among them.
@@ -45,7 +46,11 @@ fn write_page(directory: &Path, name: &str, command: clap::Command, more: &str) 
     let mut text = Vec::new();
     page.render_title(&mut text)
         .and_then(|()| page.render_name_section(&mut text))
-        .and_then(|()| page.render_synopsis_section(&mut text))
+        .and_then(|()| match name {
+            // The overview's commands are pages of their own, so clap does not know of them here.
+            "casemate" => text.write_all(section("SYNOPSIS", OVERVIEW_SYNOPSIS).as_bytes()),
+            _ => page.render_synopsis_section(&mut text),
+        })
         .and_then(|()| page.render_options_section(&mut text))
         .with_context(|| format!("render {}", path.display()))?;
     text.extend(more.as_bytes());
@@ -84,6 +89,8 @@ fn section(title: &str, body: &str) -> String {
         .collect();
     format!(".SH {title:?}\n.nf\n{lines}.fi\n")
 }
+
+const OVERVIEW_SYNOPSIS: &str = "casemate [OPTIONS] COMMAND [ARGS]...";
 
 const EXIT_STATUS: &str = "\
 0    done
