@@ -162,6 +162,19 @@ impl Unit {
         session.set_properties(&self.name, &properties::of_limits(limits, version)?)
     }
 
+    /// Have systemd move processes of the caller into the unit (`AttachProcessesToUnit`, version 238).
+    ///
+    /// For the one case in which a process cannot be born there: clone3 into, or a move to, a cgroup is refused (EACCES)
+    /// to an ordinary user whose own cgroup lies outside what systemd has delegated to him, as in a login session.
+    pub fn attach(&self, processes: &[i32]) -> Result<()> {
+        let mut session = Session::open(&self.bus)?;
+        let mut body = Writer::default();
+        body.string(&self.name);
+        body.string("");
+        body.numbers(&processes.iter().map(|pid| pid.unsigned_abs()).collect::<Vec<_>>());
+        session.call(&manager_call("AttachProcessesToUnit", "ssau"), &self.name, body).map(drop)
+    }
+
     /// Stop the unit, which kills what runs in it, wait for that, and forget that it failed, if it did. A unit that is
     /// gone already is no error.
     pub fn stop(&self) -> Result<()> {

@@ -120,10 +120,15 @@ impl Writer {
             Value::F64(v) => self.u64(v.to_bits()),
             Value::Str(v) => self.string(v),
             Value::Bytes(v) => self.array(1, |w| w.bytes.extend(v)),
-            Value::Numbers(v) => self.array(4, |w| v.iter().for_each(|n| w.u32(*n))),
+            Value::Numbers(v) => self.numbers(v),
             Value::Strings(v) => self.array(4, |w| v.iter().for_each(|s| w.string(s))),
             Value::Pairs(v) => self.array(8, |w| v.iter().for_each(|pair| w.pair(pair))),
         }
+    }
+
+    /// `au`
+    pub(super) fn numbers(&mut self, numbers: &[u32]) {
+        self.array(4, |w| numbers.iter().for_each(|n| w.u32(*n)));
     }
 
     fn pair(&mut self, (first, second): &(String, String)) {
