@@ -54,6 +54,11 @@ impl HardenedSpec {
         self.extras
     }
 
+    /// Takes the system call filter out, once it is compiled: the rest is what a record keeps.
+    pub fn take_seccomp(&mut self) -> Option<crate::spec::SeccompProfile> {
+        self.spec.linux.seccomp.take()
+    }
+
     /// The capabilities that some process of the container can come to hold, as a mask: what the default
     /// filter is chosen by. With no_new_privs an execve cannot add to the permitted set (cap_bprm_creds_from_file
     /// intersects it), without it the bounding set is the limit.

@@ -1,6 +1,6 @@
 //! Programs that run at six points of a container's life (config.md, "POSIX-platform Hooks").
 
-use super::de::{is_default, nullable};
+use super::de::{is_default, nullable, objects};
 use serde::{Deserialize, Serialize};
 
 /// All hooks, each kind in its listed order.
@@ -8,22 +8,22 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", default)]
 pub struct Hooks {
     /// Deprecated by the specification, still what several toolkits use: runtime namespaces, before pivot.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub prestart: Vec<Hook>,
     /// Runtime namespaces, right after `prestart`.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub create_runtime: Vec<Hook>,
     /// Container namespaces, before pivot.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub create_container: Vec<Hook>,
     /// Container namespaces, after `start`, before the program.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub start_container: Vec<Hook>,
     /// Runtime namespaces, after the program started.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub poststart: Vec<Hook>,
     /// Runtime namespaces, after the container is gone.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub poststop: Vec<Hook>,
 }
 

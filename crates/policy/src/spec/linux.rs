@@ -1,7 +1,9 @@
 //! `linux`: namespaces, ids, devices, paths and labels (config-linux.md). Resources and seccomp have
 //! their own modules.
 
-use super::de::{is_default, non_empty, non_empty_enum, nullable};
+use super::de::{
+    is_default, maybe_object, non_empty, non_empty_enum, nullable, object_map, objects,
+};
 use super::mount::IdMapping;
 use super::resources::Resources;
 use super::seccomp::SeccompProfile;
@@ -13,31 +15,31 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase", default)]
 pub struct Linux {
     /// User ids of the container's user namespace.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub uid_mappings: Vec<IdMapping>,
     /// Group ids of the container's user namespace.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub gid_mappings: Vec<IdMapping>,
     /// Kernel parameters, as written; `check::sysctl` says which are allowed and what they mean.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub sysctl: BTreeMap<String, String>,
     /// Limits; `None` where the bundle has none.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// Where the container's cgroup goes; the form depends on the driver.
     #[serde(deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     pub cgroups_path: Option<String>,
     /// Namespaces to make or join, each kind at most once.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub namespaces: Vec<Namespace>,
     /// Device nodes beside the default ones.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub devices: Vec<Device>,
     /// Host network devices to move into the container, by host name.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "object_map", skip_serializing_if = "is_default")]
     pub net_devices: BTreeMap<String, NetDevice>,
     /// System call filter.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub seccomp: Option<SeccompProfile>,
     /// Propagation of the root mount.
     #[serde(deserialize_with = "non_empty_enum", skip_serializing_if = "Option::is_none")]
@@ -52,16 +54,16 @@ pub struct Linux {
     #[serde(deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     pub mount_label: Option<String>,
     /// Intel Resource Director Technology.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub intel_rdt: Option<IntelRdt>,
     /// NUMA policy, set_mempolicy(2).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub memory_policy: Option<MemoryPolicy>,
     /// Execution domain, personality(2).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub personality: Option<Personality>,
     /// Clock offsets of a new time namespace.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "object_map", skip_serializing_if = "is_default")]
     pub time_offsets: BTreeMap<Clock, TimeOffset>,
 }
 

@@ -37,7 +37,7 @@ pub use resources::{
 pub use seccomp::{SeccompArg, SeccompProfile, SeccompSyscall};
 pub use unknown::unknown_properties;
 
-use de::{is_default, non_empty, nullable};
+use de::{is_default, maybe_object, non_empty, nullable, object, objects, Object};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,10 +50,10 @@ pub struct Spec {
     #[serde(deserialize_with = "nullable")]
     pub oci_version: String,
     /// What to run. May be missing at `create`; `start` then refuses.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
     /// The root file system.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "object")]
     pub root: Root,
     /// Host name; needs a private UTS namespace.
     #[serde(deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
@@ -62,16 +62,16 @@ pub struct Spec {
     #[serde(deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     pub domainname: Option<String>,
     /// Mounts, in the order in which they are made.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub mounts: Vec<Mount>,
     /// Programs to run at points of the life cycle.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "is_default")]
     pub hooks: Hooks,
     /// Free-form metadata.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub annotations: BTreeMap<String, String>,
     /// The Linux part; all defaults when the bundle has none.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "is_default")]
     pub linux: Linux,
     /// What is accepted but deserves a line in the log; filled in by the check.
     #[serde(skip)]
@@ -152,16 +152,20 @@ impl Resources {
 
 /// Reads JSON fast; only a failure pays for a second reading that knows the path.
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SpecError> {
-    crate::check::nul_bytes(bytes)?;
-    let first = match serde_json::from_slice(bytes) {
-        Ok(value) => return Ok(value),
+    let text = std::str::from_utf8(bytes)
+        .map_err(|error| SpecError::new("", format!("not UTF-8: {error}")))?;
+    crate::check::nul_bytes(text)?;
+    let first = match serde_json::from_str::<Object<T>>(text) {
+        Ok(value) => return Ok(value.0),
         Err(error) => error,
     };
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
         Err(error) => {
             let path = error.path().to_string();
-            let path = if path == "." { String::new() } else { path };
+            // "?" is a key that could not be read: the message names it.
+            let path = path.strip_suffix(".?").unwrap_or(&path);
+            let path = if matches!(path, "." | "?") { "" } else { path };
             Err(SpecError::new(path, error.into_inner().to_string()))
         }
         // The value itself is sound: what failed is what follows it.

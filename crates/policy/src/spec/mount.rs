@@ -1,7 +1,7 @@
 //! One mount as the bundle asks for it. Option strings are kept as written; `mount_options` gives them
 //! their meaning.
 
-use super::de::{is_default, non_empty, nullable};
+use super::de::{is_default, non_empty, nullable, objects};
 use serde::{Deserialize, Serialize};
 
 /// One entry of `mounts`.
@@ -26,10 +26,10 @@ pub struct Mount {
     pub options: Vec<String>,
     /// User ids of an idmapped mount. Present without the `idmap` option they still ask for one:
     /// podman strips the option and sends only these.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub uid_mappings: Vec<IdMapping>,
     /// Group ids of an idmapped mount.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub gid_mappings: Vec<IdMapping>,
 }
 

@@ -1,7 +1,7 @@
 //! The program to run and the identity, limits and scheduling it runs with (config.md, "Process").
 
 use super::capability::CapSet;
-use super::de::{is_default, non_empty, nullable};
+use super::de::{is_default, maybe_object, non_empty, nullable, object, objects};
 use serde::{Deserialize, Serialize};
 
 /// `process`, and the file of `exec --process`.
@@ -12,10 +12,10 @@ pub struct Process {
     #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
     pub terminal: bool,
     /// Its first size; ignored without a terminal.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub console_size: Option<ConsoleSize>,
     /// Who it runs as.
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "object")]
     pub user: User,
     /// Argument vector; never empty after the check.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
@@ -27,10 +27,10 @@ pub struct Process {
     #[serde(deserialize_with = "nullable")]
     pub cwd: String,
     /// `None`: for init no capabilities at all, for `exec` those of the container.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Capabilities>,
     /// Resource limits, each kind at most once.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub rlimits: Vec<Rlimit>,
     /// prctl(PR_SET_NO_NEW_PRIVS).
     #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
@@ -42,18 +42,18 @@ pub struct Process {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
     /// sched_setattr(2).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub scheduler: Option<Scheduler>,
     /// SELinux context.
     #[serde(deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     pub selinux_label: Option<String>,
     /// ioprio_set(2).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub io_priority: Option<IoPriority>,
     /// CPUs of an `exec`ed process.
     #[serde(
         rename = "execCPUAffinity",
-        deserialize_with = "nullable",
+        deserialize_with = "object",
         skip_serializing_if = "is_default"
     )]
     pub exec_cpu_affinity: ExecCpuAffinity,

@@ -2,7 +2,9 @@
 //!
 //! A field that is `None` is not touched. Conversion to cgroup v2 files is not done here.
 
-use super::de::{is_default, non_empty, non_empty_enum, nullable};
+use super::de::{
+    is_default, maybe_object, non_empty, non_empty_enum, nullable, object, object_map, objects,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -11,28 +13,28 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase", default)]
 pub struct Resources {
     /// Device access rules; a later one wins over an earlier one.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub devices: Vec<DeviceRule>,
     /// Memory.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "is_default")]
     pub memory: Memory,
     /// Processor time.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "is_default")]
     pub cpu: Cpu,
     /// Number of tasks.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]
     pub pids: Option<Pids>,
     /// Block devices.
-    #[serde(rename = "blockIO", deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(rename = "blockIO", deserialize_with = "object", skip_serializing_if = "is_default")]
     pub block_io: BlockIo,
     /// Huge pages.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub hugepage_limits: Vec<HugepageLimit>,
     /// Network classes; cgroup v1 only.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "object", skip_serializing_if = "is_default")]
     pub network: Network,
     /// RDMA, by device.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "object_map", skip_serializing_if = "is_default")]
     pub rdma: BTreeMap<String, Rdma>,
     /// cgroup v2 files by name.
     #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
@@ -168,25 +170,25 @@ pub struct BlockIo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leaf_weight: Option<u16>,
     /// Weights by device.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub weight_device: Vec<WeightDevice>,
     /// Reads, bytes per second.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub throttle_read_bps_device: Vec<ThrottleDevice>,
     /// Writes, bytes per second.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub throttle_write_bps_device: Vec<ThrottleDevice>,
     /// Reads, operations per second.
     #[serde(
         rename = "throttleReadIOPSDevice",
-        deserialize_with = "nullable",
+        deserialize_with = "objects",
         skip_serializing_if = "is_default"
     )]
     pub throttle_read_iops_device: Vec<ThrottleDevice>,
     /// Writes, operations per second.
     #[serde(
         rename = "throttleWriteIOPSDevice",
-        deserialize_with = "nullable",
+        deserialize_with = "objects",
         skip_serializing_if = "is_default"
     )]
     pub throttle_write_iops_device: Vec<ThrottleDevice>,
@@ -245,7 +247,7 @@ pub struct Network {
     #[serde(rename = "classID", skip_serializing_if = "Option::is_none")]
     pub class_id: Option<u32>,
     /// Priorities by interface.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub priorities: Vec<InterfacePriority>,
 }
 

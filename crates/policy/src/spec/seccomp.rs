@@ -1,7 +1,7 @@
 //! The bundle's system call filter, as written. Names of actions, architectures and operators stay
 //! strings here: the seccomp crate gives them meaning and refuses those it does not know.
 
-use super::de::{is_default, non_empty, nullable};
+use super::de::{is_default, non_empty, nullable, objects};
 use serde::{Deserialize, Serialize};
 
 /// `linux.seccomp`.
@@ -28,7 +28,7 @@ pub struct SeccompProfile {
     #[serde(deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     pub listener_metadata: Option<String>,
     /// The rules.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub syscalls: Vec<SeccompSyscall>,
 }
 
@@ -60,7 +60,7 @@ pub struct SeccompSyscall {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno_ret: Option<u32>,
     /// Conditions on the arguments, all of which must hold.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub args: Vec<SeccompArg>,
 }
 
