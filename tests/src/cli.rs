@@ -3,6 +3,7 @@
 //! It stops short of containers: nothing here needs privileges or a bundle.
 
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,6 +61,12 @@ impl Casemate {
     /// Starts it in another directory.
     pub fn in_directory(mut self, directory: &Path) -> Self {
         self.0.current_dir(directory);
+        self
+    }
+
+    /// Runs it as another user; only root can.
+    pub fn as_user(mut self, uid: u32) -> Self {
+        self.0.uid(uid).gid(uid);
         self
     }
 

@@ -88,3 +88,44 @@ fn help_written_to_a_closed_pipe_is_no_failure() {
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
 }
+
+/// The state directory that an invocation settles on, from its debug log.
+fn state_directory(user: Option<u32>, variables: &[(&str, &str)]) -> String {
+    let scratch = Scratch::new();
+    let log = scratch.file("log");
+    std::fs::write(&log, "").unwrap();
+    std::fs::set_permissions(&log, std::fs::Permissions::from_mode(0o666)).unwrap();
+    let mut call = Casemate::with(["--debug", "--log", &log, "features"]);
+    if let Some(user) = user {
+        call = call.as_user(user);
+    }
+    for (key, value) in variables {
+        call = call.env(key, value);
+    }
+    assert_eq!(call.answer().status, 0);
+    let text = std::fs::read_to_string(&log).unwrap();
+    let (_, rest) = text.split_once("root: \\\"").unwrap_or_else(|| panic!("{text}"));
+    rest.split('\\').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn default_state_directory_is_the_same_for_every_environment_podman_calls_with() {
+    let scratch = Scratch::new();
+    if std::fs::metadata(scratch.path()).unwrap().uid() != 0 {
+        eprintln!("skipped: needs root, to be both root and an ordinary user");
+        return;
+    }
+    let xdg = ("XDG_RUNTIME_DIR", "/run/user/4242");
+    // Real root in the initial user namespace never looks at the variable. In a container's user
+    // namespace the answer would be another one, and is tested with the rule itself.
+    if std::fs::read_to_string("/proc/self/uid_map").unwrap().contains("4294967295") {
+        assert_eq!(state_directory(None, &[xdg]), "/run/casemate");
+        assert_eq!(state_directory(None, &[xdg, ("USER", "alice")]), "/run/casemate");
+    }
+    assert_eq!(state_directory(None, &[]), "/run/casemate");
+    assert_eq!(state_directory(None, &[("XDG_RUNTIME_DIR", "")]), "/run/casemate");
+    for variables in [&[xdg][..], &[xdg, ("USER", "alice")], &[xdg, ("USER", "root")]] {
+        assert_eq!(state_directory(Some(4242), variables), "/run/user/4242/casemate");
+    }
+    assert_eq!(state_directory(Some(4242), &[]), "/run/casemate");
+}

@@ -26,7 +26,8 @@ pub(crate) fn run(argv: Vec<OsString>) -> u8 {
         Ok(Wanted::Help(Some(verb))) => Ok(output::print(&help::of_verb(verb))?),
         Ok(Wanted::Command(asked)) => {
             let global = request::global::resolve(&globals)?;
-            reporter.note(Level::Debug, &format!("casemate {}: {asked:?}", version::RELEASE));
+            // Not what was asked: that may hold an environment, and secrets in it.
+            reporter.note(Level::Debug, &format!("casemate {} with {global:?}", version::RELEASE));
             commands::execute(*asked, &mut commands::Context { global, reporter: &mut reporter })
         }
     });
