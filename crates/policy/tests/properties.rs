@@ -1,0 +1,251 @@
+//! What holds for every configuration: hardening twice is hardening once, nothing is loosened, and every
+//! difference is explained by a decision.
+
+mod common;
+
+use casemate_policy::spec::{Resources, Spec};
+use casemate_policy::{harden, Decision, HardenedSpec, HostFacts, ProfileName, Verdict};
+use common::{parse, plain, put};
+use proptest::prelude::*;
+use serde_json::{json, Value};
+
+const CAPABILITIES: [&str; 8] = [
+    "CAP_CHOWN",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETPCAP",
+    "CAP_SYS_ADMIN",
+    "CAP_BPF",
+    "CAP_FUTURE",
+];
+const PATHS: [&str; 8] = [
+    "/proc/kcore",
+    "/proc/sys",
+    "/proc/irq/",
+    "/sys/module",
+    "/own",
+    "/sys/firmware",
+    "/proc/acpi",
+    "/proc//keys",
+];
+const DESTINATIONS: [&str; 7] =
+    ["/tmp", "/tmp/x", "/run", "/var", "/var/tmp/", "/data", "/proc/slabinfo"];
+const PROPAGATION: [&str; 4] = ["shared", "rshared", "rslave", "private"];
+
+fn some_of(words: &'static [&'static str]) -> impl Strategy<Value = Value> {
+    proptest::sample::subsequence(words, 0..=words.len()).prop_map(|list| json!(list))
+}
+
+fn device_rule() -> impl Strategy<Value = Value> {
+    let number =
+        prop_oneof![Just(Value::Null), Just(json!(-1)), (0..300_i64).prop_map(|n| json!(n))];
+    let kind = prop_oneof![Just(Value::Null), Just(json!("a")), Just(json!("b")), Just(json!("c"))];
+    let access = prop_oneof![Just("r"), Just("rw"), Just("rwm"), Just("m")];
+    (any::<bool>(), kind, number.clone(), number, access).prop_map(
+        |(allow, kind, major, minor, access)| {
+            json!({"allow": allow, "type": kind, "major": major, "minor": minor, "access": access})
+        },
+    )
+}
+
+fn mount() -> impl Strategy<Value = Value> {
+    (proptest::sample::select(&DESTINATIONS[..]), proptest::sample::select(&PROPAGATION[..])).prop_map(
+        |(destination, propagation)| {
+            json!({"destination": destination, "source": "/srv", "options": ["rbind", propagation]})
+        },
+    )
+}
+
+prop_compose! {
+    fn configuration()(
+        sets in proptest::collection::vec(some_of(&CAPABILITIES), 5),
+        masked in some_of(&PATHS),
+        readonly in some_of(&PATHS),
+        mounts in proptest::collection::vec(mount(), 0..4),
+        rules in proptest::collection::vec(device_rule(), 0..5),
+        flags in any::<[bool; 4]>(),
+        core in proptest::option::of((0..10_u64, 0..10_u64)),
+        pids in proptest::option::of(-1..5000_i64),
+        propagation in proptest::option::of(proptest::sample::select(&PROPAGATION[..])),
+    ) -> Spec {
+        let [no_new_privileges, readonly_root, has_process, has_capabilities] = flags;
+        let mut document = plain();
+        let names = ["bounding", "effective", "inheritable", "permitted", "ambient"];
+        for (name, set) in names.iter().zip(sets) {
+            put(&mut document, &format!("/process/capabilities/{name}"), set);
+        }
+        put(&mut document, "/process/noNewPrivileges", json!(no_new_privileges));
+        put(&mut document, "/root/readonly", json!(readonly_root));
+        put(&mut document, "/linux/maskedPaths", masked);
+        put(&mut document, "/linux/readonlyPaths", readonly);
+        put(&mut document, "/linux/resources/devices", json!(rules));
+        put(&mut document, "/linux/rootfsPropagation", json!(propagation));
+        for mount in mounts {
+            put(&mut document, "/mounts/-", mount);
+        }
+        if let Some((a, b)) = core {
+            let limit = json!({"type": "RLIMIT_CORE", "hard": a.max(b), "soft": a.min(b)});
+            put(&mut document, "/process/rlimits/-", limit);
+        }
+        if let Some(limit) = pids {
+            put(&mut document, "/linux/resources/pids", json!({"limit": limit}));
+        }
+        if !has_capabilities {
+            put(&mut document, "/process/capabilities", Value::Null);
+        }
+        if !has_process {
+            put(&mut document, "/process", Value::Null);
+        }
+        parse(&document).unwrap()
+    }
+}
+
+prop_compose! {
+    fn host()(has_cgroup in any::<bool>(), pids in any::<bool>()) -> HostFacts {
+        let controllers = if has_cgroup && pids { vec!["pids".to_owned()] } else { vec![] };
+        HostFacts { has_cgroup, cgroup_controllers: controllers, ..HostFacts::default() }
+    }
+}
+
+proptest! {
+    #[test]
+    fn hardening_twice_is_hardening_once(spec in configuration(), facts in host()) {
+        let profile = ProfileName::Hardened.profile();
+        let once = harden(spec, profile, &facts).unwrap();
+        let twice = harden((*once.spec).clone(), profile, &facts).unwrap();
+        prop_assert_eq!(&once.spec, &twice.spec);
+        let changes = |decision: &&Decision| !decision.after.is_null();
+        prop_assert_eq!(twice.decisions.iter().filter(changes).count(), 0);
+    }
+
+    #[test]
+    fn nothing_is_loosened(spec in configuration(), facts in host()) {
+        let result = harden(spec.clone(), ProfileName::Hardened.profile(), &facts).unwrap();
+        assert_not_looser(&spec, &result.spec);
+    }
+
+    #[test]
+    fn every_difference_has_a_decision(spec in configuration(), facts in host()) {
+        let before = serde_json::to_value(&spec).unwrap();
+        let result = harden(spec, ProfileName::Hardened.profile(), &facts).unwrap();
+        let after = serde_json::to_value(&*result.spec).unwrap();
+        let mut differences = Vec::new();
+        diff(&before, &after, String::new(), &mut differences);
+        for pointer in differences {
+            let covered = result.decisions.iter().any(|decision| {
+                let changed = matches!(decision.verdict, Verdict::Tightened | Verdict::Added);
+                changed && covers(&decision.pointer, &pointer)
+            });
+            prop_assert!(covered, "{} is not explained by {:?}", pointer, result.decisions);
+        }
+        for decision in &result.decisions {
+            prop_assert_ne!(decision.verdict, Verdict::Refused);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_refused_in_one_line(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        if let Err(error) = Spec::parse(&bytes) {
+            prop_assert!(error.to_string().chars().all(|c| !c.is_control()));
+        }
+    }
+}
+
+/// True when `decision` explains a difference at `pointer`: it is the same place, one above it, or the
+/// list that something was added to.
+fn covers(decision: &str, pointer: &str) -> bool {
+    let decision = decision.strip_suffix("/-").unwrap_or(decision);
+    let rest = pointer.strip_prefix(decision);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Pointers at which two documents differ; lists of different length differ as a whole, as do objects
+/// that one side lacks in parts: there the missing member is the place.
+fn diff(a: &Value, b: &Value, at: String, out: &mut Vec<String>) {
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) => {
+            for key in x.keys().chain(y.keys().filter(|key| !x.contains_key(*key))) {
+                let null = Value::Null;
+                let (left, right) = (x.get(key).unwrap_or(&null), y.get(key).unwrap_or(&null));
+                diff(left, right, format!("{at}/{key}"), out);
+            }
+        }
+        // A limit that was added brings its parents with it.
+        (Value::Null, Value::Object(y)) if at == "/linux/resources" => {
+            for (key, value) in y {
+                diff(&Value::Null, value, format!("{at}/{key}"), out);
+            }
+        }
+        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+            for (i, (left, right)) in x.iter().zip(y).enumerate() {
+                diff(left, right, format!("{at}/{i}"), out);
+            }
+        }
+        _ if a == b => {}
+        _ => out.push(at),
+    }
+}
+
+fn assert_not_looser(before: &Spec, after: &HardenedSpec) {
+    assert!(after.root.readonly >= before.root.readonly);
+    assert_eq!(after.linux.namespaces, before.linux.namespaces);
+    assert_eq!(after.linux.seccomp, before.linux.seccomp);
+    for path in &before.linux.masked_paths {
+        assert!(after.linux.masked_paths.contains(path), "{path}");
+    }
+    for path in &before.linux.readonly_paths {
+        assert!(after.linux.readonly_paths.contains(path), "{path}");
+    }
+    let pids = |resources: &Option<Resources>| {
+        resources.as_ref().and_then(|resources| resources.pids).and_then(|pids| pids.limit)
+    };
+    if let Some(limit) = pids(&before.linux.resources) {
+        assert_eq!(pids(&after.linux.resources), Some(limit));
+    }
+    assert_devices_not_wider(before, after);
+    let (Some(old), Some(new)) = (&before.process, &after.process) else { return };
+    assert!(new.no_new_privileges >= old.no_new_privileges);
+    for limit in &old.rlimits {
+        let same = new.rlimits.iter().find(|candidate| candidate.kind == limit.kind).unwrap();
+        assert!(same.soft <= limit.soft && same.hard <= limit.hard);
+    }
+    assert_eq!(old.capabilities.is_some(), new.capabilities.is_some());
+    let sets = old.capabilities.iter().flat_map(|capabilities| capabilities.sets());
+    for ((name, old), (_, new)) in
+        sets.zip(new.capabilities.iter().flat_map(|capabilities| capabilities.sets()))
+    {
+        assert_eq!(new.mask & !old.mask, 0, "{name}");
+        assert!(new.unknown.is_empty(), "{name}");
+    }
+}
+
+/// The rules as the kernel sees them: the last that matches decides, nothing matches means denied.
+fn assert_devices_not_wider(before: &Spec, after: &HardenedSpec) {
+    let allowed =
+        |resources: &Option<Resources>, kind: &str, major: i64, minor: i64, access: char| {
+            let rules = resources
+                .as_ref()
+                .map(|resources| serde_json::to_value(&resources.devices).unwrap());
+            let rules = rules.and_then(|rules| rules.as_array().cloned()).unwrap_or_default();
+            rules.iter().rev().find_map(|rule| {
+                let number = |key: &str, wanted: i64| {
+                    rule[key].as_i64().is_none_or(|number| number == -1 || number == wanted)
+                };
+                let matches = rule["type"].as_str().is_none_or(|text| text == "a" || text == kind)
+                    && number("major", major)
+                    && number("minor", minor)
+                    && rule["access"].as_str().unwrap().contains(access);
+                matches.then(|| rule["allow"].as_bool().unwrap())
+            })
+        };
+    for kind in ["b", "c"] {
+        for (major, minor) in [(0, 0), (1, 3), (8, 0), (136, 5), (299, 299)] {
+            for access in ['r', 'w', 'm'] {
+                let old = allowed(&before.linux.resources, kind, major, minor, access);
+                let new = allowed(&after.linux.resources, kind, major, minor, access);
+                assert!(new != Some(true) || old == Some(true), "{kind} {major}:{minor} {access}");
+            }
+        }
+    }
+}
