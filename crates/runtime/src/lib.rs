@@ -1,4 +1,24 @@
 //! Lifecycle and state of containers: the parent's side.
+//!
+//! Commands are functions in [`ops`]. Making a container is: read the bundle ([`bundle`]), harden the spec (crate
+//! `casemate-policy`), lower it to a plan ([`lower`]), reserve state ([`state`]) and a cgroup ([`cgroups`]), launch
+//! (crate `casemate-sandbox`), answer its requests ([`supervise`]), read back what came out ([`verify`]), record.
+//! Nothing here prints or exits.
 
+pub mod bundle;
+pub mod caller;
+pub mod cgroups;
+pub mod foreground;
+pub mod ids;
+pub mod listen_fds;
+pub mod lower;
+pub mod namespaces;
+pub mod ops;
+mod policy_choice;
+pub mod procfs;
 pub mod report;
 pub mod request;
+pub mod state;
+pub mod supervise;
+pub mod undo;
+pub mod verify;

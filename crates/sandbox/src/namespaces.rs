@@ -10,13 +10,8 @@ use rustix::fs::{Mode, OFlags};
 /// Enter every namespace except a user namespace that comes last.
 pub(crate) fn enter(plan: &Namespaces) -> StepResult<()> {
     // The unprivileged caller first becomes root of its user namespace: only that gives it the right to the others.
-    match &plan.user {
-        UserNamespace::JoinFirst(fd) => {
-            ns::setns(fd, flag::USER).step("namespaces", || "linux.namespaces user")?;
-            become_root()?;
-        }
-        UserNamespace::EnterFirst => become_root()?,
-        UserNamespace::Inherit | UserNamespace::EnterLast(_) => {}
+    if let UserNamespace::EnterFirst = plan.user {
+        become_root()?;
     }
     for (kind, fd) in &plan.join {
         ns::setns(fd, *kind).step("namespaces", || format!("linux.namespaces {}", ns::names(*kind)))?;
@@ -33,10 +28,12 @@ pub(crate) fn enter(plan: &Namespaces) -> StepResult<()> {
 /// Enter the user namespace last, and take a private copy of the finished tree along: copying it into a mount
 /// namespace of a less privileged user namespace is what makes the kernel lock every mount to the next and every flag
 /// to its mount (mount_namespaces(7), "Restrictions on mount namespaces").
-pub(crate) fn enter_user_last(user: &UserNamespace) -> StepResult<()> {
-    if let UserNamespace::EnterLast(fd) = user {
+pub(crate) fn enter_user_last(plan: &Namespaces) -> StepResult<()> {
+    if let UserNamespace::EnterLast(fd) = &plan.user {
         ns::setns(fd, flag::USER).step("namespaces", || "linux.namespaces user")?;
-        ns::unshare(flag::MNT | flag::CGROUP).step("namespaces", || "linux.namespaces user")?;
+        // The cgroup namespace again, with the same root: now it belongs to the container.
+        let kinds = if plan.new_cgroup { flag::MNT | flag::CGROUP } else { flag::MNT };
+        ns::unshare(kinds).step("namespaces", || "linux.namespaces user")?;
         become_root()?;
     }
     Ok(())

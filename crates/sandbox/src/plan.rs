@@ -100,8 +100,6 @@ pub enum UserNamespace {
     EnterLast(OwnedFd),
     /// By clone3: the caller has no privilege but inside it.
     EnterFirst,
-    /// By setns before everything else: the caller has no privilege but inside it.
-    JoinFirst(OwnedFd),
 }
 
 /// Attributes set while the caller's privilege is still there.

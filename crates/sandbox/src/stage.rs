@@ -105,14 +105,14 @@ impl<'c> Namespaced<'c> {
             proto::await_parent(channel, FromParent::HooksDone)?;
         }
         let pid = rustix::process::getpid().as_raw_nonzero().get();
-        let state = plan.hook_state.render("creating", pid);
+        let state = plan.hook_state.render("created", pid);
         hooks::run_all(&plan.create_container, &state)?;
         tree.seal()?.pivot()?;
         match console {
             Some(console) => identity::take_terminal(&console.peer, plan.early.stdio_owner)?,
             None => identity::own_stdio(plan.early.stdio_owner)?,
         }
-        namespaces::enter_user_last(&plan.namespaces.user)?;
+        namespaces::enter_user_last(&plan.namespaces)?;
         let ContainerPlan { process, gate, start_container, hook_state, host_proc, .. } = plan;
         Ok(Rooted { process, gate, start_container, hook_state, host_proc, channel })
     }

@@ -70,10 +70,10 @@ fn overlay_image() -> Result<OwnedFd> {
         return Err(Error::new("split /proc/self/exe", Errno::INVAL));
     };
     let fs = FsContext::open("overlay")?;
-    // Two lower layers are the least that overlayfs takes without an upper one; the second only has to be another
-    // directory.
+    // Two lower layers are the least that overlayfs takes without an upper one. The second only has to be a directory
+    // that does not lie above or below ours, on a file system that can be stacked (procfs and sysfs cannot).
+    let other = if dir.starts_with("/etc") { "/var" } else { "/etc" };
     let dir = dir.to_string_lossy();
-    let other = if dir == "/proc" { "/sys" } else { "/proc" };
     fs.set("lowerdir", &format!("{}:{other}", dir.replace('\\', "\\\\").replace(':', "\\:")))?;
     let mount = fs.mount(attr::RDONLY | attr::NOSUID | attr::NODEV)?;
     let image = rustix::fs::openat(&mount, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())

@@ -147,17 +147,15 @@ pub fn wait(pid: i32, block: bool) -> Result<Option<Exit>> {
     }
 }
 
-/// Reap any child that has ended: pid and how.
-pub fn wait_any() -> Option<(i32, Exit)> {
-    let mut status = 0;
-    // SAFETY: waitpid writes one int.
-    let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG | libc::__WALL) };
-    let exit = if libc::WIFSIGNALED(status) {
-        Exit::Signal(libc::WTERMSIG(status))
-    } else {
-        Exit::Code(libc::WEXITSTATUS(status))
-    };
-    (pid > 0).then_some((pid, exit))
+/// The pid of a child that has ended and waits to be reaped; it is left as it is.
+pub fn peek_ended() -> Option<i32> {
+    // SAFETY: siginfo_t is plain data, all-zero is a valid value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: waitid writes one siginfo_t.
+    let ret = unsafe { libc::waitid(libc::P_ALL, 0, &mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) };
+    // SAFETY: for a successful waitid the pid field of the union is the one that is set (zero: nobody).
+    let pid = unsafe { info.si_pid() };
+    (ret == 0 && pid > 0).then_some(pid)
 }
 
 /// Strings in the form that execve wants: pointers, then null.

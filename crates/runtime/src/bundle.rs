@@ -1,0 +1,53 @@
+//! The bundle: config.json, read once through a descriptor and size-capped.
+
+use anyhow::{bail, Context, Result};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Largest configuration that is read: the biggest real ones are below 1 MiB.
+const MAX_CONFIG: u64 = 16 << 20;
+
+/// A bundle whose configuration has been read.
+#[derive(Debug)]
+pub struct Bundle {
+    /// Absolute directory.
+    pub dir: PathBuf,
+    /// The bytes of config.json; nothing reads the file again.
+    pub config: Vec<u8>,
+}
+
+impl Bundle {
+    /// Read `config` (default: `<dir>/config.json`).
+    pub fn open(dir: &Path, config: Option<&Path>) -> Result<Self> {
+        let path = config.map_or_else(|| dir.join("config.json"), Path::to_path_buf);
+        Ok(Self { dir: dir.to_path_buf(), config: read_capped(&path)? })
+    }
+
+    /// `path` as the bundle means it: relative paths start at the bundle.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.dir.join(path)
+    }
+}
+
+/// Read a file that a caller names, up to the cap.
+pub fn read_capped(path: &Path) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let file = File::open(path).map_err(|e| say(&e)).with_context(|| format!("open {shown}"))?;
+    let size = file.metadata().map_err(|e| say(&e)).with_context(|| format!("stat {shown}"))?.len();
+    let mut bytes = Vec::with_capacity(size.min(MAX_CONFIG) as usize + 1);
+    let read = file.take(MAX_CONFIG + 1).read_to_end(&mut bytes).map_err(|e| say(&e));
+    read.with_context(|| format!("read {shown}"))?;
+    if bytes.len() as u64 > MAX_CONFIG {
+        bail!("{shown}: larger than {} MiB", MAX_CONFIG >> 20);
+    }
+    Ok(bytes)
+}
+
+/// An I/O error in the words that engines match: lower case, no number.
+pub fn say(error: &std::io::Error) -> anyhow::Error {
+    match error.raw_os_error() {
+        Some(raw) => anyhow::anyhow!(casemate_sys::errno_text(rustix::io::Errno::from_raw_os_error(raw))),
+        None => anyhow::anyhow!(error.to_string()),
+    }
+}

@@ -1,0 +1,145 @@
+//! The container's cgroup, whichever driver makes it.
+
+use crate::caller::Caller;
+use crate::lower;
+use crate::request::{CgroupManager, Global, Rootless};
+use crate::state::CgroupRecord;
+use anyhow::{bail, Context as _, Result};
+use casemate_cgroup::devices::DeviceRule;
+use casemate_cgroup::{resolve_fs_path, Cgroup, Hierarchy, Limits};
+use casemate_policy::HardenedSpec;
+use std::path::PathBuf;
+
+/// Where the cgroup goes and what is in force there; nothing is made yet.
+#[derive(Debug)]
+pub struct CgroupPlan {
+    hierarchy: Option<Hierarchy>,
+    place: Place,
+    /// The limits.
+    pub limits: Limits,
+    /// The device rules.
+    devices: Vec<DeviceRule>,
+    /// Missing permission may be tolerated.
+    rootless: bool,
+    /// The bundle says where the cgroup goes.
+    asked: bool,
+}
+
+#[derive(Debug)]
+enum Place {
+    Nowhere,
+    Directory(PathBuf),
+    #[allow(dead_code)]
+    Unit(casemate_cgroup::SystemdPath),
+}
+
+/// The cgroup2 hierarchy, unless cgroups are disabled.
+pub fn hierarchy(global: &Global) -> Result<Option<Hierarchy>> {
+    match global.cgroup_manager {
+        CgroupManager::Disabled => Ok(None),
+        _ => Ok(Some(Hierarchy::discover()?)),
+    }
+}
+
+/// `--rootless`, resolved (contract: auto is true for a caller that is not root of the host).
+pub fn is_rootless(global: &Global, caller: &Caller) -> bool {
+    match global.rootless {
+        Rootless::Yes => true,
+        Rootless::No => false,
+        Rootless::Auto => caller.euid != 0 || !caller.initial_user_namespace,
+    }
+}
+
+impl CgroupPlan {
+    /// Decide where and what.
+    pub fn new(global: &Global, spec: &HardenedSpec, id: &str, caller: &Caller, hierarchy: Option<Hierarchy>) -> Result<Self> {
+        let limits = lower::cgroup::limits(spec.linux.resources.as_ref())?;
+        limits.validate().context("linux.resources")?;
+        let asked = spec.linux.cgroups_path.as_deref();
+        let place = match (&hierarchy, global.cgroup_manager) {
+            (None, _) | (_, CgroupManager::Disabled) => Place::Nowhere,
+            (Some(hierarchy), CgroupManager::Cgroupfs) => {
+                let own = hierarchy.own_path()?;
+                Place::Directory(resolve_fs_path(asked, id, &own).context("linux.cgroupsPath")?)
+            }
+            (Some(_), CgroupManager::Systemd) => {
+                let user = is_rootless(global, caller);
+                Place::Unit(casemate_cgroup::SystemdPath::parse(asked, id, user).context("linux.cgroupsPath")?)
+            }
+        };
+        let devices = lower::devices::rules(spec)?;
+        Ok(Self { hierarchy, place, limits, devices, rootless: is_rootless(global, caller), asked: asked.is_some() })
+    }
+
+    /// The mount point of the hierarchy.
+    pub fn mount_point(&self) -> Option<PathBuf> {
+        self.hierarchy.as_ref().map(|h| h.mount_point().to_owned())
+    }
+
+    /// What `delete` needs, written down before anything is made.
+    pub fn record(&self) -> Result<Option<CgroupRecord>> {
+        match (&self.hierarchy, &self.place) {
+            (Some(hierarchy), Place::Directory(inner)) => {
+                Ok(Some(CgroupRecord { path: hierarchy.locate(inner)?, unit: None }))
+            }
+            (Some(_), Place::Unit(path)) => Ok(Some(CgroupRecord { path: PathBuf::new(), unit: Some(path.unit()) })),
+            _ => Ok(None),
+        }
+    }
+
+    /// Make the cgroup and put the limits in force. `None`: the container stays in the caller's cgroup.
+    pub fn make(&self) -> Result<Option<Cgroup>> {
+        let (Some(hierarchy), Place::Directory(inner)) = (&self.hierarchy, &self.place) else { return Ok(None) };
+        let needed = self.limits.needed_controllers();
+        let cgroup = match Cgroup::create(hierarchy, inner, &needed) {
+            Ok(cgroup) => cgroup,
+            Err(e) if self.rootless && e.is_permission() => return self.without_permission(e),
+            Err(e) => return Err(e).context("cgroup"),
+        };
+        if !self.limits.is_empty() {
+            if let Err(e) = cgroup.apply(&self.limits) {
+                cgroup.remove().ok();
+                return Err(e).context("linux.resources");
+            }
+        }
+        Ok(Some(cgroup))
+    }
+
+    /// A caller without the right to make cgroups may go without one, if nothing depends on it.
+    fn without_permission(&self, error: casemate_cgroup::Error) -> Result<Option<Cgroup>> {
+        if self.asked {
+            return Err(error).context("cgroup");
+        }
+        if !self.limits.is_empty() {
+            bail!("rootless needs no limits + no cgrouppath when no permission is granted for cgroups: {error}");
+        }
+        Ok(None)
+    }
+
+    /// Put the device rules in force. Not before the container's side has made its device nodes: making one is an access
+    /// as well, and the container shall not be allowed it.
+    pub fn apply_devices(&self, cgroup: &Cgroup) -> Result<()> {
+        match cgroup.set_devices(&self.devices) {
+            Err(e) if self.rootless && e.is_permission() => Ok(()),
+            other => other.context("linux.resources.devices"),
+        }
+    }
+}
+
+/// Put changed limits in force.
+pub fn update(cgroup: &Cgroup, _record: &crate::state::Record, limits: &Limits) -> Result<()> {
+    let hierarchy = Hierarchy::discover()?;
+    cgroup.enable_controllers(&hierarchy, &limits.needed_controllers(), &[])?;
+    Ok(cgroup.apply(limits)?)
+}
+
+/// Remove a container's cgroup with everything below it.
+pub fn remove(record: &CgroupRecord, rootless: bool) -> Result<()> {
+    if record.path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    match casemate_cgroup::remove_tree(&record.path) {
+        Err(e) if rootless && e.is_permission() => Ok(()),
+        other => Ok(other?),
+    }
+}

@@ -1,0 +1,135 @@
+//! Ids of the container and of the host: translating, and writing the maps of a user namespace.
+
+use crate::bundle::say;
+use anyhow::{bail, Context as _, Result};
+use casemate_policy::spec::IdMapping;
+use casemate_sandbox::holder::{self, Holder};
+use casemate_sys::Context as _;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use std::fmt::Write as _;
+
+/// Both maps of a container's user namespace; empty: the container has none and ids mean the same on both sides.
+#[derive(Clone, Debug, Default)]
+pub struct IdMaps {
+    /// User ids.
+    pub uid: Vec<IdMapping>,
+    /// Group ids.
+    pub gid: Vec<IdMapping>,
+}
+
+fn to_host(map: &[IdMapping], id: u32) -> Option<u32> {
+    if map.is_empty() {
+        return Some(id);
+    }
+    map.iter().find(|range| range.contains(id)).map(|range| range.host_id + (id - range.container_id))
+}
+
+impl IdMaps {
+    /// The host's number for a user id of the container; `None` when it is not mapped.
+    pub fn host_uid(&self, id: u32) -> Option<u32> {
+        to_host(&self.uid, id)
+    }
+
+    /// The host's number for a group id of the container; `None` when it is not mapped.
+    pub fn host_gid(&self, id: u32) -> Option<u32> {
+        to_host(&self.gid, id)
+    }
+}
+
+fn lines(map: &[IdMapping]) -> String {
+    let mut text = String::new();
+    for range in map {
+        // Writing to a String cannot fail.
+        writeln!(text, "{} {} {}", range.container_id, range.host_id, range.size).ok();
+    }
+    text
+}
+
+/// Write the maps of process `pid`, which has just made its user namespace. Without privilege the kernel takes one
+/// line with the caller's own id; more needs newuidmap(1) and newgidmap(1).
+pub fn write_maps(proc: impl AsFd, pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
+    if !privileged && needs_helper(maps) {
+        run_helper("newuidmap", pid, &maps.uid)?;
+        return run_helper("newgidmap", pid, &maps.gid);
+    }
+    if !privileged {
+        // Who may not drop groups may not change them: the kernel wants that said before an unprivileged gid map
+        // (user_namespaces(7), CVE-2014-8989).
+        write(&proc, pid, "setgroups", "deny")?;
+    }
+    write(&proc, pid, "uid_map", &lines(&maps.uid)).context("linux.uidMappings")?;
+    write(&proc, pid, "gid_map", &lines(&maps.gid)).context("linux.gidMappings")
+}
+
+fn needs_helper(maps: &IdMaps) -> bool {
+    let own = |map: &[IdMapping], id: u32| matches!(map, [one] if one.size == 1 && one.host_id == id);
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    !(own(&maps.uid, uid) && own(&maps.gid, gid))
+}
+
+fn write(proc: impl AsFd, pid: i32, file: &str, text: &str) -> Result<()> {
+    let path = format!("{pid}/{file}");
+    let fd = rustix::fs::openat(proc, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
+        .call(|| format!("openat(/proc, \"{path}\")"))?;
+    // One write: the kernel takes a map only as a whole.
+    rustix::io::write(&fd, text.as_bytes()).call(|| format!("write(/proc/{path}, {:?})", text.trim_end()))?;
+    Ok(())
+}
+
+fn run_helper(name: &str, pid: i32, map: &[IdMapping]) -> Result<()> {
+    let mut command = std::process::Command::new(name);
+    command.arg(pid.to_string());
+    for range in map {
+        command.args([range.container_id, range.host_id, range.size].map(|n| n.to_string()));
+    }
+    // Engines call with an empty environment.
+    if std::env::var_os("PATH").is_none() {
+        command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
+    }
+    let output = command.output().map_err(|e| say(&e)).with_context(|| {
+        format!("run {name} (hint: more than one id can be mapped without root only with the package uidmap)")
+    })?;
+    if !output.status.success() {
+        bail!("{name} {pid}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+/// Read a map back from the kernel, in ids of our own namespace.
+pub fn read_map(proc: impl AsFd, pid: i32, file: &str) -> Result<Vec<IdMapping>> {
+    let text = crate::procfs::read(proc, &format!("{pid}/{file}"))?;
+    text.lines()
+        .map(|line| {
+            let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+            match (numbers.next(), numbers.next(), numbers.next()) {
+                (Some(Ok(container_id)), Some(Ok(host_id)), Some(Ok(size))) => {
+                    Ok(IdMapping { container_id, host_id, size })
+                }
+                _ => bail!("/proc/{pid}/{file}: unexpected line {line:?}"),
+            }
+        })
+        .collect()
+}
+
+/// A user namespace that exists only for its maps: for idmapped mounts.
+pub fn mapping_namespace(proc: &OwnedFd, maps: &IdMaps) -> Result<OwnedFd> {
+    let holder: Holder = holder::hold(0, None, proc.as_fd(), &[])?;
+    write_maps(proc, holder.pid(), maps, true)?;
+    Ok(holder.namespace(proc, "user")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_translate_inside_their_range_only() {
+        let map = vec![IdMapping { container_id: 0, host_id: 100_000, size: 1000 }];
+        let maps = IdMaps { uid: map.clone(), gid: map };
+        assert_eq!(maps.host_uid(0), Some(100_000));
+        assert_eq!(maps.host_gid(999), Some(100_999));
+        assert_eq!(maps.host_uid(1000), None);
+        assert_eq!(IdMaps::default().host_uid(7), Some(7));
+    }
+}

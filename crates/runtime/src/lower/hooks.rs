@@ -1,0 +1,94 @@
+//! Hooks, and the state JSON that they read.
+
+use anyhow::{Context, Result};
+use casemate_policy::spec::Hook as SpecHook;
+use casemate_sandbox::plan::{Hook, HookState};
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+
+/// Environment of a hook that names none.
+#[derive(Clone, Debug)]
+pub enum DefaultEnv {
+    /// A PATH and nothing of anybody's (CVE-2025-23266: a hook must not inherit the container's LD_PRELOAD).
+    Minimal,
+    /// The runtime's own, as runc and crun do.
+    Inherit,
+    /// These, as runc does for startContainer: the process's.
+    Given(Vec<String>),
+}
+
+/// Lower all hooks of one kind.
+pub fn lower(kind: &str, hooks: &[SpecHook], default: &DefaultEnv) -> Result<Vec<Hook>> {
+    let lower_one = |(index, hook): (usize, &SpecHook)| {
+        let label = format!("hooks.{kind}[{index}]");
+        one(hook, label.clone(), default).context(label)
+    };
+    hooks.iter().enumerate().map(lower_one).collect()
+}
+
+fn one(hook: &SpecHook, label: String, default: &DefaultEnv) -> Result<Hook> {
+    let args = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
+    let strings = |list: &[String]| list.iter().map(|s| CString::new(s.as_str())).collect::<Result<Vec<_>, _>>();
+    let env = match (&hook.env, default) {
+        (Some(env), _) | (None, DefaultEnv::Given(env)) => strings(env)?,
+        (None, DefaultEnv::Minimal) => {
+            vec![c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()]
+        }
+        (None, DefaultEnv::Inherit) => own_environment(),
+    };
+    Ok(Hook {
+        label,
+        path: PathBuf::from(&hook.path),
+        args: strings(args)?,
+        env,
+        timeout: hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0),
+    })
+}
+
+fn own_environment() -> Vec<CString> {
+    use std::os::unix::ffi::OsStringExt;
+    std::env::vars_os()
+        .filter_map(|(mut name, value)| {
+            name.push("=");
+            name.push(value);
+            CString::new(name.into_vec()).ok()
+        })
+        .collect()
+}
+
+/// The state JSON, cut where status and pid go.
+pub fn state(
+    version: &str,
+    id: &str,
+    bundle: &Path,
+    rootfs: &Path,
+    annotations: &BTreeMap<String, String>,
+) -> Result<HookState> {
+    let text = |s: &str| serde_json::to_string(s);
+    let bundle = text(&bundle.to_string_lossy())?;
+    // crun adds `root`; hooks of nerdctl and others read the rest.
+    let root = text(&rootfs.to_string_lossy())?;
+    let annotations = serde_json::to_string(annotations)?;
+    Ok(HookState {
+        before_status: format!("{{\"ociVersion\":{},\"id\":{},\"status\":\"", text(version)?, text(id)?),
+        before_pid: "\",\"pid\":".to_owned(),
+        after_pid: format!(",\"root\":{root},\"bundle\":{bundle},\"annotations\":{annotations}}}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_is_json_whatever_the_strings_hold() {
+        let annotations = BTreeMap::from([("a\"b".to_owned(), "c\nd".to_owned())]);
+        let state = state("1.2.0", "x", Path::new("/b\"q"), Path::new("/r"), &annotations).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&state.render("created", 7)).unwrap();
+        assert_eq!(value["status"], "created");
+        assert_eq!(value["pid"], 7);
+        assert_eq!(value["bundle"], "/b\"q");
+        assert_eq!(value["annotations"]["a\"b"], "c\nd");
+    }
+}

@@ -1,0 +1,222 @@
+//! `mounts`: option strings to attributes, sources to absolute paths, ids to the host's.
+
+use crate::bundle::Bundle;
+use crate::ids::{mapping_namespace, IdMaps};
+use crate::lower::propagation_of;
+use anyhow::{anyhow, bail, Context, Result};
+use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
+use casemate_policy::spec::{Mount, Spec};
+use casemate_sandbox::plan::{MountPlan, MountSource};
+use casemate_sys::path::Links;
+use rustix::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+/// What lowering a mount has to know besides the spec.
+#[derive(Debug)]
+pub struct MountContext<'a> {
+    /// The bundle, for relative sources.
+    pub bundle: &'a Bundle,
+    /// The runtime's /proc.
+    pub proc: &'a OwnedFd,
+    /// Ids of what is created on the host's side of the user namespace.
+    pub ids: &'a IdMaps,
+    /// The container's user namespace, for `idmap` without mappings of its own.
+    pub user_namespace: Option<&'a OwnedFd>,
+    /// The container has its own cgroup namespace.
+    pub own_cgroup_namespace: bool,
+    /// The host directory of the container's cgroup, or of the whole hierarchy.
+    pub cgroup_dir: Option<PathBuf>,
+    /// Where the host's cgroup2 is mounted.
+    pub cgroup_mount: Option<PathBuf>,
+    /// Ids that the kernel would not know are left out of options rather than refused (rootless, as crun does).
+    pub unprivileged: bool,
+}
+
+/// Lower all mounts.
+pub fn lower(spec: &Spec, context: &MountContext<'_>) -> Result<Vec<MountPlan>> {
+    let lower_one = |(index, mount): (usize, &Mount)| {
+        let label = format!("mounts[{index}] {}", mount.destination);
+        one(spec, mount, label.clone(), context).context(label)
+    };
+    spec.mounts.iter().enumerate().map(lower_one).collect()
+}
+
+fn one(spec: &Spec, mount: &Mount, label: String, context: &MountContext<'_>) -> Result<MountPlan> {
+    let flags = MountPlanFlags::parse(&mount.options)?;
+    let destination = normalise(&mount.destination)?;
+    let source = match (flags.bind, flags.remount) {
+        (None, true) => MountSource::Remount,
+        (Some(depth), _) => bind(mount, &flags, depth, context)?,
+        (None, false) if mount.kind.as_deref() == Some("cgroup") || mount.kind.as_deref() == Some("cgroup2") => {
+            cgroup(context)?
+        }
+        (None, false) => filesystem(spec, mount, &flags, context)?,
+    };
+    let atime = |change: u64, set: u64| if set & attr::ATIME != 0 { change | attr::ATIME } else { change };
+    Ok(MountPlan {
+        label,
+        links: links_for(&destination, flags.dest_nofollow),
+        destination,
+        source,
+        set: flags.attrs.set,
+        clear: atime(flags.attrs.clear, flags.attrs.set),
+        recursive_set: flags.recursive_attrs.set,
+        recursive_clear: atime(flags.recursive_attrs.clear, flags.recursive_attrs.set),
+        propagation: flags.propagation.iter().map(|word| propagation_of(*word)).collect(),
+    })
+}
+
+/// Absolute, without `.` and `..`; never the root itself, which is not ours to cover.
+fn normalise(destination: &str) -> Result<PathBuf> {
+    let mut path = PathBuf::from("/");
+    for component in Path::new(destination).components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            Component::ParentDir => {
+                path.pop();
+            }
+            _ => {}
+        }
+    }
+    if path == Path::new("/") {
+        bail!("the container's root cannot be mounted over");
+    }
+    Ok(path)
+}
+
+/// Kernel file systems and device directories go onto ordinary directories only, never through links of the image
+/// (CVE-2019-19921, CVE-2023-27561, CVE-2026-41579).
+fn links_for(destination: &Path, nofollow: bool) -> Links {
+    let kernel = ["/proc", "/sys", "/dev"].iter().any(|dir| destination.starts_with(dir));
+    if kernel || nofollow {
+        Links::Refused
+    } else {
+        Links::InRoot
+    }
+}
+
+fn bind(mount: &Mount, flags: &MountPlanFlags, depth: Depth, context: &MountContext<'_>) -> Result<MountSource> {
+    let source = mount.source.as_deref().ok_or_else(|| anyhow!("a bind mount needs a source"))?;
+    if let Some(option) = flags.data.first() {
+        bail!("bind mounts cannot have any filesystem-specific options applied (found {:?})", option.key);
+    }
+    Ok(MountSource::Bind {
+        path: context.bundle.resolve(source),
+        recursive: depth == Depth::Recursive,
+        nofollow: flags.source_nofollow,
+        copy_symlink: flags.copy_symlink,
+        idmap: idmap(mount, flags, context)?,
+    })
+}
+
+/// The user namespace of an idmapped mount. Mappings without the option ask for one too: podman sends them so.
+fn idmap(mount: &Mount, flags: &MountPlanFlags, context: &MountContext<'_>) -> Result<Option<(OwnedFd, bool)>> {
+    let recursive = flags.idmap == Some(Depth::Recursive);
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        let maps = IdMaps { uid: mount.uid_mappings.clone(), gid: mount.gid_mappings.clone() };
+        return Ok(Some((mapping_namespace(context.proc, &maps)?, recursive)));
+    }
+    if flags.idmap.is_none() {
+        return Ok(None);
+    }
+    let namespace = context
+        .user_namespace
+        .ok_or_else(|| anyhow!("idmap needs uidMappings and gidMappings, of the mount or of the container"))?;
+    Ok(Some((namespace.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e))?, recursive)))
+}
+
+/// A cgroup2 mount shows the container's own cgroup as its root if it has a cgroup namespace. Without one a new mount
+/// would also set the options of the host's own, so the host's is bound.
+fn cgroup(context: &MountContext<'_>) -> Result<MountSource> {
+    let mount = context.cgroup_mount.clone();
+    if context.own_cgroup_namespace {
+        return Ok(MountSource::Filesystem {
+            fstype: "cgroup2".to_owned(),
+            source: Some("cgroup".to_owned()),
+            options: Vec::new(),
+            or_bind: context.cgroup_dir.clone(),
+            copy_up: false,
+            inherit_mode: false,
+        });
+    }
+    let path = mount.ok_or_else(|| anyhow!("this host has no cgroup2 file system to show"))?;
+    Ok(MountSource::Bind { path, recursive: true, nofollow: false, copy_symlink: false, idmap: None })
+}
+
+fn filesystem(spec: &Spec, mount: &Mount, flags: &MountPlanFlags, context: &MountContext<'_>) -> Result<MountSource> {
+    let fstype = mount.kind.clone().ok_or_else(|| anyhow!("neither a type nor the option bind"))?;
+    let mut options: Vec<(String, Option<String>)> = Vec::new();
+    for flag in flags.fsconfig_flags() {
+        // The superblock of these may be shared with the host's: only the mount is made read-only.
+        if flag != "ro" {
+            options.push((flag.to_owned(), None));
+        }
+    }
+    for option in &flags.data {
+        if let Some(value) = translate(&fstype, &option.key, option.value.as_deref(), context)? {
+            options.push((option.key.clone(), value));
+        }
+    }
+    if let Some(label) = label_option(spec, &fstype) {
+        options.push(label);
+    }
+    let is_tmpfs = fstype == "tmpfs";
+    let has_mode = options.iter().any(|(key, _)| key == "mode");
+    Ok(MountSource::Filesystem {
+        source: Some(mount.source.clone().unwrap_or_else(|| fstype.clone())),
+        or_bind: (fstype == "sysfs").then(|| PathBuf::from("/sys")),
+        copy_up: flags.tmpcopyup && is_tmpfs,
+        inherit_mode: is_tmpfs && !has_mode,
+        options,
+        fstype,
+    })
+}
+
+/// uid= and gid= of the container, in ids of who makes the mount. Answers `None` to leave the option out.
+#[allow(clippy::option_option)]
+fn translate(fstype: &str, key: &str, value: Option<&str>, context: &MountContext<'_>) -> Result<Option<Option<String>>> {
+    let text = value.map(str::to_owned);
+    let is_id = matches!(key, "uid" | "gid") && matches!(fstype, "tmpfs" | "devpts" | "ramfs");
+    let Some(id) = text.as_deref().filter(|_| is_id).and_then(|text| text.parse::<u32>().ok()) else {
+        return Ok(Some(text));
+    };
+    let host = if key == "uid" { context.ids.host_uid(id) } else { context.ids.host_gid(id) };
+    match host {
+        Some(host) => Ok(Some(Some(host.to_string()))),
+        None if context.unprivileged => Ok(None),
+        None => bail!("{key}={id} is not mapped into the container's user namespace"),
+    }
+}
+
+/// `linux.mountLabel` as an option, for file systems that take one.
+fn label_option(spec: &Spec, fstype: &str) -> Option<(String, Option<String>)> {
+    let label = spec.linux.mount_label.as_ref()?;
+    let labelled = matches!(fstype, "tmpfs" | "devpts" | "mqueue" | "overlay" | "ramfs");
+    let key = match spec.annotations.get("run.oci.mount_context_type").map(String::as_str) {
+        Some(kind @ ("rootcontext" | "fscontext" | "defcontext")) => kind,
+        _ => "context",
+    };
+    // The kernel knows the option only while SELinux is on; otherwise the label means nothing.
+    (labelled && crate::caller::selinux_enabled()).then(|| (key.to_owned(), Some(label.clone())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_destination_is_resolved_before_it_is_used() {
+        assert_eq!(normalise("proc/../sys/./fs").unwrap(), Path::new("/sys/fs"));
+        assert_eq!(normalise("/../../etc").unwrap(), Path::new("/etc"));
+        assert!(normalise("/").is_err());
+        assert!(normalise("/a/..").is_err());
+    }
+
+    #[test]
+    fn kernel_directories_are_not_reached_through_links() {
+        assert_eq!(links_for(Path::new("/proc/sys"), false), Links::Refused);
+        assert_eq!(links_for(Path::new("/dev"), false), Links::Refused);
+        assert_eq!(links_for(Path::new("/var/run"), false), Links::InRoot);
+        assert_eq!(links_for(Path::new("/var/run"), true), Links::Refused);
+    }
+}

@@ -1,0 +1,66 @@
+//! System call filters: the default one and the bundle's, compiled.
+
+use anyhow::{anyhow, bail, Context, Result};
+use casemate_policy::spec::{SeccompArg, SeccompProfile, SeccompSyscall};
+use casemate_sandbox::plan::SeccompFilter;
+use casemate_seccomp::{compile, default_filter, Action, Arch, Arg, Filter, Flags, Op, Rule};
+use std::borrow::Cow;
+
+/// Filters in the order in which they are loaded. The default one first: it lets the loading of a second one pass, which
+/// a bundle's own filter may not.
+pub fn filters(default: bool, capabilities: u64, profile: Option<&SeccompProfile>) -> Result<Vec<SeccompFilter>> {
+    let native = Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))?;
+    let mut filters = Vec::new();
+    if default {
+        let filter = default_filter(native, capabilities.into());
+        filters.push(build(&filter, native).context("the default system call filter")?);
+    }
+    if let Some(profile) = profile.filter(|profile| !profile.is_empty()) {
+        let filter = convert(profile)?;
+        filters.push(build(&filter, native).context("linux.seccomp")?);
+    }
+    Ok(filters)
+}
+
+fn build(filter: &Filter, native: Arch) -> Result<SeccompFilter> {
+    let compiled = compile(filter, native).map_err(|e| anyhow!("{e}"))?;
+    let flags = u64::from(filter.flags.kernel_bits(compiled.uses_notify));
+    Ok(SeccompFilter { program: compiled.program.as_bytes(), flags })
+}
+
+fn convert(profile: &SeccompProfile) -> Result<Filter> {
+    let action = |name: &str, errno: Option<u32>, path: String| {
+        Action::from_scmp_name(name, errno).map_err(|e| anyhow!("linux.seccomp.{path}: {e}"))
+    };
+    let mut filter = Filter::new(action(&profile.default_action, profile.default_errno_ret, "defaultAction".into())?);
+    filter.archs = profile
+        .architectures
+        .iter()
+        .enumerate()
+        .map(|(i, name)| Arch::from_scmp_name(name).map_err(|e| anyhow!("linux.seccomp.architectures[{i}]: {e}")))
+        .collect::<Result<_>>()?;
+    filter.flags = match &profile.flags {
+        None => Flags::when_absent(),
+        Some(names) => Flags::from_names(names).map_err(|e| anyhow!("linux.seccomp.flags: {e}"))?,
+    };
+    for (i, rule) in profile.syscalls.iter().enumerate() {
+        let action = action(&rule.action, rule.errno_ret, format!("syscalls[{i}].action"))?;
+        filter.rules.push(convert_rule(rule, action).with_context(|| format!("linux.seccomp.syscalls[{i}]"))?);
+    }
+    Ok(filter)
+}
+
+fn convert_rule(rule: &SeccompSyscall, action: Action) -> Result<Rule> {
+    if rule.names.is_empty() {
+        bail!("names is empty");
+    }
+    let arg = |arg: &SeccompArg| {
+        let op = Op::from_scmp_name(&arg.op).map_err(|e| anyhow!("{e}"))?;
+        Ok(Arg { index: arg.index, value: arg.value, value_two: arg.value_two, op })
+    };
+    Ok(Rule {
+        names: rule.names.iter().map(|name| Cow::Owned(name.clone())).collect(),
+        action,
+        args: rule.args.iter().map(arg).collect::<Result<_>>()?,
+    })
+}

@@ -1,0 +1,193 @@
+//! The container's namespaces before it exists: what clone3 makes, what is joined, what a holder makes in the
+//! container's user namespace.
+
+use crate::caller::Caller;
+use crate::ids::{read_map, write_maps, IdMaps};
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_policy::spec::{IdMapping, NamespaceKind, Spec, Sysctl as SpecSysctl};
+use casemate_sandbox::holder;
+use casemate_sandbox::plan::{Namespaces, Sysctl, TimeOffset, UserNamespace};
+use casemate_sys::ns::{self, flag};
+use casemate_sys::Context as _;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+
+/// Namespaces, ready to launch into.
+#[derive(Debug)]
+pub struct Prepared {
+    /// For the container's side.
+    pub plan: Namespaces,
+    /// How ids of the container translate for steps on the host's side of the user namespace.
+    pub ids: IdMaps,
+    /// The maps as the container has them, for the record and for `EnterFirst`.
+    pub maps: IdMaps,
+    /// A pid namespace to be joined by the parent around clone3.
+    pub pid: Option<OwnedFd>,
+    /// The network namespace is new.
+    pub new_network: bool,
+    /// Kernel parameters that the holder has not written.
+    pub sysctls: Vec<Sysctl>,
+    /// Kinds that exec has to join.
+    pub kinds: u64,
+    /// Init does not have a pid namespace of its own.
+    pub shared_pid: bool,
+}
+
+/// The flag of a kind.
+pub fn flag_of(kind: NamespaceKind) -> u64 {
+    match kind {
+        NamespaceKind::Pid => flag::PID,
+        NamespaceKind::Network => flag::NET,
+        NamespaceKind::Mount => flag::MNT,
+        NamespaceKind::Ipc => flag::IPC,
+        NamespaceKind::Uts => flag::UTS,
+        NamespaceKind::User => flag::USER,
+        NamespaceKind::Cgroup => flag::CGROUP,
+        NamespaceKind::Time => flag::TIME,
+    }
+}
+
+fn name_of(kind: u64) -> &'static str {
+    match kind {
+        flag::NET => "net",
+        flag::IPC => "ipc",
+        _ => "uts",
+    }
+}
+
+/// The kinds that belong to the container's user namespace when they are new.
+const HELD: u64 = flag::NET | flag::IPC | flag::UTS;
+
+/// Open, make and sort the namespaces of `spec`.
+pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared> {
+    let mut new = 0;
+    let mut join = Vec::new();
+    for namespace in &spec.linux.namespaces {
+        let kind = flag_of(namespace.kind);
+        match &namespace.path {
+            None => new |= kind,
+            Some(path) => join.push((kind, open(namespace.kind, path)?)),
+        }
+    }
+    let own_pid = new & flag::PID != 0;
+    let mut prepared = Prepared {
+        plan: Namespaces { clone: 0, join: Vec::new(), new_cgroup: new & flag::CGROUP != 0, new_time: None, user: UserNamespace::Inherit },
+        ids: IdMaps::default(),
+        maps: IdMaps { uid: spec.linux.uid_mappings.clone(), gid: spec.linux.gid_mappings.clone() },
+        pid: take(&mut join, flag::PID),
+        new_network: new & flag::NET != 0,
+        sysctls: Vec::new(),
+        kinds: spec.linux.namespaces.iter().map(|n| flag_of(n.kind)).sum(),
+        shared_pid: !own_pid,
+    };
+    if new & flag::TIME != 0 {
+        prepared.plan.new_time = Some(time_offsets(spec));
+    }
+    let user = take(&mut join, flag::USER);
+    let mut sysctls = spec.sysctls()?;
+    if new & flag::USER != 0 || user.is_some() {
+        enter_user(&mut prepared, &mut new, user, &mut sysctls, caller, proc)?;
+    } else if !caller.privileged {
+        bail!("linux.namespaces: without privilege a container needs a user namespace (hint: casemate spec --rootless)");
+    }
+    prepared.plan.clone |= new & !(flag::CGROUP | flag::TIME | flag::USER);
+    prepared.plan.join.extend(join);
+    prepared.sysctls = sysctls.into_iter().map(lower_sysctl).collect();
+    Ok(prepared)
+}
+
+fn take(join: &mut Vec<(u64, OwnedFd)>, kind: u64) -> Option<OwnedFd> {
+    let index = join.iter().position(|(k, _)| *k == kind)?;
+    Some(join.swap_remove(index).1)
+}
+
+fn lower_sysctl(sysctl: SpecSysctl) -> Sysctl {
+    Sysctl { path: sysctl.path, value: sysctl.value }
+}
+
+fn time_offsets(spec: &Spec) -> Vec<TimeOffset> {
+    let line = |(clock, offset): (&casemate_policy::spec::Clock, &casemate_policy::spec::TimeOffset)| TimeOffset {
+        clock: match clock {
+            casemate_policy::spec::Clock::Monotonic => "monotonic".to_owned(),
+            casemate_policy::spec::Clock::Boottime => "boottime".to_owned(),
+        },
+        secs: offset.secs,
+        nanos: offset.nanosecs,
+    };
+    spec.linux.time_offsets.iter().map(line).collect()
+}
+
+/// Open a namespace by path and make sure that it is one of the wanted kind.
+fn open(kind: NamespaceKind, path: &str) -> Result<OwnedFd> {
+    let about = || format!("linux.namespaces {} path {path}", kind.name());
+    let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
+        .call(|| "open()")
+        .with_context(about)?;
+    let got = ns::kind_of(&fd).map_err(|_| anyhow!("is not a namespace")).with_context(about)?;
+    if got != flag_of(kind) {
+        bail!("{}: is a namespace of another kind ({})", about(), ns::names(got));
+    }
+    Ok(fd)
+}
+
+/// A privileged caller lets a holder make what belongs to the container's user namespace, and enters that last. Without
+/// privilege everything happens inside, from the start.
+fn enter_user(
+    prepared: &mut Prepared,
+    new: &mut u64,
+    user: Option<OwnedFd>,
+    sysctls: &mut Vec<SpecSysctl>,
+    caller: &Caller,
+    proc: &OwnedFd,
+) -> Result<()> {
+    if !caller.privileged {
+        if user.is_some() {
+            bail!("linux.namespaces: joining a user namespace needs privilege over it");
+        }
+        prepared.plan.clone |= flag::USER;
+        prepared.plan.user = UserNamespace::EnterFirst;
+        return Ok(());
+    }
+    let held = *new & HELD;
+    let (theirs, ours): (Vec<_>, Vec<_>) = std::mem::take(sysctls)
+        .into_iter()
+        .partition(|s| held & flag_of(s.namespace) != 0 || s.namespace == NamespaceKind::User);
+    *sysctls = ours;
+    let theirs: Vec<_> = theirs.into_iter().map(lower_sysctl).collect();
+    let holder = holder::hold(held, user.as_ref().map(AsFd::as_fd), proc.as_fd(), &theirs)?;
+    if user.is_none() {
+        write_maps(proc, holder.pid(), &prepared.maps, true)?;
+    }
+    holder.release()?;
+    if user.is_some() {
+        adopt_maps(prepared, proc, holder.pid())?;
+    }
+    prepared.ids = prepared.maps.clone();
+    for kind in [flag::NET, flag::IPC, flag::UTS].into_iter().filter(|kind| held & kind != 0) {
+        prepared.plan.join.push((kind, holder.namespace(proc, name_of(kind))?));
+    }
+    *new &= !held;
+    prepared.plan.user = UserNamespace::EnterLast(match user {
+        Some(fd) => fd,
+        None => holder.namespace(proc, "user")?,
+    });
+    Ok(())
+}
+
+/// A joined user namespace has its maps already; the spec may repeat them but not differ.
+fn adopt_maps(prepared: &mut Prepared, proc: &OwnedFd, pid: i32) -> Result<()> {
+    let real = IdMaps { uid: read_map(proc, pid, "uid_map")?, gid: read_map(proc, pid, "gid_map")? };
+    let agree = |asked: &[IdMapping], real: &[IdMapping]| {
+        let sorted = |list: &[IdMapping]| {
+            let mut list: Vec<_> = list.iter().map(|m| (m.container_id, m.host_id, m.size)).collect();
+            list.sort_unstable();
+            list
+        };
+        asked.is_empty() || sorted(asked) == sorted(real)
+    };
+    if !agree(&prepared.maps.uid, &real.uid) || !agree(&prepared.maps.gid, &real.gid) {
+        bail!("linux.uidMappings, linux.gidMappings: differ from those of the user namespace that is joined");
+    }
+    prepared.maps = real;
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! `delete`: everything that a container left on the host goes.
+
+use super::make::hook_environment;
+use super::Container;
+use crate::lower;
+use crate::request::{DeleteRequest, Global};
+use crate::state::{StateRoot, Status};
+use anyhow::{bail, Context as _, Result};
+use casemate_sandbox::hooks;
+use casemate_sys::process;
+use rustix::event::{poll, PollFd, PollFlags};
+use std::time::Duration;
+
+/// How long init may take to die of SIGKILL.
+const DEATH: Duration = Duration::from_secs(10);
+
+/// Remove a container. A created one is killed first; a running one only by force.
+///
+/// # Errors
+/// `container does not exist`, without force; a running container, without force; what could not be removed.
+pub fn delete(global: &Global, request: &DeleteRequest) -> Result<()> {
+    let state = match StateRoot::open(&global.root)?.container(&request.id) {
+        Err(_) if request.force => return Ok(()),
+        other => other?,
+    };
+    let loaded = state.load();
+    let record = match loaded {
+        Ok(Some(record)) => record,
+        // A create that was cut short before it wrote anything, or a record that cannot be read: by force it goes.
+        Ok(None) if !state.is_locked() => {
+            state.remove()?;
+            if request.force {
+                return Ok(());
+            }
+            bail!("container does not exist");
+        }
+        Err(_) if request.force => return state.remove(),
+        Ok(None) => bail!("container does not exist"),
+        Err(e) => return Err(e),
+    };
+    let container = Container { state, record, proc: crate::procfs::open()? };
+    match container.status() {
+        Status::Stopped | Status::Created => {}
+        Status::Creating if !request.force => bail!("cannot delete container {} that is being created", request.id),
+        other if !request.force => {
+            bail!("cannot delete container {} that is not stopped: {}", request.id, other.name())
+        }
+        _ => {}
+    }
+    kill_everything(&container)?;
+    destroy(&container)
+}
+
+/// Kill init and wait for it; whatever is left in the cgroup goes with it.
+pub(crate) fn kill_everything(container: &Container) -> Result<()> {
+    if let Some(init) = container.init()? {
+        match process::pidfd_signal(&init, super::kill::SIGKILL) {
+            Err(e) if e.errno() != rustix::io::Errno::SRCH => return Err(e.into()),
+            _ => {}
+        }
+        if let Some(cgroup) = container.cgroup() {
+            cgroup.kill_all()?;
+        }
+        let spec = rustix::event::Timespec { tv_sec: DEATH.as_secs() as i64, tv_nsec: 0 };
+        let ended = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&spec)))?;
+        if ended == 0 {
+            bail!("container init still running");
+        }
+    } else if let Some(cgroup) = container.cgroup() {
+        // Processes without their init: a shared pid namespace, or one that was killed from outside.
+        if !cgroup.procs(true).unwrap_or_default().is_empty() {
+            cgroup.kill_all()?;
+        }
+    }
+    Ok(())
+}
+
+/// Remove cgroup and state, then run the poststop hooks. Hooks that fail do not bring the container back.
+pub(crate) fn destroy(container: &Container) -> Result<()> {
+    let record = &container.record;
+    if let Some(cgroup) = &record.cgroup {
+        crate::cgroups::remove(cgroup, record.rootless).context("cgroup")?;
+    }
+    container.state.remove()?;
+    let list = lower::hooks::lower("poststop", &record.spec.hooks.poststop, &hook_environment(&record.spec))?;
+    if !list.is_empty() {
+        let spec = &record.spec;
+        let state =
+            lower::hooks::state(&spec.oci_version, &record.id, &record.bundle, &record.rootfs, &spec.annotations)?;
+        let text = state.render("stopped", 0);
+        for hook in &list {
+            // "the runtime MUST log a warning, but the remaining hooks and lifecycle continue" (runtime-spec).
+            hooks::run(hook, &text).ok();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! `exec`: one more process in a running container, confined at least as much as the container's own.
+
+use super::Container;
+use crate::bundle::read_capped;
+use crate::caller::Caller;
+use crate::foreground::Foreground;
+use crate::ids::IdMaps;
+use crate::lower::process::ProcessContext;
+use crate::request::{ExecRequest, Global};
+use crate::state::Status;
+use crate::supervise::{self, await_exec, SeccompAgent, Supervision};
+use crate::verify::Expectation;
+use crate::{lower, ops};
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_cgroup::Cgroup;
+use casemate_policy::spec::{Capabilities, Capability, Process};
+use casemate_policy::{harden_process, HardenedProcess};
+use casemate_sandbox::launch::{launch_exec, Spawned};
+use casemate_sandbox::plan::{Early, ExecPlan, HookState, SeccompFilter};
+use casemate_sandbox::proto::{tell_child, FromParent};
+use casemate_sys::ns::{self, flag};
+use casemate_sys::{process, Context as _};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+
+/// Run a process in a container; answers its exit status, or 0 when detached.
+///
+/// # Errors
+/// The container is not running; everything that can be wrong with the process.
+pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
+    let container = Container::load(global, &request.id)?;
+    match container.status() {
+        Status::Created | Status::Running => {}
+        Status::Paused if request.ignore_paused => {}
+        Status::Paused => bail!("cannot exec in a paused container (use --ignore-paused to override)"),
+        _ => bail!("cannot exec in a stopped container"),
+    }
+    let init = container.init()?.ok_or_else(|| anyhow!("cannot exec in a stopped container"))?;
+    let (hardened, _) = harden_process(requested(request, &container)?, &container.record.spec)?;
+    let console = supervise::console_sink(hardened.terminal, request.detach, request.console_socket.as_ref())?;
+    let foreground = if request.detach { None } else { Some(Foreground::take_over(true)?) };
+    let (plan, expectation) = plan(&container, &hardened, request, &init)?;
+    let cgroup = target_cgroup(&container, request)?;
+    let child = spawn(plan, cgroup.as_ref(), &container, &init)?;
+    let outcome = supervise_exec(&container, console, &expectation, &child, request);
+    let master = match outcome {
+        Ok(master) => master,
+        Err(error) => {
+            process::pidfd_signal(&child.pidfd, ops::kill::SIGKILL).ok();
+            process::wait(child.pid, true).ok();
+            return Err(error);
+        }
+    };
+    let Some(foreground) = foreground else { return Ok(0) };
+    Ok(foreground.wait(child.pid, &child.pidfd, master)?.status())
+}
+
+fn supervise_exec(
+    container: &Container,
+    console: supervise::ConsoleSink,
+    expectation: &Expectation,
+    child: &Spawned,
+    request: &ExecRequest,
+) -> Result<Option<OwnedFd>> {
+    let record = &container.record;
+    let listener = record.seccomp_listener.as_ref().map(|(path, metadata)| SeccompAgent {
+        path,
+        metadata,
+        status: "running",
+        init_pid: record.init.map(|init| init.pid),
+        record,
+    });
+    let hook_state = HookState::default();
+    let supervision = Supervision { console, hooks: Vec::new(), hook_state: &hook_state, listener };
+    let master = supervision.serve(child)?;
+    expectation.verify(&container.proc, child.pid)?;
+    if let Some(path) = &request.pidfd_socket {
+        supervise::deliver_pidfd(path, "setns", &child.pidfd)?;
+    }
+    tell_child(&child.channel, FromParent::Start)?;
+    await_exec(&child.channel)?;
+    // Last: its absence is how conmon knows of a failure.
+    if let Some(path) = &request.pid_file {
+        super::make::write_pid_file(path, child.pid)?;
+    }
+    Ok(master)
+}
+
+/// What the caller asks for: a whole process object, or the container's own with changes. Of a process object, what it
+/// leaves out comes from the container.
+fn requested(request: &ExecRequest, container: &Container) -> Result<Process> {
+    let own = container.record.spec.process.clone().ok_or_else(|| anyhow!("the container has no process"))?;
+    if let Some(path) = &request.process {
+        let mut process = Process::parse(&read_capped(path)?).context("--process")?;
+        process.capabilities = process.capabilities.or(own.capabilities);
+        process.apparmor_profile = process.apparmor_profile.or(own.apparmor_profile);
+        process.selinux_label = process.selinux_label.or(own.selinux_label);
+        process.io_priority = process.io_priority.or(own.io_priority);
+        process.scheduler = process.scheduler.or(own.scheduler);
+        process.no_new_privileges |= own.no_new_privileges;
+        if process.rlimits.is_empty() {
+            process.rlimits = own.rlimits;
+        }
+        return Ok(process);
+    }
+    changed(own, request)
+}
+
+fn changed(mut process: Process, request: &ExecRequest) -> Result<Process> {
+    process.args.clone_from(&request.args);
+    process.terminal = request.tty;
+    process.console_size = None;
+    if let Some(cwd) = &request.cwd {
+        process.cwd.clone_from(cwd);
+    }
+    process.env.extend(request.env.iter().cloned());
+    if let Some((uid, gid)) = request.user {
+        process.user.uid = uid;
+        process.user.gid = gid.unwrap_or(process.user.gid);
+    }
+    process.user.additional_gids.extend(&request.additional_gids);
+    if request.process_label.is_some() {
+        process.selinux_label.clone_from(&request.process_label);
+    }
+    if request.apparmor.is_some() {
+        process.apparmor_profile.clone_from(&request.apparmor);
+    }
+    process.no_new_privileges |= request.no_new_privs;
+    if !request.caps.is_empty() {
+        add_capabilities(&mut process, &request.caps)?;
+    }
+    let bytes = serde_json::to_vec(&process)?;
+    // The same checks as for a process object of somebody else.
+    Ok(Process::parse(&bytes)?)
+}
+
+/// Bounding, effective and permitted; never inheritable (CVE-2022-29162), and ambient only beside inheritable.
+fn add_capabilities(process: &mut Process, names: &[String]) -> Result<()> {
+    let capabilities = process.capabilities.get_or_insert_with(Capabilities::default);
+    for name in names {
+        let capability = Capability::from_name(name).ok_or_else(|| anyhow!("--cap {name}: unknown capability"))?;
+        capabilities.bounding.mask |= capability.mask();
+        capabilities.effective.mask |= capability.mask();
+        capabilities.permitted.mask |= capability.mask();
+        if capabilities.inheritable.contains(capability) {
+            capabilities.ambient.mask |= capability.mask();
+        }
+    }
+    Ok(())
+}
+
+fn plan(
+    container: &Container,
+    process: &HardenedProcess,
+    request: &ExecRequest,
+    init: &OwnedFd,
+) -> Result<(ExecPlan, Expectation)> {
+    let record = &container.record;
+    let maps = IdMaps { uid: record.uid_mappings.clone(), gid: record.gid_mappings.clone() };
+    let caller = Caller::probe(&container.proc)?;
+    // An unprivileged caller sees the streams from outside and owns them; only a privileged one may give them away.
+    let stdio_ids = if caller.privileged { maps.clone() } else { IdMaps::default() };
+    let context = ProcessContext {
+        stdio_ids: &stdio_ids,
+        groups_may_fail: !record.gid_mappings.is_empty(),
+        keyring: record.keyring.clone(),
+        seccomp: filters(container, process)?,
+        keep_fds: request.preserve_fds,
+        extra_env: Vec::new(),
+        keep_groups: record.spec.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+    };
+    let linux = &record.spec.linux;
+    let early = Early { affinity: affinity(process)?, ..lower::process::early(process, linux, &context)? };
+    let terminal = lower::process::terminal(process);
+    let plan = lower::process::plan(process, linux, context)?;
+    let unmapped = |what: &str, id: u32| anyhow!("process.user.{what} {id}: not mapped into the user namespace");
+    let expectation = Expectation::of_process(
+        &plan,
+        maps.host_uid(plan.uid).ok_or_else(|| unmapped("uid", plan.uid))?,
+        maps.host_gid(plan.gid).ok_or_else(|| unmapped("gid", plan.gid))?,
+    );
+    let clone = |fd: &OwnedFd| fd.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e));
+    let exec = ExecPlan {
+        host_proc: clone(&container.proc)?,
+        init: clone(init)?,
+        join: record.namespaces & !flag::PID,
+        early,
+        terminal,
+        process: plan,
+    };
+    Ok((exec, expectation))
+}
+
+/// execCPUAffinity, or all CPUs: the caller's own pinning is not the container's business. What the cpuset does not allow
+/// the kernel leaves out.
+fn affinity(process: &Process) -> Result<Option<Vec<u64>>> {
+    let asked = process.exec_cpu_affinity.after.as_ref().or(process.exec_cpu_affinity.initial.as_ref());
+    match asked {
+        Some(list) => Ok(Some(lower::process::mask(list).context("process.execCPUAffinity")?)),
+        None => Ok(Some(vec![u64::MAX; 16])),
+    }
+}
+
+/// The container's filters as they were compiled at create; the default one is for the capabilities of this process.
+fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<SeccompFilter>> {
+    let record = &container.record;
+    if record.seccomp.is_empty() {
+        return Ok(Vec::new());
+    }
+    let bytes = container.state.read("seccomp.bpf")?;
+    let mut rest = bytes.as_slice();
+    let mut filters = Vec::new();
+    for one in &record.seccomp {
+        let (program, behind) = rest
+            .split_at_checked(one.bytes)
+            .ok_or_else(|| anyhow!("state of {}: seccomp.bpf is too short", record.id))?;
+        rest = behind;
+        filters.push(SeccompFilter { program: program.to_vec(), flags: one.flags });
+    }
+    let same = process.reachable_capabilities() == record.spec.reachable_capabilities();
+    if record.spec.extras().default_seccomp && !same {
+        filters[0] = lower::seccomp::filters(true, process.reachable_capabilities(), None)?.remove(0);
+    }
+    Ok(filters)
+}
+
+/// The container's cgroup; where processes cannot be born in it (systemd in the container has made it an inner node),
+/// the one that init is in now.
+fn target_cgroup(container: &Container, request: &ExecRequest) -> Result<Option<Cgroup>> {
+    let Some(record) = &container.record.cgroup else { return Ok(None) };
+    if let Some(asked) = request.cgroup.first() {
+        let path = asked.rsplit(':').next().unwrap_or(asked).trim_start_matches('/');
+        if std::path::Path::new(path).components().any(|c| matches!(c, std::path::Component::ParentDir)) {
+            bail!("--cgroup {asked}: must stay below the container's cgroup");
+        }
+        return Ok(Some(Cgroup::open(&record.path.join(path)).with_context(|| format!("--cgroup {asked}"))?));
+    }
+    Ok(Some(Cgroup::open(&record.path)?))
+}
+
+fn spawn(plan: ExecPlan, cgroup: Option<&Cgroup>, container: &Container, init: &OwnedFd) -> Result<Spawned> {
+    let own = rustix::fs::openat(&container.proc, "self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .call(|| "openat(/proc, \"self/ns/pid\")")?;
+    ns::setns(init, flag::PID).context("join the container's pid namespace")?;
+    let child = launch_exec(plan, cgroup.map(AsFd::as_fd));
+    ns::setns(&own, flag::PID).context("leave the container's pid namespace")?;
+    Ok(child?)
+}

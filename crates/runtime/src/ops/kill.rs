@@ -1,0 +1,58 @@
+//! `kill`: signals, to a process that is certainly the container's.
+
+use super::Container;
+use crate::request::{Global, KillRequest};
+use crate::state::Status;
+use anyhow::{bail, Result};
+use casemate_sys::process;
+use std::time::Duration;
+
+/// SIGKILL.
+pub(crate) const SIGKILL: i32 = 9;
+/// How long a frozen cgroup may take to thaw.
+pub(crate) const THAW: Duration = Duration::from_secs(2);
+
+/// Send a signal to init, or to all processes.
+///
+/// # Errors
+/// `container not running` for a stopped one, except with `--all`, where leftovers of a shared pid namespace are what is
+/// meant and having none is fine.
+pub fn kill(global: &Global, request: &KillRequest) -> Result<()> {
+    let container = Container::load(global, &request.id)?;
+    let status = container.status();
+    if request.all {
+        return kill_all(&container, request.signal);
+    }
+    // A container without a pid namespace of its own does not end with its init.
+    if request.signal == SIGKILL && container.record.shared_pid_namespace {
+        if let Some(cgroup) = container.cgroup() {
+            return Ok(cgroup.kill_all()?);
+        }
+    }
+    let Some(init) = container.init()? else { bail!("container not running") };
+    match process::pidfd_signal(&init, request.signal) {
+        Err(e) if e.errno() == rustix::io::Errno::SRCH => bail!("container not running: no such process"),
+        other => other?,
+    }
+    // A frozen process dies only when it may run again.
+    if request.signal == SIGKILL && status == Status::Paused {
+        if let Some(cgroup) = container.cgroup() {
+            cgroup.thaw(THAW)?;
+        }
+    }
+    Ok(())
+}
+
+fn kill_all(container: &Container, signal: i32) -> Result<()> {
+    match container.cgroup() {
+        Some(cgroup) if signal == SIGKILL => Ok(cgroup.kill_all()?),
+        Some(cgroup) => {
+            let Some(signal) = casemate_cgroup::Signal::from_named_raw(signal) else { return Ok(()) };
+            Ok(cgroup.signal_all(signal)?)
+        }
+        None => match container.init()? {
+            Some(init) => Ok(process::pidfd_signal(&init, signal)?),
+            None => Ok(()),
+        },
+    }
+}

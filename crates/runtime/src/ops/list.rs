@@ -1,0 +1,76 @@
+//! `state`, `list`, `ps`: questions that change nothing.
+
+use super::Container;
+use crate::report::{ListReport, StateReport};
+use crate::request::Global;
+use crate::state::{StateRoot, Status};
+use anyhow::{bail, Result};
+
+/// One container's state.
+pub fn state(global: &Global, id: &str) -> Result<StateReport> {
+    Ok(report(&Container::load(global, id)?, String::new()))
+}
+
+fn report(container: &Container, owner: String) -> StateReport {
+    let status = container.status();
+    let record = &container.record;
+    StateReport {
+        oci_version: record.spec.oci_version.clone(),
+        id: record.id.clone(),
+        pid: record.init.filter(|_| status.is_alive()).map_or(0, |init| init.pid),
+        status: status.name().to_owned(),
+        bundle: record.bundle.to_string_lossy().into_owned(),
+        rootfs: record.rootfs.to_string_lossy().into_owned(),
+        created: record.created.clone(),
+        annotations: record.spec.annotations.clone(),
+        owner,
+    }
+}
+
+/// All containers of the state root. Directories of other runtimes are passed over; entries that cannot be read are
+/// reported beside the others.
+pub fn list(global: &Global) -> Result<ListReport> {
+    let root = StateRoot::open(&global.root)?;
+    if !root.exists() && global.root_is_explicit {
+        bail!("state root {}: no such file or directory", global.root.display());
+    }
+    let mut answer = ListReport::default();
+    for id in root.ids()? {
+        let loaded = root.container(&id).and_then(|state| Ok((state.load()?, state)));
+        match loaded {
+            Ok((Some(record), state)) => {
+                let container = Container { state, record, proc: crate::procfs::open()? };
+                let owner = user_name(container.record.owner);
+                answer.containers.push(report(&container, owner));
+            }
+            Ok((None, _)) => {}
+            // Deleted while we looked, or a file.
+            Err(e) if format!("{e:#}").contains("does not exist") => {}
+            Err(e) => answer.problems.push(format!("load container {id}: {e:#}")),
+        }
+    }
+    Ok(answer)
+}
+
+/// The host's name for a uid, read from /etc/passwd alone: no NSS in a static binary.
+fn user_name(uid: u32) -> String {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("#{uid}"))
+}
+
+/// Pids of all processes of a container, in the runtime's pid namespace; none for a stopped one.
+pub fn ps(global: &Global, id: &str) -> Result<Vec<i32>> {
+    let container = Container::load(global, id)?;
+    if container.status() == Status::Stopped {
+        return Ok(Vec::new());
+    }
+    match container.cgroup() {
+        Some(cgroup) => Ok(cgroup.procs(true)?),
+        None => Ok(container.record.init.iter().map(|init| init.pid).collect()),
+    }
+}

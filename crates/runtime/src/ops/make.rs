@@ -1,0 +1,429 @@
+//! Making a container, up to the point where its process is ready and verified: what `create` and `run` share.
+
+use crate::bundle::Bundle;
+use crate::caller::{host_facts, Caller};
+use crate::cgroups::{self, CgroupPlan};
+use crate::lower::hooks::DefaultEnv;
+use crate::lower::mounts::MountContext;
+use crate::lower::process::ProcessContext;
+use crate::namespaces::{self, Prepared};
+use crate::request::{CreateRequest, Global};
+use crate::state::{InitRecord, Record, SeccompRecord, StateDir, StateRoot};
+use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
+use crate::undo::Undo;
+use crate::verify::Expectation;
+use crate::{ids, lower, policy_choice, procfs};
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_cgroup::Cgroup;
+use casemate_policy::spec::{Process, Spec};
+use casemate_policy::{harden, Decision, HardenedSpec};
+use casemate_sandbox::hooks;
+use casemate_sandbox::launch::{launch, Spawned};
+use casemate_sandbox::plan::{ContainerPlan, Gate, Hook, HookState, RootPlan, SeccompFilter, UserNamespace};
+use casemate_sandbox::proto::{tell_child, FromParent};
+use casemate_sys::ns::{self, flag};
+use casemate_sys::{process, Context as _};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use std::path::{Path, PathBuf};
+
+/// Who holds the container until it is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeldBy {
+    /// `create`: a gate in the state directory.
+    Created,
+    /// `run`: we stay; `true`: detached, so there is nobody to copy a terminal's bytes.
+    Run(bool),
+}
+
+/// A container whose process is ready and verified; dropping it without a word leaves it to `delete --force`, so every
+/// path ends in `finish` or `fail`.
+pub(crate) struct Made {
+    pub(crate) state: StateDir,
+    pub(crate) record: Record,
+    pub(crate) proc: OwnedFd,
+    pub(crate) child: Spawned,
+    pub(crate) master: Option<OwnedFd>,
+    pub(crate) undo: Undo,
+}
+
+/// Everything that was decided, before anything on the host is changed.
+pub(crate) struct Decided {
+    pub(crate) bundle: Bundle,
+    pub(crate) spec: HardenedSpec,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) caller: Caller,
+    pub(crate) proc: OwnedFd,
+    pub(crate) cgroup: CgroupPlan,
+}
+
+/// Steps 1 to 5: read, check, harden. No effect on the host.
+pub(crate) fn decide(global: &Global, bundle: &Path, config: Option<&PathBuf>, id: &str) -> Result<Decided> {
+    let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
+    let spec = Spec::parse(&bundle.config).context("config.json")?;
+    let profile = policy_choice::choose(global.profile.as_deref())?;
+    let proc = procfs::open()?;
+    let caller = Caller::probe(&proc)?;
+    let hierarchy = cgroups::hierarchy(global)?;
+    // Who may be refused a cgroup gets no limit that nobody asked for.
+    let controllers = match &hierarchy {
+        Some(hierarchy) if !cgroups::is_rootless(global, &caller) => hierarchy.controllers()?,
+        _ => Vec::new(),
+    };
+    let hardened = harden(spec, profile, &host_facts(&caller, controllers))?;
+    let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
+    Ok(Decided { bundle, spec: hardened.spec, decisions: hardened.decisions, caller, proc, cgroup })
+}
+
+/// Make the container.
+pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Result<Made> {
+    let decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
+    let detached = mode != HeldBy::Run(false);
+    let terminal = decided.spec.process.as_ref().is_some_and(|p| p.terminal);
+    let console = supervise::console_sink(terminal, detached, request.console_socket.as_ref())?;
+    let namespaces = namespaces::prepare(&decided.spec, &decided.caller, &decided.proc)?;
+    let mut lowering = lower_container(request, &decided, namespaces)?;
+    let state = StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?.reserve(&request.id)?;
+    let mut undo = Undo::default();
+    let outcome = build(&state, decided, &mut lowering, console, (mode, request), &mut undo);
+    match outcome {
+        Ok((record, proc, child, master)) => Ok(Made { state, record, proc, child, master, undo }),
+        Err(error) => {
+            let error = undo.roll_back(error);
+            // The state directory goes last, as it was made first.
+            let removed = state.remove().err().map(|e| format!(" (and could not remove its state: {e:#})"));
+            Err(anyhow!("{error:#}{}", removed.unwrap_or_default()))
+        }
+    }
+}
+
+/// The plan and what the parent keeps of it.
+pub(crate) struct Lowered {
+    pub(crate) plan: Option<ContainerPlan>,
+    expectation: Expectation,
+    pid_namespace: Option<OwnedFd>,
+    maps: ids::IdMaps,
+    kinds: u64,
+    shared_pid: bool,
+    filters: Vec<SeccompFilter>,
+    keyring: Option<String>,
+    parent_hooks: Vec<Hook>,
+    poststop: Vec<Hook>,
+    hook_state: HookState,
+    rootfs: PathBuf,
+}
+
+/// Step 6: from the hardened spec to the plan.
+pub(crate) fn lower_container(request: &CreateRequest, decided: &Decided, namespaces: Prepared) -> Result<Lowered> {
+    let Decided { bundle, spec, proc, .. } = decided;
+    let process = spec.process.as_ref().ok_or_else(|| anyhow!("process: is missing"))?;
+    let rootfs = bundle.resolve(&spec.root.path);
+    let identity = rootfs_identity(&rootfs)?;
+    let enter_first = matches!(namespaces.plan.user, UserNamespace::EnterFirst);
+    let user_fd = match &namespaces.plan.user {
+        UserNamespace::EnterLast(fd) => Some(fd),
+        _ => None,
+    };
+    let filters = lower::seccomp::filters(
+        spec.extras().default_seccomp,
+        spec.reachable_capabilities(),
+        spec.linux.seccomp.as_ref(),
+    )?;
+    let keyring = (!request.no_new_keyring).then(|| format!("_ses.{}", request.id));
+    let context = ProcessContext {
+        stdio_ids: &namespaces.ids,
+        groups_may_fail: enter_first || !namespaces.maps.gid.is_empty(),
+        keyring: keyring.clone(),
+        seccomp: filters.clone(),
+        keep_fds: request.preserve_fds + crate::listen_fds::count(),
+        extra_env: crate::listen_fds::environment(),
+        keep_groups: spec.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+    };
+    let early = lower::process::early(process, &spec.linux, &context)?;
+    let mounts = MountContext {
+        bundle,
+        proc,
+        ids: &namespaces.ids,
+        user_namespace: user_fd,
+        own_cgroup_namespace: namespaces.plan.new_cgroup,
+        cgroup_dir: decided.cgroup.record()?.map(|record| record.path),
+        cgroup_mount: decided.cgroup.mount_point(),
+        unprivileged: enter_first,
+    };
+    let owner = |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
+    let root = RootPlan {
+        rootfs: rootfs.clone(),
+        identity,
+        idmap: None,
+        propagation: lower::root_propagation(spec.linux.rootfs_propagation),
+        owner: (
+            owner(namespaces.ids.host_uid(0), "linux.uidMappings")?,
+            owner(namespaces.ids.host_gid(0), "linux.gidMappings")?,
+        ),
+        mounts: lower::mounts::lower(spec, &mounts)?,
+        devices: lower::devices::nodes(spec, &namespaces.ids)?,
+        symlinks: lower::devices::links(spec),
+        masked: spec.linux.masked_paths.iter().map(PathBuf::from).collect(),
+        readonly_paths: spec.linux.readonly_paths.iter().map(PathBuf::from).collect(),
+        readonly: spec.root.readonly,
+        cwd: PathBuf::from(&process.cwd),
+        no_pivot: request.no_pivot,
+    };
+    let hooks = lower_hooks(spec, process)?;
+    let hook_state = lower::hooks::state(&spec.oci_version, &request.id, &bundle.dir, &rootfs, &spec.annotations)?;
+    let plan = ContainerPlan {
+        host_proc: proc.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e))?,
+        early,
+        hostname: spec.hostname.clone(),
+        domainname: spec.domainname.clone(),
+        loopback: namespaces.new_network,
+        sysctls: namespaces.sysctls,
+        root,
+        terminal: lower::process::terminal(process),
+        parent_hooks: !hooks.parent.is_empty(),
+        create_container: hooks.create_container,
+        start_container: hooks.start_container,
+        hook_state: hook_state.clone(),
+        process: lower::process::plan(process, &spec.linux, context)?,
+        gate: Gate::Channel,
+        namespaces: namespaces.plan,
+    };
+    // /proc shows ids in our own namespace: an unprivileged caller sees itself where the container sees root.
+    let seen = |id: u32, maps: &[casemate_policy::spec::IdMapping]| {
+        maps.iter().find(|m| m.contains(id)).map_or(id, |m| m.host_id + (id - m.container_id))
+    };
+    let expectation = Expectation::of_container(
+        &plan,
+        seen(process.user.uid, &namespaces.maps.uid),
+        seen(process.user.gid, &namespaces.maps.gid),
+    );
+    Ok(Lowered {
+        plan: Some(plan),
+        expectation,
+        pid_namespace: namespaces.pid,
+        maps: namespaces.maps,
+        kinds: namespaces.kinds,
+        shared_pid: namespaces.shared_pid,
+        filters,
+        keyring,
+        parent_hooks: hooks.parent,
+        poststop: hooks.poststop,
+        hook_state,
+        rootfs,
+    })
+}
+
+struct LoweredHooks {
+    parent: Vec<Hook>,
+    create_container: Vec<Hook>,
+    start_container: Vec<Hook>,
+    poststop: Vec<Hook>,
+}
+
+/// The environment of hooks that name none.
+pub(crate) fn hook_environment(spec: &HardenedSpec) -> DefaultEnv {
+    if spec.profile().profile().is_verbatim() {
+        DefaultEnv::Inherit
+    } else {
+        DefaultEnv::Minimal
+    }
+}
+
+fn lower_hooks(spec: &HardenedSpec, process: &Process) -> Result<LoweredHooks> {
+    let env = hook_environment(spec);
+    let in_container = match env {
+        DefaultEnv::Inherit => DefaultEnv::Given(process.env.clone()),
+        _ => DefaultEnv::Minimal,
+    };
+    let mut parent = lower::hooks::lower("prestart", &spec.hooks.prestart, &env)?;
+    parent.extend(lower::hooks::lower("createRuntime", &spec.hooks.create_runtime, &env)?);
+    Ok(LoweredHooks {
+        parent,
+        create_container: lower::hooks::lower("createContainer", &spec.hooks.create_container, &DefaultEnv::Minimal)?,
+        start_container: lower::hooks::lower("startContainer", &spec.hooks.start_container, &in_container)?,
+        poststop: lower::hooks::lower("poststop", &spec.hooks.poststop, &env)?,
+    })
+}
+
+/// Device and inode of the rootfs, which must be a directory.
+fn rootfs_identity(rootfs: &Path) -> Result<(u64, u64)> {
+    let about = || format!("root.path {}", rootfs.display());
+    let fd = rustix::fs::open(rootfs, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .call(|| "open()")
+        .with_context(about)?;
+    let st = rustix::fs::fstat(&fd).call(|| "fstat()").with_context(about)?;
+    Ok((st.st_dev, st.st_ino))
+}
+
+type Built = (Record, OwnedFd, Spawned, Option<OwnedFd>);
+
+/// Steps 7 to 11: everything that has to be taken back on failure.
+fn build(
+    state: &StateDir,
+    decided: Decided,
+    lowered: &mut Lowered,
+    console: ConsoleSink,
+    (mode, request): (HeldBy, &CreateRequest),
+    undo: &mut Undo,
+) -> Result<Built> {
+    let mut record = first_record(&decided, lowered, request)?;
+    state.save(&record)?;
+    let poststop = (lowered.poststop.clone(), lowered.hook_state.clone());
+    undo.push("poststop hooks", move || Ok(hooks::run_all(&poststop.0, &poststop.1.render("stopped", 0))?));
+    let cgroup = decided.cgroup.make()?;
+    match &cgroup {
+        Some(cgroup) => {
+            record.cgroup.get_or_insert_with(|| cgroup_record(cgroup)).path = cgroup.path().to_owned();
+            let path = cgroup.path().to_owned();
+            undo.push("cgroup", move || Ok(casemate_cgroup::remove_tree(&path)?));
+        }
+        None => record.cgroup = None,
+    }
+    let mut plan = lowered.plan.take().ok_or_else(|| anyhow!("the plan was used already"))?;
+    if mode == HeldBy::Created {
+        plan.gate = Gate::Listener(state.make_gate()?);
+    }
+    let child = spawn(plan, cgroup.as_ref(), lowered.pid_namespace.as_ref(), &decided.proc)?;
+    let pid = child.pid;
+    undo.push("container init", move || kill_init(pid));
+    finish_map(&decided, lowered, &child)?;
+    let supervision = Supervision {
+        console,
+        hooks: std::mem::take(&mut lowered.parent_hooks),
+        hook_state: &lowered.hook_state,
+        listener: agent(&record),
+    };
+    let master = supervision.serve(&child).map_err(|e| oom_or(e, cgroup.as_ref()))?;
+    let posture = lowered.expectation.verify(&decided.proc, pid)?;
+    if let Some(cgroup) = &cgroup {
+        decided.cgroup.apply_devices(cgroup)?;
+    }
+    commit(state, &mut record, posture, &child, (&decided, lowered, request))?;
+    Ok((record, decided.proc, child, master))
+}
+
+fn cgroup_record(cgroup: &Cgroup) -> crate::state::CgroupRecord {
+    crate::state::CgroupRecord { path: cgroup.path().to_owned(), unit: None }
+}
+
+fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -> Result<Record> {
+    let mut spec = decided.spec.clone();
+    let seccomp = spec.take_seccomp();
+    let listener = seccomp
+        .filter(casemate_policy::spec::SeccompProfile::uses_notify)
+        .and_then(|p| Some((PathBuf::from(p.listener_path?), p.listener_metadata.unwrap_or_default())));
+    if lowered.filters.iter().any(SeccompFilter::notifies) && listener.is_none() {
+        bail!("linux.seccomp.listenerPath: is needed by SCMP_ACT_NOTIFY");
+    }
+    Ok(Record {
+        format: crate::state::FORMAT.to_owned(),
+        id: request.id.clone(),
+        bundle: decided.bundle.dir.clone(),
+        rootfs: lowered.rootfs.clone(),
+        created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
+        owner: decided.caller.euid,
+        rootless: !decided.caller.privileged || !decided.caller.initial_user_namespace,
+        init: None,
+        cgroup: decided.cgroup.record()?,
+        limits: decided.cgroup.limits.clone(),
+        spec,
+        namespaces: lowered.kinds,
+        shared_pid_namespace: lowered.shared_pid,
+        uid_mappings: lowered.maps.uid.clone(),
+        gid_mappings: lowered.maps.gid.clone(),
+        keyring: lowered.keyring.clone(),
+        seccomp: lowered.filters.iter().map(|f| SeccompRecord { bytes: f.program.len(), flags: f.flags }).collect(),
+        seccomp_listener: listener,
+        notify_socket: None,
+        posture: None,
+    })
+}
+
+fn agent(record: &Record) -> Option<SeccompAgent<'_>> {
+    record.seccomp_listener.as_ref().map(|(path, metadata)| SeccompAgent {
+        path,
+        metadata,
+        status: "creating",
+        init_pid: None,
+        record,
+    })
+}
+
+/// clone3; around it, for a joined pid namespace, our own "namespace of children" is switched there and back.
+fn spawn(plan: ContainerPlan, cgroup: Option<&Cgroup>, pid: Option<&OwnedFd>, proc: &OwnedFd) -> Result<Spawned> {
+    let cgroup = cgroup.map(AsFd::as_fd);
+    let Some(pid) = pid else { return Ok(launch(plan, cgroup)?) };
+    let own = rustix::fs::openat(proc, "self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .call(|| "openat(/proc, \"self/ns/pid\")")?;
+    ns::setns(pid, flag::PID).context("linux.namespaces pid")?;
+    let child = launch(plan, cgroup);
+    ns::setns(&own, flag::PID).context("linux.namespaces pid: back")?;
+    Ok(child?)
+}
+
+/// Without privilege the maps are written when the child exists, and it waits for them.
+fn finish_map(decided: &Decided, lowered: &Lowered, child: &Spawned) -> Result<()> {
+    let enter_first = !decided.caller.privileged;
+    if enter_first {
+        ids::write_maps(&decided.proc, child.pid, &lowered.maps, false)?;
+        tell_child(&child.channel, FromParent::Mapped)?;
+    }
+    Ok(())
+}
+
+fn kill_init(pid: i32) -> Result<()> {
+    if let Ok(pidfd) = process::pidfd_open(pid) {
+        process::pidfd_signal(&pidfd, 9)?;
+    }
+    // Gone already: reaped when its end was noticed.
+    process::wait(pid, true).ok();
+    Ok(())
+}
+
+/// A process that the kernel killed for memory has no words of its own.
+fn oom_or(error: anyhow::Error, cgroup: Option<&Cgroup>) -> anyhow::Error {
+    match cgroup.map(Cgroup::oom_kill_count) {
+        Some(Ok(kills)) if kills > 0 => error.context("container init was OOM-killed (memory limit too low?)"),
+        _ => error,
+    }
+}
+
+/// Step 12: the record makes the container visible; files for callers come last and only on success.
+fn commit(
+    state: &StateDir,
+    record: &mut Record,
+    posture: crate::verify::Posture,
+    child: &Spawned,
+    (decided, lowered, request): (&Decided, &Lowered, &CreateRequest),
+) -> Result<()> {
+    let start_time = procfs::stat(&decided.proc, child.pid)
+        .ok_or_else(|| anyhow!("container init ended while it was recorded"))?
+        .start_time;
+    record.init = Some(InitRecord { pid: child.pid, start_time });
+    record.posture = Some(posture);
+    if !lowered.filters.is_empty() {
+        let programs: Vec<&[u8]> = lowered.filters.iter().map(|f| f.program.as_slice()).collect();
+        state.write_new("seccomp.bpf", &programs)?;
+    }
+    if !decided.decisions.is_empty() {
+        let bytes = serde_json::to_vec(&decided.decisions)?;
+        state.write_new("decisions.json", &[&bytes])?;
+    }
+    state.save(record)?;
+    if let Some(path) = &request.pidfd_socket {
+        supervise::deliver_pidfd(path, "standard", &child.pidfd)?;
+    }
+    if let Some(path) = &request.pid_file {
+        write_pid_file(path, child.pid)?;
+    }
+    Ok(())
+}
+
+/// Decimal, no newline, renamed over whatever was there.
+pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
+    let about = || format!("--pid-file {}", path.display());
+    let name = path.file_name().ok_or_else(|| anyhow!("names no file")).with_context(about)?;
+    let temporary = path.with_file_name(format!(".{}.{pid}", name.to_string_lossy()));
+    std::fs::write(&temporary, pid.to_string()).map_err(|e| crate::bundle::say(&e)).with_context(about)?;
+    std::fs::rename(&temporary, path).map_err(|e| crate::bundle::say(&e)).with_context(about)
+}

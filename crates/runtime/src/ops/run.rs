@@ -1,0 +1,44 @@
+//! `run`: create, start, and, in the foreground, wait and delete.
+
+use super::make::{make, Made, HeldBy};
+use super::start::run_poststart;
+use super::Container;
+use crate::foreground::Foreground;
+use crate::request::{Global, RunRequest};
+use crate::supervise::await_exec;
+use anyhow::Result;
+use casemate_sandbox::proto::{tell_child, FromParent};
+use casemate_sys::process;
+
+/// Run a container; answers the exit status of its process, or 0 when detached.
+///
+/// # Errors
+/// As `create` and `start`; nothing of the container is left then.
+pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
+    let foreground =
+        if request.detach { None } else { Some(Foreground::take_over(!request.no_subreaper)?) };
+    let Made { state, record, proc, child, master, undo } = make(global, &request.create, HeldBy::Run(request.detach))?;
+    let started = tell_child(&child.channel, FromParent::Start)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| await_exec(&child.channel));
+    if let Err(error) = started {
+        let error = undo.roll_back(error);
+        state.remove()?;
+        return Err(error);
+    }
+    undo.commit();
+    state.unlock()?;
+    let container = Container { state, record, proc };
+    if let Err(error) = run_poststart(&container) {
+        process::wait(child.pid, true).ok();
+        super::delete::destroy(&container)?;
+        return Err(error);
+    }
+    let Some(foreground) = foreground else { return Ok(0) };
+    let exit = foreground.wait(child.pid, &child.pidfd, master);
+    if !request.keep {
+        super::delete::kill_everything(&container)?;
+        super::delete::destroy(&container)?;
+    }
+    Ok(exit?.status())
+}

@@ -1,0 +1,61 @@
+//! `start`: open the gate of a created container.
+
+use super::make::hook_environment;
+use super::Container;
+use crate::lower;
+use crate::request::Global;
+use crate::state::Status;
+use crate::supervise::await_exec;
+use anyhow::{bail, Context as _, Result};
+use casemate_sandbox::hooks;
+use casemate_sandbox::proto::{tell_child, FromParent};
+use casemate_sys::socket;
+
+/// Start a created container, and run its poststart hooks.
+///
+/// # Errors
+/// Any other status; the program could not be executed; a poststart hook failed (the container is stopped then,
+/// as the specification asks).
+pub fn start(global: &Global, id: &str) -> Result<()> {
+    let container = Container::load(global, id)?;
+    container.state.lock()?;
+    match container.status() {
+        Status::Created => {}
+        Status::Stopped => bail!("cannot start a container that has stopped"),
+        Status::Running => bail!("cannot start an already running container"),
+        other => bail!("cannot start a container in the {} state", other.name()),
+    }
+    open_gate(&container)?;
+    container.state.unlock()?;
+    run_poststart(&container)
+}
+
+fn open_gate(container: &Container) -> Result<()> {
+    let gone = "container init is gone (hint: delete it and look at its log)";
+    let connection = container.state.connect_gate().context(gone)?;
+    tell_child(&connection, FromParent::Start).context(gone)?;
+    let mut word = [0u8; 1];
+    let (n, _) = socket::receive(&connection, &mut word)?;
+    if n == 0 {
+        bail!("cannot start an already running container");
+    }
+    container.state.remove_gate()?;
+    await_exec(&connection)
+}
+
+/// poststart: after the program runs, before `start` returns.
+pub(crate) fn run_poststart(container: &Container) -> Result<()> {
+    let record = &container.record;
+    let list = lower::hooks::lower("poststart", &record.spec.hooks.poststart, &hook_environment(&record.spec))?;
+    if list.is_empty() {
+        return Ok(());
+    }
+    let spec = &record.spec;
+    let state = lower::hooks::state(&spec.oci_version, &record.id, &record.bundle, &record.rootfs, &spec.annotations)?;
+    let pid = record.init.map_or(0, |init| init.pid);
+    if let Err(failure) = hooks::run_all(&list, &state.render("running", pid)) {
+        super::delete::kill_everything(container)?;
+        return Err(failure.into());
+    }
+    Ok(())
+}

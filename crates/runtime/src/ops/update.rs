@@ -1,0 +1,35 @@
+//! `update`: new limits for a container, the old ones back when that fails.
+
+use super::Container;
+use crate::lower;
+use crate::request::{Global, UpdateRequest};
+use crate::state::Status;
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_policy::spec::Resources;
+
+/// Apply what the request names and keep the rest. Device rules and huge page limits in the JSON are ignored: callers send
+/// them along unchanged, and applying them again would undo what device plug-ins did.
+pub fn update(global: &Global, request: &UpdateRequest) -> Result<()> {
+    let mut container = Container::load(global, &request.id)?;
+    container.state.lock()?;
+    if container.status() == Status::Stopped {
+        bail!("container not running");
+    }
+    if request.l3_cache_schema.is_some() || request.mem_bw_schema.is_some() {
+        bail!("Intel RDT is not supported by this release (hint: leave --l3-cache-schema and --mem-bw-schema out)");
+    }
+    let mut resources = Resources::parse(&request.resources)?;
+    resources.devices.clear();
+    resources.hugepage_limits.clear();
+    let change = lower::cgroup::limits(Some(&resources))?;
+    let merged = container.record.limits.merge(&change);
+    merged.validate().context("linux.resources")?;
+    let cgroup = container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to limit"))?;
+    if let Err(error) = crate::cgroups::update(&cgroup, &container.record, &merged) {
+        // Back to what was in force; the first error is the one to tell.
+        crate::cgroups::update(&cgroup, &container.record, &container.record.limits).ok();
+        return Err(error).context("linux.resources");
+    }
+    container.record.limits = merged;
+    container.state.save(&container.record)
+}

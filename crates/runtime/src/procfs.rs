@@ -1,0 +1,73 @@
+//! The runtime's own /proc: opened once, checked to be procfs, used by descriptor.
+
+use casemate_sys::{Context as _, Error};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+/// PROC_SUPER_MAGIC (statfs(2)) and PROC_ROOT_INO.
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+const PROC_ROOT_INO: u64 = 1;
+
+/// Open /proc and make sure that it is one: a file system mounted over it would swallow security labels
+/// (CVE-2019-16884, CVE-2025-52881).
+pub fn open() -> Result<OwnedFd, Error> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::open("/proc", flags, Mode::empty()).call(|| "open(\"/proc\")")?;
+    let magic = rustix::fs::fstatfs(&fd).call(|| "fstatfs(/proc)")?.f_type as u64;
+    let inode = rustix::fs::fstat(&fd).call(|| "fstat(/proc)")?.st_ino;
+    if magic == PROC_SUPER_MAGIC && inode == PROC_ROOT_INO {
+        Ok(fd)
+    } else {
+        Err(Error::new("/proc is not the root of a procfs", Errno::PERM))
+    }
+}
+
+/// Read a small file below /proc.
+pub fn read(proc: impl AsFd, path: &str) -> Result<String, Error> {
+    let file = rustix::fs::openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .call(|| format!("openat(/proc, \"{path}\")"))?;
+    let mut text = Vec::with_capacity(4096);
+    loop {
+        text.reserve(4096);
+        match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text)) {
+            Ok(0) => break,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e).call(|| format!("read(/proc/{path})")),
+        }
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// What /proc/PID/stat says about a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessStat {
+    /// One letter: R, S, D, Z, X, ...
+    pub state: char,
+    /// Start time in clock ticks since boot: with the pid, an identity that is not used twice.
+    pub start_time: u64,
+}
+
+/// Read /proc/PID/stat; `None` when there is no such process.
+pub fn stat(proc: impl AsFd, pid: i32) -> Option<ProcessStat> {
+    let text = read(proc, &format!("{pid}/stat")).ok()?;
+    // The command's name, in parentheses, may hold anything: count from behind it.
+    let rest = text.get(text.rfind(')')? + 2..)?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?.chars().next()?;
+    let start_time = fields.nth(18)?.parse().ok()?;
+    Some(ProcessStat { state, start_time })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_process_has_a_start_time_and_runs() {
+        let proc = open().unwrap();
+        let stat = stat(&proc, std::process::id() as i32).unwrap();
+        assert_eq!(stat.state, 'R');
+        assert!(stat.start_time > 0);
+    }
+}

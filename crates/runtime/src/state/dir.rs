@@ -1,0 +1,251 @@
+//! The state root and a container's directory in it, by descriptor.
+
+use super::record::{Record, FORMAT};
+use crate::bundle::say;
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_sys::{socket, Context as _};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The directory that holds all containers.
+#[derive(Debug)]
+pub struct StateRoot {
+    path: PathBuf,
+    dir: Option<OwnedFd>,
+}
+
+/// One container's directory.
+#[derive(Debug)]
+pub struct StateDir {
+    /// Container id.
+    pub id: String,
+    root: OwnedFd,
+    dir: OwnedFd,
+}
+
+const DIR: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+
+impl StateRoot {
+    /// Open the root if it exists.
+    pub fn open(path: &Path) -> Result<Self> {
+        let dir = match rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(dir) => Some(dir),
+            Err(Errno::NOENT | Errno::NOTDIR) => None,
+            Err(e) => return Err(e).call(|| format!("open(\"{}\")", path.display())).context("state root"),
+        };
+        Ok(Self { path: path.to_owned(), dir })
+    }
+
+    /// Open the root, making it (0700) when missing. `sticky`: below XDG_RUNTIME_DIR, so that a cleaner
+    /// leaves it alone (XDG base directory specification).
+    pub fn create(path: &Path, sticky: bool) -> Result<Self> {
+        let found = Self::open(path)?;
+        if found.dir.is_some() {
+            return Ok(found);
+        }
+        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(|e| say(&e))
+            .with_context(|| format!("make the state root {}", path.display()))?;
+        if sticky {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o1700))
+                .map_err(|e| say(&e))
+                .with_context(|| format!("chmod {}", path.display()))?;
+        }
+        Self::open(path)
+    }
+
+    /// Whether the root exists.
+    pub fn exists(&self) -> bool {
+        self.dir.is_some()
+    }
+
+    /// Ids of all directories, ours or not.
+    pub fn ids(&self) -> Result<Vec<String>> {
+        let Some(dir) = &self.dir else { return Ok(Vec::new()) };
+        let mut ids = Vec::new();
+        for entry in rustix::fs::Dir::read_from(dir).call(|| "opendir(state root)")? {
+            let entry = entry.call(|| "readdir(state root)")?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') {
+                ids.push(name);
+            }
+        }
+        ids.sort();
+        Ok(ids)
+    }
+
+    fn dir(&self) -> Result<&OwnedFd> {
+        self.dir.as_ref().ok_or_else(|| anyhow!("container does not exist (no state root {})", self.path.display()))
+    }
+
+    /// Reserve an id: exactly one creator wins. The directory is locked until the returned value is dropped.
+    pub fn reserve(&self, id: &str) -> Result<StateDir> {
+        let root = self.dir()?;
+        match rustix::fs::mkdirat(root, id, Mode::from_raw_mode(0o711)) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => bail!("container with given ID already exists"),
+            Err(e) => return Err(e).call(|| format!("mkdirat({}, \"{id}\")", self.path.display())).context("state"),
+        }
+        let state = self.container(id)?;
+        state.lock()?;
+        Ok(state)
+    }
+
+    /// Open the directory of an existing container, without looking at what is in it.
+    pub fn container(&self, id: &str) -> Result<StateDir> {
+        let root = self.dir()?;
+        match rustix::fs::openat(root, id, DIR, Mode::empty()) {
+            Ok(dir) => {
+                let root = rustix::io::fcntl_dupfd_cloexec(root, 3).call(|| "dup(state root)")?;
+                Ok(StateDir { id: id.to_owned(), root, dir })
+            }
+            Err(Errno::NOENT | Errno::NOTDIR) => bail!("container does not exist"),
+            Err(e) => Err(e).call(|| format!("openat({}, \"{id}\")", self.path.display())).context("state"),
+        }
+    }
+}
+
+impl StateDir {
+    /// Wait for, and take, the lock.
+    pub fn lock(&self) -> Result<()> {
+        Ok(rustix::fs::flock(&self.dir, FlockOperation::LockExclusive).call(|| format!("flock({})", self.id))?)
+    }
+
+    /// Let go of the lock, before hooks or anything else that takes its time.
+    pub fn unlock(&self) -> Result<()> {
+        Ok(rustix::fs::flock(&self.dir, FlockOperation::Unlock).call(|| format!("flock({})", self.id))?)
+    }
+
+    /// Whether another command holds the lock right now.
+    pub fn is_locked(&self) -> bool {
+        match rustix::fs::flock(&self.dir, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => rustix::fs::flock(&self.dir, FlockOperation::Unlock).is_err(),
+            Err(_) => true,
+        }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &OwnedFd {
+        &self.dir
+    }
+
+    /// Replace a file in one step.
+    pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        let temporary = format!(".{name}.new");
+        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let about = || format!("state of {}: {name}", self.id);
+        let file = rustix::fs::openat(&self.dir, &temporary, flags, Mode::from_raw_mode(0o600))
+            .call(|| format!("openat(\"{temporary}\")"))
+            .with_context(about)?;
+        File::from(file).write_all(content).map_err(|e| say(&e)).with_context(about)?;
+        rustix::fs::renameat(&self.dir, &temporary, &self.dir, name).call(|| "renameat()").with_context(about)
+    }
+
+    /// Write a file that nobody reads before the record names it.
+    pub fn write_new(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let about = || format!("state of {}: {name}", self.id);
+        let file = rustix::fs::openat(&self.dir, name, flags, Mode::from_raw_mode(0o600))
+            .call(|| format!("openat(\"{name}\", O_EXCL)"))
+            .with_context(about)?;
+        let mut file = File::from(file);
+        parts.iter().try_for_each(|part| file.write_all(part)).map_err(|e| say(&e)).with_context(about)
+    }
+
+    /// Read a file of the directory.
+    pub fn read(&self, name: &str) -> Result<Vec<u8>> {
+        let about = || format!("state of {}: {name}", self.id);
+        let file = rustix::fs::openat(&self.dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .call(|| format!("openat(\"{name}\")"))
+            .with_context(about)?;
+        let mut bytes = Vec::new();
+        File::from(file).read_to_end(&mut bytes).map_err(|e| say(&e)).with_context(about)?;
+        Ok(bytes)
+    }
+
+    /// Store the record.
+    pub fn save(&self, record: &Record) -> Result<()> {
+        let bytes = serde_json::to_vec(record).with_context(|| format!("state of {}", self.id))?;
+        self.write("record.json", &bytes)
+    }
+
+    /// Load the record; `None` when the directory has none (a create that was cut short, or another runtime's).
+    pub fn load(&self) -> Result<Option<Record>> {
+        match rustix::fs::accessat(&self.dir, "record.json", rustix::fs::Access::EXISTS, AtFlags::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            other => other.call(|| "faccessat(record.json)")?,
+        }
+        let bytes = self.read("record.json")?;
+        let record: Record =
+            serde_json::from_slice(&bytes).with_context(|| format!("state of {}: record.json", self.id))?;
+        if record.format != FORMAT {
+            bail!("state of {}: record.json has format {:?}, this release reads {FORMAT:?}", self.id, record.format);
+        }
+        Ok(Some(record))
+    }
+
+    /// Whether the gate stands: created and not started.
+    pub fn has_gate(&self) -> bool {
+        rustix::fs::statat(&self.dir, "gate", AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
+    /// Make the gate. Through /proc/self/fd, because a socket's path may have 107 bytes and a state root more.
+    pub fn make_gate(&self) -> Result<OwnedFd> {
+        socket::listen(&self.gate_path(), socket::Kind::SeqPacket).with_context(|| format!("gate of {}", self.id))
+    }
+
+    /// Connect to the gate.
+    pub fn connect_gate(&self) -> casemate_sys::Result<OwnedFd> {
+        socket::connect(&self.gate_path(), socket::Kind::SeqPacket)
+    }
+
+    /// Take the gate away: the container is running.
+    pub fn remove_gate(&self) -> Result<()> {
+        match rustix::fs::unlinkat(&self.dir, "gate", AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(e).call(|| "unlinkat(gate)").with_context(|| format!("gate of {}", self.id)),
+        }
+    }
+
+    fn gate_path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/gate", self.dir.as_fd().as_raw_fd()))
+    }
+
+    /// Remove the directory with everything in it.
+    pub fn remove(&self) -> Result<()> {
+        let about = || format!("state of {}", self.id);
+        remove_content(&self.dir).with_context(about)?;
+        match rustix::fs::unlinkat(&self.root, &self.id, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(e).call(|| format!("rmdir(\"{}\")", self.id)).with_context(about),
+        }
+    }
+}
+
+fn remove_content(dir: &OwnedFd) -> casemate_sys::Result<()> {
+    for entry in rustix::fs::Dir::read_from(dir).call(|| "opendir(state)")? {
+        let entry = entry.call(|| "readdir(state)")?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR | Errno::PERM) => {
+                let sub = rustix::fs::openat(dir, name, DIR, Mode::empty()).call(|| "openat(state sub-directory)")?;
+                remove_content(&sub)?;
+                rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).call(|| "rmdir(state sub-directory)")?;
+            }
+            Err(e) => return Err(e).call(|| format!("unlinkat({name:?})")),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! What is kept about a container between commands: a directory per container below the state root.
+//!
+//! ```text
+//! <root>/<id>/           locked (flock) while a command changes the container; mode 0711
+//!     record.json        the record, replaced atomically
+//!     seccomp.bpf        the compiled filters, for exec
+//!     decisions.json     what the policy changed, and why
+//!     gate               socket: exists exactly while the container is created and not started
+//! ```
+//!
+//! Other runtimes may keep their containers in the same root; a directory without our record is not ours.
+
+mod dir;
+mod record;
+mod status;
+
+pub use dir::{StateDir, StateRoot};
+pub(crate) use record::FORMAT;
+pub use record::{CgroupRecord, InitRecord, Record, SeccompRecord};
+pub use status::Status;

@@ -1,0 +1,87 @@
+//! The record: everything that later commands need, so that none of them reads the bundle again.
+
+use crate::verify::Posture;
+use casemate_cgroup::Limits;
+use casemate_policy::spec::IdMapping;
+use casemate_policy::HardenedSpec;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Marks the file as ours, with the version of its layout.
+pub(crate) const FORMAT: &str = "casemate/1";
+
+/// One container.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// [`FORMAT`].
+    pub format: String,
+    /// Container id.
+    pub id: String,
+    /// Absolute bundle directory.
+    pub bundle: PathBuf,
+    /// Absolute rootfs directory.
+    pub rootfs: PathBuf,
+    /// RFC 3339, UTC, nanoseconds.
+    pub created: String,
+    /// Uid of the creator.
+    pub owner: u32,
+    /// Cgroup permissions may be missing.
+    pub rootless: bool,
+    /// Init, from the moment it exists.
+    pub init: Option<InitRecord>,
+    /// The container's cgroup, from before it is made.
+    pub cgroup: Option<CgroupRecord>,
+    /// Limits last applied.
+    #[serde(default)]
+    pub limits: Limits,
+    /// The hardened configuration, without its system call filter: what `exec`, hooks and `state` start from.
+    pub spec: HardenedSpec,
+    /// The kinds of namespaces that exec joins, bits of `ns::flag`.
+    pub namespaces: u64,
+    /// Init is in a pid namespace that is not its own: the cgroup has to be killed as a whole.
+    pub shared_pid_namespace: bool,
+    /// Id maps of the user namespace.
+    #[serde(default)]
+    pub uid_mappings: Vec<IdMapping>,
+    /// Id maps of the user namespace.
+    #[serde(default)]
+    pub gid_mappings: Vec<IdMapping>,
+    /// The session keyring that exec joins.
+    pub keyring: Option<String>,
+    /// Compiled filters in seccomp.bpf, one after the other.
+    #[serde(default)]
+    pub seccomp: Vec<SeccompRecord>,
+    /// Where notifications of exec'd processes go: socket and metadata.
+    pub seccomp_listener: Option<(PathBuf, String)>,
+    /// systemd's socket for readiness, when the creator had one.
+    pub notify_socket: Option<PathBuf>,
+    /// What was read back before the container was committed.
+    pub posture: Option<Posture>,
+}
+
+/// Who init is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitRecord {
+    /// Pid in the runtime's pid namespace.
+    pub pid: i32,
+    /// Start time in clock ticks since boot.
+    pub start_time: u64,
+}
+
+/// The container's cgroup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupRecord {
+    /// Directory in the file system; empty until systemd has said where.
+    pub path: PathBuf,
+    /// The systemd unit, if systemd made it.
+    pub unit: Option<String>,
+}
+
+/// One compiled filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeccompRecord {
+    /// Bytes in seccomp.bpf.
+    pub bytes: usize,
+    /// Flags for seccomp(2).
+    pub flags: u64,
+}

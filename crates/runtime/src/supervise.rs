@@ -1,0 +1,151 @@
+//! The parent's half of the launch: answers what the plan announced, until the process is ready.
+
+use crate::state::Record;
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_sandbox::launch::Spawned;
+use casemate_sandbox::plan::{Hook, HookState};
+use casemate_sandbox::proto::{self, Expected, FromChild, FromParent};
+use casemate_sandbox::{hooks, Failure};
+use casemate_sys::{process, socket, tty};
+use rustix::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// Where the terminal's master goes.
+#[derive(Debug)]
+pub enum ConsoleSink {
+    /// No terminal.
+    None,
+    /// To whoever listens on `--console-socket`.
+    Socket(OwnedFd),
+    /// Kept: we copy its bytes ourselves.
+    Keep,
+}
+
+/// What the parent does for the child.
+#[derive(Debug)]
+pub struct Supervision<'a> {
+    /// The terminal.
+    pub console: ConsoleSink,
+    /// prestart and createRuntime hooks, in order.
+    pub hooks: Vec<Hook>,
+    /// The state that they read.
+    pub hook_state: &'a HookState,
+    /// A filter notifies: socket and metadata of its agent.
+    pub listener: Option<SeccompAgent<'a>>,
+}
+
+/// Whom notifications go to.
+#[derive(Debug)]
+pub struct SeccompAgent<'a> {
+    /// Socket.
+    pub path: &'a Path,
+    /// Opaque text for the agent.
+    pub metadata: &'a str,
+    /// Status of the container in the message: creating, or running for exec.
+    pub status: &'static str,
+    /// Pid of init; `None`: it is the process itself.
+    pub init_pid: Option<i32>,
+    /// ociVersion, id, bundle and annotations come from here.
+    pub record: &'a Record,
+}
+
+impl Supervision<'_> {
+    /// Serve requests until the child is ready. The terminal's master comes back if it is to be kept.
+    pub fn serve(self, child: &Spawned) -> Result<Option<OwnedFd>> {
+        let mut expected = Expected {
+            console: !matches!(self.console, ConsoleSink::None),
+            tree_built: !self.hooks.is_empty(),
+            listener: self.listener.is_some(),
+        };
+        let mut kept = None;
+        loop {
+            let frame = proto::receive(&child.channel)?;
+            expected.admit(&frame)?;
+            match frame {
+                FromChild::Console(master) => kept = self.deliver_console(master)?,
+                FromChild::TreeBuilt => {
+                    hooks::run_all(&self.hooks, &self.hook_state.render("created", child.pid))?;
+                    proto::tell_child(&child.channel, FromParent::HooksDone)?;
+                }
+                FromChild::Listener(raw) => {
+                    let listener = process::pidfd_getfd(&child.pidfd, raw).context("linux.seccomp")?;
+                    if let Some(agent) = &self.listener {
+                        agent.deliver(&listener, child.pid).context("linux.seccomp.listenerPath")?;
+                    }
+                    proto::tell_child(&child.channel, FromParent::Taken)?;
+                }
+                FromChild::Ready => return Ok(kept),
+                FromChild::Failed(failure) => return Err(failure.into()),
+                FromChild::Closed => bail!("{}", died(child.pid)),
+            }
+        }
+    }
+
+    fn deliver_console(&self, master: OwnedFd) -> Result<Option<OwnedFd>> {
+        let ConsoleSink::Socket(socket) = &self.console else { return Ok(Some(master)) };
+        let name = format!("/dev/pts/{}", tty::number(&master)?);
+        socket::send(socket, name.as_bytes(), &[master.as_fd()]).context("console socket")?;
+        Ok(None)
+    }
+}
+
+fn died(pid: i32) -> String {
+    match process::wait(pid, true) {
+        Ok(Some(process::Exit::Signal(signal))) => format!("container init was killed by signal {signal}"),
+        Ok(Some(process::Exit::Code(code))) => format!("container init ended with status {code}"),
+        _ => "container init ended".to_owned(),
+    }
+}
+
+impl SeccompAgent<'_> {
+    /// One connection, one message: the container process state with the descriptor (runtime-spec "The Container Process
+    /// State").
+    fn deliver(&self, listener: &OwnedFd, pid: i32) -> Result<()> {
+        let state = serde_json::json!({
+            "ociVersion": self.record.spec.oci_version,
+            "id": self.record.id,
+            "status": self.status,
+            "pid": self.init_pid.unwrap_or(pid),
+            "bundle": self.record.bundle,
+            "annotations": self.record.spec.annotations,
+        });
+        let message = serde_json::json!({
+            "ociVersion": self.record.spec.oci_version,
+            "fds": ["seccompFd"],
+            "pid": pid,
+            "metadata": self.metadata,
+            "state": state,
+        });
+        let connection = socket::connect(self.path, socket::Kind::Stream)?;
+        Ok(socket::send(&connection, message.to_string().as_bytes(), &[listener.as_fd()])?)
+    }
+}
+
+/// Connect to the socket that is to receive the terminal, before anything is made.
+pub fn console_sink(terminal: bool, detached: bool, socket: Option<&PathBuf>) -> Result<ConsoleSink> {
+    match (terminal, socket) {
+        (true, Some(path)) if detached => {
+            let connection = socket::connect(path, socket::Kind::Stream).context("--console-socket")?;
+            Ok(ConsoleSink::Socket(connection))
+        }
+        (true, None) if !detached => Ok(ConsoleSink::Keep),
+        (true, None) => Err(anyhow!("cannot allocate tty if casemate will detach without setting console socket")),
+        (_, Some(_)) => Err(anyhow!("cannot use console socket if casemate will not detach or allocate tty")),
+        (false, None) => Ok(ConsoleSink::None),
+    }
+}
+
+/// Hand a pidfd to `--pidfd-socket`: the payload says which kind of process it is.
+pub fn deliver_pidfd(path: &Path, kind: &str, pidfd: &OwnedFd) -> Result<()> {
+    let connection = socket::connect(path, socket::Kind::Stream).context("--pidfd-socket")?;
+    socket::send(&connection, kind.as_bytes(), &[pidfd.as_fd()]).context("--pidfd-socket")
+}
+
+/// Wait until the program was executed, or learn why it was not.
+pub fn await_exec(channel: &OwnedFd) -> Result<()> {
+    match proto::receive(channel)? {
+        FromChild::Closed => Ok(()),
+        FromChild::Failed(failure) => Err(failure.into()),
+        other => Err(Failure::new("protocol", format!("unexpected {other:?} behind the gate")).into()),
+    }
+}

@@ -1,0 +1,201 @@
+//! Verify, then exec: what the kernel says about the finished process is compared with the plan; more privilege than
+//! planned, or a mount with fewer restrictions, ends the container before its program runs. What was seen is kept in
+//! the record.
+
+use crate::procfs;
+use anyhow::{bail, Context as _, Result};
+use casemate_sandbox::plan::{CapabilityPlan, ContainerPlan, MountPlan, MountSource, ProcessPlan};
+use casemate_sys::mount::attr;
+use rustix::fd::{AsFd, OwnedFd};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What the process must look like, taken from the plan before the plan is handed over.
+#[derive(Clone, Debug)]
+pub struct Expectation {
+    uid: u32,
+    gid: u32,
+    caps: CapabilityPlan,
+    no_new_privs: bool,
+    root_readonly: bool,
+    mounts: Vec<(PathBuf, u64)>,
+}
+
+/// What the process does look like.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Posture {
+    /// Effective uid in the runtime's user namespace.
+    pub uid: u32,
+    /// Effective gid in the runtime's user namespace.
+    pub gid: u32,
+    /// Inheritable capabilities, hexadecimal, as all sets.
+    pub cap_inheritable: String,
+    /// Permitted capabilities.
+    pub cap_permitted: String,
+    /// Effective capabilities.
+    pub cap_effective: String,
+    /// Bounding set.
+    pub cap_bounding: String,
+    /// Ambient set.
+    pub cap_ambient: String,
+    /// no_new_privs is set.
+    pub no_new_privs: bool,
+    /// `/` is read-only; absent for exec, which makes no mounts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root_readonly: Option<bool>,
+    /// How many mounts were compared.
+    pub mounts_checked: usize,
+}
+
+/// The restrictions that are compared, with their names in mountinfo.
+const RESTRICTIONS: [(u64, &str); 4] =
+    [(attr::RDONLY, "ro"), (attr::NOSUID, "nosuid"), (attr::NODEV, "nodev"), (attr::NOEXEC, "noexec")];
+
+impl Expectation {
+    /// Of a process, with its ids in the runtime's user namespace.
+    pub fn of_process(plan: &ProcessPlan, uid: u32, gid: u32) -> Self {
+        Self { uid, gid, caps: plan.caps, no_new_privs: plan.no_new_privs, root_readonly: false, mounts: Vec::new() }
+    }
+
+    /// Of a container.
+    pub fn of_container(plan: &ContainerPlan, uid: u32, gid: u32) -> Self {
+        let mut this = Self::of_process(&plan.process, uid, gid);
+        this.root_readonly = plan.root.readonly;
+        let mounted = |m: &&MountPlan| !matches!(m.source, MountSource::Bind { copy_symlink: true, .. });
+        let restrictions = |m: &MountPlan| (m.destination.clone(), m.set | m.recursive_set);
+        this.mounts = plan.root.mounts.iter().filter(mounted).map(restrictions).collect();
+        this.mounts.extend(plan.root.readonly_paths.iter().map(|path| (path.clone(), attr::RDONLY)));
+        this.mounts.extend(plan.root.masked.iter().map(|path| (path.clone(), attr::RDONLY)));
+        this
+    }
+
+    /// Read back process `pid` and compare.
+    pub fn verify(&self, proc: &OwnedFd, pid: i32) -> Result<Posture> {
+        let mut posture = read_status(proc, pid)?;
+        self.compare(&posture).context("verification before exec")?;
+        if !self.mounts.is_empty() || self.root_readonly {
+            self.verify_mounts(proc, pid, &mut posture).context("verification before exec")?;
+        }
+        Ok(posture)
+    }
+
+    fn compare(&self, seen: &Posture) -> Result<()> {
+        if (seen.uid, seen.gid) != (self.uid, self.gid) {
+            bail!("ids are {}:{}, planned {}:{}", seen.uid, seen.gid, self.uid, self.gid);
+        }
+        if self.no_new_privs && !seen.no_new_privs {
+            bail!("no_new_privs is not set");
+        }
+        let sets = [
+            ("inheritable", &seen.cap_inheritable, self.caps.inheritable),
+            ("permitted", &seen.cap_permitted, self.caps.permitted),
+            ("effective", &seen.cap_effective, self.caps.effective),
+            ("bounding", &seen.cap_bounding, self.caps.bounding),
+            ("ambient", &seen.cap_ambient, self.caps.ambient),
+        ];
+        for (name, text, planned) in sets {
+            let have = u64::from_str_radix(text, 16).with_context(|| format!("{name} capabilities {text:?}"))?;
+            if have & !planned != 0 {
+                bail!("{name} capabilities are {have:#x}, planned {planned:#x}");
+            }
+        }
+        Ok(())
+    }
+
+    fn verify_mounts(&self, proc: &OwnedFd, pid: i32, posture: &mut Posture) -> Result<()> {
+        let text = procfs::read(proc, &format!("{pid}/mountinfo"))?;
+        let seen: Vec<(&str, &str)> = text.lines().filter_map(parse_line).collect();
+        // A later line covers an earlier one of the same place.
+        let find = |path: &Path| {
+            let path = path.to_string_lossy();
+            seen.iter().rev().find(|(point, _)| *point == path).map(|(_, options)| *options)
+        };
+        let root = find(Path::new("/")).unwrap_or_default();
+        let root_readonly = has(root, "ro");
+        if self.root_readonly && !root_readonly {
+            bail!("the root file system is not read-only ({root})");
+        }
+        posture.root_readonly = Some(root_readonly);
+        // A destination that was reached through a link of the image stands under another name; masks of what the
+        // kernel does not have are not there.
+        for (path, planned) in &self.mounts {
+            let Some(options) = find(path) else { continue };
+            posture.mounts_checked += 1;
+            for (bit, name) in RESTRICTIONS {
+                if planned & bit != 0 && !has(options, name) {
+                    bail!("mount {} is not {name} ({options})", path.display());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Mount point and per-mount options of a mountinfo line (proc_pid_mountinfo(5)).
+fn parse_line(line: &str) -> Option<(&str, &str)> {
+    let mut fields = line.split(' ').skip(4);
+    Some((fields.next()?, fields.next()?))
+}
+
+fn has(options: &str, name: &str) -> bool {
+    options.split(',').any(|option| option == name)
+}
+
+/// /proc/PID/status, the lines that matter here.
+fn read_status(proc: impl AsFd, pid: i32) -> Result<Posture> {
+    let text = procfs::read(proc, &format!("{pid}/status"))?;
+    let field = |name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).unwrap_or_default().to_owned()
+    };
+    let effective_id = |name: &str| field(name).split('\t').nth(1).and_then(|n| n.parse().ok());
+    let (Some(uid), Some(gid)) = (effective_id("Uid"), effective_id("Gid")) else {
+        bail!("/proc/{pid}/status has no ids: the process ended");
+    };
+    Ok(Posture {
+        uid,
+        gid,
+        cap_inheritable: field("CapInh"),
+        cap_permitted: field("CapPrm"),
+        cap_effective: field("CapEff"),
+        cap_bounding: field("CapBnd"),
+        cap_ambient: field("CapAmb"),
+        no_new_privs: field("NoNewPrivs") == "1",
+        root_readonly: None,
+        mounts_checked: 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expectation() -> Expectation {
+        let proc = procfs::open().unwrap();
+        let me = read_status(&proc, std::process::id() as i32).unwrap();
+        let all = CapabilityPlan { bounding: !0, effective: !0, permitted: !0, inheritable: !0, ambient: !0 };
+        Expectation { uid: me.uid, gid: me.gid, caps: all, no_new_privs: false, root_readonly: false, mounts: Vec::new() }
+    }
+
+    #[test]
+    fn a_process_as_planned_passes_and_one_with_more_does_not() {
+        let proc = procfs::open().unwrap();
+        let pid = std::process::id() as i32;
+        assert!(expectation().verify(&proc, pid).is_ok());
+        let more = Expectation { caps: CapabilityPlan { bounding: 0, ..expectation().caps }, ..expectation() };
+        let text = format!("{:#}", more.verify(&proc, pid).unwrap_err());
+        assert!(text.contains("bounding capabilities are"), "{text}");
+        let nnp = Expectation { no_new_privs: true, ..expectation() };
+        assert!(nnp.verify(&proc, pid).is_err());
+        let other = Expectation { uid: 4711, ..expectation() };
+        assert!(other.verify(&proc, pid).is_err());
+    }
+
+    #[test]
+    fn a_mount_without_its_restriction_is_found() {
+        let proc = procfs::open().unwrap();
+        let lax = Expectation { mounts: vec![(PathBuf::from("/proc"), attr::RDONLY)], ..expectation() };
+        let text = format!("{:#}", lax.verify(&proc, std::process::id() as i32).unwrap_err());
+        assert!(text.contains("mount /proc is not ro"), "{text}");
+    }
+}
