@@ -3,6 +3,8 @@
 //! `CASEMATE_BLESS=1 cargo test -p casemate-policy --test golden` writes the files anew; read the
 //! difference before committing it.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod common;
 
 use casemate_policy::spec::Spec;

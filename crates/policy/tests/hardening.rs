@@ -1,5 +1,7 @@
 //! What the hardened profile does, rule by rule.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod common;
 
 use casemate_policy::spec::{Capability, IdMapping, Process, Propagation, RlimitKind, Spec};

@@ -1,5 +1,7 @@
 //! What mount option strings mean.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use casemate_policy::mount_options::{attr, superblock, AttrChange, Depth, MountPlanFlags};
 use casemate_policy::spec::Propagation;
 

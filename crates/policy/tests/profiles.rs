@@ -1,5 +1,7 @@
 //! Profiles: the files and the code agree, and the node's choice is read strictly.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use casemate_policy::spec::Capability;
 use casemate_policy::{parse_node_policy, NodePolicy, Profile, ProfileName};
 use serde::Deserialize;

@@ -1,6 +1,8 @@
 //! What holds for every configuration: hardening twice is hardening once, nothing is loosened, and every
 //! difference is explained by a decision.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod common;
 
 use casemate_policy::spec::{Resources, Spec};

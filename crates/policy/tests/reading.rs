@@ -1,5 +1,7 @@
 //! How a configuration is read: what is accepted, what it means, how an error reads.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod common;
 
 use casemate_policy::spec::{

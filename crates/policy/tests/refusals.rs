@@ -1,5 +1,7 @@
 //! Configurations that are refused: each one line, with the JSON path.
 
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 mod common;
 
 use common::{changed, full, parse, plain, put, remove};
