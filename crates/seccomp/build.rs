@@ -1,7 +1,30 @@
 //! Turns profiles/seccomp/default.json into Rust statics, so that the default filter costs no
-//! parsing at run time and a mistake in it stops the build. What the rules mean is said in that
-//! file and in src/default.rs; this script checks only names and shapes.
+//! parsing at run time and a mistake in it stops the build, and compiles it for the capability sets
+//! that containers usually have. What the rules mean is said in that file and in src/default.rs;
+//! this script checks only names and shapes. A test compares its programs with the library's.
 
+// The compiler itself, so that programs made here are those it would make at run time.
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/arch/mod.rs"]
+mod arch;
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/bpf.rs"]
+mod bpf;
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/codegen.rs"]
+mod codegen;
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/compile.rs"]
+mod compile;
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/model.rs"]
+mod model;
+#[allow(dead_code, unreachable_pub)]
+#[path = "src/order.rs"]
+mod order;
+
+use arch::Arch;
+use model::{Action, Filter, Flags, Op, Rule, RuleOrder};
 use serde::Deserialize;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -28,7 +51,7 @@ struct Group {
     action: String,
     errno_ret: Option<u16>,
     #[serde(default)]
-    args: Vec<Arg>,
+    args: Vec<JsonArg>,
     #[serde(default)]
     caps: Vec<String>,
     #[serde(default)]
@@ -37,7 +60,7 @@ struct Group {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct Arg {
+struct JsonArg {
     index: u32,
     value: u64,
     #[serde(default)]
@@ -90,51 +113,140 @@ const CAPS: [&str; 41] = [
     "CAP_CHECKPOINT_RESTORE",
 ];
 
+/// Capability sets whose programs are made here: none that matters to the filter (casemate's
+/// hardened profile, CRI-O), podman's, and docker's without and with CAP_NET_RAW.
+const USUAL_CAPS: [&[&str]; 4] = [
+    &[],
+    &["CAP_SYS_CHROOT"],
+    &["CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_AUDIT_WRITE"],
+    &["CAP_SYS_CHROOT", "CAP_MKNOD", "CAP_AUDIT_WRITE", "CAP_NET_RAW"],
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={SOURCE}");
+    println!("cargo::rerun-if-changed=src");
     let source = Path::new(&std::env::var("CARGO_MANIFEST_DIR")?).join(SOURCE);
     let text = std::fs::read_to_string(&source)
         .map_err(|error| format!("cannot read {}: {error}", source.display()))?;
     let profile: Profile =
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", source.display()))?;
-    let out = PathBuf::from(std::env::var("OUT_DIR")?).join("default_rules.rs");
-    std::fs::write(out, write_profile(&profile)?)?;
+    let mut out = String::new();
+    write_rules(&mut out, &profile)?;
+    write_programs(&mut out, &profile)?;
+    let file = PathBuf::from(std::env::var("OUT_DIR")?).join("default_rules.rs");
+    std::fs::write(file, out)?;
     Ok(())
 }
 
-fn write_profile(profile: &Profile) -> Result<String, Box<dyn Error>> {
+fn write_rules(out: &mut String, profile: &Profile) -> Result<(), Box<dyn Error>> {
     let default = action(&profile.default_action, profile.default_errno_ret)?;
     let bad_arch = action(&profile.bad_arch_action, None)?;
-    let mut out = String::new();
-    writeln!(out, "const DEFAULT_ACTION: Action = {default};")?;
-    writeln!(out, "const BAD_ARCH_ACTION: Action = {bad_arch};")?;
+    writeln!(out, "const DEFAULT_ACTION: Action = Action::{default:?};")?;
+    writeln!(out, "const BAD_ARCH_ACTION: Action = Action::{bad_arch:?};")?;
     writeln!(out, "static RULES: &[DefaultRule] = &[")?;
     for group in &profile.syscalls {
-        write_group(&mut out, group).map_err(|error| format!("{:?}: {error}", group.names))?;
+        write_group(out, group).map_err(|error| format!("{:?}: {error}", group.names))?;
     }
     writeln!(out, "];")?;
-    Ok(out)
+    Ok(())
 }
 
 fn write_group(out: &mut String, group: &Group) -> Result<(), Box<dyn Error>> {
     let action = action(&group.action, group.errno_ret)?;
     let (comment, names) = (&group.comment, &group.names);
-    write!(out, "DefaultRule {{ comment: {comment:?}, action: {action}, names: &{names:?}, ")?;
-    write!(out, "caps: {:#x}, arches: &[", cap_mask(&group.caps)?)?;
-    for arch in &group.arches {
-        write!(out, "Arch::{}, ", arch_variant(arch)?)?;
+    write!(out, "DefaultRule {{ comment: {comment:?}, action: Action::{action:?}, ")?;
+    write!(out, "names: &{names:?}, caps: {:#x}, arches: &[", cap_mask(&group.caps)?)?;
+    for name in &group.arches {
+        write!(out, "Arch::{:?}, ", Arch::from_scmp_name(name)?)?;
     }
     write!(out, "], args: &[")?;
     for arg in &group.args {
-        let Arg { index, value, value_two, op } = arg;
-        let op = op_variant(op)?;
+        let model::Arg { index, value, value_two, op } = arg.to_arg()?;
         write!(
             out,
-            "Arg {{ index: {index}, value: {value}, value_two: {value_two}, op: Op::{op} }}, "
+            "Arg {{ index: {index}, value: {value}, value_two: {value_two}, op: Op::{op:?} }}, "
         )?;
     }
     writeln!(out, "] }},")?;
     Ok(())
+}
+
+fn write_programs(out: &mut String, profile: &Profile) -> Result<(), Box<dyn Error>> {
+    let mut relevant = 0;
+    for group in &profile.syscalls {
+        relevant |= cap_mask(&group.caps)?;
+    }
+    writeln!(out, "const RELEVANT_CAPS: CapMask = {relevant:#x};")?;
+    writeln!(out, "static PRECOMPILED: &[(Arch, CapMask, &[Insn])] = &[")?;
+    for caps in USUAL_CAPS {
+        let names: Vec<String> = caps.iter().map(|name| (*name).to_owned()).collect();
+        let caps = cap_mask(&names)?;
+        if let Some(arch) = target() {
+            write_program(out, profile, arch, caps)?;
+        }
+    }
+    writeln!(out, "];")?;
+    Ok(())
+}
+
+/// The architecture the crate is built for, if it is one that casemate is tested on.
+fn target() -> Option<Arch> {
+    match std::env::var("CARGO_CFG_TARGET_ARCH").as_deref() {
+        Ok("x86_64") => Some(Arch::X86_64),
+        Ok("aarch64") => Some(Arch::Aarch64),
+        _ => None,
+    }
+}
+
+fn write_program(
+    out: &mut String,
+    profile: &Profile,
+    arch: Arch,
+    caps: u64,
+) -> Result<(), Box<dyn Error>> {
+    let program = compile::compile(&filter(profile, arch, caps)?, arch)?.program;
+    write!(out, "(Arch::{arch:?}, {caps:#x}, &[")?;
+    for bpf::Insn { code, jt, jf, k } in program.insns() {
+        write!(out, "Insn {{ code: {code}, jt: {jt}, jf: {jf}, k: {k} }}, ")?;
+    }
+    writeln!(out, "]),")?;
+    Ok(())
+}
+
+/// The same choice of rules as `default_filter`, from the file instead of the statics.
+fn filter(profile: &Profile, arch: Arch, caps: u64) -> Result<Filter, Box<dyn Error>> {
+    let mut rules = Vec::new();
+    for group in &profile.syscalls {
+        let here = group.arches.is_empty() || group.arches.iter().any(|it| it == arch.scmp_name());
+        if !here || cap_mask(&group.caps)? & !caps != 0 {
+            continue;
+        }
+        rules.push(Rule {
+            names: group.names.iter().cloned().map(Into::into).collect(),
+            action: action(&group.action, group.errno_ret)?,
+            args: group.args.iter().map(JsonArg::to_arg).collect::<Result<_, _>>()?,
+        });
+    }
+    Ok(Filter {
+        default_action: action(&profile.default_action, profile.default_errno_ret)?,
+        bad_arch_action: action(&profile.bad_arch_action, None)?,
+        archs: Vec::new(),
+        rules,
+        flags: Flags::default(),
+        order: RuleOrder::FirstMatch,
+        enosys_tail: false,
+    })
+}
+
+impl JsonArg {
+    fn to_arg(&self) -> Result<model::Arg, model::ParseError> {
+        let op = Op::from_scmp_name(&self.op)?;
+        Ok(model::Arg { index: self.index, value: self.value, value_two: self.value_two, op })
+    }
+}
+
+fn action(name: &str, errno: Option<u16>) -> Result<Action, model::ParseError> {
+    Action::from_scmp_name(name, errno.map(u32::from))
 }
 
 fn cap_mask(names: &[String]) -> Result<u64, String> {
@@ -142,35 +254,4 @@ fn cap_mask(names: &[String]) -> Result<u64, String> {
         let bit = CAPS.iter().position(|known| known == name);
         bit.map(|bit| mask | 1 << bit).ok_or_else(|| format!("unknown capability {name}"))
     })
-}
-
-fn action(name: &str, errno: Option<u16>) -> Result<String, String> {
-    match (name, errno) {
-        ("SCMP_ACT_ERRNO", Some(errno)) => Ok(format!("Action::Errno({errno})")),
-        ("SCMP_ACT_ALLOW", None) => Ok("Action::Allow".to_owned()),
-        ("SCMP_ACT_KILL_PROCESS", None) => Ok("Action::KillProcess".to_owned()),
-        _ => Err(format!("action {name} with errno {errno:?} is not for the default filter")),
-    }
-}
-
-fn op_variant(name: &str) -> Result<&'static str, String> {
-    match name {
-        "SCMP_CMP_EQ" => Ok("Eq"),
-        "SCMP_CMP_MASKED_EQ" => Ok("MaskedEq"),
-        _ => Err(format!("operator {name} is not for the default filter")),
-    }
-}
-
-fn arch_variant(name: &str) -> Result<&'static str, String> {
-    match name {
-        "SCMP_ARCH_MIPS" => Ok("Mips"),
-        "SCMP_ARCH_MIPS64" => Ok("Mips64"),
-        "SCMP_ARCH_MIPS64N32" => Ok("Mips64N32"),
-        "SCMP_ARCH_MIPSEL" => Ok("Mipsel"),
-        "SCMP_ARCH_MIPSEL64" => Ok("Mipsel64"),
-        "SCMP_ARCH_MIPSEL64N32" => Ok("Mipsel64N32"),
-        "SCMP_ARCH_S390" => Ok("S390"),
-        "SCMP_ARCH_S390X" => Ok("S390X"),
-        _ => Err(format!("architecture {name} is not told apart by the default filter")),
-    }
 }

@@ -1,6 +1,7 @@
 //! Classic BPF instructions and finished programs. What the instructions compute is in `eval`, how
 //! a filter becomes a program in `compile` and `codegen`.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// The kernel refuses longer programs (BPF_MAXINSNS, include/uapi/linux/bpf_common.h).
@@ -58,12 +59,17 @@ impl Insn {
 /// A program as seccomp(2) takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Program {
-    insns: Vec<Insn>,
+    /// Borrowed where the program was compiled together with this crate.
+    insns: Cow<'static, [Insn]>,
 }
 
 impl Program {
     pub(crate) fn new(insns: Vec<Insn>) -> Program {
-        Program { insns }
+        Program { insns: Cow::Owned(insns) }
+    }
+
+    pub(crate) const fn precompiled(insns: &'static [Insn]) -> Program {
+        Program { insns: Cow::Borrowed(insns) }
     }
 
     /// The instructions, in order.
@@ -87,7 +93,7 @@ impl Program {
         if bytes.len() % INSN_BYTES != 0 || count == 0 || count > MAX_INSNS {
             return Err(BadProgram { bytes: bytes.len() });
         }
-        Ok(Program { insns: bytes.chunks_exact(INSN_BYTES).map(Insn::from_bytes).collect() })
+        Ok(Program::new(bytes.chunks_exact(INSN_BYTES).map(Insn::from_bytes).collect()))
     }
 }
 

@@ -4,6 +4,8 @@
 //! effective capabilities. Who gets the filter is policy's decision.
 
 use crate::arch::Arch;
+use crate::bpf::{Insn, Program};
+use crate::compile::{compile, CompileError};
 use crate::model::{Action, Arg, Filter, Flags, Op, Rule, RuleOrder};
 use std::borrow::Cow;
 
@@ -63,5 +65,19 @@ pub fn default_filter(arch: Arch, caps: CapMask) -> Filter {
         flags: Flags::default(),
         order: RuleOrder::FirstMatch,
         enosys_tail: false,
+    }
+}
+
+/// The program of [`default_filter`]. For the capability sets that engines give, on the
+/// architecture this crate is built for, it was compiled by the build script and costs a look-up.
+///
+/// # Errors
+/// [`CompileError`] is not to be expected: the tests compile the filter for every architecture.
+pub fn default_program(arch: Arch, caps: CapMask) -> Result<Program, CompileError> {
+    let relevant = caps & RELEVANT_CAPS;
+    let known = PRECOMPILED.iter().find(|(of, set, _)| *of == arch && *set == relevant);
+    match known {
+        Some((_, _, insns)) => Ok(Program::precompiled(insns)),
+        None => compile(&default_filter(arch, caps), arch).map(|compiled| compiled.program),
     }
 }

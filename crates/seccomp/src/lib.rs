@@ -6,7 +6,7 @@
 //! project. Loading a program, sending a listener's file descriptor and deciding *which* filter a
 //! container gets all happen elsewhere. A program leaves here as bytes.
 //!
-//! Entry points: [`Filter`] (built by the caller, or by [`default_filter`]), [`compile`],
+//! Entry points: [`Filter`] (built by the caller, or by [`default_filter`]), [`compile`], [`default_program`],
 //! [`Program::as_bytes`], [`Program::evaluate`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -23,6 +23,6 @@ mod order;
 pub use arch::{Arch, UnknownArch};
 pub use bpf::{BadProgram, Insn, Program, MAX_INSNS};
 pub use compile::{compile, CompileError, Compiled};
-pub use default::{default_filter, default_rules, CapMask, DefaultRule};
+pub use default::{default_filter, default_program, default_rules, CapMask, DefaultRule};
 pub use eval::{EvalError, SeccompData, Verdict};
 pub use model::{Action, Arg, Filter, Flags, Op, ParseError, Rule, RuleOrder};

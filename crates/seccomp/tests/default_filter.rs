@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use casemate_seccomp::{
-    compile, default_filter, default_rules, Action, Arch, Program, SeccompData,
+    compile, default_filter, default_program, default_rules, Action, Arch, Program, SeccompData,
 };
 
 const EPERM: Action = Action::Errno(1);
@@ -222,5 +222,19 @@ fn every_architecture_has_a_default_program() {
     for arch in Arch::all() {
         let compiled = compile(&default_filter(arch, 0), arch).unwrap();
         assert!(compiled.program.insns().len() < 600, "{arch:?}");
+    }
+}
+
+#[test]
+fn precompiled_programs_are_those_the_compiler_makes() {
+    const CHROOT: u64 = 1 << 18;
+    const MKNOD: u64 = 1 << 27;
+    const ORDINARY: u64 = 0x4eb;
+    let sets = [0, CHROOT, CHROOT | MKNOD | AUDIT_WRITE, CHROOT | MKNOD | AUDIT_WRITE | NET_RAW];
+    for arch in [Arch::X86_64, Arch::Aarch64] {
+        for caps in sets.into_iter().flat_map(|set| [set, set | ORDINARY, set | SYS_NICE]) {
+            let compiled = compile(&default_filter(arch, caps), arch).unwrap().program;
+            assert_eq!(default_program(arch, caps), Ok(compiled), "{arch:?} {caps:#x}");
+        }
     }
 }
