@@ -28,9 +28,11 @@ pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlags, mode: Mode, lin
     if links == Links::Refused {
         resolve |= ResolveFlags::NO_SYMLINKS;
     }
+    // openat2 takes nothing beside O_PATH that O_PATH would ignore.
+    let safe = if flags.contains(OFlags::PATH) { OFlags::CLOEXEC } else { OFlags::CLOEXEC | OFlags::NOCTTY };
     let mut left = RETRIES;
     loop {
-        match rustix::fs::openat2(&root, path, flags | OFlags::CLOEXEC | OFlags::NOCTTY, mode, resolve) {
+        match rustix::fs::openat2(&root, path, flags | safe, mode, resolve) {
             Err(Errno::AGAIN | Errno::INTR) if left > 0 => left -= 1,
             other => {
                 return other.call(|| {

@@ -13,10 +13,12 @@ use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
-/// The covers, made when the first one is needed.
+/// The covers, made when the first one is needed. The mount lives as long as `top` is open.
 struct Covers {
+    top: OwnedFd,
     file: OwnedFd,
     dir: OwnedFd,
+    attached: bool,
 }
 
 impl Covers {
@@ -34,31 +36,48 @@ impl Covers {
             .call(|| "openat(mask, \"dir\")")?;
         // Read-only from here on; every clone below inherits it.
         mount::set_attr(&top, AttrChange { set: attr::RDONLY, ..AttrChange::default() }, false)?;
-        Ok(Self { file, dir })
+        Ok(Self { top, file, dir, attached: false })
+    }
+
+    /// A clone of one cover. Before Linux 6.15 only what is attached somewhere can be cloned: then the covers lie on top of
+    /// the rootfs for a while, where nobody sees them, because everything is resolved from the descriptor below.
+    fn clone(&mut self, root: &OwnedFd, dir: bool) -> casemate_sys::Result<OwnedFd> {
+        let cover = if dir { &self.dir } else { &self.file };
+        match mount::clone_tree(cover, false) {
+            Err(e) if e.errno() == Errno::INVAL && !self.attached => {
+                mount::attach(&self.top, root)?;
+                self.attached = true;
+                mount::clone_tree(cover, false)
+            }
+            other => other,
+        }
+    }
+
+    fn detach(&self) -> casemate_sys::Result<()> {
+        if self.attached {
+            rustix::process::fchdir(&self.top).call(|| "fchdir(masks)")?;
+            mount::detach_here()?;
+        }
+        Ok(())
     }
 }
 
 /// Cover every path that exists.
 pub(super) fn hide(root: &OwnedFd, paths: &[PathBuf]) -> StepResult<()> {
-    let mut covers = None;
+    let mut covers: Option<Covers> = None;
     for path in paths {
         let about = || format!("linux.maskedPaths {}", path.display());
         let Some(place) = existing(root, path).step("mask", about)? else { continue };
-        if covers.is_none() {
-            covers = Some(Covers::make().step("mask", about)?);
-        }
-        if let Some(covers) = &covers {
-            cover(covers, &place).step("mask", about)?;
-        }
+        let covers = match &mut covers {
+            Some(covers) => covers,
+            None => covers.insert(Covers::make().step("mask", about)?),
+        };
+        let st = rustix::fs::fstat(&place).call(|| "fstat(masked path)").step("mask", about)?;
+        let is_dir = FileType::from_raw_mode(st.st_mode) == FileType::Directory;
+        let clone = covers.clone(root, is_dir).step("mask", about)?;
+        mount::attach(&clone, &place).step("mask", about)?;
     }
-    Ok(())
-}
-
-fn cover(covers: &Covers, place: &OwnedFd) -> casemate_sys::Result<()> {
-    let st = rustix::fs::fstat(place).call(|| "fstat(masked path)")?;
-    let is_dir = FileType::from_raw_mode(st.st_mode) == FileType::Directory;
-    let clone = mount::clone_tree(if is_dir { &covers.dir } else { &covers.file }, false)?;
-    mount::attach(&clone, place)
+    covers.map_or(Ok(()), |covers| covers.detach()).step("mask", || "linux.maskedPaths")
 }
 
 /// Make every path that exists read-only, with all that is mounted below it.
