@@ -17,8 +17,6 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 const SYSTEM_BUS: &str = "unix:path=/run/dbus/system_bus_socket";
-/// systemd's own socket, for root when no bus runs: same messages, no Hello, no destinations.
-const SYSTEMD_PRIVATE: &str = "unix:path=/run/systemd/private";
 const MAX_AUTH_LINE: usize = 4096;
 
 /// Whose systemd: the system's or the caller's own.
@@ -105,8 +103,6 @@ fn escape(text: &str) -> String {
 pub(super) struct Bus {
     stream: UnixStream,
     address: BusAddress,
-    /// Straight to systemd, without a bus between.
-    direct: bool,
     serial: u32,
     deadline: Instant,
     signals: Vec<Message>,
@@ -116,16 +112,7 @@ impl Bus {
     /// Connect and say hello; everything on this connection has to be done within `limit`.
     pub(super) fn connect(address: &BusAddress, limit: Duration) -> Result<Self> {
         let deadline = Instant::now() + limit;
-        let bus = match Self::open(address, deadline) {
-            Ok(bus) => bus,
-            Err(error) if address.0 == SYSTEM_BUS && rustix::process::geteuid().is_root() => {
-                // A minimal host without dbus-daemon: the first error is the one that helps.
-                let private = BusAddress(SYSTEMD_PRIVATE.to_owned());
-                Self { direct: true, ..Self::open(&private, deadline).map_err(|_| error)? }
-            }
-            Err(error) => return Err(error),
-        };
-        bus.greet()
+        Self::open(address, deadline)?.greet()
     }
 
     fn open(address: &BusAddress, deadline: Instant) -> Result<Self> {
@@ -137,7 +124,6 @@ impl Bus {
                     return Ok(Self {
                         stream,
                         address: address.clone(),
-                        direct: false,
                         serial: 0,
                         deadline,
                         signals: Vec::new(),
@@ -158,17 +144,12 @@ impl Bus {
             return Err(self.fail(format!("authentication refused: {line}")));
         }
         self.send(b"BEGIN\r\n")?;
-        if !self.direct {
-            self.bus_call("Hello", "", Writer::default())?;
-        }
+        self.bus_call("Hello", "", Writer::default())?;
         Ok(self)
     }
 
     /// Have signals that match `rule` delivered.
     pub(super) fn add_match(&mut self, rule: &str) -> Result<()> {
-        if self.direct {
-            return Ok(());
-        }
         let mut body = Writer::default();
         body.string(rule);
         self.bus_call("AddMatch", "s", body).map(drop)
@@ -178,8 +159,7 @@ impl Bus {
     pub(super) fn call(&mut self, call: &Call<'_>, body: Writer) -> Result<Message> {
         self.serial += 1;
         let serial = self.serial;
-        let destination = if self.direct { "" } else { call.destination };
-        self.send(&wire::method_call(serial, &Call { destination, ..*call }, &body.into_bytes()))?;
+        self.send(&wire::method_call(serial, call, &body.into_bytes()))?;
         loop {
             let message = self.receive()?;
             match message.kind {
@@ -296,15 +276,12 @@ impl Bus {
         Ok(answer)
     }
 
-    /// The host uid behind a name on the bus, as the bus sees it; `None` on a direct connection.
-    pub(super) fn uid_of(&mut self, name: &str) -> Result<Option<u32>> {
-        if self.direct {
-            return Ok(None);
-        }
+    /// The host uid behind a name on the bus, as the bus sees it.
+    pub(super) fn uid_of(&mut self, name: &str) -> Result<u32> {
         let mut body = Writer::default();
         body.string(name);
         let answer = self.bus_call("GetConnectionUnixUser", "s", body)?;
-        answer.body().u32().map(Some).ok_or_else(|| self.fail("GetConnectionUnixUser: no number"))
+        answer.body().u32().ok_or_else(|| self.fail("GetConnectionUnixUser: no number"))
     }
 }
 
@@ -345,8 +322,7 @@ mod tests {
         ours.set_nonblocking(true).unwrap();
         let deadline = Instant::now() + Duration::from_millis(30);
         let address = BusAddress("unix:path=/test".into());
-        let bus =
-            Bus { stream: ours, address, direct: false, serial: 0, deadline, signals: Vec::new() };
+        let bus = Bus { stream: ours, address, serial: 0, deadline, signals: Vec::new() };
         let error = bus.greet().unwrap_err().to_string();
         assert!(error.ends_with("no answer in time"), "{error}");
         drop(theirs);

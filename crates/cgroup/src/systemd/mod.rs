@@ -182,8 +182,8 @@ impl Unit {
     }
 }
 
-/// The uid that systemd runs as, as the bus sees it: 0 for the system's. `None` when there is no bus between.
-pub fn manager_uid(address: &BusAddress) -> Result<Option<u32>> {
+/// The uid that systemd runs as, as the bus sees it: 0 for the system's.
+pub fn manager_uid(address: &BusAddress) -> Result<u32> {
     Bus::connect(address, LIMIT)?.uid_of(SYSTEMD)
 }
 

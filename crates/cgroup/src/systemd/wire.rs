@@ -157,7 +157,6 @@ impl Writer {
 /// What a method call says beside its arguments.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call<'a> {
-    /// Empty on a connection without a bus.
     pub(super) destination: &'a str,
     pub(super) path: &'a str,
     pub(super) interface: &'a str,
@@ -189,9 +188,9 @@ pub(super) fn method_call(serial: u32, call: &Call<'_>, body: &[u8]) -> Vec<u8> 
             (MEMBER, "s", call.member),
             (DESTINATION, "s", call.destination),
         ];
-        for (field, signature, value) in strings.iter().filter(|(_, _, value)| !value.is_empty()) {
+        for (field, signature, value) in strings {
             w.align(8);
-            w.byte(*field);
+            w.byte(field);
             w.signature(signature);
             w.string(value);
         }
