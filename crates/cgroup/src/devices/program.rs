@@ -3,6 +3,8 @@
 //! The kernel calls the program with a kind, a device number and the set of accesses wanted at once (open O_RDWR
 //! wants two). Walking the rules from the last to the first, each wanted access is decided by the first rule met
 //! that speaks of it: a denying rule ends the walk, an allowing one strikes its accesses off what is still open.
+//! Neighbouring rules with the same verdict may change places, so that those that differ only in the device number
+//! share one body: half the instructions and half the load time of a rule-by-rule program.
 //! Pure: bytes are made here and loaded elsewhere.
 
 use super::{effective, DeviceAccess, DeviceKind, DeviceRule};
@@ -28,6 +30,7 @@ const ALU32_AND_IMM: u8 = 0x54;
 const ALU32_RSH_IMM: u8 = 0x74;
 const ALU32_MOV_REG: u8 = 0xbc;
 const ALU64_MOV_IMM: u8 = 0xb7;
+const JMP32_EQ_IMM: u8 = 0x16;
 const JMP32_NE_IMM: u8 = 0x56;
 const JMP32_SET_IMM: u8 = 0x46;
 const JUMP: u8 = 0x05;
@@ -46,8 +49,8 @@ impl DeviceProgram {
     pub fn compile(rules: &[DeviceRule]) -> Self {
         let (default, rules) = effective(rules);
         let mut code = prologue();
-        for rule in rules.iter().rev().filter(|rule| rule.access != DeviceAccess::default()) {
-            emit_rule(&mut code, rule);
+        for group in groups(rules) {
+            emit_group(&mut code, &group);
         }
         emit_verdict(&mut code, default);
         Self { instructions: code }
@@ -114,49 +117,117 @@ fn emit_verdict(code: &mut Vec<u64>, allow: bool) {
     code.push(instruction(EXIT, 0, 0, 0, 0));
 }
 
-fn emit_rule(code: &mut Vec<u64>, rule: &DeviceRule) {
-    let kind = match rule.kind {
+/// Major and minor; `None` is any, and sorts first.
+type Number = (Option<u32>, Option<u32>);
+
+/// So that no jump inside a group exceeds its 16 bits.
+const MAX_NUMBERS: usize = 4096;
+
+/// Rules that differ in the device number only.
+struct Group {
+    allow: bool,
+    kind: DeviceKind,
+    access: DeviceAccess,
+    numbers: Vec<Number>,
+}
+
+impl Group {
+    fn takes(&self, rule: &DeviceRule) -> bool {
+        self.kind == rule.kind && self.access == rule.access && self.numbers.len() < MAX_NUMBERS
+    }
+}
+
+/// The rules from the last to the first, those of a run of equal verdicts grouped.
+fn groups(rules: &[DeviceRule]) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut run = 0;
+    for rule in rules.iter().rev().filter(|rule| rule.access != DeviceAccess::default()) {
+        if groups.last().is_some_and(|last| last.allow != rule.allow) {
+            run = groups.len();
+        }
+        let number = (rule.major, rule.minor);
+        match groups[run..].iter_mut().find(|group| group.takes(rule)) {
+            Some(group) => group.numbers.push(number),
+            None => groups.push(Group {
+                allow: rule.allow,
+                kind: rule.kind,
+                access: rule.access,
+                numbers: vec![number],
+            }),
+        }
+    }
+    for group in &mut groups {
+        group.numbers.sort_unstable();
+        group.numbers.dedup();
+    }
+    groups
+}
+
+fn emit_group(code: &mut Vec<u64>, group: &Group) {
+    let (mut to_body, mut to_end) = (Vec::new(), Vec::new());
+    let kind = match group.kind {
         DeviceKind::All => None,
         DeviceKind::Block => Some(BLOCK),
         DeviceKind::Char => Some(CHAR),
     };
-    let body = rule_body(rule);
-    // Back to front, so that each test knows how far the end of the rule is.
-    let mut reversed: Vec<u64> = body.into_iter().rev().collect();
-    for (offset, number) in [(MINOR_AT, rule.minor), (MAJOR_AT, rule.major)] {
-        if let Some(number) = number {
-            push_test(&mut reversed, NUMBER, number);
-            // Loaded afresh for each rule: a number kept in a register would stay known to the verifier after a match,
-            // and a thousand rules would be a thousand states to follow through all later rules.
-            reversed.push(instruction(LOAD_WORD, NUMBER, CONTEXT, offset, 0));
-        }
-    }
     if let Some(kind) = kind {
-        push_test(&mut reversed, KIND, kind);
+        to_end.push(code.len());
+        code.push(instruction(JMP32_NE_IMM, KIND, 0, 0, kind));
     }
-    code.extend(reversed.into_iter().rev());
+    if !group.numbers.contains(&(None, None)) {
+        emit_numbers(code, &group.numbers, &mut to_body);
+        to_end.push(code.len());
+        code.push(instruction(JUMP, 0, 0, 0, 0));
+    }
+    let body = code.len();
+    emit_body(code, group);
+    let end = code.len();
+    to_body.into_iter().for_each(|at| aim(code, at, body));
+    to_end.into_iter().for_each(|at| aim(code, at, end));
 }
 
-/// Skip the rest of the rule, which is what `reversed` holds so far (ten instructions at most), unless equal.
-fn push_test(reversed: &mut Vec<u64>, register: u8, value: u32) {
-    let rest = reversed.len() as i16;
-    reversed.push(instruction(JMP32_NE_IMM, register, 0, rest, value));
+/// Jump to the body (positions of the jumps are left in `to_body`) if the device has one of the sorted `numbers`.
+///
+/// Numbers are loaded afresh each time: one kept in a register would stay known to the verifier after a match,
+/// and a thousand rules would be a thousand states to follow through all later rules.
+fn emit_numbers(code: &mut Vec<u64>, numbers: &[Number], to_body: &mut Vec<usize>) {
+    let mut jump = |code: &mut Vec<u64>, value| {
+        to_body.push(code.len());
+        code.push(instruction(JMP32_EQ_IMM, NUMBER, 0, 0, value));
+    };
+    for section in numbers.chunk_by(|a, b| a.0 == b.0) {
+        if let (Some(major), first_minor) = section[0] {
+            code.push(instruction(LOAD_WORD, NUMBER, CONTEXT, MAJOR_AT, 0));
+            if first_minor.is_none() {
+                jump(code, major);
+                continue;
+            }
+            let rest = (section.len() + 1) as i16;
+            code.push(instruction(JMP32_NE_IMM, NUMBER, 0, rest, major));
+        }
+        code.push(instruction(LOAD_WORD, NUMBER, CONTEXT, MINOR_AT, 0));
+        section.iter().filter_map(|number| number.1).for_each(|minor| jump(code, minor));
+    }
+}
+
+/// Give the jump at position `at` its target; offsets count from the next instruction.
+fn aim(code: &mut [u64], at: usize, target: usize) {
+    let mut bytes = code[at].to_ne_bytes();
+    bytes[2..4].copy_from_slice(&((target - at - 1) as i16).to_ne_bytes());
+    code[at] = u64::from_ne_bytes(bytes);
 }
 
 /// What happens when a rule speaks of the device.
-fn rule_body(rule: &DeviceRule) -> Vec<u64> {
-    let bits = rule.access.bits();
-    let mut body = Vec::with_capacity(5);
-    if rule.allow {
-        body.push(instruction(ALU32_AND_IMM, WANTED, 0, 0, !bits));
-        body.push(instruction(JMP32_NE_IMM, WANTED, 0, 2, 0));
-        emit_verdict(&mut body, true);
+fn emit_body(code: &mut Vec<u64>, group: &Group) {
+    let bits = group.access.bits();
+    if group.allow {
+        code.push(instruction(ALU32_AND_IMM, WANTED, 0, 0, !bits));
+        code.push(instruction(JMP32_NE_IMM, WANTED, 0, 2, 0));
     } else {
-        body.push(instruction(JMP32_SET_IMM, WANTED, 0, 1, bits));
-        body.push(instruction(JUMP, 0, 0, 2, 0));
-        emit_verdict(&mut body, false);
+        code.push(instruction(JMP32_SET_IMM, WANTED, 0, 1, bits));
+        code.push(instruction(JUMP, 0, 0, 2, 0));
     }
-    body
+    emit_verdict(code, group.allow);
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ fn interpret(code: &[u64], context: [u32; 3]) -> u32 {
             ALU32_RSH_IMM => registers[dst] >>= value,
             ALU32_MOV_REG => registers[dst] = registers[src],
             ALU64_MOV_IMM => registers[dst] = value,
+            JMP32_EQ_IMM => jump = registers[dst] == value,
             JMP32_NE_IMM => jump = registers[dst] != value,
             JMP32_SET_IMM => jump = registers[dst] & value != 0,
             JUMP => jump = true,
@@ -140,6 +141,41 @@ fn program_and_model_agree_on_every_short_list() {
             }
         }
     }
+}
+
+#[test]
+fn grouping_keeps_the_order_of_verdicts() {
+    let rules = [
+        allow("c 1:3 rw"),
+        allow("c 5:* rw"),
+        allow("c 1:3 m"),
+        deny("c 5:1 rw"),
+        deny("c 1:3 w"),
+        allow("c 1:5 rw"),
+        allow("c *:1 r"),
+        allow("c 1:3 w"),
+        allow("b *:* m"),
+    ];
+    for major in [1, 5, 7] {
+        for minor in [0, 1, 3, 5] {
+            for access in ["r", "w", "m", "rw", "rm", "rwm"] {
+                ask_char(&rules, (major, minor), access);
+                ask(&rules, DeviceKind::Block, (major, minor), access);
+            }
+        }
+    }
+    assert!(ask_char(&rules, (5, 1), "r") && !ask_char(&rules, (5, 1), "w"));
+    assert!(ask_char(&rules, (1, 3), "rwm"));
+}
+
+#[test]
+fn jumps_stay_in_range_for_very_long_lists() {
+    let rules: Vec<DeviceRule> = (0..40_000u32)
+        .map(|n| DeviceRule { major: Some(n / 3), minor: Some(n), ..allow("c *:* rw") })
+        .collect();
+    assert!(ask_char(&rules, (39_999 / 3, 39_999), "rw"));
+    assert!(ask_char(&rules, (0, 0), "rw"));
+    assert!(!ask_char(&rules, (0, 39_999), "rw"));
 }
 
 #[test]
