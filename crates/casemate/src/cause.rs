@@ -1,13 +1,14 @@
 //! Takes an error apart for the reader: one line, a hint, and what a program may want to know.
 //!
-//! This is the only place that knows which error types carry more than text. An error text may hold a
-//! hint for people behind a line break and `hint: `; it is told apart here, wherever in the chain it
-//! stands.
+//! This is the only place that knows which error types carry more than text. An error text may end with a
+//! hint for people, behind a line break and `hint: ` or as `(hint: ...)`; it is told apart here, wherever
+//! in the chain it stands.
 
 use crate::cli::UsageError;
 use std::io;
 
-const HINT_MARK: &str = "\nhint: ";
+const HINT_LINE: &str = "\nhint: ";
+const HINT_ASIDE: &str = " (hint: ";
 
 /// An error, taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,12 +29,11 @@ impl Cause {
         let mut cause = Cause::default();
         for link in error.chain() {
             let text = text_of(link);
-            let (text, hint) = match text.split_once(HINT_MARK) {
-                Some((text, hint)) => (text, Some(hint.to_owned())),
-                None => (text.as_str(), None),
-            };
+            let (text, hint) = split_hint(&text);
             cause.append(text);
-            let hint = hint.or_else(|| link.downcast_ref::<UsageError>()?.hint.clone());
+            let hint = hint
+                .map(ToOwned::to_owned)
+                .or_else(|| link.downcast_ref::<UsageError>()?.hint.clone());
             cause.hint = cause.hint.take().or(hint);
             cause.errno = errno_of(link).and_then(errno_name).or(cause.errno);
         }
@@ -51,15 +51,27 @@ impl Cause {
         }
     }
 
-    /// What a log record carries besides the message, by key.
+    /// The message with its hint, for readers who get to see one line.
+    pub(crate) fn line(&self) -> String {
+        let hint = self.hint.as_ref().map(|hint| format!("{HINT_ASIDE}{hint})"));
+        format!("{}{}", self.message, hint.unwrap_or_default())
+    }
+
+    /// What a log record carries besides the line, by key.
     pub(crate) fn details(&self) -> impl Iterator<Item = (&'static str, String)> {
-        [
-            ("errno", self.errno.map(ToOwned::to_owned)),
-            ("hint", self.hint.clone()),
-            ("step", self.step.clone()),
-        ]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)))
+        [("errno", self.errno.map(ToOwned::to_owned)), ("step", self.step.clone())]
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, value?)))
+    }
+}
+
+fn split_hint(text: &str) -> (&str, Option<&str>) {
+    if let Some((text, hint)) = text.split_once(HINT_LINE) {
+        return (text, Some(hint));
+    }
+    match text.strip_suffix(')').and_then(|text| text.rsplit_once(HINT_ASIDE)) {
+        Some((text, hint)) => (text, Some(hint)),
+        None => (text, None),
     }
 }
 
@@ -147,6 +159,16 @@ mod tests {
         assert_eq!(cause.message, "casemate create failed: open /x: no such file or directory");
         assert_eq!(cause.hint.as_deref(), Some("make it"));
         assert_eq!(cause.errno, Some("ENOENT"));
+    }
+
+    #[test]
+    fn both_ways_of_writing_a_hint_are_understood() {
+        for text in ["too big\nhint: shrink it", "too big (hint: shrink it)"] {
+            let cause = Cause::of(&anyhow::anyhow!(text.to_owned()).context("weigh"));
+            assert_eq!(cause.message, "weigh: too big");
+            assert_eq!(cause.hint.as_deref(), Some("shrink it"));
+            assert_eq!(cause.line(), "weigh: too big (hint: shrink it)");
+        }
     }
 
     #[test]

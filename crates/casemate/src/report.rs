@@ -87,7 +87,7 @@ impl Reporter {
                 let logged = log.write_all(record.as_bytes());
                 // A full disk must not hide the error itself.
                 let unlogged = logged.err().map(|error| format!(" (not logged: {error})"));
-                format!("{}{}\n", cause.message, unlogged.unwrap_or_default())
+                format!("{}{}\n", cause.line(), unlogged.unwrap_or_default())
             }
             // Only a person reads a terminal; engines always attach pipes or files.
             None if self.plain && std::io::stderr().is_terminal() => for_people(&cause),
@@ -173,7 +173,7 @@ fn for_people(cause: &Cause) -> String {
 
 /// The form of logrus, which runc's readers know.
 fn text_record(level: Level, cause: &Cause, time: &str) -> String {
-    let mut line = format!("time={time:?} level={} msg={}", level.name(), quoted(&cause.message));
+    let mut line = format!("time={time:?} level={} msg={}", level.name(), quoted(&cause.line()));
     for (key, value) in cause.details() {
         line.push_str(&format!(" {key}={}", quoted(&value)));
     }
@@ -194,7 +194,7 @@ fn quoted(text: &str) -> String {
 fn json_record(level: Level, cause: &Cause, time: &str) -> String {
     let mut record = serde_json::Map::new();
     record.insert("level".to_owned(), level.name().into());
-    record.insert("msg".to_owned(), cause.message.as_str().into());
+    record.insert("msg".to_owned(), cause.line().into());
     record.insert("time".to_owned(), time.into());
     for (key, value) in cause.details() {
         record.insert(key.to_owned(), value.into());
@@ -221,10 +221,9 @@ mod tests {
         assert_eq!(line.matches('\n').count(), 1);
         let record: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(record["level"], "error");
-        assert_eq!(record["msg"], "exec: \"a\nb\": not found");
+        assert_eq!(record["msg"], "exec: \"a\nb\": not found (hint: look)");
         assert_eq!(record["time"], "2026-01-02T03:04:05.000000006Z");
         assert_eq!(record["errno"], "ENOENT");
-        assert_eq!(record["hint"], "look");
         assert!(record.get("step").is_none());
     }
 
@@ -233,7 +232,7 @@ mod tests {
         let line = text_record(Level::Warning, &cause(), "T");
         assert_eq!(
             line,
-            "time=\"T\" level=warning msg=\"exec: \\\"a\\nb\\\": not found\" errno=ENOENT hint=look\n"
+            "time=\"T\" level=warning msg=\"exec: \\\"a\\nb\\\": not found (hint: look)\" errno=ENOENT\n"
         );
     }
 
