@@ -67,57 +67,105 @@ impl Layout {
     }
 }
 
-/// A program under construction, last instruction first.
+/// A program under construction, last instruction first. A place in it is told by how many
+/// instructions lie from there to the end, which stays true however much is put before it.
+///
+/// Answers are shared: a jump goes to one that is there already if it is near enough. The kernel
+/// translates every instruction whenever a filter is loaded, so a program of half the length costs
+/// every container half the time.
 #[derive(Debug)]
 pub(crate) struct Backwards {
     insns: Vec<Insn>,
+    /// The foremost place of each answer.
+    answers: Vec<(u32, usize)>,
+}
+
+/// Where a range's decision begins.
+#[derive(Clone, Copy)]
+enum Target {
+    At(usize),
+    /// At any instruction that gives this answer.
+    Answer(u32),
 }
 
 impl Backwards {
     /// Begins with the program's last word: what an unlisted architecture gets.
     pub(crate) fn ending_in(ret: u32) -> Backwards {
-        let mut insns = Vec::with_capacity(512);
-        insns.push(Insn::new(op::RET, ret));
-        Backwards { insns }
+        let mut program = Backwards { insns: Vec::with_capacity(512), answers: Vec::new() };
+        program.push(Insn::new(op::RET, ret));
+        program
     }
 
     /// Puts one architecture's calls before what is there already.
     pub(crate) fn section(&mut self, audit_token: u32, ranges: &Ranges) {
         let before = self.insns.len();
-        self.search(&ranges.list);
-        self.insns.push(Insn::new(op::LD_ABS, NR_OFFSET));
+        if let Target::Answer(ret) = self.search(&ranges.list) {
+            self.push(Insn::new(op::RET, ret));
+        }
+        self.push(Insn::new(op::LD_ABS, NR_OFFSET));
         let length = self.insns.len() - before;
         // The accumulator still holds the architecture where this jump is taken.
-        self.insns.push(Insn::new(op::JA, length as u32));
-        self.insns.push(Insn::jump(op::JEQ, audit_token, 1, 0));
+        self.push(Insn::new(op::JA, length as u32));
+        self.push(Insn::jump(op::JEQ, audit_token, 1, 0));
     }
 
     /// The finished program.
     pub(crate) fn finish(mut self) -> Vec<Insn> {
-        self.insns.push(Insn::new(op::LD_ABS, ARCH_OFFSET));
+        self.push(Insn::new(op::LD_ABS, ARCH_OFFSET));
         self.insns.reverse();
         self.insns
     }
 
-    fn search(&mut self, ranges: &[(u32, Body)]) {
-        let [(_, body)] = ranges else {
-            let (low, high) = ranges.split_at(ranges.len() / 2);
-            self.search(high);
-            let before = self.insns.len();
-            self.search(low);
-            let distance = self.insns.len() - before;
-            let start = high[0].0;
-            if distance <= FAR {
-                self.insns.push(Insn::jump(op::JGE, start, distance as u8, 0));
-            } else {
-                self.insns.push(Insn::new(op::JA, distance as u32));
-                self.insns.push(Insn::jump(op::JGE, start, 0, 1));
+    /// Writes the decision among `ranges`; unless that is one answer it is then the foremost.
+    fn search(&mut self, ranges: &[(u32, Body)]) -> Target {
+        match ranges {
+            [(_, Body::Ret(ret))] => Target::Answer(*ret),
+            [(_, Body::Code(code))] => {
+                code.iter().rev().for_each(|insn| self.push(*insn));
+                Target::At(self.insns.len())
             }
-            return;
-        };
-        match body {
-            Body::Ret(ret) => self.insns.push(Insn::new(op::RET, *ret)),
-            Body::Code(code) => self.insns.extend(code.iter().rev()),
+            _ => {
+                let (low, high) = ranges.split_at(ranges.len() / 2);
+                let start = high[0].0;
+                let high = self.search(high);
+                let low = self.search(low);
+                let high = self.within_reach(high);
+                let low = self.within_reach(low);
+                let distance = |place| (self.insns.len() - place) as u8;
+                self.push(Insn::jump(op::JGE, start, distance(high), distance(low)));
+                Target::At(self.insns.len())
+            }
+        }
+    }
+
+    /// The place of `target` if a jump reaches it from here, else of a step put in between.
+    fn within_reach(&mut self, target: Target) -> usize {
+        // The other side of the same jump may still need a step.
+        let here = self.insns.len() + 1;
+        match target {
+            Target::At(place) if here - place <= FAR => return place,
+            Target::At(place) => {
+                self.push(Insn::new(op::JA, (self.insns.len() - place) as u32));
+            }
+            Target::Answer(ret) => {
+                let known = self.answers.iter().find(|(known, _)| *known == ret);
+                match known {
+                    Some((_, place)) if here - place <= FAR => return *place,
+                    _ => self.push(Insn::new(op::RET, ret)),
+                }
+            }
+        }
+        self.insns.len()
+    }
+
+    fn push(&mut self, insn: Insn) {
+        self.insns.push(insn);
+        if insn.code == op::RET {
+            let place = self.insns.len();
+            match self.answers.iter_mut().find(|(ret, _)| *ret == insn.k) {
+                Some((_, foremost)) => *foremost = place,
+                None => self.answers.push((insn.k, place)),
+            }
         }
     }
 }
@@ -260,15 +308,26 @@ mod tests {
         assert_eq!(starts, [0, 3, 5]);
     }
 
-    #[test]
-    fn a_far_jump_takes_two_instructions() {
+    fn program(answers: impl Iterator<Item = u32>) -> Vec<Insn> {
         let mut ranges = Ranges::default();
-        for nr in 0..2000 {
-            ranges.from(nr, Body::Ret(nr));
+        for (nr, ret) in (0..).zip(answers) {
+            ranges.from(nr, Body::Ret(ret));
         }
         let mut program = Backwards::ending_in(0);
         program.section(1, &ranges);
-        let insns = program.finish();
+        program.finish()
+    }
+
+    #[test]
+    fn a_far_jump_takes_two_instructions() {
+        let insns = program(0..2000);
         assert!(insns.iter().filter(|insn| insn.code == op::JA).count() > 1);
+    }
+
+    #[test]
+    fn near_answers_are_shared() {
+        let insns = program((0..200).map(|nr| 5 + nr % 2));
+        assert_eq!(insns.iter().filter(|insn| insn.code == op::RET).count(), 3);
+        assert_eq!(insns.len(), 199 + 3 + 4);
     }
 }
