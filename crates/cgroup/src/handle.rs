@@ -1,7 +1,8 @@
 //! A cgroup directory: made, opened, listed, removed.
 //!
 //! The file system driver. The directory's descriptor is what clone3 takes for CLONE_INTO_CGROUP, so that a container's
-//! first process is born in its final cgroup and is never moved. What can be done *in* the cgroup (limits,
+//! first process is born in its final cgroup and is never moved. (The kernel asks for the right to move a process: an
+//! ordinary user needs write access to cgroup.procs of the common ancestor, else clone3 answers EACCES.) What can be done *in* the cgroup (limits,
 //! devices, freezing, killing, statistics, events) is in the sibling modules.
 
 use crate::controllers::{enable, Controllers, Wish};
@@ -10,7 +11,7 @@ use crate::files::{open_directory, Dir};
 use crate::freeze;
 use crate::hierarchy::Hierarchy;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -98,6 +99,19 @@ impl Cgroup {
     /// Open an existing cgroup by its file system path, as [`Cgroup::path`] gave it.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(Self { dir: open_directory(path)?, path: path.to_owned() })
+    }
+
+    /// Open a cgroup at `relative` below this one, which it cannot leave: neither `..` nor a symbolic link is
+    /// followed (openat2 with RESOLVE_BENEATH, Linux 5.6).
+    pub fn open_below(&self, relative: &Path) -> Result<Self> {
+        let path = self.path.join(relative);
+        let relative = relative.strip_prefix("/").unwrap_or(relative);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+        let name = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
+        let dir = rustix::fs::openat2(&self.dir, name, flags, Mode::empty(), resolve)
+            .map_err(|errno| Error::io("open", &path, errno))?;
+        Ok(Self { dir, path: self.path.join(relative) })
     }
 
     /// The directory's path in the file system: what to keep in the container's state.

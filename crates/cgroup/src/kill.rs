@@ -6,9 +6,10 @@
 use crate::error::{Error, Result};
 use crate::files::keyed;
 use crate::handle::Cgroup;
+use casemate_sys::process::{pidfd_open, pidfd_signal};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use rustix::process::{pidfd_open, pidfd_send_signal, Pid, PidfdFlags, Signal};
+use rustix::process::Signal;
 use std::time::Duration;
 
 /// How long to wait for a freeze that is only an aid.
@@ -43,6 +44,11 @@ impl Cgroup {
     /// Send `signal` to every process of this cgroup and below. Processes that are born meanwhile are covered as
     /// long as the cgroup can be frozen within two seconds; a cgroup that was frozen before stays so.
     pub fn signal_all(&self, signal: Signal) -> Result<()> {
+        self.signal_all_raw(signal.as_raw())
+    }
+
+    /// The same for any signal number: a real-time signal, or 0, which only checks for permission.
+    pub fn signal_all_raw(&self, signal: i32) -> Result<()> {
         let was_frozen = self.is_frozen()?;
         // Without the freeze (rootless, a process that cannot stop) a fork bomb may escape this round, no more.
         let frozen = !was_frozen && self.freeze(FREEZE_LIMIT).is_ok();
@@ -53,18 +59,17 @@ impl Cgroup {
         result
     }
 
-    fn signal_each(&self, signal: Signal) -> Result<()> {
-        let open =
-            |pid| pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok().map(|fd| (pid, fd));
+    fn signal_each(&self, signal: i32) -> Result<()> {
+        let open = |pid| pidfd_open(pid).ok().map(|fd| (pid, fd));
         let opened: Vec<(i32, OwnedFd)> = self.procs(true)?.into_iter().filter_map(open).collect();
         // A number can be reused between the listing and the opening. What is still listed after the opening was
         // ours when it was opened, or is dead and gets ESRCH.
         let listed = self.procs(true)?;
         for (pid, fd) in opened.iter().filter(|(pid, _)| listed.contains(pid)) {
-            match pidfd_send_signal(fd, signal) {
+            match pidfd_signal(fd, signal).map_err(|error| error.errno()) {
                 Ok(()) | Err(Errno::SRCH) => {}
                 Err(errno) => {
-                    let operation = format!("signal process {pid} of");
+                    let operation = format!("send signal {signal} to process {pid} of");
                     return Err(Error::io(operation, self.path(), errno));
                 }
             }

@@ -1,7 +1,7 @@
 //! cgroup v2: limits, devices, freeze, kill, stats; file system and systemd drivers.
 //!
 //! A [`Hierarchy`] is where the host has cgroup2; a [`Cgroup`] is one open directory in it, made by
-//! [`Cgroup::create`] or handed over by systemd. [`Limits`] and [`devices::DeviceRule`] are
+//! [`Cgroup::create`] or handed over by systemd ([`systemd::Scope`]). [`Limits`] and [`devices::DeviceRule`] are
 //! plain data. This crate knows no OCI JSON, keeps no state, starts no thread and writes to no terminal; cgroup
 //! v1 is a typed refusal ([`Error::CgroupV1Only`]).
 

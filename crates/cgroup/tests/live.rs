@@ -135,6 +135,30 @@ fn other_signals_reach_every_process() {
 }
 
 #[test]
+fn real_time_signals_reach_every_process() {
+    let Some(host) = hierarchy() else { return };
+    let group = Temporary::new(&host, "realtime");
+    let mut child = group.start("exec sleep 60");
+    group.cgroup.signal_all_raw(0).unwrap();
+    assert!(child.try_wait().unwrap().is_none());
+    group.cgroup.signal_all_raw(40).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(40));
+}
+
+#[test]
+fn a_path_below_cannot_climb() {
+    let Some(host) = hierarchy() else { return };
+    let group = Temporary::new(&host, "below");
+    std::fs::create_dir(group.path.join("sub")).unwrap();
+    let sub = group.cgroup.open_below(Path::new("/sub")).unwrap();
+    assert_eq!(sub.path(), group.path.join("sub"));
+    assert_eq!(group.cgroup.open_below(Path::new("/")).unwrap().procs(false).unwrap(), []);
+    for climbing in ["..", "sub/../..", "/../.."] {
+        assert!(group.cgroup.open_below(Path::new(climbing)).is_err(), "{climbing}");
+    }
+}
+
+#[test]
 fn a_cgroup_in_use_cannot_be_removed() {
     let Some(host) = hierarchy() else { return };
     let used = Temporary::new(&host, "busy");

@@ -2,7 +2,7 @@
 //!
 //! systemd makes a scope only around an existing process, while a container's init is born in its final cgroup and never
 //! moved. So the caller parks a placeholder process; the scope is made around it, the scope's cgroup is
-//! read from /proc/<placeholder>/cgroup, init is cloned into it, and the placeholder is killed. Nothing here outlives a
+//! read from `/proc/<placeholder>/cgroup`, init is cloned into it, and the placeholder is killed. Nothing here outlives a
 //! call: no thread, no connection.
 
 mod annotation;
