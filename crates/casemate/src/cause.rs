@@ -42,12 +42,12 @@ impl Cause {
 
     /// Some errors repeat their source in their own text; it is said once.
     fn append(&mut self, text: &str) {
-        let text = text.trim_end();
+        let text = one_line(text.trim_end());
         if self.message.is_empty() {
-            self.message.push_str(text);
-        } else if !self.message.ends_with(text) {
+            self.message = text;
+        } else if !self.message.ends_with(&text) {
             self.message.push_str(": ");
-            self.message.push_str(text);
+            self.message.push_str(&text);
         }
     }
 
@@ -63,6 +63,17 @@ impl Cause {
             .into_iter()
             .filter_map(|(key, value)| Some((key, value?)))
     }
+}
+
+/// Control characters escaped: readers expect one line, and names from a bundle must not be able to send
+/// commands to the terminal that shows them.
+fn one_line(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    let escape =
+        |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
 fn split_hint(text: &str) -> (&str, Option<&str>) {
@@ -169,6 +180,12 @@ mod tests {
             assert_eq!(cause.hint.as_deref(), Some("shrink it"));
             assert_eq!(cause.line(), "weigh: too big (hint: shrink it)");
         }
+    }
+
+    #[test]
+    fn message_is_one_line_without_control_characters() {
+        let cause = Cause::of(&anyhow::anyhow!("mount \"/a\nb\u{1b}[2J\" failed\n"));
+        assert_eq!(cause.message, "mount \"/a\\nb\\u{1b}[2J\" failed");
     }
 
     #[test]
