@@ -46,6 +46,38 @@ impl Ranges {
             self.list.push((start, body));
         }
     }
+
+    /// The ranges, with one number between two ranges of one answer taken together with both: such
+    /// holes are frequent, and one comparison for equality serves them instead of two.
+    fn leaves(&self) -> Vec<(u32, Leaf<'_>)> {
+        let mut leaves = Vec::with_capacity(self.list.len());
+        let mut rest = self.list.as_slice();
+        while let [(start, body), after @ ..] = rest {
+            match after {
+                [(nr, that), (next, others), beyond @ ..] if *next == nr + 1 && others == body => {
+                    leaves.push((*start, Leaf::Except { nr: *nr, that, others }));
+                    rest = beyond;
+                }
+                _ => {
+                    leaves.push((*start, Leaf::Of(body)));
+                    rest = after;
+                }
+            }
+        }
+        leaves
+    }
+}
+
+/// What the search over numbers ends in.
+#[derive(Debug)]
+enum Leaf<'a> {
+    Of(&'a Body),
+    /// One number gets another body than its neighbours on both sides.
+    Except {
+        nr: u32,
+        that: &'a Body,
+        others: &'a Body,
+    },
 }
 
 /// How the ABI at hand lays out an argument.
@@ -99,7 +131,7 @@ impl Backwards {
     /// Puts one architecture's calls before what is there already.
     pub(crate) fn section(&mut self, audit_token: u32, ranges: &Ranges) {
         let before = self.insns.len();
-        if let Target::Answer(ret) = self.search(&ranges.list) {
+        if let Target::Answer(ret) = self.search(&ranges.leaves()) {
             self.push(Insn::new(op::RET, ret));
         }
         self.push(Insn::new(op::LD_ABS, NR_OFFSET));
@@ -116,26 +148,39 @@ impl Backwards {
         self.insns
     }
 
-    /// Writes the decision among `ranges`; unless that is one answer it is then the foremost.
-    fn search(&mut self, ranges: &[(u32, Body)]) -> Target {
-        match ranges {
-            [(_, Body::Ret(ret))] => Target::Answer(*ret),
-            [(_, Body::Code(code))] => {
+    /// Writes the decision among `leaves`; unless that is one answer it is then the foremost.
+    fn search(&mut self, leaves: &[(u32, Leaf<'_>)]) -> Target {
+        match leaves {
+            [(_, Leaf::Of(body))] => self.body(body),
+            [(_, Leaf::Except { nr, that, others })] => {
+                let (that, others) = (self.body(that), self.body(others));
+                self.branch(op::JEQ, *nr, that, others)
+            }
+            _ => {
+                let (low, high) = leaves.split_at(leaves.len() / 2);
+                let start = high[0].0;
+                let (high, low) = (self.search(high), self.search(low));
+                self.branch(op::JGE, start, high, low)
+            }
+        }
+    }
+
+    fn body(&mut self, body: &Body) -> Target {
+        match body {
+            Body::Ret(ret) => Target::Answer(*ret),
+            Body::Code(code) => {
                 code.iter().rev().for_each(|insn| self.push(*insn));
                 Target::At(self.insns.len())
             }
-            _ => {
-                let (low, high) = ranges.split_at(ranges.len() / 2);
-                let start = high[0].0;
-                let high = self.search(high);
-                let low = self.search(low);
-                let high = self.within_reach(high);
-                let low = self.within_reach(low);
-                let distance = |place| (self.insns.len() - place) as u8;
-                self.push(Insn::jump(op::JGE, start, distance(high), distance(low)));
-                Target::At(self.insns.len())
-            }
         }
+    }
+
+    fn branch(&mut self, code: u16, k: u32, when_true: Target, when_false: Target) -> Target {
+        let when_true = self.within_reach(when_true);
+        let when_false = self.within_reach(when_false);
+        let distance = |place| (self.insns.len() - place) as u8;
+        self.push(Insn::jump(code, k, distance(when_true), distance(when_false)));
+        Target::At(self.insns.len())
     }
 
     /// The place of `target` if a jump reaches it from here, else of a step put in between.
@@ -328,6 +373,13 @@ mod tests {
     fn near_answers_are_shared() {
         let insns = program((0..200).map(|nr| 5 + nr % 2));
         assert_eq!(insns.iter().filter(|insn| insn.code == op::RET).count(), 3);
-        assert_eq!(insns.len(), 199 + 3 + 4);
+        assert_eq!(insns.iter().filter(|insn| insn.code == op::JA).count(), 1);
+    }
+
+    #[test]
+    fn a_hole_takes_one_comparison() {
+        let insns = program([7, 7, 8, 7, 7].into_iter());
+        let expected = [Insn::jump(op::JEQ, 2, 1, 0), Insn::new(op::RET, 7), Insn::new(op::RET, 8)];
+        assert_eq!(insns[4..7], expected);
     }
 }
