@@ -6,8 +6,10 @@ use crate::request::{CgroupManager, Global, Rootless};
 use crate::state::CgroupRecord;
 use anyhow::{bail, Context as _, Result};
 use casemate_cgroup::devices::DeviceRule;
-use casemate_cgroup::{resolve_fs_path, Cgroup, Hierarchy, Limits};
+use casemate_cgroup::systemd::{parse_annotation, BusAddress, Manager, Property, Scope, ScopeRequest, Unit};
+use casemate_cgroup::{resolve_fs_path, Cgroup, Hierarchy, Limits, SystemdPath};
 use casemate_policy::HardenedSpec;
+use casemate_sandbox::launch::Parked;
 use std::path::PathBuf;
 
 /// Where the cgroup goes and what is in force there; nothing is made yet.
@@ -29,8 +31,7 @@ pub struct CgroupPlan {
 enum Place {
     Nowhere,
     Directory(PathBuf),
-    #[allow(dead_code)]
-    Unit(casemate_cgroup::SystemdPath),
+    Unit(SystemdPath, Manager, Vec<Property>),
 }
 
 /// The cgroup2 hierarchy, unless cgroups are disabled.
@@ -50,6 +51,28 @@ pub fn is_rootless(global: &Global, caller: &Caller) -> bool {
     }
 }
 
+/// A cgroup that was just made.
+#[derive(Debug)]
+pub struct Made {
+    /// The cgroup.
+    pub cgroup: Cgroup,
+    /// What keeps systemd from removing it while it is empty; to be dropped when init is inside.
+    pub placeholder: Option<Parked>,
+}
+
+/// `org.systemd.property.NAME` annotations: unit properties in their text form, as runc and crun take them. They may loosen
+/// what the limits say, so only a profile that takes the bundle as it is honours them.
+fn unit_properties(spec: &HardenedSpec) -> Result<Vec<Property>> {
+    if !spec.profile().profile().is_verbatim() {
+        return Ok(Vec::new());
+    }
+    let mut properties = Vec::new();
+    for (key, value) in spec.annotations.iter().filter(|(key, _)| key.starts_with("org.systemd.property.")) {
+        properties.extend(parse_annotation(key, value).with_context(|| format!("annotations {key}"))?);
+    }
+    Ok(properties)
+}
+
 impl CgroupPlan {
     /// Decide where and what.
     pub fn new(global: &Global, spec: &HardenedSpec, id: &str, caller: &Caller, hierarchy: Option<Hierarchy>) -> Result<Self> {
@@ -64,7 +87,9 @@ impl CgroupPlan {
             }
             (Some(_), CgroupManager::Systemd) => {
                 let user = is_rootless(global, caller);
-                Place::Unit(casemate_cgroup::SystemdPath::parse(asked, id, user).context("linux.cgroupsPath")?)
+                let path = SystemdPath::parse(asked, id, user).context("linux.cgroupsPath")?;
+                let manager = if user { Manager::User } else { Manager::System };
+                Place::Unit(path, manager, unit_properties(spec)?)
             }
         };
         let devices = lower::devices::rules(spec)?;
@@ -82,31 +107,53 @@ impl CgroupPlan {
             (Some(hierarchy), Place::Directory(inner)) => {
                 Ok(Some(CgroupRecord { path: hierarchy.locate(inner)?, unit: None }))
             }
-            (Some(_), Place::Unit(path)) => Ok(Some(CgroupRecord { path: PathBuf::new(), unit: Some(path.unit()) })),
+            (Some(_), Place::Unit(path, manager, _)) => {
+                let unit = Unit { name: path.unit(), manager: *manager, bus: BusAddress::of(*manager)? };
+                Ok(Some(CgroupRecord { path: PathBuf::new(), unit: Some(unit) }))
+            }
             _ => Ok(None),
         }
     }
 
     /// Make the cgroup and put the limits in force. `None`: the container stays in the caller's cgroup.
-    pub fn make(&self) -> Result<Option<Cgroup>> {
-        let (Some(hierarchy), Place::Directory(inner)) = (&self.hierarchy, &self.place) else { return Ok(None) };
-        let needed = self.limits.needed_controllers();
-        let cgroup = match Cgroup::create(hierarchy, inner, &needed) {
-            Ok(cgroup) => cgroup,
-            Err(e) if self.rootless && e.is_permission() => return self.without_permission(e),
-            Err(e) => return Err(e).context("cgroup"),
+    pub fn make(&self) -> Result<Option<Made>> {
+        let Some(hierarchy) = &self.hierarchy else { return Ok(None) };
+        let made = match &self.place {
+            Place::Nowhere => return Ok(None),
+            Place::Directory(inner) => match Cgroup::create_with(hierarchy, inner, &self.limits.needed_controllers(), &[]) {
+                Ok(cgroup) => Made { cgroup, placeholder: None },
+                Err(e) if self.rootless && e.is_permission() => return self.without_permission(e),
+                Err(e) => return Err(e).context("cgroup"),
+            },
+            Place::Unit(path, manager, extra) => self.start_scope(hierarchy, path, *manager, extra)?,
         };
         if !self.limits.is_empty() {
-            if let Err(e) = cgroup.apply(&self.limits) {
-                cgroup.remove().ok();
+            if let Err(e) = made.cgroup.apply(&self.limits) {
+                made.cgroup.remove().ok();
                 return Err(e).context("linux.resources");
             }
         }
-        Ok(Some(cgroup))
+        Ok(Some(made))
+    }
+
+    /// systemd makes a scope only around a process. Init is to be born inside, not moved, so a parked one holds its place.
+    fn start_scope(&self, hierarchy: &Hierarchy, path: &SystemdPath, manager: Manager, extra: &[Property]) -> Result<Made> {
+        let placeholder = Parked::new()?;
+        let request = ScopeRequest {
+            manager,
+            path,
+            description: &format!("casemate container {}", path.name),
+            placeholder: placeholder.pid(),
+            limits: &self.limits,
+            devices: None,
+            extra,
+        };
+        let Scope { cgroup, .. } = Scope::start(hierarchy, &request).context("cgroup")?;
+        Ok(Made { cgroup, placeholder: Some(placeholder) })
     }
 
     /// A caller without the right to make cgroups may go without one, if nothing depends on it.
-    fn without_permission(&self, error: casemate_cgroup::Error) -> Result<Option<Cgroup>> {
+    fn without_permission(&self, error: casemate_cgroup::Error) -> Result<Option<Made>> {
         if self.asked {
             return Err(error).context("cgroup");
         }
@@ -127,14 +174,19 @@ impl CgroupPlan {
 }
 
 /// Put changed limits in force.
-pub fn update(cgroup: &Cgroup, _record: &crate::state::Record, limits: &Limits) -> Result<()> {
-    let hierarchy = Hierarchy::discover()?;
-    cgroup.enable_controllers(&hierarchy, &limits.needed_controllers(), &[])?;
+pub fn update(cgroup: &Cgroup, record: &crate::state::Record, limits: &Limits) -> Result<()> {
+    if let Some(unit) = record.cgroup.as_ref().and_then(|cgroup| cgroup.unit.as_ref()) {
+        unit.set_limits(limits)?;
+    }
+    cgroup.enable_controllers(&Hierarchy::discover()?, &limits.needed_controllers(), &[])?;
     Ok(cgroup.apply(limits)?)
 }
 
 /// Remove a container's cgroup with everything below it.
 pub fn remove(record: &CgroupRecord, rootless: bool) -> Result<()> {
+    if let Some(unit) = &record.unit {
+        unit.stop()?;
+    }
     if record.path.as_os_str().is_empty() {
         return Ok(());
     }

@@ -47,3 +47,36 @@ fn spawn(kinds: u64, cgroup: Option<BorrowedFd<'_>>, body: impl FnOnce(&OwnedFd)
         }
     }
 }
+
+/// A process that does nothing, until this is dropped. A systemd scope can only be made around a process; init is born
+/// into the scope later.
+#[derive(Debug)]
+pub struct Parked {
+    spawned: Spawned,
+}
+
+impl Parked {
+    /// Park a process.
+    pub fn new() -> StepResult<Self> {
+        let spawned = spawn(0, None, |channel| {
+            // Ends with our parent, if not earlier.
+            let mut word = [0u8; 1];
+            rustix::io::read(channel, &mut word).ok();
+            exit_now(0)
+        })?;
+        Ok(Self { spawned })
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> i32 {
+        self.spawned.pid
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        // Failing means that it is gone already, which is what is wanted.
+        casemate_sys::process::pidfd_signal(&self.spawned.pidfd, 9).ok();
+        casemate_sys::process::wait(self.spawned.pid, true).ok();
+    }
+}

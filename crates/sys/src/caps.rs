@@ -86,10 +86,10 @@ pub fn known() -> u64 {
 /// Remove everything but `keep` from the bounding set. Needs CAP_SETPCAP for what is removed.
 pub fn limit_bounding(keep: u64, known: u64) -> Result<()> {
     for cap in (0..64u32).filter(|c| known & !keep & (1 << c) != 0) {
-        // Dropping what is already absent needs the privilege too, so look first.
-        if prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(cap), 0).is_ok_and(|v| v == 1) {
-            prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(cap), 0)
-                .call(|| format!("prctl(PR_CAPBSET_DROP, {cap})"))?;
+        match prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(cap), 0) {
+            // Dropping what is already absent needs the privilege too.
+            Err(_) if prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(cap), 0).is_ok_and(|v| v == 0) => {}
+            other => drop(other.call(|| format!("prctl(PR_CAPBSET_DROP, {cap})"))?),
         }
     }
     Ok(())

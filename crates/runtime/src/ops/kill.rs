@@ -46,10 +46,7 @@ pub fn kill(global: &Global, request: &KillRequest) -> Result<()> {
 fn kill_all(container: &Container, signal: i32) -> Result<()> {
     match container.cgroup() {
         Some(cgroup) if signal == SIGKILL => Ok(cgroup.kill_all()?),
-        Some(cgroup) => {
-            let Some(signal) = casemate_cgroup::Signal::from_named_raw(signal) else { return Ok(()) };
-            Ok(cgroup.signal_all(signal)?)
-        }
+        Some(cgroup) => Ok(cgroup.signal_all_raw(signal)?),
         None => match container.init()? {
             Some(init) => Ok(process::pidfd_signal(&init, signal)?),
             None => Ok(()),

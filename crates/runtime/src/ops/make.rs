@@ -270,20 +270,22 @@ fn build(
     state.save(&record)?;
     let poststop = (lowered.poststop.clone(), lowered.hook_state.clone());
     undo.push("poststop hooks", move || Ok(hooks::run_all(&poststop.0, &poststop.1.render("stopped", 0))?));
-    let cgroup = decided.cgroup.make()?;
-    match &cgroup {
-        Some(cgroup) => {
-            record.cgroup.get_or_insert_with(|| cgroup_record(cgroup)).path = cgroup.path().to_owned();
-            let path = cgroup.path().to_owned();
-            undo.push("cgroup", move || Ok(casemate_cgroup::remove_tree(&path)?));
+    let made = decided.cgroup.make()?;
+    match (&made, &mut record.cgroup) {
+        (Some(made), Some(kept)) => {
+            kept.path = made.cgroup.path().to_owned();
+            let kept = kept.clone();
+            undo.push("cgroup", move || cgroups::remove(&kept, false));
         }
-        None => record.cgroup = None,
+        (_, kept) => *kept = None,
     }
+    let (cgroup, placeholder) = made.map_or((None, None), |made| (Some(made.cgroup), made.placeholder));
     let mut plan = lowered.plan.take().ok_or_else(|| anyhow!("the plan was used already"))?;
     if mode == HeldBy::Created {
         plan.gate = Gate::Listener(state.make_gate()?);
     }
     let child = spawn(plan, cgroup.as_ref(), lowered.pid_namespace.as_ref(), &decided.proc)?;
+    drop(placeholder);
     let pid = child.pid;
     undo.push("container init", move || kill_init(pid));
     finish_map(&decided, lowered, &child)?;
@@ -300,10 +302,6 @@ fn build(
     }
     commit(state, &mut record, posture, &child, (&decided, lowered, request))?;
     Ok((record, decided.proc, child, master))
-}
-
-fn cgroup_record(cgroup: &Cgroup) -> crate::state::CgroupRecord {
-    crate::state::CgroupRecord { path: cgroup.path().to_owned(), unit: None }
 }
 
 fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -> Result<Record> {

@@ -1,6 +1,7 @@
 //! The record: everything that later commands need, so that none of them reads the bundle again.
 
 use crate::verify::Posture;
+use casemate_cgroup::systemd::Unit;
 use casemate_cgroup::Limits;
 use casemate_policy::spec::IdMapping;
 use casemate_policy::HardenedSpec;
@@ -73,8 +74,8 @@ pub struct InitRecord {
 pub struct CgroupRecord {
     /// Directory in the file system; empty until systemd has said where.
     pub path: PathBuf,
-    /// The systemd unit, if systemd made it.
-    pub unit: Option<String>,
+    /// The systemd unit, if systemd made it: with the bus to reach it by, whatever later commands have in their environment.
+    pub unit: Option<Unit>,
 }
 
 /// One compiled filter.
