@@ -11,11 +11,7 @@ const ROUNDS: u32 = 2000;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: parse_time CONFIG_JSON")?;
     let bytes = std::fs::read(path)?;
-    let facts = HostFacts {
-        has_cgroup: true,
-        cgroup_controllers: vec!["pids".to_owned()],
-        ..HostFacts::default()
-    };
+    let facts = HostFacts { cgroup_controllers: vec!["pids".to_owned()], ..HostFacts::default() };
     let spec = Spec::parse(&bytes)?;
     let hardened = harden(spec.clone(), ProfileName::Hardened.profile(), &facts)?;
     report("parse and check", || drop(black_box(Spec::parse(black_box(&bytes)))));

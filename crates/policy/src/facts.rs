@@ -21,8 +21,6 @@ pub struct HostFacts {
     pub landlock_abi: u32,
     /// Kernel release, major and minor.
     pub kernel: (u32, u32),
-    /// The container gets a cgroup of its own, to which a device program can be attached.
-    pub has_cgroup: bool,
     /// cgroup v2 controllers that a container's cgroup can have; empty when it gets no cgroup.
     pub cgroup_controllers: Vec<String>,
     /// `kernel.core_pattern` starts a program.

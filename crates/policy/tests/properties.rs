@@ -104,9 +104,9 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn host()(has_cgroup in any::<bool>(), pids in any::<bool>()) -> HostFacts {
-        let controllers = if has_cgroup && pids { vec!["pids".to_owned()] } else { vec![] };
-        HostFacts { has_cgroup, cgroup_controllers: controllers, ..HostFacts::default() }
+    fn host()(pids in any::<bool>()) -> HostFacts {
+        let controllers = if pids { vec!["pids".to_owned()] } else { vec![] };
+        HostFacts { cgroup_controllers: controllers, ..HostFacts::default() }
     }
 }
 

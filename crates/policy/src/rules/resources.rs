@@ -26,7 +26,8 @@ pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Rule `devices.cgroup`.
+/// Rule `devices.cgroup`. The list is made whether or not the container gets a cgroup to enforce it in: an
+/// `update` or a record must never find a looser one.
 pub(crate) fn devices(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     if !draft.profile.strict_devices {
         return Ok(());
@@ -36,11 +37,6 @@ pub(crate) fn devices(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let resources = draft.spec.linux.resources.as_mut();
     let before = resources.map(|limits| std::mem::take(&mut limits.devices)).unwrap_or_default();
     let mut after = narrow(&before);
-    if !draft.facts.has_cgroup && before.is_empty() {
-        let reason = "not limited: the container gets no cgroup of its own";
-        draft.log.note(rule, pointer, Verdict::Waived, reason);
-        return Ok(());
-    }
     if !after.first().is_some_and(denies_all) {
         after.insert(0, DeviceRule { access: "rwm".to_owned(), ..DeviceRule::default() });
     }

@@ -57,7 +57,6 @@ pub(crate) fn facts() -> HostFacts {
     HostFacts {
         in_initial_userns: true,
         kernel: (6, 12),
-        has_cgroup: true,
         cgroup_controllers: ["cpu", "memory", "pids"].map(str::to_owned).to_vec(),
         ..HostFacts::default()
     }
