@@ -13,6 +13,7 @@ pub mod ids;
 pub mod listen_fds;
 pub mod lower;
 pub mod namespaces;
+pub mod netdev;
 pub mod ops;
 mod policy_choice;
 pub mod procfs;

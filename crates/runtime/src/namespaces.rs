@@ -69,6 +69,9 @@ pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared>
             Some(path) => join.push((kind, open(namespace.kind, path)?)),
         }
     }
+    if !caller.privileged && !spec.linux.net_devices.is_empty() {
+        bail!("linux.netDevices: moving devices of the host needs privilege (they cannot be used rootless)");
+    }
     let own_pid = new & flag::PID != 0;
     let mut prepared = Prepared {
         plan: Namespaces { clone: 0, join: Vec::new(), new_cgroup: new & flag::CGROUP != 0, new_time: None, user: UserNamespace::Inherit },

@@ -26,6 +26,8 @@ pub struct ContainerPlan {
     pub domainname: Option<String>,
     /// The network namespace is new: its loopback interface has to be set up.
     pub loopback: bool,
+    /// Network devices are on their way: wait for them.
+    pub await_devices: bool,
     /// Kernel parameters to write, in order.
     pub sysctls: Vec<Sysctl>,
     /// The tree.

@@ -77,8 +77,9 @@ struct Confined<'c> {
 impl<'c> Stage0<'c> {
     fn enter_namespaces(self) -> StepResult<Namespaced<'c>> {
         let Self { plan, channel } = self;
-        if let UserNamespace::EnterFirst = plan.namespaces.user {
-            // The parent writes our id maps through /proc, which wants us dumpable.
+        if plan.await_devices || matches!(plan.namespaces.user, UserNamespace::EnterFirst) {
+            // The parent writes our id maps through /proc, which wants us dumpable. Network devices have to be there before
+            // kernel parameters name them.
             proto::await_parent(channel, FromParent::Mapped)?;
         }
         // Before any namespace of somebody else is joined: its processes must not look into us (CVE-2016-9962). The

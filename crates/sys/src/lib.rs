@@ -13,6 +13,7 @@ pub mod fd;
 pub mod keyring;
 pub mod mount;
 pub mod net;
+pub mod netlink;
 pub mod ns;
 pub mod path;
 pub mod process;

@@ -12,7 +12,7 @@ use crate::state::{InitRecord, Record, SeccompRecord, StateDir, StateRoot};
 use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
 use crate::verify::Expectation;
-use crate::{ids, lower, policy_choice, procfs};
+use crate::{ids, lower, netdev, policy_choice, procfs};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_policy::spec::{Process, Spec};
@@ -177,6 +177,7 @@ pub(crate) fn lower_container(request: &CreateRequest, decided: &Decided, namesp
         hostname: spec.hostname.clone(),
         domainname: spec.domainname.clone(),
         loopback: namespaces.new_network,
+        await_devices: !spec.linux.net_devices.is_empty(),
         sysctls: namespaces.sysctls,
         root,
         terminal: lower::process::terminal(process),
@@ -284,10 +285,14 @@ fn build(
     if mode == HeldBy::Created {
         plan.gate = Gate::Listener(state.make_gate()?);
     }
+    let joined = joined_network(&plan)?;
     let child = spawn(plan, cgroup.as_ref(), lowered.pid_namespace.as_ref(), &decided.proc)?;
     drop(placeholder);
     let pid = child.pid;
     undo.push("container init", move || kill_init(pid));
+    if let Some(moved) = move_devices(&decided, pid, joined)? {
+        undo.push("network devices", move || moved.give_back());
+    }
     finish_map(&decided, lowered, &child)?;
     let supervision = Supervision {
         console,
@@ -359,11 +364,36 @@ fn spawn(plan: ContainerPlan, cgroup: Option<&Cgroup>, pid: Option<&OwnedFd>, pr
     Ok(child?)
 }
 
-/// Without privilege the maps are written when the child exists, and it waits for them.
+/// The network namespace that the container joins: also the one that a holder made for it.
+fn joined_network(plan: &ContainerPlan) -> Result<Option<OwnedFd>> {
+    let joined = plan.namespaces.join.iter().find(|(kind, _)| *kind == flag::NET);
+    joined.map(|(_, fd)| fd.try_clone().map_err(|e| crate::bundle::say(&e))).transpose()
+}
+
+/// Move `linux.netDevices` into the container's network namespace.
+fn move_devices(decided: &Decided, pid: i32, joined: Option<OwnedFd>) -> Result<Option<netdev::Moves>> {
+    let devices = &decided.spec.linux.net_devices;
+    if devices.is_empty() {
+        return Ok(None);
+    }
+    let target = match joined {
+        Some(fd) => fd,
+        None => {
+            let path = format!("{pid}/ns/net");
+            rustix::fs::openat(&decided.proc, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .call(|| format!("openat(/proc, \"{path}\")"))?
+        }
+    };
+    netdev::move_all(devices, &decided.proc, target).map(Some)
+}
+
+/// What the child waits for: without privilege its maps, which are written when it exists; network devices.
 fn finish_map(decided: &Decided, lowered: &Lowered, child: &Spawned) -> Result<()> {
     let enter_first = !decided.caller.privileged;
     if enter_first {
         ids::write_maps(&decided.proc, child.pid, &lowered.maps, false)?;
+    }
+    if enter_first || !decided.spec.linux.net_devices.is_empty() {
         tell_child(&child.channel, FromParent::Mapped)?;
     }
     Ok(())
