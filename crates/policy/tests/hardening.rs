@@ -81,12 +81,25 @@ fn capabilities_above_the_ceiling_are_dropped_from_all_five_sets() {
         assert_eq!(set.mask, mask(&["KILL", "NET_BIND_SERVICE"]), "{name}");
         assert!(set.unknown.is_empty(), "{name}");
     }
-    assert_eq!(verdicts(&result, RuleId::CAPABILITIES).len(), 5);
+    let wanted = [("/process/capabilities", Verdict::Tightened)];
+    assert_eq!(verdicts(&result, RuleId::CAPABILITIES), wanted);
     let decision = result.decisions.iter().find(|d| d.rule == RuleId::CAPABILITIES).unwrap();
-    assert_eq!(decision.pointer, "/process/capabilities/bounding");
-    let wanted = "not under the profile's ceiling: CAP_SETPCAP, CAP_SYS_ADMIN, CAP_FUTURE";
+    let wanted =
+        "above the profile's ceiling in bounding, effective, inheritable, permitted, ambient: \
+                  CAP_SETPCAP, CAP_SYS_ADMIN, CAP_FUTURE";
     assert_eq!(decision.reason, wanted);
     assert_eq!(decision.after, json!(["CAP_KILL", "CAP_NET_BIND_SERVICE"]));
+}
+
+#[test]
+fn a_capability_in_one_set_only_is_dropped_there() {
+    let ambient = json!(["CAP_NET_RAW"]);
+    let result = hardened(changed("/process/capabilities/ambient", ambient).unwrap());
+    let wanted = [
+        ("/process/capabilities", Verdict::Tightened),
+        ("/process/capabilities/ambient", Verdict::Tightened),
+    ];
+    assert_eq!(verdicts(&result, RuleId::CAPABILITIES), wanted);
 }
 
 #[test]

@@ -24,25 +24,37 @@ pub(crate) fn ceiling(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 /// Cuts each set to `ceiling`. Unknown names go too: what has no number here might get one in a newer
 /// kernel, and the ceiling is a list of what is allowed.
 pub(crate) fn cut(capabilities: &mut Capabilities, ceiling: u64, log: &mut Log) {
-    let mut changed = false;
+    // Engines fill several sets alike: sets that lose the same from the same are one decision.
+    let mut cuts: Vec<(CapSet, Vec<&'static str>)> = Vec::new();
     for (name, set) in capabilities.sets_mut() {
         let kept = CapSet::from_mask(set.mask & ceiling);
         if kept == *set {
             continue;
         }
-        changed = true;
         let before = std::mem::replace(set, kept);
-        let after = names(set);
-        let dropped = CapSet { mask: before.mask & !ceiling, unknown: before.unknown.clone() };
-        let reason = format!("not under the profile's ceiling: {}", join(&dropped));
-        let pointer = format!("/process/capabilities/{name}");
-        let values = (names(&before), after);
-        log.change(RuleId::CAPABILITIES, pointer, Verdict::Tightened, values, reason);
+        match cuts.iter_mut().find(|(known, _)| *known == before) {
+            Some((_, sets)) => sets.push(name),
+            None => cuts.push((before, vec![name])),
+        }
     }
-    if !changed {
+    if cuts.is_empty() {
         let reason = "all sets are under the profile's ceiling";
-        log.note(RuleId::CAPABILITIES, "/process/capabilities", Verdict::Kept, reason);
+        return log.note(RuleId::CAPABILITIES, "/process/capabilities", Verdict::Kept, reason);
     }
+    for (before, sets) in cuts {
+        record(before, &sets, ceiling, log);
+    }
+}
+
+fn record(before: CapSet, sets: &[&'static str], ceiling: u64, log: &mut Log) {
+    let values = (names(&before), names(&CapSet::from_mask(before.mask & ceiling)));
+    let dropped = join(&CapSet { mask: before.mask & !ceiling, ..before });
+    let pointer = match sets {
+        [only] => format!("/process/capabilities/{only}"),
+        _ => "/process/capabilities".to_owned(),
+    };
+    let reason = format!("above the profile's ceiling in {}: {dropped}", sets.join(", "));
+    log.change(RuleId::CAPABILITIES, pointer, Verdict::Tightened, values, reason);
 }
 
 fn names(set: &CapSet) -> Value {
