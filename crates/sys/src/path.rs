@@ -22,8 +22,13 @@ pub enum Links {
     Refused,
 }
 
-/// Open `path` below `root`; an absolute path and `..` stop at the root. `flags` get O_CLOEXEC | O_NOCTTY.
-pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlags, mode: Mode, links: Links) -> Result<OwnedFd> {
+fn openat2_retrying(
+    root: &impl AsFd,
+    path: &Path,
+    flags: OFlags,
+    mode: Mode,
+    links: Links,
+) -> rustix::io::Result<OwnedFd> {
     let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     if links == Links::Refused {
         resolve |= ResolveFlags::NO_SYMLINKS;
@@ -32,14 +37,27 @@ pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlags, mode: Mode, lin
     let safe = if flags.contains(OFlags::PATH) { OFlags::CLOEXEC } else { OFlags::CLOEXEC | OFlags::NOCTTY };
     let mut left = RETRIES;
     loop {
-        match rustix::fs::openat2(&root, path, flags | safe, mode, resolve) {
+        match rustix::fs::openat2(root, path, flags | safe, mode, resolve) {
             Err(Errno::AGAIN | Errno::INTR) if left > 0 => left -= 1,
-            other => {
-                return other.call(|| {
-                    format!("openat2({}, \"{}\", {flags:?})", crate::fd::label(&root), path.display())
-                })
-            }
+            other => return other,
         }
+    }
+}
+
+/// Open `path` below `root`; an absolute path and `..` stop at the root. `flags` get O_CLOEXEC | O_NOCTTY.
+pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlags, mode: Mode, links: Links) -> Result<OwnedFd> {
+    openat2_retrying(&root, path, flags, mode, links)
+        .call(|| format!("openat2({}, \"{}\", {flags:?})", crate::fd::label(&root), path.display()))
+}
+
+/// Open `path` below `root` as a handle (O_PATH); `None` when there is no such file. Cheaper than looking at the error of
+/// [`handle_in_root`], which is made for people.
+pub fn find_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<Option<OwnedFd>> {
+    match openat2_retrying(&root, path, OFlags::PATH, Mode::empty(), links) {
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+        other => other
+            .map(Some)
+            .call(|| format!("openat2({}, \"{}\", O_PATH)", crate::fd::label(&root), path.display())),
     }
 }
 
@@ -53,9 +71,11 @@ pub fn handle_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<Owne
 /// (CVE-2024-45310).
 pub fn ensure_dir(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
-    match open_in_root(&root, path, flags, Mode::empty(), links) {
-        Err(e) if e.errno() == Errno::NOENT => {}
-        other => return other,
+    match openat2_retrying(&root, path, flags, Mode::empty(), links) {
+        Err(Errno::NOENT) => {}
+        other => {
+            return other.call(|| format!("openat2({}, \"{}\", O_DIRECTORY)", crate::fd::label(&root), path.display()))
+        }
     }
     let parts: Vec<_> = path
         .components()
@@ -94,9 +114,8 @@ pub fn split(path: &Path) -> Option<(&Path, &std::ffi::OsStr)> {
 
 /// Open the file `path` below `root` as a handle, making it (empty, `mode`) and its directories when missing.
 pub fn ensure_file(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Result<OwnedFd> {
-    match handle_in_root(&root, path, links) {
-        Err(e) if e.errno() == Errno::NOENT => {}
-        other => return other,
+    if let Some(found) = find_in_root(&root, path, links)? {
+        return Ok(found);
     }
     let (parent, name) = split(path)
         .ok_or_else(|| Error::new(format!("create \"{}\"", path.display()), Errno::INVAL))?;

@@ -3,7 +3,7 @@
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::spec::{SeccompArg, SeccompProfile, SeccompSyscall};
 use casemate_sandbox::plan::SeccompFilter;
-use casemate_seccomp::{compile, default_filter, Action, Arch, Arg, Filter, Flags, Op, Rule};
+use casemate_seccomp::{compile, default_program, Action, Arch, Arg, Filter, Flags, Op, Rule};
 use std::borrow::Cow;
 
 /// Filters in the order in which they are loaded. The default one first: it lets the loading of a second one pass, which
@@ -12,8 +12,8 @@ pub fn filters(default: bool, capabilities: u64, profile: Option<&SeccompProfile
     let native = Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))?;
     let mut filters = Vec::new();
     if default {
-        let filter = default_filter(native, capabilities.into());
-        filters.push(build(&filter, native).context("the default system call filter")?);
+        let program = default_program(native, capabilities).map_err(|e| anyhow!("the default system call filter: {e}"))?;
+        filters.push(SeccompFilter { program: program.as_bytes(), flags: 0 });
     }
     if let Some(profile) = profile.filter(|profile| !profile.is_empty()) {
         let filter = convert(profile)?;

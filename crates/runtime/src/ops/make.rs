@@ -268,7 +268,7 @@ fn build(
     undo: &mut Undo,
 ) -> Result<Built> {
     let mut record = first_record(&decided, lowered, request)?;
-    state.save(&record)?;
+    state.save_first(&record)?;
     let poststop = (lowered.poststop.clone(), lowered.hook_state.clone());
     undo.push("poststop hooks", move || Ok(hooks::run_all(&poststop.0, &poststop.1.render("stopped", 0))?));
     let made = decided.cgroup.make()?;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! <root>/<id>/           locked (flock) while a command changes the container; mode 0711
-//!     record.json        the record, replaced atomically
+//!     creating.json      the first record: what a killed create leaves to clean up
+//!     record.json        the record, replaced atomically; wins over the first one
 //!     seccomp.bpf        the compiled filters, for exec
 //!     decisions.json     what the policy changed, and why
 //!     gate               socket: exists exactly while the container is created and not started

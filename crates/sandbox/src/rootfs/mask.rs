@@ -6,7 +6,7 @@
 use crate::failure::Step;
 use crate::StepResult;
 use casemate_sys::mount::{self, attr, AttrChange, FsContext};
-use casemate_sys::path::{handle_in_root, Links};
+use casemate_sys::path::{find_in_root, Links};
 use casemate_sys::{Context, Error};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
@@ -97,8 +97,5 @@ pub(super) fn make_readonly(root: &OwnedFd, paths: &[PathBuf]) -> StepResult<()>
 /// either way: below /proc and /sys links are refused, elsewhere they stay inside the root.
 fn existing(root: &OwnedFd, path: &Path) -> Result<Option<OwnedFd>, Error> {
     let kernel = path.starts_with("/proc") || path.starts_with("/sys");
-    match handle_in_root(root, path, if kernel { Links::Refused } else { Links::InRoot }) {
-        Err(e) if matches!(e.errno(), Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        other => other.map(Some),
-    }
+    find_in_root(root, path, if kernel { Links::Refused } else { Links::InRoot })
 }
