@@ -1,3 +1,17 @@
-//! Black-box tests: a harness that builds bundles and runs the binary.
+//! Black-box tests: a harness that builds bundles, runs the binary and watches the host.
+//!
+//! It knows the program only by its command line, its output, its exit status and what it leaves behind. It stops
+//! short of judging: what is right stands in the tests.
 
+pub mod bundle;
 pub mod cli;
+pub mod command;
+pub mod container;
+pub mod host;
+pub mod scratch;
+pub mod skip;
+
+pub use bundle::{Bundle, Image};
+pub use command::{Cmd, Done, Running};
+pub use container::Container;
+pub use host::Canary;

@@ -1,0 +1,200 @@
+//! A container of a test: its own id, its own state root, removed by force when the value is dropped.
+
+use crate::bundle::Bundle;
+use crate::command::{Cmd, Done};
+use crate::{cli, host, scratch};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// A container and its bundle. Making the value makes only the bundle; see [`Container::run`] and
+/// [`Container::create`].
+#[derive(Debug)]
+pub struct Container {
+    /// Its bundle.
+    pub bundle: Bundle,
+    /// Its id.
+    pub id: String,
+    globals: Vec<String>,
+}
+
+impl Container {
+    /// A container of this bundle. The calling test gets a mount namespace of its own first: see [`host::isolate`].
+    pub fn new(bundle: Bundle) -> Self {
+        host::isolate();
+        bundle.save();
+        let id = format!("cmt-{}-{}", std::process::id(), scratch::number());
+        Self { bundle, id, globals: Vec::new() }
+    }
+
+    /// Add global options, e.g. `--systemd-cgroup`.
+    pub fn global(mut self, options: &[&str]) -> Self {
+        self.globals.extend(options.iter().map(|s| (*s).to_owned()));
+        self
+    }
+
+    /// Use the bundle word for word.
+    pub fn verbatim(self) -> Self {
+        self.global(&["--profile", "privileged"])
+    }
+
+    /// The state root.
+    pub fn root(&self) -> PathBuf {
+        self.bundle.dir().join("state")
+    }
+
+    /// The container's directory in the state root.
+    pub fn state_dir(&self) -> PathBuf {
+        self.root().join(&self.id)
+    }
+
+    /// The command `verb` with the global options.
+    pub fn command(&self, verb: &str) -> Cmd {
+        let root = self.root();
+        Cmd::new(cli::binary(), self.bundle.dir())
+            .args([Path::new("--root"), &root])
+            .args(&self.globals)
+            .args([verb])
+    }
+
+    /// A command that takes nothing but the id behind its options.
+    pub fn verb(&self, verb: &str, options: &[&str]) -> Cmd {
+        self.command(verb).args(options).args([&self.id])
+    }
+
+    /// `run` of the bundle as it is in [`Container::bundle`] now.
+    pub fn run_command(&self, options: &[&str]) -> Cmd {
+        self.bundle.save();
+        self.command("run")
+            .args([Path::new("--bundle"), self.bundle.dir()])
+            .args(options)
+            .args([&self.id])
+    }
+
+    /// `run` in the foreground.
+    pub fn run(&self) -> Cmd {
+        self.run_command(&[])
+    }
+
+    /// `create` with options.
+    pub fn create_command(&self, options: &[&str]) -> Cmd {
+        self.bundle.save();
+        self.command("create")
+            .args([Path::new("--bundle"), self.bundle.dir()])
+            .args(options)
+            .args([&self.id])
+    }
+
+    /// `create`.
+    pub fn create(&self) -> Cmd {
+        self.create_command(&[])
+    }
+
+    /// `start`.
+    pub fn start(&self) -> Cmd {
+        self.verb("start", &[])
+    }
+
+    /// `exec` with options in front of the id and the program behind it.
+    pub fn exec_command(&self, options: &[&str], args: &[&str]) -> Cmd {
+        self.command("exec").args(options).args([&self.id]).args(args)
+    }
+
+    /// `exec sh -c SCRIPT`.
+    pub fn exec(&self, script: &str) -> Cmd {
+        self.exec_command(&[], &["sh", "-c", script])
+    }
+
+    /// Create and start it; it is then running (or over already).
+    pub fn up(self) -> Self {
+        self.create().ok();
+        self.start().ok();
+        self
+    }
+
+    /// `kill`.
+    pub fn kill(&self, signal: &str) -> Cmd {
+        self.verb("kill", &[]).args([signal])
+    }
+
+    /// `delete --force`.
+    pub fn delete(&self) -> Cmd {
+        self.verb("delete", &["--force"])
+    }
+
+    /// What `state` answers.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn state(&self) -> Value {
+        let done = self.verb("state", &[]).ok();
+        serde_json::from_str(&done.stdout).expect("state prints JSON")
+    }
+
+    /// The record in the state directory.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn record(&self) -> Value {
+        let text = std::fs::read(self.state_dir().join("record.json")).expect("a record");
+        serde_json::from_slice(&text).expect("the record is JSON")
+    }
+
+    /// Pid of init.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn pid(&self) -> i32 {
+        self.state()["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid")
+    }
+
+    /// Wait until `state` says so.
+    ///
+    /// # Panics
+    /// If that takes more than ten seconds.
+    pub fn wait_status(&self, wanted: &str) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let state = self.state();
+            if state["status"] == wanted {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{} is still {}, not {wanted}",
+                self.id,
+                state["status"]
+            );
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Everything that a container leaves when it should have left nothing: state directory, cgroups, processes.
+    pub fn leftovers(&self) -> Vec<String> {
+        let mut left = host::cgroups_named(&self.id);
+        if self.state_dir().exists() {
+            left.push(self.state_dir().display().to_string());
+        }
+        left.extend(host::processes_of(&self.bundle.rootfs()));
+        left
+    }
+
+    /// Run the payload of the bundle and return what it printed.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn output(&self) -> Done {
+        self.run().ok()
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if self.state_dir().exists() {
+            let done = self.delete().done();
+            if !done.status.success() && !std::thread::panicking() {
+                panic!("delete --force {}: {}", self.id, done.stderr);
+            }
+        }
+    }
+}

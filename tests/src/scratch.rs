@@ -1,0 +1,60 @@
+//! Directories of the tests: below `$TMPDIR` or /var/tmp, open to every user, gone when their owner is dropped.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A directory of one's own, mode 0755, removed with everything in it.
+#[derive(Debug)]
+pub struct Dir(PathBuf);
+
+impl Dir {
+    /// Make one.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn new(what: &str) -> Self {
+        let path = base().join(format!("{what}-{}", number()));
+        make(&path);
+        Self(path)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        if std::env::var_os("CASEMATE_TEST_KEEP").is_none() {
+            drop(std::fs::remove_dir_all(&self.0));
+            // Succeeds for the last one of the process.
+            drop(std::fs::remove_dir(base()));
+        }
+    }
+}
+
+/// A number that no other test of this process has.
+pub fn number() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Where all directories of this process lie.
+pub fn base() -> PathBuf {
+    let top = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
+    top.join(format!("casemate-tests-{}", std::process::id()))
+}
+
+/// `mkdir -p` with mode 0755, whatever the umask.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn make(path: &Path) {
+    std::fs::create_dir_all(path).unwrap_or_else(|e| panic!("mkdir {}: {e}", path.display()));
+    for dir in path.ancestors().take_while(|dir| dir.starts_with(base())) {
+        let mode = std::fs::Permissions::from_mode(0o755);
+        drop(std::fs::set_permissions(dir, mode));
+    }
+}
