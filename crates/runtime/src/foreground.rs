@@ -1,5 +1,6 @@
 //! Staying with a process in the foreground: its terminal, the signals that are meant for it, its end.
 
+use crate::notify::Relay;
 use anyhow::Result;
 use casemate_sys::process::{self, Exit};
 use casemate_sys::{signals, tty, Context as _};
@@ -26,6 +27,15 @@ struct Terminal {
     stdin_open: bool,
 }
 
+/// What there is to do.
+struct Ready {
+    signal: bool,
+    ended: bool,
+    output: bool,
+    input: bool,
+    message: bool,
+}
+
 impl Foreground {
     /// Take over all signals. `subreaper`: orphans of the container become ours to reap.
     pub fn take_over(subreaper: bool) -> Result<Self> {
@@ -35,10 +45,10 @@ impl Foreground {
         Ok(Self { signals: signals::block_all_to_fd()? })
     }
 
-    /// Copy terminal bytes and pass signals on until the process ends; answers how it ended.
-    pub fn wait(&self, pid: i32, pidfd: &OwnedFd, master: Option<OwnedFd>) -> Result<Exit> {
+    /// Copy terminal bytes, pass signals and (`relay`) readiness on until the process ends; answers how it ended.
+    pub fn wait(&self, pid: i32, pidfd: &OwnedFd, master: Option<OwnedFd>, relay: Option<Relay>) -> Result<Exit> {
         let mut terminal = master.map(Terminal::open).transpose()?;
-        let exit = self.serve(pid, pidfd, &mut terminal);
+        let exit = self.serve(pid, pidfd, &mut terminal, relay);
         if let Some(terminal) = &mut terminal {
             terminal.drain();
             terminal.close()?;
@@ -46,37 +56,50 @@ impl Foreground {
         exit
     }
 
-    fn serve(&self, pid: i32, pidfd: &OwnedFd, terminal: &mut Option<Terminal>) -> Result<Exit> {
+    fn serve(
+        &self,
+        pid: i32,
+        pidfd: &OwnedFd,
+        terminal: &mut Option<Terminal>,
+        mut relay: Option<Relay>,
+    ) -> Result<Exit> {
         loop {
-            let (signal, ended) = {
-                let stdin = rustix::stdio::stdin();
-                let mut fds = vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(pidfd, PollFlags::IN)];
-                if let Some(terminal) = terminal.as_ref() {
-                    fds.push(PollFd::new(&terminal.master, PollFlags::IN));
-                    if terminal.stdin_open {
-                        fds.push(PollFd::new(&stdin, PollFlags::IN));
-                    }
-                }
-                match poll(&mut fds, None) {
-                    Err(Errno::INTR) => continue,
-                    other => other.call(|| "poll(container)")?,
-                };
-                let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
-                drop(fds);
-                if let Some(terminal) = terminal.as_mut() {
-                    terminal.copy(ready.get(2) == Some(&true), ready.get(3) == Some(&true));
-                }
-                (ready[0], ready[1])
-            };
-            if signal {
+            let ready = self.await_event(pidfd, terminal.as_ref(), relay.as_ref())?;
+            if let Some(terminal) = terminal.as_mut() {
+                terminal.copy(ready.output, ready.input);
+            }
+            // Before the end is looked at: a payload may be ready and done in one breath. No main pid: we are it.
+            if ready.message && relay.as_ref().is_some_and(|relay| !matches!(relay.take(None), Ok(false))) {
+                relay = None;
+            }
+            if ready.signal {
                 self.pass_on(pid, pidfd, terminal.as_ref())?;
             }
-            if ended {
+            if ready.ended {
                 if let Some(exit) = process::wait(pid, false)? {
                     return Ok(exit);
                 }
             }
         }
+    }
+
+    fn await_event(&self, pidfd: &OwnedFd, terminal: Option<&Terminal>, relay: Option<&Relay>) -> Result<Ready> {
+        let stdin = rustix::stdio::stdin();
+        let input = terminal.filter(|terminal| terminal.stdin_open).map(|_| stdin);
+        let watched = [
+            Some(self.signals.as_fd()),
+            Some(pidfd.as_fd()),
+            terminal.map(|terminal| terminal.master.as_fd()),
+            input,
+            relay.map(AsFd::as_fd),
+        ];
+        let mut fds: Vec<PollFd<'_>> =
+            watched.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+        rustix::io::retry_on_intr(|| poll(&mut fds, None)).call(|| "poll(container)")?;
+        let mut events = fds.iter().map(|fd| !fd.revents().is_empty());
+        let mut next = |fd: &Option<BorrowedFd<'_>>| fd.is_some() && events.next() == Some(true);
+        let [signal, ended, output, input, message] = [0, 1, 2, 3, 4].map(|i| next(&watched[i]));
+        Ok(Ready { signal, ended, output, input, message })
     }
 
     fn pass_on(&self, pid: i32, pidfd: &OwnedFd, terminal: Option<&Terminal>) -> Result<()> {

@@ -14,6 +14,7 @@ pub mod listen_fds;
 pub mod lower;
 pub mod namespaces;
 pub mod netdev;
+pub mod notify;
 pub mod ops;
 mod policy_choice;
 pub mod procfs;

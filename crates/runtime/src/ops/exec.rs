@@ -52,7 +52,7 @@ pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
         }
     };
     let Some(foreground) = foreground else { return Ok(0) };
-    Ok(foreground.wait(child.pid, &child.pidfd, master)?.status())
+    Ok(foreground.wait(child.pid, &child.pidfd, master, None)?.status())
 }
 
 fn supervise_exec(

@@ -12,7 +12,7 @@ use crate::state::{InitRecord, Record, SeccompRecord, StateDir, StateRoot};
 use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
 use crate::verify::Expectation;
-use crate::{ids, lower, netdev, policy_choice, procfs};
+use crate::{ids, lower, netdev, notify, policy_choice, procfs};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_policy::spec::{Process, Spec};
@@ -285,6 +285,9 @@ fn build(
     if mode == HeldBy::Created {
         plan.gate = Gate::Listener(state.make_gate()?);
     }
+    if record.notify_socket.is_some() {
+        notify::prepare(state, &mut plan)?;
+    }
     let joined = joined_network(&plan)?;
     let child = spawn(plan, cgroup.as_ref(), lowered.pid_namespace.as_ref(), &decided.proc)?;
     drop(placeholder);
@@ -337,7 +340,7 @@ fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -
         keyring: lowered.keyring.clone(),
         seccomp: lowered.filters.iter().map(|f| SeccompRecord { bytes: f.program.len(), flags: f.flags }).collect(),
         seccomp_listener: listener,
-        notify_socket: None,
+        notify_socket: notify::host_socket(),
         posture: None,
     })
 }

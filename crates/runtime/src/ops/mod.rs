@@ -25,6 +25,7 @@ pub use run::run;
 pub use start::start;
 pub use update::update;
 
+use crate::notify::Relay;
 use crate::procfs;
 use crate::request::Global;
 use crate::state::{Record, StateDir, StateRoot, Status};
@@ -60,6 +61,11 @@ impl Container {
         let same = procfs::stat(&self.proc, init.pid)
             .is_some_and(|stat| stat.start_time == init.start_time && !matches!(stat.state, 'Z' | 'X'));
         Ok(same.then_some(pidfd))
+    }
+
+    /// The socket for readiness, bound now, if a service manager waits for it.
+    pub(crate) fn relay(&self) -> Result<Option<Relay>> {
+        self.record.notify_socket.as_ref().map(|manager| Relay::bind(&self.state, manager)).transpose()
     }
 
     /// The container's cgroup, if it has one that still exists.

@@ -4,9 +4,12 @@ use super::make::{make, Made, HeldBy};
 use super::start::run_poststart;
 use super::Container;
 use crate::foreground::Foreground;
+use crate::notify::Relay;
 use crate::request::{Global, RunRequest};
+use crate::state::{Record, StateDir};
 use crate::supervise::await_exec;
 use anyhow::Result;
+use casemate_sandbox::launch::Spawned;
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::process;
 
@@ -18,27 +21,38 @@ pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
     let foreground =
         if request.detach { None } else { Some(Foreground::take_over(!request.no_subreaper)?) };
     let Made { state, record, proc, child, master, undo } = make(global, &request.create, HeldBy::Run(request.detach))?;
-    let started = tell_child(&child.channel, FromParent::Start)
-        .map_err(anyhow::Error::from)
-        .and_then(|()| await_exec(&child.channel));
-    if let Err(error) = started {
-        let error = undo.roll_back(error);
-        state.remove()?;
-        return Err(error);
-    }
+    let relay = match release(&state, &record, &child) {
+        Ok(relay) => relay,
+        Err(error) => {
+            let error = undo.roll_back(error);
+            state.remove()?;
+            return Err(error);
+        }
+    };
     undo.commit();
     state.unlock()?;
     let container = Container { state, record, proc };
+    if let (Some(relay), true) = (&relay, request.detach) {
+        relay.await_ready(&child.pidfd, child.pid)?;
+    }
     if let Err(error) = run_poststart(&container) {
         process::wait(child.pid, true).ok();
         super::delete::destroy(&container)?;
         return Err(error);
     }
     let Some(foreground) = foreground else { return Ok(0) };
-    let exit = foreground.wait(child.pid, &child.pidfd, master);
+    let exit = foreground.wait(child.pid, &child.pidfd, master, relay);
     if !request.keep {
         super::delete::kill_everything(&container)?;
         super::delete::destroy(&container)?;
     }
     Ok(exit?.status())
+}
+
+/// Let the payload run, with the socket for its readiness in place.
+fn release(state: &StateDir, record: &Record, child: &Spawned) -> Result<Option<Relay>> {
+    let relay = record.notify_socket.as_ref().map(|manager| Relay::bind(state, manager)).transpose()?;
+    tell_child(&child.channel, FromParent::Start)?;
+    await_exec(&child.channel)?;
+    Ok(relay)
 }

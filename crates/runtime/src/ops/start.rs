@@ -25,8 +25,13 @@ pub fn start(global: &Global, id: &str) -> Result<()> {
         Status::Running => bail!("cannot start an already running container"),
         other => bail!("cannot start a container in the {} state", other.name()),
     }
+    let relay = container.relay()?;
+    let init = container.init()?;
     open_gate(&container)?;
     container.state.unlock()?;
+    if let (Some(relay), Some(init), Some(record)) = (relay, init, container.record.init) {
+        relay.await_ready(&init, record.pid)?;
+    }
     run_poststart(&container)
 }
 

@@ -23,6 +23,7 @@ pub struct StateRoot {
 pub struct StateDir {
     /// Container id.
     pub id: String,
+    path: PathBuf,
     root: OwnedFd,
     dir: OwnedFd,
 }
@@ -105,7 +106,7 @@ impl StateRoot {
         match rustix::fs::openat(root, id, DIR, Mode::empty()) {
             Ok(dir) => {
                 let root = rustix::io::fcntl_dupfd_cloexec(root, 3).call(|| "dup(state root)")?;
-                Ok(StateDir { id: id.to_owned(), root, dir })
+                Ok(StateDir { id: id.to_owned(), path: self.path.join(id), root, dir })
             }
             Err(Errno::NOENT | Errno::NOTDIR) => bail!("container does not exist"),
             Err(e) => Err(e).call(|| format!("openat({}, \"{id}\")", self.path.display())).context("state"),
@@ -130,6 +131,11 @@ impl StateDir {
             Ok(()) => rustix::fs::flock(&self.dir, FlockOperation::Unlock).is_err(),
             Err(_) => true,
         }
+    }
+
+    /// The directory's path, for the container's side, which binds a part of it.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The directory.
