@@ -49,12 +49,14 @@ debian_mirror() {
     printf '%s\n' "${uri:-http://deb.debian.org/debian}"
 }
 
-# suite_apt SUITE ARGS...: apt-get with package lists of another Debian suite, kept apart from the host's own.
+# suite_apt SUITE[:ARCH] ARGS...: apt-get with package lists of another Debian suite, kept apart from the host's own.
 # The lists live in the cache; nothing of that suite is ever installed on the host.
 suite_apt() {
-    local suite=$1 dir
+    local suite=${1%:*} arch dir
+    arch=$(dpkg --print-architecture)
+    case $1 in *:*) arch=${1#*:} ;; esac
+    dir=$CACHE/apt-$1
     shift
-    dir=$CACHE/apt-$suite
     if [ ! -e "$dir/ready" ]; then
         mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/parts"
         printf 'deb [signed-by=%s] %s %s main\ndeb-src [signed-by=%s] %s %s main\n' \
@@ -62,16 +64,16 @@ suite_apt() {
             /usr/share/keyrings/debian-archive-keyring.gpg "$(debian_mirror)" "$suite" >"$dir/sources.list"
         # A leftover of the host's status file would make apt think that libraries are there already.
         : >"$dir/status"
-        suite_apt_raw "$dir" update >"$dir/update.log" 2>&1 || return 1
+        suite_apt_raw "$dir" "$arch" update >"$dir/update.log" 2>&1 || return 1
         touch "$dir/ready"
     fi
-    suite_apt_raw "$dir" "$@"
+    suite_apt_raw "$dir" "$arch" "$@"
 }
 
 suite_apt_raw() {
-    local dir=$1
-    shift
-    apt-get -q -y -o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts="$dir/parts" \
+    local dir=$1 arch=$2
+    shift 2
+    apt-get -q -y -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts="$dir/parts" \
         -o Dir::State::Lists="$dir/lists" -o Dir::State::Status="$dir/status" \
         -o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root "$@" </dev/null
 }

@@ -34,7 +34,9 @@ class Program:
         self.first_failure = self.diagnostic = ""
         for line in read(os.path.join(results, name + ".tap")).splitlines():
             self.count(line)
-        self.error = (read(os.path.join(results, name + ".err")).strip().splitlines() or [""])[-1][:160]
+        lines = read(os.path.join(results, name + ".err")).strip().splitlines()
+        # The suite repeats "exit status N" after what the runtime said.
+        self.error = next((line[:200] for line in reversed(lines) if not line.startswith("exit status")), "")
 
     def count(self, line):
         found = ASSERTION.match(line)
@@ -64,7 +66,9 @@ class Program:
     def why(self):
         if self.status == 124:
             return "took longer than 60 seconds"
-        return self.first_failure or self.error or f"exit status {self.status}"
+        if self.first_failure and not self.first_failure.startswith("exit status"):
+            return self.first_failure
+        return self.error or self.first_failure or f"exit status {self.status}"
 
 
 def exceptions(path, where):

@@ -202,12 +202,17 @@ static int make_mask_source(void)
 	return mount;
 }
 
+/* What the default profile hides, whether the bundle asks for it or not. */
 static const char *const masked[] = {
-	"proc/acpi",	     "proc/asound",	 "proc/interrupts",  "proc/kcore",     "proc/keys",
-	"proc/latency_stats", "proc/sched_debug", "proc/scsi",	     "proc/timer_list", "proc/timer_stats",
-	"proc/sysrq-trigger", "sys/firmware",	 "sys/fs/selinux",   "sys/devices/virtual/powercap",
+	"proc/acpi",	    "proc/asound",     "proc/dynamic_debug", "proc/interrupts",	 "proc/kallsyms",
+	"proc/kcore",	    "proc/key-users",  "proc/keys",	     "proc/kmsg",	 "proc/kpagecgroup",
+	"proc/kpagecount",  "proc/kpageflags", "proc/latency_stats", "proc/mtrr",	 "proc/sched_debug",
+	"proc/scsi",	    "proc/slabinfo",   "proc/sysrq-trigger", "proc/timer_list",	 "proc/timer_stats",
+	"proc/vmallocinfo", "sys/firmware",    "sys/fs/bpf",	     "sys/fs/pstore",	 "sys/fs/selinux",
+	"sys/kernel/debug", "sys/kernel/slab", "sys/kernel/security", "sys/kernel/tracing", "sys/kernel/vmcoreinfo",
+	"sys/devices/virtual/powercap",
 };
-static const char *const read_only[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys" };
+static const char *const read_only[] = { "proc/bus", "proc/fs", "proc/irq", "proc/pressure", "proc/sys", "sys/module" };
 
 static void hide_paths(int root)
 {
