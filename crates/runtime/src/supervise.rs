@@ -76,7 +76,7 @@ impl Supervision<'_> {
                 }
                 FromChild::Ready => return Ok(kept),
                 FromChild::Failed(failure) => return Err(failure.into()),
-                FromChild::Closed => bail!("{}", died(child.pid)),
+                FromChild::Closed | FromChild::Process(..) => bail!("{}", died(child.pid)),
             }
         }
     }

@@ -3,14 +3,15 @@
 
 use crate::confine::{self, FilterSlot, Filters};
 use crate::failure::Step;
+use crate::launch::first_that_takes;
 use crate::plan::{ExecPlan, ProcessPlan};
 use crate::proto::{self, FromParent};
 use crate::{identity, rootfs, Failure, StepResult};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::path::{open_in_root, Links};
-use casemate_sys::process::{self, ExecVectors};
+use casemate_sys::process::{self, Cloned, ExecVectors};
 use casemate_sys::{errno_text, signals, Context};
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
@@ -30,20 +31,68 @@ pub(crate) fn run_exec(plan: ExecPlan, channel: &OwnedFd) -> Failure {
 }
 
 fn join_and_exec(plan: ExecPlan, channel: &OwnedFd) -> StepResult<Failure> {
-    let ExecPlan { host_proc, init, join, early, terminal, process, .. } = plan;
-    identity::apply_early(&early, &host_proc)?;
-    if terminal.is_none() {
-        identity::own_stdio(early.stdio_owner)?;
+    before_joining(&plan)?;
+    // All in one call: with the user namespace among them the kernel checks the others against its privilege.
+    // The pid namespace was joined by our parent.
+    let join = plan.join & !flag::PID;
+    if join != 0 {
+        ns::setns(&plan.init, join).step("namespaces", || "join the container")?;
+    }
+    if plan.join & flag::USER != 0 {
+        become_root()?;
+    }
+    inside(plan, channel)
+}
+
+fn before_joining(plan: &ExecPlan) -> StepResult<()> {
+    identity::apply_early(&plan.early, &plan.host_proc)?;
+    if plan.terminal.is_none() {
+        identity::own_stdio(plan.early.stdio_owner)?;
     }
     // Not before the score is written, and before the first foreign process can see us (CVE-2016-9962).
-    process::set_dumpable(false).step("dumpable", || "exec")?;
-    // All in one call: with the user namespace among them the kernel checks the others against its privilege.
-    ns::setns(&init, join).step("namespaces", || "join the container")?;
-    drop(init);
-    if join & flag::USER != 0 {
-        process::set_res_gid(0, 0, 0).step("namespaces", || "join the container")?;
-        process::set_res_uid(0, 0, 0).step("namespaces", || "join the container")?;
+    process::set_dumpable(false).step("dumpable", || "exec")
+}
+
+fn become_root() -> StepResult<()> {
+    process::set_res_gid(0, 0, 0).step("namespaces", || "join the container")?;
+    process::set_res_uid(0, 0, 0).step("namespaces", || "join the container")
+}
+
+/// The go-between's side; returns only what went wrong.
+pub(crate) fn run_go_between(plan: ExecPlan, cgroups: &[BorrowedFd<'_>], channel: &OwnedFd) -> Failure {
+    go_between(plan, cgroups, channel).unwrap_or_else(|failure| failure)
+}
+
+/// First the user namespace, which gives the right to the pid namespace, which counts for children only: so one more
+/// process is made here, and ends up where a privileged caller's would have been born.
+fn go_between(plan: ExecPlan, cgroups: &[BorrowedFd<'_>], channel: &OwnedFd) -> StepResult<Failure> {
+    before_joining(&plan)?;
+    let about = || "join the container";
+    ns::setns(&plan.init, flag::USER).step("namespaces", about)?;
+    become_root()?;
+    if plan.join & flag::PID != 0 {
+        ns::setns(&plan.init, flag::PID).step("namespaces", about)?;
     }
+    match first_that_takes(cgroups, process::clone_sibling).step("namespaces", about)? {
+        Cloned::Parent { pid, pidfd } => {
+            proto::send_process(channel, pid, pidfd)?;
+            process::exit_now(0)
+        }
+        Cloned::Child => {
+            rustix::process::setsid().call(|| "setsid()").step("session", || "exec")?;
+            let rest = plan.join & !(flag::USER | flag::PID);
+            if rest != 0 {
+                ns::setns(&plan.init, rest).step("namespaces", about)?;
+            }
+            inside(plan, channel)
+        }
+    }
+}
+
+/// In all of the container's namespaces.
+fn inside(plan: ExecPlan, channel: &OwnedFd) -> StepResult<Failure> {
+    let ExecPlan { host_proc, init, terminal, process, .. } = plan;
+    drop(init);
     if let Some(size) = terminal {
         let root = casemate_sys::mount::open_path(Path::new("/"), false)?;
         let console = rootfs::open_console(&root, size).step("console", || "process.terminal")?;

@@ -1,12 +1,14 @@
 //! The one clone3: from a plan to a child that runs its stages, and a handle for the parent.
 
-use crate::exec::run_exec;
+use crate::exec::{run_exec, run_go_between};
 use crate::plan::{ContainerPlan, ExecPlan};
+use crate::proto::FromChild;
 use crate::stage::run_container;
 use crate::{Failure, StepResult};
 use casemate_sys::process::{clone_process, exit_now, Cloned};
 use casemate_sys::socket;
 use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
 
 /// Exit status of a child that failed before execve.
 pub const FAILED: i32 = 1;
@@ -28,17 +30,58 @@ pub fn launch(plan: ContainerPlan, cgroup: Option<BorrowedFd<'_>>) -> StepResult
     spawn(kinds, cgroup, move |channel| run_container(plan, channel))
 }
 
-/// Launch a process that joins a running container. The pid namespace must have been joined by the caller.
-pub fn launch_exec(plan: ExecPlan, cgroup: Option<BorrowedFd<'_>>) -> StepResult<Spawned> {
-    spawn(0, cgroup, move |channel| run_exec(plan, channel))
+/// Launch a process that joins a running container. The pid namespace must have been joined by the caller. `cgroups`: it
+/// is born into the first of these that takes it; where there is none, into our own.
+pub fn launch_exec(plan: ExecPlan, cgroups: &[BorrowedFd<'_>]) -> StepResult<Spawned> {
+    spawn_into(cgroups, move |channel| run_exec(plan, channel))
+}
+
+/// The same for a caller whose only privilege is in the container's user namespace: a go-between enters that, then the
+/// pid namespace, and makes the process a child of ours. `cgroups`: as above.
+pub fn launch_exec_unprivileged(plan: ExecPlan, cgroups: &[BorrowedFd<'_>]) -> StepResult<Spawned> {
+    let between = spawn(0, None, |channel| run_go_between(plan, cgroups, channel))?;
+    let answer = crate::proto::receive(&between.channel);
+    // Nothing is left for it to do, whatever it answered.
+    casemate_sys::process::wait(between.pid, true).ok();
+    match answer? {
+        FromChild::Process(pid, pidfd) => Ok(Spawned { pid, pidfd, channel: between.channel }),
+        FromChild::Failed(failure) => Err(failure),
+        other => Err(Failure::new("protocol", format!("the way into the container ended: {other:?}"))),
+    }
+}
+
+/// The first cgroup that can hold processes. One that has become an inner node answers EBUSY, one that is
+/// being removed ENODEV, one with a threaded child EOPNOTSUPP.
+pub(crate) fn first_that_takes<T>(
+    cgroups: &[BorrowedFd<'_>],
+    mut clone: impl FnMut(Option<BorrowedFd<'_>>) -> casemate_sys::Result<T>,
+) -> casemate_sys::Result<T> {
+    let Some((last, others)) = cgroups.split_last() else { return clone(None) };
+    for cgroup in others {
+        match clone(Some(*cgroup)) {
+            Err(e) if matches!(e.errno(), Errno::BUSY | Errno::NODEV | Errno::OPNOTSUPP) => {}
+            other => return other,
+        }
+    }
+    clone(Some(*last))
+}
+
+fn spawn_into(cgroups: &[BorrowedFd<'_>], body: impl FnOnce(&OwnedFd) -> Failure) -> StepResult<Spawned> {
+    let (ours, theirs) = socket::pair()?;
+    let cloned = first_that_takes(cgroups, |cgroup| clone_process(0, cgroup))?;
+    Ok(part_ways(cloned, ours, theirs, body))
 }
 
 /// `body` runs in the child, on a copy of this memory, and never returns into the caller's code: what the caller would
 /// undo on drop stays undone there.
 fn spawn(kinds: u64, cgroup: Option<BorrowedFd<'_>>, body: impl FnOnce(&OwnedFd) -> Failure) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
-    match clone_process(kinds, cgroup)? {
-        Cloned::Parent { pid, pidfd } => Ok(Spawned { pid, pidfd, channel: ours }),
+    Ok(part_ways(clone_process(kinds, cgroup)?, ours, theirs, body))
+}
+
+fn part_ways(cloned: Cloned, ours: OwnedFd, theirs: OwnedFd, body: impl FnOnce(&OwnedFd) -> Failure) -> Spawned {
+    match cloned {
+        Cloned::Parent { pid, pidfd } => Spawned { pid, pidfd, channel: ours },
         Cloned::Child => {
             drop(ours);
             let failure = body(&theirs);

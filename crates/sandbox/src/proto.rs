@@ -2,6 +2,7 @@
 //!
 //! | phase   | child sends      | parent answers | when                                                       |
 //! |---------|------------------|----------------|------------------------------------------------------------|
+//! | launch  | `Process` n + fd |                | only exec without privilege: from the go-between           |
 //! | map     |                  | `Mapped`       | only `UserNamespace::EnterFirst`: the id maps are written  |
 //! | build   | `Console` + fd   |                | only with a terminal: the pty's master                     |
 //! | build   | `TreeBuilt`      | `HooksDone`    | only with prestart or createRuntime hooks                  |
@@ -31,6 +32,8 @@ pub enum FromChild {
     Listener(i32),
     /// Everything is set but what happens after the gate.
     Ready,
+    /// The process that was asked for: its pid as the sender sees it, and a pidfd.
+    Process(i32, OwnedFd),
     /// A step failed; the child ends.
     Failed(Failure),
     /// The channel is closed: executed, or dead.
@@ -95,6 +98,13 @@ pub fn send_listener(fd: impl AsFd, raw: i32) -> StepResult<()> {
     write_frame(fd, &frame)
 }
 
+/// A go-between hands over the process that it made.
+pub fn send_process(fd: impl AsFd, pid: i32, pidfd: impl AsFd) -> StepResult<()> {
+    let mut frame = [b'P', 0, 0, 0, 0];
+    frame[1..].copy_from_slice(&pid.to_le_bytes());
+    Ok(socket::send(fd, &frame, &[pidfd.as_fd()])?)
+}
+
 /// The child's side: ready.
 pub fn send_ready(fd: impl AsFd) -> StepResult<()> {
     write_frame(fd, b"R")
@@ -135,6 +145,10 @@ pub fn receive(fd: impl AsFd) -> StepResult<FromChild> {
         Some((b'T', [])) => Ok(FromChild::TreeBuilt),
         Some((b'L', raw)) => Ok(FromChild::Listener(i32::from_le_bytes(raw.try_into().map_err(|_| malformed())?))),
         Some((b'R', [])) => Ok(FromChild::Ready),
+        Some((b'P', raw)) => match (raw.try_into().map(i32::from_le_bytes), fds.pop()) {
+            (Ok(pid), Some(pidfd)) => Ok(FromChild::Process(pid, pidfd)),
+            _ => Err(malformed()),
+        },
         Some((b'F', body)) => Ok(FromChild::Failed(decode(body).ok_or_else(malformed)?)),
         Some(_) => Err(malformed()),
     }
@@ -160,6 +174,8 @@ impl Expected {
             FromChild::Listener(_) => !self.tree_built && std::mem::take(&mut self.listener),
             FromChild::Ready => !self.console && !self.tree_built && !self.listener,
             FromChild::Failed(_) | FromChild::Closed => true,
+            // Only the launch of an exec'd process reads these, before it asks here.
+            FromChild::Process(..) => false,
         };
         if allowed {
             Ok(())

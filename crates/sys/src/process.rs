@@ -42,6 +42,17 @@ pub enum Cloned {
 /// The caller must be single-threaded, so that no lock is held by a thread that does not exist in the child; this is
 /// checked.
 pub fn clone_process(kinds: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+    clone_with(kinds, libc::SIGCHLD as u64, cgroup)
+}
+
+/// As [`clone_process`], but the new process becomes a child of our parent, which has to wait for it (CLONE_PARENT).
+pub fn clone_sibling(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+    const CLONE_PARENT: u64 = 0x8000;
+    // The signal at its end is that of ours, and the kernel wants 0 here.
+    clone_with(CLONE_PARENT, 0, cgroup)
+}
+
+fn clone_with(kinds: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     const CLONE_PIDFD: u64 = 0x1000;
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     assert_single_threaded()?;
@@ -49,7 +60,7 @@ pub fn clone_process(kinds: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone
     let mut args = CloneArgs {
         flags: kinds | CLONE_PIDFD,
         pidfd: (&raw mut pidfd) as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        exit_signal,
         ..CloneArgs::default()
     };
     if let Some(dir) = cgroup {

@@ -12,16 +12,17 @@ use crate::supervise::{self, await_exec, SeccompAgent, Supervision};
 use crate::verify::Expectation;
 use crate::{lower, ops};
 use anyhow::{anyhow, bail, Context as _, Result};
-use casemate_cgroup::Cgroup;
+use casemate_cgroup::{Cgroup, Hierarchy};
 use casemate_policy::spec::{Capabilities, Capability, Process};
 use casemate_policy::{harden_process, HardenedProcess};
-use casemate_sandbox::launch::{launch_exec, Spawned};
+use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Spawned};
 use casemate_sandbox::plan::{Early, ExecPlan, HookState, SeccompFilter};
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, Context as _};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
+use std::path::Path;
 
 /// Run a process in a container; answers its exit status, or 0 when detached.
 ///
@@ -40,8 +41,8 @@ pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
     let console = supervise::console_sink(hardened.terminal, request.detach, request.console_socket.as_ref())?;
     let foreground = if request.detach { None } else { Some(Foreground::take_over(true)?) };
     let (plan, expectation) = plan(&container, &hardened, request, &init)?;
-    let cgroup = target_cgroup(&container, request)?;
-    let child = spawn(plan, cgroup.as_ref(), &container, &init)?;
+    let cgroups = target_cgroups(&container, request)?;
+    let child = spawn(plan, &cgroups, &container, &init)?;
     let outcome = supervise_exec(&container, console, &expectation, &child, request);
     let master = match outcome {
         Ok(master) => master,
@@ -183,7 +184,7 @@ fn plan(
     let exec = ExecPlan {
         host_proc: clone(&container.proc)?,
         init: clone(init)?,
-        join: record.namespaces & !flag::PID,
+        join: record.namespaces,
         early,
         terminal,
         process: plan,
@@ -224,25 +225,43 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
     Ok(filters)
 }
 
-/// The container's cgroup; where processes cannot be born in it (systemd in the container has made it an inner node),
-/// the one that init is in now.
-fn target_cgroup(container: &Container, request: &ExecRequest) -> Result<Option<Cgroup>> {
-    let Some(record) = &container.record.cgroup else { return Ok(None) };
+/// Where the process may be born: the container's cgroup, or, when that takes no processes (systemd in the container has
+/// made it an inner node) or is gone, the one that init is in now. `--cgroup` has no second choice.
+fn target_cgroups(container: &Container, request: &ExecRequest) -> Result<Vec<Cgroup>> {
+    let Some(record) = &container.record.cgroup else { return Ok(Vec::new()) };
     if let Some(asked) = request.cgroup.first() {
+        let about = || format!("--cgroup {asked}: must be below the container's cgroup");
         let path = asked.rsplit(':').next().unwrap_or(asked).trim_start_matches('/');
-        if std::path::Path::new(path).components().any(|c| matches!(c, std::path::Component::ParentDir)) {
-            bail!("--cgroup {asked}: must stay below the container's cgroup");
-        }
-        return Ok(Some(Cgroup::open(&record.path.join(path)).with_context(|| format!("--cgroup {asked}"))?));
+        let own = Cgroup::open(&record.path).with_context(about)?;
+        return Ok(vec![own.open_below(Path::new(path)).with_context(about)?]);
     }
-    Ok(Some(Cgroup::open(&record.path)?))
+    let mut found = Vec::new();
+    found.extend(Cgroup::open(&record.path).ok());
+    let hierarchy = Hierarchy::discover()?;
+    if let Some(init) = container.record.init {
+        let now = hierarchy.locate(&hierarchy.path_of(init.pid)?)?;
+        if now != record.path {
+            found.push(Cgroup::open(&now).context("cgroup of the container's init")?);
+        }
+    }
+    if found.is_empty() {
+        bail!("cgroup {}: is gone", record.path.display());
+    }
+    Ok(found)
 }
 
-fn spawn(plan: ExecPlan, cgroup: Option<&Cgroup>, container: &Container, init: &OwnedFd) -> Result<Spawned> {
+fn spawn(plan: ExecPlan, cgroups: &[Cgroup], container: &Container, init: &OwnedFd) -> Result<Spawned> {
+    let cgroups: Vec<_> = cgroups.iter().map(AsFd::as_fd).collect();
+    if !Caller::probe(&container.proc)?.privileged {
+        return Ok(launch_exec_unprivileged(plan, &cgroups)?);
+    }
+    if container.record.namespaces & flag::PID == 0 {
+        return Ok(launch_exec(plan, &cgroups)?);
+    }
     let own = rustix::fs::openat(&container.proc, "self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .call(|| "openat(/proc, \"self/ns/pid\")")?;
     ns::setns(init, flag::PID).context("join the container's pid namespace")?;
-    let child = launch_exec(plan, cgroup.map(AsFd::as_fd));
+    let child = launch_exec(plan, &cgroups);
     ns::setns(&own, flag::PID).context("leave the container's pid namespace")?;
     Ok(child?)
 }
