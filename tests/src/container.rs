@@ -2,7 +2,7 @@
 
 use crate::bundle::Bundle;
 use crate::command::{Cmd, Done};
-use crate::{cli, host, scratch};
+use crate::{host, scratch};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ impl Container {
     /// The command `verb` with the global options.
     pub fn command(&self, verb: &str) -> Cmd {
         let root = self.root();
-        Cmd::new(cli::binary(), self.bundle.dir())
+        Cmd::new(host::runtime(), self.bundle.dir())
             .args([Path::new("--root"), &root])
             .args(&self.globals)
             .args([verb])

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Whether the tests run as root.
 pub fn is_root() -> bool {
@@ -44,6 +45,21 @@ pub fn isolate() {
         "a mount namespace of the test's own: {}",
         std::io::Error::last_os_error()
     );
+}
+
+/// The binary under test: a copy, so that a build that goes on meanwhile does not change it under the tests.
+///
+/// # Panics
+/// If it cannot be copied.
+pub fn runtime() -> &'static Path {
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    COPY.get_or_init(|| {
+        let dir = crate::scratch::base().join("bin");
+        crate::scratch::make(&dir);
+        let copy = dir.join("casemate");
+        std::fs::copy(crate::cli::binary(), &copy).expect("the binary can be copied");
+        copy
+    })
 }
 
 /// Mounts of the calling test.
@@ -211,8 +227,11 @@ fn look(dir: &Path) -> BTreeMap<String, String> {
         );
         seen.insert(node.to_owned(), text);
     }
-    let binary = crate::cli::binary();
-    seen.insert("runtime binary".to_owned(), describe(&binary));
+    let text = std::fs::metadata(runtime()).map_or_else(
+        |e| e.to_string(),
+        |m| format!("{} {} {}.{}", m.ino(), m.size(), m.mtime(), m.mtime_nsec()),
+    );
+    seen.insert("runtime binary".to_owned(), text);
     seen
 }
 

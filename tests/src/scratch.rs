@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Once;
 
 /// A directory of one's own, mode 0755, removed with everything in it.
 #[derive(Debug)]
@@ -29,8 +30,6 @@ impl Drop for Dir {
     fn drop(&mut self) {
         if std::env::var_os("CASEMATE_TEST_KEEP").is_none() {
             drop(std::fs::remove_dir_all(&self.0));
-            // Succeeds for the last one of the process.
-            drop(std::fs::remove_dir(base()));
         }
     }
 }
@@ -47,11 +46,20 @@ pub fn base() -> PathBuf {
     top.join(format!("casemate-tests-{}", std::process::id()))
 }
 
+extern "C" fn remove_base() {
+    if std::env::var_os("CASEMATE_TEST_KEEP").is_none() {
+        drop(std::fs::remove_dir_all(base()));
+    }
+}
+
 /// `mkdir -p` with mode 0755, whatever the umask.
 ///
 /// # Panics
 /// If it cannot be made.
 pub fn make(path: &Path) {
+    static CLEANUP: Once = Once::new();
+    // SAFETY: registers a function that takes and keeps nothing.
+    CLEANUP.call_once(|| assert_eq!(unsafe { libc::atexit(remove_base) }, 0));
     std::fs::create_dir_all(path).unwrap_or_else(|e| panic!("mkdir {}: {e}", path.display()));
     for dir in path.ancestors().take_while(|dir| dir.starts_with(base())) {
         let mode = std::fs::Permissions::from_mode(0o755);
