@@ -5,9 +5,10 @@ use crate::lower;
 use crate::request::{CgroupManager, Global, Rootless};
 use crate::state::CgroupRecord;
 use anyhow::{bail, Context as _, Result};
-use casemate_cgroup::devices::DeviceRule;
+use casemate_cgroup::devices::{DeviceRule, LoadedDevices};
 use casemate_cgroup::systemd::{parse_annotation, BusAddress, Manager, Property, Scope, ScopeRequest, Unit};
 use casemate_cgroup::{resolve_fs_path, Cgroup, Hierarchy, Limits, SystemdPath};
+use casemate_policy::spec::{Mount, NamespaceKind};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::launch::Parked;
 use std::path::PathBuf;
@@ -163,10 +164,18 @@ impl CgroupPlan {
         Ok(None)
     }
 
-    /// Put the device rules in force. Not before the container's side has made its device nodes: making one is an access
-    /// as well, and the container shall not be allowed it.
-    pub fn apply_devices(&self, cgroup: &Cgroup) -> Result<()> {
-        match cgroup.set_devices(&self.devices) {
+    /// Have the kernel take the device rules in; `None` when it may not and need not.
+    pub fn load_devices(&self, cgroup: &Cgroup) -> Result<Option<LoadedDevices>> {
+        match cgroup.load_devices(&self.devices) {
+            Err(e) if self.rootless && e.is_permission() => Ok(None),
+            other => other.map(Some).context("linux.resources.devices"),
+        }
+    }
+
+    /// Put them in force. Not before the container's side has made its device nodes: making one is an access as well, and
+    /// the container shall not be allowed it.
+    pub fn attach_devices(&self, cgroup: &Cgroup, program: &LoadedDevices) -> Result<()> {
+        match cgroup.attach_devices(program) {
             Err(e) if self.rootless && e.is_permission() => Ok(()),
             other => other.context("linux.resources.devices"),
         }

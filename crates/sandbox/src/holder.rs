@@ -28,7 +28,7 @@ pub struct Holder {
 /// [`Holder::pid`] and calls [`Holder::release`]. `kinds`: which of network, ipc and uts are wanted.
 pub fn hold(kinds: u64, join: Option<BorrowedFd<'_>>, host_proc: BorrowedFd<'_>, sysctls: &[Sysctl]) -> StepResult<Holder> {
     let (channel, theirs) = socket::pair()?;
-    let clone = if join.is_some() { 0 } else { flag::USER | kinds };
+    let clone = if join.is_some() { 0 } else { flag::USER };
     match clone_process(clone, None).step("namespaces", || "linux.namespaces user")? {
         Cloned::Parent { pid, pidfd } => Ok(Holder { pid, pidfd, channel }),
         Cloned::Child => {
@@ -40,7 +40,9 @@ pub fn hold(kinds: u64, join: Option<BorrowedFd<'_>>, host_proc: BorrowedFd<'_>,
                 proto::await_parent(&theirs, FromParent::Mapped)?;
                 process::set_res_gid(0, 0, 0).step("namespaces", || "root of the user namespace")?;
                 process::set_res_uid(0, 0, 0).step("namespaces", || "root of the user namespace")?;
-                if join.is_some() && kinds != 0 {
+                // Not by clone3: what a namespace brings along, such as the root of its mqueue, belongs to its maker, who is
+                // nobody before the maps are written.
+                if kinds != 0 {
                     ns::unshare(kinds).step("namespaces", || "linux.namespaces")?;
                 }
                 sysctl::write_all(host_proc, sysctls)?;

@@ -281,6 +281,9 @@ fn build(
         (_, kept) => *kept = None,
     }
     let (cgroup, placeholder) = made.map_or((None, None), |made| (Some(made.cgroup), made.placeholder));
+    if let (Some(cgroup), Some(uid)) = (&cgroup, cgroups::delegated_to(&decided.spec)) {
+        hand_over(cgroup, lowered.maps.host_uid(uid), record.rootless)?;
+    }
     let mut plan = lowered.plan.take().ok_or_else(|| anyhow!("the plan was used already"))?;
     if mode == HeldBy::Created {
         plan.gate = Gate::Listener(state.make_gate()?);
@@ -365,6 +368,15 @@ fn spawn(plan: ContainerPlan, cgroup: Option<&Cgroup>, pid: Option<&OwnedFd>, pr
     let child = launch(plan, cgroup);
     ns::setns(&own, flag::PID).context("linux.namespaces pid: back")?;
     Ok(child?)
+}
+
+/// Let the container manage what is below its cgroup.
+fn hand_over(cgroup: &Cgroup, uid: Option<u32>, rootless: bool) -> Result<()> {
+    let uid = uid.ok_or_else(|| anyhow!("process.user.uid: is not mapped, the cgroup cannot be handed over to it"))?;
+    match cgroup.delegate(uid) {
+        Err(e) if rootless && e.is_permission() => Ok(()),
+        other => other.context("cgroup"),
+    }
 }
 
 /// The network namespace that the container joins: also the one that a holder made for it.
