@@ -10,7 +10,7 @@ use casemate_sandbox::plan::{Namespaces, Sysctl, TimeOffset, UserNamespace};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::Context as _;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 /// Namespaces, ready to launch into.
 #[derive(Debug)]
@@ -69,6 +69,7 @@ pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared>
             Some(path) => join.push((kind, open(namespace.kind, path)?)),
         }
     }
+    keep_own(spec, &join, proc)?;
     if !caller.privileged && !spec.linux.net_devices.is_empty() {
         bail!("linux.netDevices: moving devices of the host needs privilege (they cannot be used rootless)");
     }
@@ -97,6 +98,26 @@ pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared>
     prepared.plan.join.extend(join);
     prepared.sysctls = sysctls.into_iter().map(lower_sysctl).collect();
     Ok(prepared)
+}
+
+/// A namespace that is joined by path may be the one that we are in ourselves, the host's: then parameters and names would
+/// be changed for the host (CVE-2022-0811). That a path is given says nothing; the inode does.
+fn keep_own(spec: &Spec, join: &[(u64, OwnedFd)], proc: &OwnedFd) -> Result<()> {
+    let sysctls = spec.sysctls()?;
+    for (kind, fd) in join {
+        let written = sysctls.iter().find(|s| flag_of(s.namespace) == *kind).map(|s| format!("linux.sysctl {}", s.path));
+        let named = (*kind == flag::UTS && (spec.hostname.is_some() || spec.domainname.is_some()))
+            .then(|| "hostname, domainname".to_owned());
+        let Some(what) = written.or(named) else { continue };
+        let name = if *kind == flag::USER { "user" } else { name_of(*kind) };
+        let path = format!("self/ns/{name}");
+        let own = rustix::fs::statat(proc, &path, AtFlags::empty()).call(|| format!("stat(/proc/{path})"))?;
+        let joined = rustix::fs::fstat(fd).call(|| "fstat(namespace)")?;
+        if (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino) {
+            bail!("{what}: the {name} namespace that is joined is the host's own");
+        }
+    }
+    Ok(())
 }
 
 fn take(join: &mut Vec<(u64, OwnedFd)>, kind: u64) -> Option<OwnedFd> {
