@@ -6,9 +6,20 @@ use std::path::Path;
 use std::process::Command;
 
 fn main() {
+    link_early_entry();
     println!("cargo::rerun-if-env-changed=CASEMATE_COMMIT");
     let commit = from_environment().or_else(from_git).unwrap_or_else(|| "unknown".to_owned());
     println!("cargo::rustc-env=CASEMATE_COMMIT_ID={commit}");
+}
+
+/// Static, optimised builds start in `casemate_sys::early`, before the C library; its head says why.
+fn link_early_entry() {
+    let is = |name: &str, wanted: &str| std::env::var(name).is_ok_and(|value| value.split(',').any(|v| v == wanted));
+    let known = is("CARGO_CFG_TARGET_ARCH", "x86_64") || is("CARGO_CFG_TARGET_ARCH", "aarch64");
+    let optimised = is("OPT_LEVEL", "2") || is("OPT_LEVEL", "3");
+    if known && optimised && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
+        println!("cargo::rustc-link-arg-bins=-Wl,-e,casemate_entry,-u,casemate_entry");
+    }
 }
 
 fn from_environment() -> Option<String> {

@@ -204,3 +204,15 @@ pub fn remove(record: &CgroupRecord, rootless: bool) -> Result<()> {
         other => Ok(other?),
     }
 }
+
+/// The user of the container that gets the cgroup: it can see it as its own (a private cgroup namespace) and was given a
+/// writable mount of it, as systemd in a container needs (runc does the same).
+pub fn delegated_to(spec: &HardenedSpec) -> Option<u32> {
+    let private = spec.namespace(NamespaceKind::Cgroup).is_some_and(|namespace| namespace.path.is_none());
+    let writable = |mount: &Mount| {
+        let is_cgroup = matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"));
+        is_cgroup && !mount.options.iter().any(|option| option == "ro" || option == "rro")
+    };
+    let process = spec.process.as_ref()?;
+    (private && spec.mounts.iter().any(writable)).then_some(process.user.uid)
+}

@@ -7,6 +7,8 @@
 
 pub mod bpf;
 pub mod caps;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod early;
 mod error;
 pub mod exe;
 pub mod fd;

@@ -11,7 +11,26 @@ use casemate_sys::bpf;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
+/// A device program in the kernel, not yet in force anywhere.
+#[derive(Debug)]
+pub struct LoadedDevices(OwnedFd);
+
 impl Cgroup {
+    /// The first half of [`Cgroup::set_devices`], for callers that have the time now and not later: the kernel verifies and
+    /// translates the program.
+    ///
+    /// Errors: as there.
+    pub fn load_devices(&self, rules: &[DeviceRule]) -> Result<LoadedDevices> {
+        self.load(rules).map(LoadedDevices)
+    }
+
+    /// The second half of [`Cgroup::set_devices`].
+    ///
+    /// Errors: as there.
+    pub fn attach_devices(&self, program: &LoadedDevices) -> Result<()> {
+        bpf::attach_device_program(self, &program.0).map_err(|error| self.devices_error(error))
+    }
+
     /// Put `rules` in force on this cgroup, which is new or has no device program of its own yet: load and
     /// attach, nothing else.
     ///

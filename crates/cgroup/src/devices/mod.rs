@@ -7,6 +7,7 @@
 mod attach;
 mod program;
 
+pub use attach::LoadedDevices;
 pub use program::DeviceProgram;
 
 use serde::{Deserialize, Serialize};

@@ -10,15 +10,13 @@ use casemate_sys::path::{find_in_root, Links};
 use casemate_sys::{Context, Error};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Mode, OFlags};
-use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
-/// The covers, made when the first one is needed. The mount lives as long as `top` is open.
+/// The covers: an empty file and an empty directory.
 struct Covers {
     top: OwnedFd,
     file: OwnedFd,
     dir: OwnedFd,
-    attached: bool,
 }
 
 impl Covers {
@@ -36,48 +34,39 @@ impl Covers {
             .call(|| "openat(mask, \"dir\")")?;
         // Read-only from here on; every clone below inherits it.
         mount::set_attr(&top, AttrChange { set: attr::RDONLY, ..AttrChange::default() }, false)?;
-        Ok(Self { top, file, dir, attached: false })
-    }
-
-    /// A clone of one cover. Before Linux 6.15 only what is attached somewhere can be cloned: then the covers lie on top of
-    /// the rootfs for a while, where nobody sees them, because everything is resolved from the descriptor below.
-    fn clone(&mut self, root: &OwnedFd, dir: bool) -> casemate_sys::Result<OwnedFd> {
-        let cover = if dir { &self.dir } else { &self.file };
-        match mount::clone_tree(cover, false) {
-            Err(e) if e.errno() == Errno::INVAL && !self.attached => {
-                mount::attach(&self.top, root)?;
-                self.attached = true;
-                mount::clone_tree(cover, false)
-            }
-            other => other,
-        }
-    }
-
-    fn detach(&self) -> casemate_sys::Result<()> {
-        if self.attached {
-            rustix::process::fchdir(&self.top).call(|| "fchdir(masks)")?;
-            mount::detach_here()?;
-        }
-        Ok(())
+        Ok(Self { top, file, dir })
     }
 }
 
 /// Cover every path that exists.
 pub(super) fn hide(root: &OwnedFd, paths: &[PathBuf]) -> StepResult<()> {
-    let mut covers: Option<Covers> = None;
+    let mut places = Vec::with_capacity(paths.len());
     for path in paths {
         let about = || format!("linux.maskedPaths {}", path.display());
         let Some(place) = existing(root, path).step("mask", about)? else { continue };
-        let covers = match &mut covers {
-            Some(covers) => covers,
-            None => covers.insert(Covers::make().step("mask", about)?),
-        };
         let st = rustix::fs::fstat(&place).call(|| "fstat(masked path)").step("mask", about)?;
-        let is_dir = FileType::from_raw_mode(st.st_mode) == FileType::Directory;
-        let clone = covers.clone(root, is_dir).step("mask", about)?;
-        mount::attach(&clone, &place).step("mask", about)?;
+        places.push((path, place, FileType::from_raw_mode(st.st_mode) == FileType::Directory));
     }
-    covers.map_or(Ok(()), |covers| covers.detach()).step("mask", || "linux.maskedPaths")
+    if places.is_empty() {
+        return Ok(());
+    }
+    let covers = Covers::make().step("mask", || "linux.maskedPaths")?;
+    // What is attached nowhere cannot be cloned before Linux 6.15, and waits for all processors when it is closed: so the
+    // covers' own mount goes below one of its clones, where nobody sees it.
+    let below = places.iter().find(|(_, _, is_dir)| *is_dir).map_or(root, |(_, place, _)| place);
+    mount::attach(&covers.top, below).step("mask", || "linux.maskedPaths")?;
+    for (path, place, is_dir) in &places {
+        let about = || format!("linux.maskedPaths {}", path.display());
+        let cover = if *is_dir { &covers.dir } else { &covers.file };
+        let clone = mount::clone_tree(cover, false).step("mask", about)?;
+        mount::attach(&clone, place).step("mask", about)?;
+    }
+    if std::ptr::eq(below, root) {
+        // No directory among them: it lies on the root, and has to go.
+        rustix::process::fchdir(&covers.top).call(|| "fchdir(masks)").step("mask", || "linux.maskedPaths")?;
+        mount::detach_here().step("mask", || "linux.maskedPaths")?;
+    }
+    Ok(())
 }
 
 /// Make every path that exists read-only, with all that is mounted below it.

@@ -1,0 +1,293 @@
+//! The protected image of [`crate::exe`], entered before the C library starts.
+//!
+//! A process that will replace itself at once does not need a C library, and starting one is most of what such a
+//! process costs: glibc asks the processor for its features with some seventy CPUID instructions, each of which is
+//! a trap to the hypervisor on a virtual machine (0.3 ms together). So the program's entry point is here: it looks whether
+//! this is a command that has to be protected, executes the image if so, and goes on to the C library's own entry
+//! if not, or if anything at all is unusual; then [`crate::exe::protect`] does the same work the ordinary way, and reports.
+//!
+//! Nothing is relocated yet and there is no thread-local storage, so this code uses no library function, no table of
+//! pointers, nothing that can panic, and copies bytes one by one (a loop that the compiler turned into memcpy would
+//! jump through an unresolved indirect function; volatile stores forbid that).
+//!
+//! Only used where the build links it as the entry point (crates/casemate/build.rs): static, optimised builds.
+
+#![allow(clippy::missing_safety_doc)]
+
+use core::mem::MaybeUninit;
+
+#[cfg(target_arch = "x86_64")]
+core::arch::global_asm!(
+    ".globl casemate_entry",
+    ".type casemate_entry,@function",
+    "casemate_entry:",
+    "mov rdi, rsp",
+    // rdx holds what the C library's entry wants (psABI "Process Initialization"); two pushes keep the stack aligned.
+    "push rdx",
+    "push rdx",
+    "call casemate_early",
+    "pop rdx",
+    "pop rdx",
+    "jmp _start",
+);
+
+#[cfg(target_arch = "aarch64")]
+core::arch::global_asm!(
+    ".globl casemate_entry",
+    ".type casemate_entry,%function",
+    "casemate_entry:",
+    "mov x19, x0",
+    "mov x0, sp",
+    "bl casemate_early",
+    "mov x0, x19",
+    "b _start",
+);
+
+#[cfg(target_arch = "x86_64")]
+mod nr {
+    pub(super) const CLOSE: usize = 3;
+    pub(super) const FSTAT: usize = 5;
+    pub(super) const READLINKAT: usize = 267;
+    pub(super) const STATFS: usize = 137;
+    pub(super) const OPENAT: usize = 257;
+    pub(super) const NEWFSTATAT: usize = 262;
+    pub(super) const EXECVEAT: usize = 322;
+}
+
+#[cfg(target_arch = "aarch64")]
+mod nr {
+    pub(super) const CLOSE: usize = 57;
+    pub(super) const FSTAT: usize = 80;
+    pub(super) const READLINKAT: usize = 78;
+    pub(super) const STATFS: usize = 43;
+    pub(super) const OPENAT: usize = 56;
+    pub(super) const NEWFSTATAT: usize = 79;
+    pub(super) const EXECVEAT: usize = 281;
+}
+
+const FSOPEN: usize = 430;
+const FSCONFIG: usize = 431;
+const FSMOUNT: usize = 432;
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn call(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+    let ret: isize;
+    // SAFETY: the caller passes what this system call takes; the kernel preserves all but rax, rcx and r11.
+    unsafe {
+        core::arch::asm!("syscall", inlateout("rax") nr as isize => ret, in("rdi") a, in("rsi") b, in("rdx") c,
+            in("r10") d, in("r8") e, lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    ret
+}
+
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+unsafe fn call(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+    let ret: isize;
+    // SAFETY: the caller passes what this system call takes; the kernel preserves all but x0.
+    unsafe {
+        core::arch::asm!("svc 0", inlateout("x0") a as isize => ret, in("x1") b, in("x2") c, in("x3") d, in("x4") e,
+            in("x8") nr, options(nostack));
+    }
+    ret
+}
+
+const AT_FDCWD: usize = -100isize as usize;
+const AT_EMPTY_PATH: usize = 0x1000;
+const SELF: &[u8] = b"/proc/self/exe\0";
+/// Says that this is the second time; [`crate::exe::protect`] checks and removes it.
+const MARK: &[u8] = b"_CASEMATE_PROTECTED=1\0";
+/// More variables than any caller sets; who has more takes the ordinary way.
+const MAX_ENV: usize = 500;
+const PATH: usize = 2048;
+
+/// The first code of the process. `stack`: argc, argv, null, environment, null, as the kernel left them.
+#[no_mangle]
+unsafe extern "C" fn casemate_early(stack: *const usize) {
+    // SAFETY: called once by casemate_entry with the initial stack pointer.
+    unsafe { execute_protected(stack) };
+}
+
+/// Returns only if it did nothing.
+unsafe fn execute_protected(stack: *const usize) -> Option<()> {
+    // SAFETY: the layout of the initial stack is the psABI's; both vectors end with a null.
+    unsafe {
+        let argc = *stack;
+        let argv = stack.add(1);
+        let envp = argv.add(argc + 1);
+        if !enters_a_container(argv, argc) {
+            return None;
+        }
+        let mut environment = MaybeUninit::<[usize; MAX_ENV + 2]>::uninit();
+        copy_environment(envp, environment.as_mut_ptr().cast())?;
+        let mut fs = MaybeUninit::<[usize; 16]>::uninit();
+        let fs = fs.as_mut_ptr().cast::<usize>();
+        ok(call(nr::STATFS, SELF.as_ptr() as usize, fs as usize, 0, 0, 0))?;
+        // f_flags, ST_RDONLY: nobody can write it anyway.
+        if fs.add(10).read() & 1 != 0 {
+            return None;
+        }
+        let image = overlay_image()?;
+        call(
+            nr::EXECVEAT,
+            image,
+            c"".as_ptr() as usize,
+            argv as usize,
+            environment.as_ptr() as usize,
+            AT_EMPTY_PATH,
+        );
+        call(nr::CLOSE, image, 0, 0, 0, 0);
+        None
+    }
+}
+
+fn ok(ret: isize) -> Option<usize> {
+    if ret < 0 {
+        None
+    } else {
+        Some(ret as usize)
+    }
+}
+
+/// `create`, `run` or `exec` among the arguments.
+unsafe fn enters_a_container(argv: *const usize, argc: usize) -> bool {
+    let mut i = 1;
+    while i < argc {
+        // SAFETY: argv has argc entries, each a NUL-terminated string.
+        let hit = unsafe {
+            let arg = *argv.add(i) as *const u8;
+            starts_with(arg, b"create\0") || starts_with(arg, b"run\0") || starts_with(arg, b"exec\0")
+        };
+        if hit {
+            return true;
+        }
+        i += 1;
+    }
+    false
+}
+
+unsafe fn starts_with(text: *const u8, prefix: &[u8]) -> bool {
+    let mut i = 0;
+    while i < prefix.len() {
+        // SAFETY: the comparison ends at the first difference, so not behind text's NUL; i is inside prefix.
+        if unsafe { *text.add(i) != *prefix.as_ptr().add(i) } {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// The environment with the mark behind it. `None`: it has the mark already, or it is too large.
+unsafe fn copy_environment(from: *const usize, to: *mut usize) -> Option<()> {
+    let mut i = 0;
+    // SAFETY: from ends with a null; to has room for MAX_ENV entries, the mark and a null.
+    unsafe {
+        while *from.add(i) != 0 {
+            // The name with its equals sign: whatever value it was given.
+            let named = &*core::ptr::slice_from_raw_parts(MARK.as_ptr(), MARK.len() - 2);
+            if i == MAX_ENV || starts_with(*from.add(i) as *const u8, named) {
+                return None;
+            }
+            to.add(i).write_volatile(*from.add(i));
+            i += 1;
+        }
+        to.add(i).write_volatile(MARK.as_ptr() as usize);
+        to.add(i + 1).write_volatile(0);
+    }
+    Some(())
+}
+
+/// Our file through a detached, read-only overlay: what `exe::overlay_image` does, with the same reasons.
+unsafe fn overlay_image() -> Option<usize> {
+    let mut options = MaybeUninit::<[u8; PATH + 8]>::uninit();
+    let options = options.as_mut_ptr().cast::<u8>();
+    let mut name = MaybeUninit::<[u8; 256]>::uninit();
+    let name = name.as_mut_ptr().cast::<u8>();
+    // SAFETY: buffers have the sizes that are passed on; strings are NUL-terminated.
+    unsafe {
+        let exe = SELF.as_ptr() as usize;
+        let length = ok(call(nr::READLINKAT, AT_FDCWD, exe, options as usize, PATH, 0))?;
+        split_path(options, length, name)?;
+        let fs = ok(call(FSOPEN, c"overlay".as_ptr() as usize, 1, 0, 0, 0))?;
+        call(FSCONFIG, fs, 1, c"lowerdir".as_ptr() as usize, options as usize, 0);
+        call(FSCONFIG, fs, 6, 0, 0, 0);
+        // MOUNT_ATTR_RDONLY | NOSUID | NODEV
+        let mount = call(FSMOUNT, fs, 1, 0x7, 0, 0);
+        call(nr::CLOSE, fs, 0, 0, 0, 0);
+        let mount = ok(mount)?;
+        // O_PATH | O_NOFOLLOW | O_CLOEXEC
+        let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let image = call(nr::OPENAT, mount, name as usize, flags as usize, 0, 0);
+        // The mount's own descriptor is left to execve to close: that waits for other processors, once is enough.
+        match ok(image) {
+            Some(image) if is_running_file(image) => Some(image),
+            Some(image) => {
+                call(nr::CLOSE, image, 0, 0, 0, 0);
+                call(nr::CLOSE, mount, 0, 0, 0, 0);
+                None
+            }
+            None => {
+                call(nr::CLOSE, mount, 0, 0, 0, 0);
+                None
+            }
+        }
+    }
+}
+
+/// From `/dir/name` in `path` to `/dir:/etc` in `path` and `name` in `name`.
+unsafe fn split_path(path: *mut u8, length: usize, name: *mut u8) -> Option<()> {
+    if length >= PATH {
+        return None;
+    }
+    let mut slash = 0;
+    let mut i = 0;
+    // SAFETY: path holds length bytes and has room for eight more; name has 256, checked below.
+    unsafe {
+        while i < length {
+            match path.add(i).read() {
+                b'/' => slash = i,
+                // Would need escaping: the ordinary way does that.
+                b':' | b'\\' | b',' => return None,
+                _ => {}
+            }
+            i += 1;
+        }
+        if slash == 0 || length - slash > 255 || starts_with(path, b"/etc") {
+            return None;
+        }
+        i = slash + 1;
+        while i < length {
+            name.add(i - slash - 1).write_volatile(path.add(i).read_volatile());
+            i += 1;
+        }
+        name.add(length - slash - 1).write_volatile(0);
+        let other = b":/etc\0";
+        i = 0;
+        while i < other.len() {
+            path.add(slash + i).write_volatile(*other.as_ptr().add(i));
+            i += 1;
+        }
+    }
+    Some(())
+}
+
+/// The path may name another file by now.
+unsafe fn is_running_file(image: usize) -> bool {
+    let mut seen = MaybeUninit::<[usize; 24]>::uninit();
+    let mut running = MaybeUninit::<[usize; 24]>::uninit();
+    let (seen, running) = (seen.as_mut_ptr().cast::<usize>(), running.as_mut_ptr().cast::<usize>());
+    // SAFETY: struct stat has 144 or 128 bytes, less than 24 words.
+    unsafe {
+        let exe = SELF.as_ptr() as usize;
+        if call(nr::FSTAT, image, seen as usize, 0, 0, 0) < 0
+            || call(nr::NEWFSTATAT, AT_FDCWD, exe, running as usize, 0, 0) < 0
+        {
+            return false;
+        }
+        // st_ino, st_size, st_mtime, st_mtime_nsec: the same words on both architectures.
+        let same = |word: usize| seen.add(word).read() == running.add(word).read();
+        same(1) && same(6) && same(11) && same(12)
+    }
+}
