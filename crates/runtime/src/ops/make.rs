@@ -300,6 +300,12 @@ fn build(
         undo.push("network devices", move || moved.give_back());
     }
     finish_map(&decided, lowered, &child)?;
+    // While the child builds its tree: everything that does not need the result.
+    store_beside(state, &decided, lowered)?;
+    let devices = match &cgroup {
+        Some(cgroup) => decided.cgroup.load_devices(cgroup)?,
+        None => None,
+    };
     let supervision = Supervision {
         console,
         hooks: std::mem::take(&mut lowered.parent_hooks),
@@ -308,10 +314,10 @@ fn build(
     };
     let master = supervision.serve(&child).map_err(|e| oom_or(e, cgroup.as_ref()))?;
     let posture = lowered.expectation.verify(&decided.proc, pid)?;
-    if let Some(cgroup) = &cgroup {
-        decided.cgroup.apply_devices(cgroup)?;
+    if let (Some(cgroup), Some(devices)) = (&cgroup, &devices) {
+        decided.cgroup.attach_devices(cgroup, devices)?;
     }
-    commit(state, &mut record, posture, &child, (&decided, lowered, request))?;
+    commit(state, &mut record, posture, &child, (&decided, request))?;
     Ok((record, decided.proc, child, master))
 }
 
@@ -431,19 +437,8 @@ fn oom_or(error: anyhow::Error, cgroup: Option<&Cgroup>) -> anyhow::Error {
     }
 }
 
-/// Step 12: the record makes the container visible; files for callers come last and only on success.
-fn commit(
-    state: &StateDir,
-    record: &mut Record,
-    posture: crate::verify::Posture,
-    child: &Spawned,
-    (decided, lowered, request): (&Decided, &Lowered, &CreateRequest),
-) -> Result<()> {
-    let start_time = procfs::stat(&decided.proc, child.pid)
-        .ok_or_else(|| anyhow!("container init ended while it was recorded"))?
-        .start_time;
-    record.init = Some(InitRecord { pid: child.pid, start_time });
-    record.posture = Some(posture);
+/// The files that the record refers to.
+fn store_beside(state: &StateDir, decided: &Decided, lowered: &Lowered) -> Result<()> {
     if !lowered.filters.is_empty() {
         let programs: Vec<&[u8]> = lowered.filters.iter().map(|f| f.program.as_slice()).collect();
         state.write_new("seccomp.bpf", &programs)?;
@@ -452,6 +447,22 @@ fn commit(
         let bytes = serde_json::to_vec(&decided.decisions)?;
         state.write_new("decisions.json", &[&bytes])?;
     }
+    Ok(())
+}
+
+/// Step 12: the record makes the container visible; files for callers come last and only on success.
+fn commit(
+    state: &StateDir,
+    record: &mut Record,
+    posture: crate::verify::Posture,
+    child: &Spawned,
+    (decided, request): (&Decided, &CreateRequest),
+) -> Result<()> {
+    let start_time = procfs::stat(&decided.proc, child.pid)
+        .ok_or_else(|| anyhow!("container init ended while it was recorded"))?
+        .start_time;
+    record.init = Some(InitRecord { pid: child.pid, start_time });
+    record.posture = Some(posture);
     state.save(record)?;
     if let Some(path) = &request.pidfd_socket {
         supervise::deliver_pidfd(path, "standard", &child.pidfd)?;
