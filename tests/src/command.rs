@@ -156,6 +156,14 @@ impl Running {
         unsafe { libc::kill(self.pid(), signal) };
     }
 
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    /// If the kernel does not know it.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("wait").is_some()
+    }
+
     /// Wait until its standard output holds `text`.
     ///
     /// # Panics

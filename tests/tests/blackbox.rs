@@ -6,3 +6,7 @@ mod cve_paths;
 mod cve_races;
 #[path = "blackbox/smoke.rs"]
 mod smoke;
+#[path = "blackbox/cve_proc.rs"]
+mod cve_proc;
+#[path = "blackbox/cve_fds.rs"]
+mod cve_fds;

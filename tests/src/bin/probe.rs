@@ -1,6 +1,9 @@
 //! What a payload tries and busybox cannot: one system call, or one kind of attack, per invocation. Prints `ok` or the
 //! name of the errno.
 
+#[path = "../payload.rs"]
+mod payload;
+
 use std::ffi::CString;
 use std::io::{Error, Result};
 use std::os::fd::AsRawFd;
@@ -39,7 +42,7 @@ fn attempt(words: &[&str]) -> Result<()> {
         ["grab", seconds] => grab(number(seconds)),
         ["overwrite", seconds] => overwrite(number(seconds)),
         ["fds"] => fds(),
-        other => panic!("probe: what is {other:?}?"),
+        other => payload::attempt(other),
     }
 }
 
@@ -285,8 +288,13 @@ fn grab_one(pid: i32) {
         println!("caught: ptrace {pid}");
     }
     if seized {
-        // SAFETY: as above.
-        unsafe { libc::ptrace(libc::PTRACE_DETACH, pid, 0, 0) };
+        // It became the payload: let go of it, which wants it stopped first.
+        // SAFETY: as above; waitpid is given no place for the status.
+        unsafe {
+            libc::ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0);
+            libc::waitpid(pid, std::ptr::null_mut(), libc::__WALL);
+            libc::ptrace(libc::PTRACE_DETACH, pid, 0, 0);
+        }
     }
     for path in [format!("/proc/{pid}/mem"), format!("/proc/{pid}/root/.")] {
         if open("rw", &path).is_ok() && is_runtime(pid) {
@@ -294,7 +302,8 @@ fn grab_one(pid: i32) {
         }
     }
     for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
-        let target = std::fs::read_link(entry.path()).unwrap_or_default();
+        // The numbers can be listed by container's root; what is behind them must stay out of reach.
+        let Ok(target) = std::fs::read_link(entry.path()) else { continue };
         if is_runtime(pid) {
             println!("caught: {} -> {}", entry.path().display(), target.display());
         }

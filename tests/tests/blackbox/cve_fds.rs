@@ -1,0 +1,170 @@
+//! Descriptors: none of the host's reaches a payload, through whatever door.
+
+use casemate_tests::{requires, Bundle, Canary, Cmd, Container};
+use serde_json::json;
+use std::os::unix::process::CommandExt;
+
+/// Have the runtime's caller leave directories of the host open, from descriptor 3 on, as a careless shim would.
+fn leaking(mut command: Cmd) -> Cmd {
+    let open = || {
+        let paths = [c"/", c"/etc", c"/proc", c"/sys/fs/cgroup"];
+        for (number, path) in (3..23).zip(paths.iter().cycle()) {
+            // SAFETY: system calls on constant strings, between fork and exec. The pipe by which std would report a
+            // failing exec may be among the numbers; then that is not reported.
+            let fd = unsafe {
+                libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC)
+            };
+            if fd < 0 || unsafe { libc::dup2(fd, 500 + number) } < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        for number in 3..23 {
+            // SAFETY: as above; the copies made before are not what is overwritten here.
+            if unsafe { libc::dup2(500 + number, number) } < 0
+                || unsafe { libc::close(500 + number) } < 0
+            {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.inner.pre_exec(open) };
+    command
+}
+
+#[test]
+fn cve_2024_21626_a_working_directory_behind_a_descriptor_is_refused() {
+    requires!(root);
+    let canary = Canary::new();
+    for n in 0..40 {
+        for path in [format!("/proc/self/fd/{n}"), format!("/proc/self/fd/{n}/..")] {
+            if n > 12 && path.ends_with("..") {
+                continue;
+            }
+            let bundle = Bundle::sh("pwd; cat ../../../../etc/hostname ../secret 2>/dev/null; ls -d /proc/self/cwd/usr/lib")
+                .edit(|c| c["process"]["cwd"] = json!(path));
+            let done = leaking(Container::new(bundle).verbatim().run()).done();
+            assert_eq!(done.code(), 1, "{path}: {}{}", done.stdout, done.stderr);
+            assert_eq!(done.stdout, "", "{path}");
+        }
+    }
+    canary.check();
+}
+
+#[test]
+fn cve_2024_21626_a_working_directory_that_links_to_a_descriptor_is_refused() {
+    requires!(root);
+    for target in [
+        "/proc/self/fd/7",
+        "/proc/self/fd/3",
+        "/proc/self/cwd",
+        "/proc/1/root",
+        "/proc/self/fd/9/..",
+    ] {
+        let bundle = Bundle::sh("pwd; ls").edit(|c| c["process"]["cwd"] = json!("/work"));
+        std::os::unix::fs::symlink(target, bundle.rootfs().join("work")).unwrap();
+        let done = leaking(Container::new(bundle).run()).done();
+        assert_eq!((done.code(), done.stdout.as_str()), (1, ""), "{target}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn cve_2024_21626_a_program_behind_a_descriptor_is_refused() {
+    requires!(root);
+    let up = "../".repeat(8);
+    for n in 0..30 {
+        let program = format!("/proc/self/fd/{n}/{up}bin/sh");
+        let bundle = Bundle::new().args(&[&program, "-c", "echo ran; cat /etc/os-release"]);
+        let done = leaking(Container::new(bundle).verbatim().run()).done();
+        assert_ne!(done.code(), 0, "{program}: {}", done.stdout);
+        assert_eq!(done.stdout, "", "{program}");
+    }
+}
+
+#[test]
+fn cve_2024_21626_exec_neither_works_nor_runs_behind_a_descriptor() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60")).verbatim();
+    leaking(container.create()).ok();
+    container.start().ok();
+    for n in 0..30 {
+        let fd = format!("/proc/self/fd/{n}");
+        let done =
+            leaking(container.exec_command(&["--cwd", &fd], &["ls", "/proc/self/cwd/"])).done();
+        assert_eq!((done.code() != 0, done.stdout.as_str()), (true, ""), "{fd}: {}", done.stderr);
+        let program = format!("{fd}/../../../bin/sh");
+        let done = leaking(container.exec_command(&[], &[&program, "-c", "echo ran"])).done();
+        assert_eq!((done.code() != 0, done.stdout.as_str()), (true, ""), "{fd}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn cve_2024_21626_a_payload_has_nothing_but_its_standard_streams() {
+    requires!(root);
+    for profile in ["hardened", "privileged"] {
+        let container =
+            Container::new(Bundle::new().args(&["probe", "fds"])).global(&["--profile", profile]);
+        let done = leaking(container.run()).ok();
+        assert_eq!(done.value("fds"), "0,1,2");
+
+        let container =
+            Container::new(Bundle::sh("probe fds; sleep 60")).global(&["--profile", profile]);
+        leaking(container.create()).ok();
+        // Before the start, too, when the process is still ours: only its channels, and nothing that leads to the host.
+        for (number, target) in casemate_tests::host::descriptors(container.pid()) {
+            let harmless = number < 3 || target.to_string_lossy().starts_with("socket:");
+            assert!(harmless, "a waiting container holds {number} -> {}", target.display());
+        }
+        container.start().ok();
+        let done = leaking(container.exec_command(&[], &["probe", "fds"])).ok();
+        assert_eq!(done.value("fds"), "0,1,2");
+    }
+}
+
+#[test]
+fn cve_2024_21626_preserved_descriptors_are_those_that_were_asked_for() {
+    requires!(root);
+    let container = Container::new(Bundle::new().args(&["probe", "fds"]));
+    let done = leaking(container.run_command(&["--preserve-fds", "2"])).ok();
+    assert_eq!(done.value("fds"), "0,1,2,3,4");
+}
+
+#[test]
+fn cve_2016_9962_a_container_cannot_look_into_a_process_that_joins_it() {
+    requires!(root);
+    // With every right of container's root but to trace whom it likes.
+    let own = casemate_tests::host::own_capabilities();
+    let caps: Vec<&str> =
+        own.iter().map(String::as_str).filter(|c| *c != "CAP_SYS_PTRACE").collect();
+    for userns in [false, true] {
+        let mut bundle = Bundle::new().args(&["probe", "grab", "3"]).capabilities(&caps);
+        if userns {
+            // Here even the right to trace is worth nothing against the runtime.
+            bundle = bundle.all_capabilities().user_namespace(100_000);
+        }
+        let bundle = bundle.edit(|c| c["process"]["noNewPrivileges"] = json!(false));
+        let container = Container::new(bundle).verbatim();
+        let mut run = container.run().spawn();
+        run.wait_for("grabbing");
+        let mut count = 0;
+        while !run.has_ended() && count < 60 {
+            leaking(container.exec_command(&[], &["true"])).done();
+            count += 1;
+        }
+        let done = run.done();
+        assert!(!done.stdout.contains("caught"), "user namespace {userns}: {}", done.stdout);
+        assert!(count > 10, "{count} processes");
+        let seen: u32 = done
+            .stdout
+            .rsplit('=')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(seen > 0, "the attacker saw none of {count}: {}", done.stdout);
+    }
+}
