@@ -1,0 +1,142 @@
+//! The part of the probe that reports what a configuration did to its process, as `key=value` lines. Where busybox has a
+//! program that says the same, that is used instead.
+
+use std::io::{Error, Result};
+use std::os::unix::net::UnixDatagram;
+
+/// Take the words that the probe itself does not know.
+pub fn attempt(words: &[&str]) -> Result<()> {
+    match words {
+        ["facts"] => facts(),
+        ["clock"] => clock(),
+        ["raw", number, arguments @ ..] => raw(number, arguments),
+        ["raw32", number, first] => raw_of_the_other_abi(number, first),
+        ["notify", text] => notify(text),
+        ["keyring"] => keyring(),
+        ["persona"] => persona(),
+        other => panic!("probe: what is {other:?}?"),
+    }
+}
+
+fn answer(result: i64) -> Result<i64> {
+    if result < 0 {
+        Err(Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+fn say(key: &str, value: Result<i64>) {
+    match value {
+        Ok(value) => println!("{key}={value}"),
+        Err(e) => println!("{key}={e}"),
+    }
+}
+
+/// Scheduling, priorities, memory policy, umask.
+fn facts() -> Result<()> {
+    // SAFETY: plain integers, or pointers to structures of the stated size that live through the call.
+    unsafe {
+        let mut param: libc::sched_param = std::mem::zeroed();
+        say("policy", answer(libc::sched_getscheduler(0).into()));
+        answer(libc::sched_getparam(0, &mut param).into())?;
+        say("priority", Ok(param.sched_priority.into()));
+        say(
+            "nice",
+            answer(libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0)).map(|n| 20 - n),
+        );
+        say("ioprio", answer(libc::syscall(libc::SYS_ioprio_get, 1, 0)));
+        let (mut mode, mut nodes) = (0i32, [0u64; 16]);
+        let result =
+            libc::syscall(libc::SYS_get_mempolicy, &raw mut mode, nodes.as_mut_ptr(), 1024, 0, 0);
+        say("mempolicy", answer(result).map(|_| mode.into()));
+        say("nodes", Ok(nodes[0] as i64));
+    }
+    Ok(())
+}
+
+/// Seconds of the clocks that a time namespace shifts.
+fn clock() -> Result<()> {
+    for (name, id) in [("monotonic", libc::CLOCK_MONOTONIC), ("boottime", libc::CLOCK_BOOTTIME)] {
+        // SAFETY: a timespec of ours.
+        let seconds = unsafe {
+            let mut time: libc::timespec = std::mem::zeroed();
+            answer(libc::clock_gettime(id, &mut time).into()).map(|_| time.tv_sec)
+        };
+        say(name, seconds);
+    }
+    Ok(())
+}
+
+/// One system call with integers; the answer as `raw=`.
+fn raw(number: &str, arguments: &[&str]) -> Result<()> {
+    let parse = |text: &&str| text.parse::<i64>().unwrap_or_else(|e| panic!("probe: {text}: {e}"));
+    let mut a = [0i64; 6];
+    for (to, from) in a.iter_mut().zip(arguments) {
+        *to = parse(from);
+    }
+    // SAFETY: the tests pass numbers of calls that take no pointers, or make them fail before they are used.
+    let result = unsafe { libc::syscall(parse(&number), a[0], a[1], a[2], a[3], a[4], a[5]) };
+    match answer(result) {
+        Ok(value) => println!("raw={value}"),
+        Err(e) => println!("errno={}", e.raw_os_error().unwrap_or(0)),
+    }
+    Ok(())
+}
+
+/// The same through the 32-bit entry of x86_64.
+#[cfg(target_arch = "x86_64")]
+fn raw_of_the_other_abi(number: &str, first: &str) -> Result<()> {
+    let parse = |text: &str| text.parse::<i64>().unwrap_or_else(|e| panic!("probe: {text}: {e}"));
+    let result: i64;
+    // SAFETY: int 0x80 with integers; the registers that it may change are named.
+    unsafe {
+        std::arch::asm!(
+            "push rbx", "mov rbx, {first}", "int 0x80", "pop rbx",
+            first = in(reg) parse(first),
+            inlateout("rax") parse(number) => result,
+            in("rcx") 0i64, in("rdx") 0i64,
+            out("r8") _, out("r9") _, out("r10") _, out("r11") _,
+        );
+    }
+    println!("raw={}", result as i32);
+    Ok(())
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn raw_of_the_other_abi(_number: &str, _first: &str) -> Result<()> {
+    Err(Error::from_raw_os_error(libc::ENOSYS))
+}
+
+/// What sd_notify(3) does.
+fn notify(text: &str) -> Result<()> {
+    let path =
+        std::env::var_os("NOTIFY_SOCKET").ok_or_else(|| Error::from_raw_os_error(libc::ENOENT))?;
+    UnixDatagram::unbound()?.send_to(text.as_bytes(), path).map(drop)
+}
+
+/// The session keyring, as keyctl(2) describes it.
+fn keyring() -> Result<()> {
+    const KEYCTL_DESCRIBE: i64 = 6;
+    const KEY_SPEC_SESSION_KEYRING: i64 = -3;
+    let mut buffer = [0u8; 256];
+    // SAFETY: pointer and length of one buffer.
+    let n = answer(unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            KEYCTL_DESCRIBE,
+            KEY_SPEC_SESSION_KEYRING,
+            buffer.as_mut_ptr(),
+            buffer.len(),
+        )
+    })?;
+    let text = String::from_utf8_lossy(&buffer[..(n as usize).min(buffer.len())]).into_owned();
+    println!("keyring={}", text.trim_end_matches('\0'));
+    Ok(())
+}
+
+fn persona() -> Result<()> {
+    // SAFETY: all ones only asks.
+    say("personality", answer(unsafe { libc::personality(0xffff_ffff) }.into()));
+    Ok(())
+}
