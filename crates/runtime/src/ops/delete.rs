@@ -75,6 +75,15 @@ pub(crate) fn kill_everything(container: &Container) -> Result<()> {
     Ok(())
 }
 
+/// After init has ended and was reaped. A pid namespace of its own has taken everything along, so that nothing is left to be
+/// killed.
+pub(crate) fn clean_up(container: &Container) -> Result<()> {
+    if container.record.shared_pid_namespace {
+        kill_everything(container)?;
+    }
+    destroy(container)
+}
+
 /// Remove cgroup and state, then run the poststop hooks. Hooks that fail do not bring the container back.
 pub(crate) fn destroy(container: &Container) -> Result<()> {
     let record = &container.record;

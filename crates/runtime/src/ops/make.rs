@@ -11,7 +11,7 @@ use crate::request::{CreateRequest, Global};
 use crate::state::{InitRecord, Record, SeccompRecord, StateDir, StateRoot};
 use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
-use crate::verify::Expectation;
+use crate::verify::{Expectation, Posture};
 use crate::{ids, lower, netdev, notify, policy_choice, procfs};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
@@ -45,6 +45,25 @@ pub(crate) struct Made {
     pub(crate) child: Spawned,
     pub(crate) master: Option<OwnedFd>,
     pub(crate) undo: Undo,
+    posture: Posture,
+}
+
+impl Made {
+    /// Store what was read back. `run` does it while the program is starting.
+    pub(crate) fn save_posture(&self) -> Result<()> {
+        self.state.save_posture(&self.posture)
+    }
+
+    /// What callers wait for: last, and only on success.
+    pub(crate) fn tell_caller(&self, request: &CreateRequest) -> Result<()> {
+        if let Some(path) = &request.pidfd_socket {
+            supervise::deliver_pidfd(path, "standard", &self.child.pidfd)?;
+        }
+        match &request.pid_file {
+            Some(path) => write_pid_file(path, self.child.pid),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Everything that was decided, before anything on the host is changed.
@@ -87,7 +106,9 @@ pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Re
     let mut undo = Undo::default();
     let outcome = build(&state, decided, &mut lowering, console, (mode, request), &mut undo);
     match outcome {
-        Ok((record, proc, child, master)) => Ok(Made { state, record, proc, child, master, undo }),
+        Ok(Built { record, proc, child, master, posture }) => {
+            Ok(Made { state, record, proc, child, master, undo, posture })
+        }
         Err(error) => {
             let error = undo.roll_back(error);
             // The state directory goes last, as it was made first.
@@ -256,7 +277,14 @@ fn rootfs_identity(rootfs: &Path) -> Result<(u64, u64)> {
     Ok((st.st_dev, st.st_ino))
 }
 
-type Built = (Record, OwnedFd, Spawned, Option<OwnedFd>);
+/// What came out of it.
+struct Built {
+    record: Record,
+    proc: OwnedFd,
+    child: Spawned,
+    master: Option<OwnedFd>,
+    posture: Posture,
+}
 
 /// Steps 7 to 11: everything that has to be taken back on failure.
 fn build(
@@ -301,6 +329,10 @@ fn build(
     }
     finish_map(&decided, lowered, &child)?;
     // While the child builds its tree: everything that does not need the result.
+    let start_time = procfs::stat(&decided.proc, pid).map_or(0, |stat| stat.start_time);
+    let init = InitRecord { pid, start_time };
+    state.save_init(&init)?;
+    record.init = Some(init);
     store_beside(state, &decided, lowered)?;
     let devices = match &cgroup {
         Some(cgroup) => decided.cgroup.load_devices(cgroup)?,
@@ -317,8 +349,7 @@ fn build(
     if let (Some(cgroup), Some(devices)) = (&cgroup, &devices) {
         decided.cgroup.attach_devices(cgroup, devices)?;
     }
-    commit(state, &mut record, posture, &child, (&decided, request))?;
-    Ok((record, decided.proc, child, master))
+    Ok(Built { record, proc: decided.proc, child, master, posture })
 }
 
 fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -> Result<Record> {
@@ -350,7 +381,6 @@ fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -
         seccomp: lowered.filters.iter().map(|f| SeccompRecord { bytes: f.program.len(), flags: f.flags }).collect(),
         seccomp_listener: listener,
         notify_socket: notify::host_socket(),
-        posture: None,
     })
 }
 
@@ -446,29 +476,6 @@ fn store_beside(state: &StateDir, decided: &Decided, lowered: &Lowered) -> Resul
     if !decided.decisions.is_empty() {
         let bytes = serde_json::to_vec(&decided.decisions)?;
         state.write_new("decisions.json", &[&bytes])?;
-    }
-    Ok(())
-}
-
-/// Step 12: the record makes the container visible; files for callers come last and only on success.
-fn commit(
-    state: &StateDir,
-    record: &mut Record,
-    posture: crate::verify::Posture,
-    child: &Spawned,
-    (decided, request): (&Decided, &CreateRequest),
-) -> Result<()> {
-    let start_time = procfs::stat(&decided.proc, child.pid)
-        .ok_or_else(|| anyhow!("container init ended while it was recorded"))?
-        .start_time;
-    record.init = Some(InitRecord { pid: child.pid, start_time });
-    record.posture = Some(posture);
-    state.save(record)?;
-    if let Some(path) = &request.pidfd_socket {
-        supervise::deliver_pidfd(path, "standard", &child.pidfd)?;
-    }
-    if let Some(path) = &request.pid_file {
-        write_pid_file(path, child.pid)?;
     }
     Ok(())
 }

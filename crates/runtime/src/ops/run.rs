@@ -1,15 +1,13 @@
 //! `run`: create, start, and, in the foreground, wait and delete.
 
-use super::make::{make, Made, HeldBy};
+use super::make::{make, HeldBy, Made};
 use super::start::run_poststart;
 use super::Container;
 use crate::foreground::Foreground;
 use crate::notify::Relay;
-use crate::request::{Global, RunRequest};
-use crate::state::{Record, StateDir};
+use crate::request::{CreateRequest, Global, RunRequest};
 use crate::supervise::await_exec;
 use anyhow::Result;
-use casemate_sandbox::launch::Spawned;
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::process;
 
@@ -20,8 +18,10 @@ use casemate_sys::process;
 pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
     let foreground =
         if request.detach { None } else { Some(Foreground::take_over(!request.no_subreaper)?) };
-    let Made { state, record, proc, child, master, undo } = make(global, &request.create, HeldBy::Run(request.detach))?;
-    let relay = match release(&state, &record, &child) {
+    let made = make(global, &request.create, HeldBy::Run(request.detach))?;
+    let released = release(&made, &request.create);
+    let Made { state, record, proc, child, master, undo, .. } = made;
+    let relay = match released {
         Ok(relay) => relay,
         Err(error) => {
             let error = undo.roll_back(error);
@@ -43,16 +43,17 @@ pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
     let Some(foreground) = foreground else { return Ok(0) };
     let exit = foreground.wait(child.pid, &child.pidfd, master, relay);
     if !request.keep {
-        super::delete::kill_everything(&container)?;
-        super::delete::destroy(&container)?;
+        super::delete::clean_up(&container)?;
     }
     Ok(exit?.status())
 }
 
 /// Let the payload run, with the socket for its readiness in place.
-fn release(state: &StateDir, record: &Record, child: &Spawned) -> Result<Option<Relay>> {
-    let relay = record.notify_socket.as_ref().map(|manager| Relay::bind(state, manager)).transpose()?;
-    tell_child(&child.channel, FromParent::Start)?;
-    await_exec(&child.channel)?;
+fn release(made: &Made, request: &CreateRequest) -> Result<Option<Relay>> {
+    let relay = made.record.notify_socket.as_ref().map(|manager| Relay::bind(&made.state, manager)).transpose()?;
+    tell_child(&made.child.channel, FromParent::Start)?;
+    made.save_posture()?;
+    await_exec(&made.child.channel)?;
+    made.tell_caller(request)?;
     Ok(relay)
 }

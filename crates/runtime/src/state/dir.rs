@@ -1,6 +1,7 @@
 //! The state root and a container's directory in it, by descriptor.
 
-use super::record::{Record, FORMAT};
+use super::record::{InitRecord, Record, FORMAT};
+use crate::verify::Posture;
 use crate::bundle::say;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_sys::{socket, Context as _};
@@ -27,6 +28,13 @@ pub struct StateDir {
     root: OwnedFd,
     dir: OwnedFd,
 }
+
+const RECORD: &str = "record.json";
+const INIT: &str = "init.json";
+const POSTURE: &str = "posture.json";
+const GATE: &str = "gate";
+/// Everything that a container's directory usually holds.
+const FILES: [&str; 6] = [RECORD, INIT, POSTURE, "seccomp.bpf", "decisions.json", GATE];
 
 const DIR: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
@@ -177,51 +185,60 @@ impl StateDir {
         Ok(bytes)
     }
 
-    /// Store the first record of a container that is being made, under a name of its own: replacing a file costs a flush on
-    /// ext4, and every create would pay it.
+    /// Store the record of a container that is being made. In place, under the lock: replacing a file costs a flush on ext4,
+    /// and every create would pay it.
     pub fn save_first(&self, record: &Record) -> Result<()> {
-        let bytes = serde_json::to_vec(record).with_context(|| format!("state of {}", self.id))?;
-        self.write_new("creating.json", &[&bytes])
+        self.write_new(RECORD, &[&serde_json::to_vec(record).with_context(|| format!("state of {}", self.id))?])
+    }
+
+    /// Store who init is.
+    pub fn save_init(&self, init: &InitRecord) -> Result<()> {
+        self.write_new(INIT, &[&serde_json::to_vec(init)?])
+    }
+
+    /// Store what was read back: the container is complete.
+    pub fn save_posture(&self, posture: &Posture) -> Result<()> {
+        self.write_new(POSTURE, &[&serde_json::to_vec(posture)?])
+    }
+
+    /// Whether the container's process was verified.
+    pub fn is_complete(&self) -> bool {
+        self.exists(POSTURE)
+    }
+
+    fn exists(&self, name: &str) -> bool {
+        rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
     }
 
     /// Store the record.
     pub fn save(&self, record: &Record) -> Result<()> {
         let bytes = serde_json::to_vec(record).with_context(|| format!("state of {}", self.id))?;
-        self.write("record.json", &bytes)
+        self.write(RECORD, &bytes)
     }
 
     /// Load the record; `None` when the directory has none (a create that was cut short, or another runtime's).
     pub fn load(&self) -> Result<Option<Record>> {
-        let Some((name, bytes)) = self.read_first_of(["record.json", "creating.json"])? else {
+        if !self.exists(RECORD) {
             return Ok(None);
-        };
-        let record: Record = match serde_json::from_slice(&bytes) {
-            // The first record is written in place: its creator was killed, or is still at it.
-            Err(_) if name == "creating.json" => return Ok(None),
-            other => other.with_context(|| format!("state of {}: {name}", self.id))?,
+        }
+        let mut record: Record = match serde_json::from_slice(&self.read(RECORD)?) {
+            // The first record is written in place: its creator is still at it, or was killed over it.
+            Err(_) if !self.exists(INIT) => return Ok(None),
+            other => other.with_context(|| format!("state of {}: {RECORD}", self.id))?,
         };
         if record.format != FORMAT {
-            bail!("state of {}: {name} has format {:?}, this release reads {FORMAT:?}", self.id, record.format);
+            bail!("state of {}: {RECORD} has format {:?}, this release reads {FORMAT:?}", self.id, record.format);
+        }
+        if self.exists(INIT) {
+            // Cut short in the middle of it, the creator was killed, and init has ended with it.
+            record.init = serde_json::from_slice(&self.read(INIT)?).ok();
         }
         Ok(Some(record))
     }
 
-    fn read_first_of(&self, names: [&'static str; 2]) -> Result<Option<(&'static str, Vec<u8>)>> {
-        for name in names {
-            match rustix::fs::accessat(&self.dir, name, rustix::fs::Access::EXISTS, AtFlags::empty()) {
-                Err(Errno::NOENT) => {}
-                other => {
-                    other.call(|| format!("faccessat({name})"))?;
-                    return Ok(Some((name, self.read(name)?)));
-                }
-            }
-        }
-        Ok(None)
-    }
-
     /// Whether the gate stands: created and not started.
     pub fn has_gate(&self) -> bool {
-        rustix::fs::statat(&self.dir, "gate", AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        self.exists(GATE)
     }
 
     /// Make the gate. Through /proc/self/fd, because a socket's path may have 107 bytes and a state root more.
@@ -236,7 +253,7 @@ impl StateDir {
 
     /// Take the gate away: the container is running.
     pub fn remove_gate(&self) -> Result<()> {
-        match rustix::fs::unlinkat(&self.dir, "gate", AtFlags::empty()) {
+        match rustix::fs::unlinkat(&self.dir, GATE, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(e).call(|| "unlinkat(gate)").with_context(|| format!("gate of {}", self.id)),
         }
@@ -249,8 +266,22 @@ impl StateDir {
     /// Remove the directory with everything in it.
     pub fn remove(&self) -> Result<()> {
         let about = || format!("state of {}", self.id);
-        remove_content(&self.dir).with_context(about)?;
-        match rustix::fs::unlinkat(&self.root, &self.id, AtFlags::REMOVEDIR) {
+        // By name first: reading the directory costs more than the files that are not there.
+        for name in FILES {
+            match rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(e) => return Err(e).call(|| format!("unlinkat({name})")).with_context(about),
+            }
+        }
+        let remove = || rustix::fs::unlinkat(&self.root, &self.id, AtFlags::REMOVEDIR);
+        let removed = match remove() {
+            Err(Errno::NOTEMPTY) => {
+                remove_content(&self.dir).with_context(about)?;
+                remove()
+            }
+            other => other,
+        };
+        match removed {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(e) => Err(e).call(|| format!("rmdir(\"{}\")", self.id)).with_context(about),
         }

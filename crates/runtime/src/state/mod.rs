@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! <root>/<id>/           locked (flock) while a command changes the container; mode 0711
-//!     creating.json      the first record: what a killed create leaves to clean up
-//!     record.json        the record, replaced atomically; wins over the first one
+//!     record.json        the record, written before anything else is made; replaced atomically by update
+//!     init.json          who init is, written as soon as it exists
+//!     posture.json       what was read back before the program ran: the container is complete
 //!     seccomp.bpf        the compiled filters, for exec
 //!     decisions.json     what the policy changed, and why
 //!     gate               socket: exists exactly while the container is created and not started

@@ -1,6 +1,5 @@
 //! The record: everything that later commands need, so that none of them reads the bundle again.
 
-use crate::verify::Posture;
 use casemate_cgroup::systemd::Unit;
 use casemate_cgroup::Limits;
 use casemate_policy::spec::IdMapping;
@@ -28,7 +27,8 @@ pub struct Record {
     pub owner: u32,
     /// Cgroup permissions may be missing.
     pub rootless: bool,
-    /// Init, from the moment it exists.
+    /// Init, from the moment it exists; kept in a file of its own.
+    #[serde(skip)]
     pub init: Option<InitRecord>,
     /// The container's cgroup, from before it is made.
     pub cgroup: Option<CgroupRecord>,
@@ -56,8 +56,6 @@ pub struct Record {
     pub seccomp_listener: Option<(PathBuf, String)>,
     /// systemd's socket for readiness, when the creator had one.
     pub notify_socket: Option<PathBuf>,
-    /// What was read back before the container was committed.
-    pub posture: Option<Posture>,
 }
 
 /// Who init is.

@@ -54,6 +54,8 @@ impl Status {
         });
         if frozen {
             Self::Paused
+        } else if !state.is_complete() && state.is_locked() {
+            Self::Creating
         } else if state.has_gate() {
             Self::Created
         } else {

@@ -10,8 +10,8 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Uid};
 use rustix::io::Errno;
 
-/// Make all nodes below `root`.
-pub(super) fn make_all(root: &OwnedFd, devices: &[DeviceNode]) -> StepResult<()> {
+/// Make all nodes below `root`. `owner`: who new files belong to.
+pub(super) fn make_all(root: &OwnedFd, devices: &[DeviceNode], owner: (u32, u32)) -> StepResult<()> {
     let mut last: Option<(&std::path::Path, OwnedFd)> = None;
     for device in devices {
         let about = || format!("linux.devices {}", device.path.display());
@@ -24,7 +24,7 @@ pub(super) fn make_all(root: &OwnedFd, devices: &[DeviceNode]) -> StepResult<()>
             last = Some((parent, dir));
         }
         if let Some((_, dir)) = &last {
-            make(root, dir, name, device).step("devices", about)?;
+            make(root, dir, name, device, owner).step("devices", about)?;
         }
     }
     Ok(())
@@ -38,7 +38,13 @@ fn file_type(kind: DeviceKind) -> FileType {
     }
 }
 
-fn make(root: &OwnedFd, dir: &OwnedFd, name: &std::ffi::OsStr, device: &DeviceNode) -> StepResult<()> {
+fn make(
+    root: &OwnedFd,
+    dir: &OwnedFd,
+    name: &std::ffi::OsStr,
+    device: &DeviceNode,
+    owner: (u32, u32),
+) -> StepResult<()> {
     let number = rustix::fs::makedev(device.major, device.minor);
     let mode = Mode::from_raw_mode(device.mode);
     match rustix::fs::mknodat(dir, name, file_type(device.kind), mode, number) {
@@ -48,12 +54,15 @@ fn make(root: &OwnedFd, dir: &OwnedFd, name: &std::ffi::OsStr, device: &DeviceNo
         Err(Errno::PERM) if device.kind != DeviceKind::Fifo => return bind_from_host(root, device),
         Err(e) => return Ok(Err(e).call(|| format!("mknodat({name:?}, {}:{})", device.major, device.minor))?),
     }
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    // Both after the fact: mknod's mode is cut by the umask, its owner is ours.
-    rustix::fs::chownat(dir, name, Some(Uid::from_raw(device.uid)), Some(Gid::from_raw(device.gid)), flags)
-        .call(|| format!("fchownat({name:?}, {}, {})", device.uid, device.gid))?;
-    rustix::fs::chmodat(dir, name, mode, AtFlags::empty())
-        .call(|| format!("fchmodat({name:?}, {:o})", device.mode))?;
+    // The mode is exact, because no umask is in force while the tree is built; the owner is whose tree it is.
+    if (device.uid, device.gid) != owner {
+        let (uid, gid) = (Uid::from_raw(device.uid), Gid::from_raw(device.gid));
+        rustix::fs::chownat(dir, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+            .call(|| format!("fchownat({name:?}, {}, {})", device.uid, device.gid))?;
+        // A change of owner takes the set-id bits away.
+        rustix::fs::chmodat(dir, name, mode, AtFlags::empty())
+            .call(|| format!("fchmodat({name:?}, {:o})", device.mode))?;
+    }
     Ok(())
 }
 

@@ -64,12 +64,15 @@ impl<'p> Builder<'p> {
 
     /// Everything that the spec lists, in its order, then device nodes, links and the working directory.
     pub(crate) fn mount_all(self) -> StepResult<Self> {
+        // Modes of what is made in the tree are meant as they are written. Hooks that follow get the caller's mask back.
+        let mask = rustix::process::umask(Mode::empty());
         for mount in &self.plan.mounts {
             self.mount_one(mount).step("mount", || &mount.label)?;
         }
-        devices::make_all(&self.root, &self.plan.devices)?;
+        devices::make_all(&self.root, &self.plan.devices, self.plan.owner)?;
         self.link_all()?;
         self.make_cwd()?;
+        rustix::process::umask(mask);
         Ok(self)
     }
 
@@ -86,11 +89,16 @@ impl<'p> Builder<'p> {
 
     /// /dev/fd and its like. What is there already stays: an image may know better.
     fn link_all(&self) -> StepResult<()> {
+        let mut last: Option<(&Path, OwnedFd)> = None;
         for (path, target) in &self.plan.symlinks {
             let about = || format!("link {}", path.display());
             let Some((parent, name)) = casemate_sys::path::split(path) else { continue };
-            let dir = ensure_dir(&self.root, parent, Mode::from_raw_mode(0o755), Links::Refused).step("devices", about)?;
-            match rustix::fs::symlinkat(target.as_str(), &dir, name) {
+            if last.as_ref().is_none_or(|(path, _)| *path != parent) {
+                let dir = ensure_dir(&self.root, parent, Mode::from_raw_mode(0o755), Links::Refused);
+                last = Some((parent, dir.step("devices", about)?));
+            }
+            let Some((_, dir)) = &last else { continue };
+            match rustix::fs::symlinkat(target.as_str(), dir, name) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(e) => {
                     return Err(e).call(|| format!("symlinkat({target:?})")).step("devices", about);
