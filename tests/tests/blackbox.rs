@@ -10,3 +10,11 @@ mod smoke;
 mod cve_proc;
 #[path = "blackbox/cve_fds.rs"]
 mod cve_fds;
+#[path = "blackbox/cve_exe.rs"]
+mod cve_exe;
+#[path = "blackbox/cve_identity.rs"]
+mod cve_identity;
+#[path = "blackbox/spec_namespaces.rs"]
+mod spec_namespaces;
+#[path = "blackbox/spec_process.rs"]
+mod spec_process;
