@@ -18,3 +18,9 @@ mod cve_identity;
 mod spec_namespaces;
 #[path = "blackbox/spec_process.rs"]
 mod spec_process;
+#[path = "blackbox/cve_hooks.rs"]
+mod cve_hooks;
+#[path = "blackbox/cve_input.rs"]
+mod cve_input;
+#[path = "blackbox/cve_kernel.rs"]
+mod cve_kernel;

@@ -1,0 +1,340 @@
+//! `process` and the parts of `linux` that belong to it: identity, capabilities, limits, scheduling, as the payload finds
+//! them.
+
+use casemate_tests::{host, requires, Bundle, Container, Done};
+use serde_json::{json, Value};
+
+/// Run `script` verbatim after `change`.
+fn run(script: &str, change: impl FnOnce(&mut Value)) -> Done {
+    Container::new(Bundle::sh(script).edit(change)).verbatim().output()
+}
+
+fn refused(change: impl FnOnce(&mut Value)) -> String {
+    let container = Container::new(Bundle::sh("true").edit(change)).verbatim();
+    let text = container.run().refused();
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+    text
+}
+
+#[test]
+fn arguments_environment_and_directory_are_as_given() {
+    requires!(root);
+    let script = "echo args=$0,$1; echo a=$A; echo b=$B; echo home=$HOME; echo pwd=$PWD; echo n=$(env | grep -c ^A=)";
+    let done = Container::new(Bundle::new().args(&["sh", "-c", script, "zero", "one two"]).edit(|c| {
+        c["process"]["env"] = json!(["PATH=/bin", "A=1", "B=x=y z", "A=2"]);
+        c["process"]["cwd"] = json!("/made/for/it");
+        c["root"]["readonly"] = json!(false);
+    }))
+    .verbatim()
+    .output();
+    let got = ["args", "a", "b", "home", "pwd", "n"].map(|key| done.value(key).to_owned());
+    assert_eq!(got, ["zero,one two", "2", "x=y z", "/root", "/made/for/it", "1"]);
+}
+
+#[test]
+fn a_program_is_searched_in_the_containers_path_only() {
+    requires!(root);
+    let bundle = || Bundle::new().args(&["tool"]);
+    let place = |bundle: &Bundle| {
+        std::fs::copy(bundle.rootfs().join("bin/busybox"), bundle.rootfs().join("usr/bin/tool")).unwrap();
+    };
+    let found = bundle().edit(|c| c["process"]["env"] = json!(["PATH=/nowhere:/usr/bin"]));
+    place(&found);
+    let done = Container::new(found).run().done();
+    assert!(!done.stderr.contains("level=error"), "{}", done.stderr);
+    let missed = bundle().edit(|c| c["process"]["env"] = json!(["PATH=/nowhere"]));
+    place(&missed);
+    let text = Container::new(missed).run().refused();
+    assert!(text.contains(r#"exec: \"tool\": executable file not found in $PATH"#), "{text}");
+}
+
+#[test]
+fn a_program_that_cannot_run_is_named_with_the_reason_that_engines_match() {
+    requires!(root);
+    let cases = [
+        ("/no/such", "no such file or directory"),
+        ("/etc", "is a directory"),
+        ("/etc/passwd", "permission denied"),
+    ];
+    for (program, reason) in cases {
+        let container = Container::new(Bundle::new().args(&[program]));
+        for command in [container.create(), container.run()] {
+            let text = command.refused();
+            assert!(text.contains(&format!("exec: \\\"{program}\\\"")) && text.contains(reason), "{text}");
+        }
+        assert_eq!(container.leftovers(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn ids_groups_and_umask_are_the_users() {
+    requires!(root);
+    let done = run("echo uid=$(id -u); echo gid=$(id -g); echo groups=$(id -G); echo umask=$(umask)", |c| {
+        c["process"]["user"] = json!({"uid": 1000, "gid": 1001, "umask": 63, "additionalGids": [5, 1001, 4_000_000]});
+    });
+    assert_eq!((done.value("uid"), done.value("gid")), ("1000", "1001"));
+    let mut groups: Vec<_> = done.value("groups").split(' ').collect();
+    groups.sort_unstable();
+    groups.dedup();
+    assert_eq!(groups, ["1001", "4000000", "5"]);
+    assert_eq!(done.value("umask"), "0077");
+    assert_eq!(run("echo umask=$(umask)", |_| {}).value("umask"), "0022");
+}
+
+fn sets(text: &str) -> [u64; 5] {
+    let keys = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+    keys.map(|key| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_else(|| panic!("{key}: {text}"));
+        u64::from_str_radix(line.trim_start_matches(':').trim(), 16).unwrap()
+    })
+}
+
+const KILL: u64 = 1 << 5;
+const BIND: u64 = 1 << 10;
+const CHOWN: u64 = 1;
+
+#[test]
+fn the_five_capability_sets_are_set_one_by_one() {
+    requires!(root);
+    for uid in [0, 1000] {
+        let done = run("grep ^Cap /proc/self/status", |c| {
+            c["process"]["user"] = json!({"uid": uid, "gid": uid});
+            c["process"]["noNewPrivileges"] = json!(true);
+            c["process"]["capabilities"] = json!({
+                "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_NET_BIND_SERVICE"],
+                "permitted": ["CAP_KILL", "CAP_NET_BIND_SERVICE"],
+                "effective": ["CAP_KILL"],
+                "inheritable": ["CAP_KILL"],
+                "ambient": ["CAP_KILL"],
+            });
+        });
+        let [inheritable, permitted, effective, bounding, ambient] = sets(&done.stdout);
+        assert_eq!((inheritable, bounding, ambient), (KILL, CHOWN | KILL | BIND, KILL), "{}", done.stdout);
+        // execve(2) of root gives what the bounding set allows, but with no_new_privs nothing that was not permitted; of
+        // another user, what is ambient.
+        let gained = if uid == 0 { KILL | BIND } else { KILL };
+        assert_eq!((permitted, effective), (gained, gained), "uid {uid}: {}", done.stdout);
+    }
+}
+
+#[test]
+fn capabilities_of_a_waiting_process_are_exactly_the_configured_ones() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60").edit(|c| {
+        c["process"]["capabilities"] = json!({
+            "bounding": ["CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL"]
+        });
+    }))
+    .verbatim();
+    container.create().ok();
+    let text = std::fs::read_to_string(format!("/proc/{}/status", container.pid())).unwrap();
+    assert_eq!(sets(&text), [0, KILL, KILL, CHOWN | KILL, 0]);
+}
+
+#[test]
+fn no_capabilities_object_means_none() {
+    requires!(root);
+    let done = run("grep ^Cap /proc/self/status", |c| {
+        c["process"].as_object_mut().unwrap().remove("capabilities");
+    });
+    assert_eq!(sets(&done.stdout), [0; 5], "{}", done.stdout);
+}
+
+#[test]
+fn an_unknown_capability_is_not_fatal() {
+    requires!(root);
+    let done = run("grep ^Cap /proc/self/status", |c| {
+        let names = json!(["CAP_KILL", "CAP_OF_THE_FUTURE"]);
+        c["process"]["capabilities"] = json!({"bounding": names, "permitted": names, "effective": names});
+    });
+    assert_eq!(sets(&done.stdout)[3], KILL, "{}", done.stdout);
+}
+
+#[test]
+fn no_new_privileges_is_set_only_when_asked() {
+    requires!(root);
+    for asked in [true, false] {
+        let done = run("echo nnp=$(grep NoNewPrivs /proc/self/status | cut -f2)", |c| {
+            c["process"]["noNewPrivileges"] = json!(asked);
+        });
+        assert_eq!(done.value("nnp"), if asked { "1" } else { "0" });
+    }
+}
+
+#[test]
+fn limits_are_set_soft_and_hard() {
+    requires!(root);
+    let names = [
+        ("RLIMIT_AS", "Max address space"),
+        ("RLIMIT_CORE", "Max core file size"),
+        ("RLIMIT_CPU", "Max cpu time"),
+        ("RLIMIT_DATA", "Max data size"),
+        ("RLIMIT_FSIZE", "Max file size"),
+        ("RLIMIT_LOCKS", "Max file locks"),
+        ("RLIMIT_MEMLOCK", "Max locked memory"),
+        ("RLIMIT_MSGQUEUE", "Max msgqueue size"),
+        ("RLIMIT_NICE", "Max nice priority"),
+        ("RLIMIT_NOFILE", "Max open files"),
+        ("RLIMIT_NPROC", "Max processes"),
+        ("RLIMIT_RSS", "Max resident set"),
+        ("RLIMIT_RTPRIO", "Max realtime priority"),
+        ("RLIMIT_RTTIME", "Max realtime timeout"),
+        ("RLIMIT_SIGPENDING", "Max pending signals"),
+        ("RLIMIT_STACK", "Max stack size"),
+    ];
+    // Values below every present one, so that lowering needs no privilege. NICE and RTPRIO may be 0 on a host.
+    let value = |index: usize, name: &str| match name {
+        "RLIMIT_NICE" | "RLIMIT_RTPRIO" => (0, 0),
+        "RLIMIT_FSIZE" | "RLIMIT_AS" | "RLIMIT_DATA" | "RLIMIT_STACK" | "RLIMIT_RSS" => (64 << 20, (64 << 20) + index * 4096),
+        _ => (100 + index, 200 + index),
+    };
+    let done = run("cat /proc/self/limits", |c| {
+        let list: Vec<_> = names.iter().enumerate().map(|(i, (name, _))| {
+            let (soft, hard) = value(i, name);
+            json!({"type": name, "soft": soft, "hard": hard})
+        }).collect();
+        c["process"]["rlimits"] = json!(list);
+    });
+    for (index, (name, label)) in names.iter().enumerate() {
+        let line = done.stdout.lines().find(|line| line.starts_with(label)).unwrap();
+        let numbers: Vec<usize> = line[label.len()..].split_whitespace().filter_map(|w| w.parse().ok()).collect();
+        let (soft, hard) = value(index, name);
+        assert_eq!(numbers[..2], [soft, hard], "{line}");
+    }
+}
+
+#[test]
+fn limits_are_refused_when_unknown_or_listed_twice() {
+    requires!(root);
+    let limit = |name: &str| json!({"type": name, "soft": 1, "hard": 1});
+    let text = refused(|c| c["process"]["rlimits"] = json!([limit("RLIMIT_WISHES")]));
+    assert!(text.contains("process.rlimits[0]"), "{text}");
+    let text = refused(|c| c["process"]["rlimits"] = json!([limit("RLIMIT_CPU"), limit("RLIMIT_CPU")]));
+    assert!(text.contains("process.rlimits"), "{text}");
+}
+
+#[test]
+fn the_oom_score_is_set() {
+    requires!(root);
+    let done = run("echo score=$(cat /proc/self/oom_score_adj)", |c| c["process"]["oomScoreAdj"] = json!(321));
+    assert_eq!(done.value("score"), "321");
+    let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
+    let done = run("echo score=$(cat /proc/self/oom_score_adj)", |_| {});
+    assert_eq!(done.value("score"), own.trim());
+}
+
+#[test]
+fn the_scheduler_is_set() {
+    requires!(root);
+    let cases = [
+        (json!({"policy": "SCHED_BATCH", "nice": 7}), ["3", "0", "7"]),
+        (json!({"policy": "SCHED_OTHER", "nice": 3}), ["0", "0", "3"]),
+        (json!({"policy": "SCHED_IDLE"}), ["5", "0", "0"]),
+        (json!({"policy": "SCHED_RR", "priority": 9}), ["2", "9", "0"]),
+        (json!({"policy": "SCHED_FIFO", "priority": 4}), ["1", "4", "0"]),
+    ];
+    for (scheduler, expected) in cases {
+        let real_time = scheduler["priority"].is_number();
+        let bundle = Bundle::new().args(&["probe", "facts"]).edit(|c| c["process"]["scheduler"] = scheduler.clone());
+        let done = Container::new(bundle).verbatim().run().done();
+        // A kernel with real-time group scheduling gives a new cgroup no time.
+        if real_time && done.stderr.contains("operation not permitted") {
+            continue;
+        }
+        let got = ["policy", "priority", "nice"].map(|key| done.value(key).to_owned());
+        assert_eq!(got, expected, "{scheduler}");
+    }
+    let text = refused(|c| c["process"]["scheduler"] = json!({"policy": "SCHED_FAIR"}));
+    assert!(text.contains("process.scheduler.policy"), "{text}");
+}
+
+#[test]
+fn the_io_priority_is_set() {
+    requires!(root);
+    for (class, number, level) in [("IOPRIO_CLASS_BE", 2, 6), ("IOPRIO_CLASS_IDLE", 3, 0), ("IOPRIO_CLASS_RT", 1, 2)] {
+        let bundle = Bundle::new().args(&["probe", "facts"]).edit(|c| {
+            c["process"]["ioPriority"] = json!({"class": class, "priority": level});
+        });
+        let done = Container::new(bundle).verbatim().output();
+        assert_eq!(done.value("ioprio"), ((number << 13) | level).to_string(), "{class}");
+    }
+}
+
+#[test]
+fn the_memory_policy_is_set_for_init_and_exec() {
+    requires!(root);
+    let bundle = Bundle::sh("probe facts; sleep 60").edit(|c| {
+        c["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]});
+    });
+    let container = Container::new(bundle).verbatim();
+    let mut running = container.run().spawn();
+    running.wait_for("nodes=");
+    let in_exec = container.exec_command(&[], &["probe", "facts"]).ok();
+    for text in [running.stdout(), in_exec.stdout] {
+        assert!(text.contains(&format!("mempolicy={}", 2 | 1 << 15)) && text.contains("nodes=1"), "{text}");
+    }
+    container.kill("KILL").ok();
+    running.done();
+    let text = refused(|c| c["linux"]["memoryPolicy"] = json!({"mode": "MPOL_WISH"}));
+    assert!(text.contains("linux.memoryPolicy.mode"), "{text}");
+}
+
+#[test]
+fn the_personality_is_set() {
+    requires!(root);
+    let done = run("probe persona; uname -m", |c| c["linux"]["personality"] = json!({"domain": "LINUX32"}));
+    assert_eq!(done.value("personality"), "8");
+    #[cfg(target_arch = "x86_64")]
+    assert!(done.stdout.contains("i686"), "{}", done.stdout);
+    let text = refused(|c| c["linux"]["personality"] = json!({"domain": "HPUX"}));
+    assert!(text.contains("linux.personality.domain"), "{text}");
+}
+
+#[test]
+fn the_session_keyring_is_the_containers_own_unless_refused() {
+    requires!(root);
+    let container = Container::new(Bundle::new().args(&["probe", "keyring"])).verbatim();
+    let done = container.output();
+    assert!(done.value("keyring").ends_with(&format!(";_ses.{}", container.id)), "{}", done.stdout);
+    let done = container.run_command(&["--no-new-keyring"]).ok();
+    assert!(!done.value("keyring").contains("_ses.cmt"), "{}", done.stdout);
+
+    let container = Container::new(Bundle::sh("sleep 60")).verbatim().up();
+    let done = container.exec_command(&[], &["probe", "keyring"]).ok();
+    assert!(done.value("keyring").ends_with(&format!(";_ses.{}", container.id)), "{}", done.stdout);
+}
+
+#[test]
+fn groups_are_kept_with_the_annotation() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("echo groups=$(id -G)").edit(|c| {
+        c["annotations"] = json!({"run.oci.keep_original_groups": "1"});
+    }))
+    .verbatim();
+    let mut command = container.run();
+    use std::os::unix::process::CommandExt;
+    let groups = || {
+        // SAFETY: a system call between fork and exec.
+        match unsafe { libc::setgroups(2, [0, 1234].as_ptr()) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: the closure makes one system call.
+    unsafe { command.inner.pre_exec(groups) };
+    assert!(command.ok().value("groups").contains("1234"));
+}
+
+#[test]
+fn streams_belong_to_the_payloads_user() {
+    requires!(root);
+    let bundle = Bundle::sh("echo again > /dev/stdout; echo owner=$(stat -L -c %u /proc/self/fd/1)").edit(|c| {
+        c["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+    });
+    let container = Container::new(bundle).verbatim();
+    let mut command = container.run().inner;
+    let out = command.stdout(std::process::Stdio::piped()).output().unwrap();
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    assert!(text.contains("again") && text.contains("owner=1000"), "{text} {}", String::from_utf8_lossy(&out.stderr));
+    assert!(host::is_root());
+}
