@@ -11,7 +11,13 @@ const ALLOWED: [(&str, &[&str]); 7] = [
     ("casemate", &["casemate-runtime", "casemate-sys"]),
     (
         "casemate-runtime",
-        &["casemate-sandbox", "casemate-policy", "casemate-cgroup", "casemate-seccomp", "casemate-sys"],
+        &[
+            "casemate-sandbox",
+            "casemate-policy",
+            "casemate-cgroup",
+            "casemate-seccomp",
+            "casemate-sys",
+        ],
     ),
     ("casemate-sandbox", &["casemate-sys"]),
     ("casemate-cgroup", &["casemate-sys"]),
@@ -54,7 +60,10 @@ fn own_dependencies() -> BTreeMap<String, BTreeSet<String>> {
 
 fn used_by(package: &Value) -> BTreeSet<String> {
     let all = package["dependencies"].as_array().unwrap().iter();
-    all.filter(|dependency| dependency["kind"] != "dev").map(name).filter(|name| name.starts_with("casemate")).collect()
+    all.filter(|dependency| dependency["kind"] != "dev")
+        .map(name)
+        .filter(|name| name.starts_with("casemate"))
+        .collect()
 }
 
 fn name(value: &Value) -> String {
@@ -115,7 +124,8 @@ fn has_word(line: &str, word: &str) -> bool {
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {
         let before = line[..at].chars().next_back().is_some_and(inside) && word.starts_with(inside);
-        let after = line[at + word.len()..].chars().next().is_some_and(inside) && word.ends_with(inside);
+        let after =
+            line[at + word.len()..].chars().next().is_some_and(inside) && word.ends_with(inside);
         !before && !after
     })
 }
@@ -149,7 +159,10 @@ fn unsafe_code_is_in_sys_alone() {
         let hits = lines_with(crate_dir, &["unsafe", "allow(unsafe_code)"]);
         assert!(hits.is_empty(), "{hits:#?}");
     }
-    assert!(!lines_with("sys", &["unsafe"]).is_empty(), "the search finds nothing, not even in sys");
+    assert!(
+        !lines_with("sys", &["unsafe"]).is_empty(),
+        "the search finds nothing, not even in sys"
+    );
 }
 
 #[test]
@@ -157,21 +170,25 @@ fn the_workspace_forbids_unsafe_code_and_every_crate_but_sys_follows_it() {
     let root = std::fs::read_to_string(top().join("Cargo.toml")).unwrap();
     assert!(root.contains("unsafe_code = \"forbid\""));
     for crate_dir in crates().iter().filter(|name| *name != "sys") {
-        let manifest = std::fs::read_to_string(top().join("crates").join(crate_dir).join("Cargo.toml")).unwrap();
+        let manifest =
+            std::fs::read_to_string(top().join("crates").join(crate_dir).join("Cargo.toml"))
+                .unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{crate_dir} has lints of its own");
     }
 }
 
 #[test]
 fn the_containers_side_knows_neither_oci_types_nor_json() {
-    let hits = lines_with("sandbox", &["serde", "serde_json", "casemate_policy", "oci", "Spec", "json!"]);
+    let hits =
+        lines_with("sandbox", &["serde", "serde_json", "casemate_policy", "oci", "Spec", "json!"]);
     assert!(hits.is_empty(), "{hits:#?}");
 }
 
 #[test]
 fn only_the_binary_prints_and_exits() {
     // rustix::stdio is not among them: the parent copies the bytes of a container's terminal to its own streams.
-    let words = ["println!", "eprintln!", "print!", "eprint!", "process::exit", "io::stdout", "io::stderr"];
+    let words =
+        ["println!", "eprintln!", "print!", "eprint!", "process::exit", "io::stdout", "io::stderr"];
     for crate_dir in crates().iter().filter(|name| *name != "casemate") {
         let hits = lines_with(crate_dir, &words);
         assert!(hits.is_empty(), "{hits:#?}");
