@@ -22,7 +22,9 @@ fn to_host(map: &[IdMapping], id: u32) -> Option<u32> {
     if map.is_empty() {
         return Some(id);
     }
-    map.iter().find(|range| range.contains(id)).map(|range| range.host_id + (id - range.container_id))
+    map.iter()
+        .find(|range| range.contains(id))
+        .map(|range| range.host_id + (id - range.container_id))
 }
 
 impl IdMaps {
@@ -63,7 +65,8 @@ pub fn write_maps(proc: impl AsFd, pid: i32, maps: &IdMaps, privileged: bool) ->
 }
 
 fn needs_helper(maps: &IdMaps) -> bool {
-    let own = |map: &[IdMapping], id: u32| matches!(map, [one] if one.size == 1 && one.host_id == id);
+    let own =
+        |map: &[IdMapping], id: u32| matches!(map, [one] if one.size == 1 && one.host_id == id);
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     !(own(&maps.uid, uid) && own(&maps.gid, gid))
 }
@@ -72,9 +75,16 @@ fn write(proc: impl AsFd, pid: i32, file: &str, text: &str) -> Result<()> {
     let path = format!("{pid}/{file}");
     let fd = rustix::fs::openat(proc, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
         .call(|| format!("openat(/proc, \"{path}\")"))?;
-    // One write: the kernel takes a map only as a whole.
-    rustix::io::write(&fd, text.as_bytes()).call(|| format!("write(/proc/{path}, {:?})", text.trim_end()))?;
-    Ok(())
+    // One write: the kernel takes a map only as a whole, and no more than fits a page.
+    let shown = if text.len() <= 256 {
+        format!("{:?}", text.trim_end())
+    } else {
+        format!("{} bytes", text.len())
+    };
+    match rustix::io::write(&fd, text.as_bytes()).call(|| format!("write(/proc/{path}, {shown})")) {
+        Err(e) if text.len() >= 4096 => Err(e).context("too many mappings for a page of text"),
+        other => Ok(other.map(drop)?),
+    }
 }
 
 fn run_helper(name: &str, pid: i32, map: &[IdMapping]) -> Result<()> {

@@ -1,8 +1,8 @@
 //! The state root and a container's directory in it, by descriptor.
 
 use super::record::{InitRecord, Record, FORMAT};
-use crate::verify::Posture;
 use crate::bundle::say;
+use crate::verify::Posture;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_sys::{socket, Context as _};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
@@ -36,15 +36,24 @@ const GATE: &str = "gate";
 /// Everything that a container's directory usually holds.
 const FILES: [&str; 6] = [RECORD, INIT, POSTURE, "seccomp.bpf", "decisions.json", GATE];
 
-const DIR: OFlags = OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+const DIR: OFlags =
+    OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 impl StateRoot {
     /// Open the root if it exists.
     pub fn open(path: &Path) -> Result<Self> {
-        let dir = match rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+        let dir = match rustix::fs::open(
+            path,
+            OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        ) {
             Ok(dir) => Some(dir),
             Err(Errno::NOENT | Errno::NOTDIR) => None,
-            Err(e) => return Err(e).call(|| format!("open(\"{}\")", path.display())).context("state root"),
+            Err(e) => {
+                return Err(e)
+                    .call(|| format!("open(\"{}\")", path.display()))
+                    .context("state root")
+            }
         };
         Ok(Self { path: path.to_owned(), dir })
     }
@@ -83,7 +92,8 @@ impl StateRoot {
         for entry in rustix::fs::Dir::read_from(dir).call(|| "opendir(state root)")? {
             let entry = entry.call(|| "readdir(state root)")?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') {
+            // An id may begin with a dot, and what exists must be seen.
+            if name != "." && name != ".." {
                 ids.push(name);
             }
         }
@@ -92,7 +102,9 @@ impl StateRoot {
     }
 
     fn dir(&self) -> Result<&OwnedFd> {
-        self.dir.as_ref().ok_or_else(|| anyhow!("container does not exist (no state root {})", self.path.display()))
+        self.dir.as_ref().ok_or_else(|| {
+            anyhow!("container does not exist (no state root {})", self.path.display())
+        })
     }
 
     /// Reserve an id: exactly one creator wins. The directory is locked until the returned value is dropped.
@@ -101,7 +113,11 @@ impl StateRoot {
         match rustix::fs::mkdirat(root, id, Mode::from_raw_mode(0o711)) {
             Ok(()) => {}
             Err(Errno::EXIST) => bail!("container with given ID already exists"),
-            Err(e) => return Err(e).call(|| format!("mkdirat({}, \"{id}\")", self.path.display())).context("state"),
+            Err(e) => {
+                return Err(e)
+                    .call(|| format!("mkdirat({}, \"{id}\")", self.path.display()))
+                    .context("state")
+            }
         }
         let state = self.container(id)?;
         state.lock()?;
@@ -117,7 +133,9 @@ impl StateRoot {
                 Ok(StateDir { id: id.to_owned(), path: self.path.join(id), root, dir })
             }
             Err(Errno::NOENT | Errno::NOTDIR) => bail!("container does not exist"),
-            Err(e) => Err(e).call(|| format!("openat({}, \"{id}\")", self.path.display())).context("state"),
+            Err(e) => Err(e)
+                .call(|| format!("openat({}, \"{id}\")", self.path.display()))
+                .context("state"),
         }
     }
 }
@@ -125,12 +143,14 @@ impl StateRoot {
 impl StateDir {
     /// Wait for, and take, the lock.
     pub fn lock(&self) -> Result<()> {
-        Ok(rustix::fs::flock(&self.dir, FlockOperation::LockExclusive).call(|| format!("flock({})", self.id))?)
+        Ok(rustix::fs::flock(&self.dir, FlockOperation::LockExclusive)
+            .call(|| format!("flock({})", self.id))?)
     }
 
     /// Let go of the lock, before hooks or anything else that takes its time.
     pub fn unlock(&self) -> Result<()> {
-        Ok(rustix::fs::flock(&self.dir, FlockOperation::Unlock).call(|| format!("flock({})", self.id))?)
+        Ok(rustix::fs::flock(&self.dir, FlockOperation::Unlock)
+            .call(|| format!("flock({})", self.id))?)
     }
 
     /// Whether another command holds the lock right now.
@@ -154,32 +174,45 @@ impl StateDir {
     /// Replace a file in one step.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         let temporary = format!(".{name}.new");
-        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let about = || format!("state of {}: {name}", self.id);
         let file = rustix::fs::openat(&self.dir, &temporary, flags, Mode::from_raw_mode(0o600))
             .call(|| format!("openat(\"{temporary}\")"))
             .with_context(about)?;
         File::from(file).write_all(content).map_err(|e| say(&e)).with_context(about)?;
-        rustix::fs::renameat(&self.dir, &temporary, &self.dir, name).call(|| "renameat()").with_context(about)
+        rustix::fs::renameat(&self.dir, &temporary, &self.dir, name)
+            .call(|| "renameat()")
+            .with_context(about)
     }
 
     /// Write a file that nobody reads before the record names it.
     pub fn write_new(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags =
+            OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let about = || format!("state of {}: {name}", self.id);
         let file = rustix::fs::openat(&self.dir, name, flags, Mode::from_raw_mode(0o600))
             .call(|| format!("openat(\"{name}\", O_EXCL)"))
             .with_context(about)?;
         let mut file = File::from(file);
-        parts.iter().try_for_each(|part| file.write_all(part)).map_err(|e| say(&e)).with_context(about)
+        parts
+            .iter()
+            .try_for_each(|part| file.write_all(part))
+            .map_err(|e| say(&e))
+            .with_context(about)
     }
 
     /// Read a file of the directory.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         let about = || format!("state of {}: {name}", self.id);
-        let file = rustix::fs::openat(&self.dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-            .call(|| format!("openat(\"{name}\")"))
-            .with_context(about)?;
+        let file = rustix::fs::openat(
+            &self.dir,
+            name,
+            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .call(|| format!("openat(\"{name}\")"))
+        .with_context(about)?;
         let mut bytes = Vec::new();
         File::from(file).read_to_end(&mut bytes).map_err(|e| say(&e)).with_context(about)?;
         Ok(bytes)
@@ -188,7 +221,10 @@ impl StateDir {
     /// Store the record of a container that is being made. In place, under the lock: replacing a file costs a flush on ext4,
     /// and every create would pay it.
     pub fn save_first(&self, record: &Record) -> Result<()> {
-        self.write_new(RECORD, &[&serde_json::to_vec(record).with_context(|| format!("state of {}", self.id))?])
+        self.write_new(
+            RECORD,
+            &[&serde_json::to_vec(record).with_context(|| format!("state of {}", self.id))?],
+        )
     }
 
     /// Store who init is.
@@ -227,7 +263,11 @@ impl StateDir {
             other => other.with_context(|| format!("state of {}: {RECORD}", self.id))?,
         };
         if record.format != FORMAT {
-            bail!("state of {}: {RECORD} has format {:?}, this release reads {FORMAT:?}", self.id, record.format);
+            bail!(
+                "state of {}: {RECORD} has format {:?}, this release reads {FORMAT:?}",
+                self.id,
+                record.format
+            );
         }
         if self.exists(INIT) {
             // Cut short in the middle of it, the creator was killed, and init has ended with it.
@@ -243,7 +283,8 @@ impl StateDir {
 
     /// Make the gate. Through /proc/self/fd, because a socket's path may have 107 bytes and a state root more.
     pub fn make_gate(&self) -> Result<OwnedFd> {
-        socket::listen(&self.gate_path(), socket::Kind::SeqPacket).with_context(|| format!("gate of {}", self.id))
+        socket::listen(&self.gate_path(), socket::Kind::SeqPacket)
+            .with_context(|| format!("gate of {}", self.id))
     }
 
     /// Connect to the gate.
@@ -255,7 +296,9 @@ impl StateDir {
     pub fn remove_gate(&self) -> Result<()> {
         match rustix::fs::unlinkat(&self.dir, GATE, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => Err(e).call(|| "unlinkat(gate)").with_context(|| format!("gate of {}", self.id)),
+            Err(e) => {
+                Err(e).call(|| "unlinkat(gate)").with_context(|| format!("gate of {}", self.id))
+            }
         }
     }
 
@@ -298,9 +341,11 @@ fn remove_content(dir: &OwnedFd) -> casemate_sys::Result<()> {
         match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(Errno::ISDIR | Errno::PERM) => {
-                let sub = rustix::fs::openat(dir, name, DIR, Mode::empty()).call(|| "openat(state sub-directory)")?;
+                let sub = rustix::fs::openat(dir, name, DIR, Mode::empty())
+                    .call(|| "openat(state sub-directory)")?;
                 remove_content(&sub)?;
-                rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR).call(|| "rmdir(state sub-directory)")?;
+                rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
+                    .call(|| "rmdir(state sub-directory)")?;
             }
             Err(e) => return Err(e).call(|| format!("unlinkat({name:?})")),
         }
