@@ -24,3 +24,5 @@ mod cve_hooks;
 mod cve_input;
 #[path = "blackbox/cve_kernel.rs"]
 mod cve_kernel;
+#[path = "blackbox/spec_mounts.rs"]
+mod spec_mounts;

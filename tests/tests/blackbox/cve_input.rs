@@ -1,0 +1,275 @@
+//! Names, paths and documents that are too long, too many, or shaped to lead somewhere else.
+
+use casemate_tests::bundle::write;
+use casemate_tests::{host, requires, Bundle, Canary, Cmd, Container};
+use serde_json::{json, Value};
+use std::path::Path;
+use std::time::Duration;
+
+fn listing(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn an_id_cannot_lead_out_of_the_state_root() {
+    requires!(root);
+    let canary = Canary::new();
+    let container = Container::new(Bundle::sh("sleep 60"));
+    container.create().ok();
+    let root = container.root();
+    let (inside, beside) = (listing(&root), listing(root.parent().unwrap()));
+    let long = "a".repeat(4096);
+    let ids = [
+        "..",
+        ".",
+        "",
+        "/",
+        "a/b",
+        "../x",
+        "a/../../x",
+        "/etc",
+        &long,
+        "a b",
+        "a\nb",
+        "-x",
+        "a\u{e9}",
+        "%2e%2e",
+    ];
+    let run = |args: &[&str]| {
+        Cmd::new(host::runtime(), container.bundle.dir())
+            .args([Path::new("--root"), &root])
+            .args(args)
+            .done()
+    };
+    let bundle = container.bundle.dir().to_str().unwrap();
+    for id in ids {
+        let about = |verb: &str, done: &casemate_tests::Done| {
+            format!("{verb} {id:?}: {}{}", done.stdout, done.stderr)
+        };
+        for verb in ["create", "run"] {
+            let done = run(&[verb, "--bundle", bundle, id]);
+            assert_ne!(done.code(), 0, "{}", about(verb, &done));
+        }
+        for verb in [
+            &["state", id][..],
+            &["start", id],
+            &["kill", id, "KILL"],
+            &["exec", id, "true"],
+            &["ps", id],
+        ] {
+            let done = run(verb);
+            assert_ne!(done.code(), 0, "{}", about(verb[0], &done));
+        }
+        run(&["delete", "--force", id]);
+        assert_eq!(listing(&root), inside, "{id:?}");
+        let files = |names: &[String]| -> Vec<String> {
+            names
+                .iter()
+                .filter(|n| !n.starts_with("out.") && !n.starts_with("err."))
+                .cloned()
+                .collect()
+        };
+        assert_eq!(files(&listing(root.parent().unwrap())), files(&beside), "{id:?}");
+    }
+    assert_eq!(container.state()["status"], "created");
+    // Odd but harmless, and not hidden from whoever looks.
+    let hidden = format!(".{}", container.id);
+    let done = run(&["create", "--bundle", bundle, &hidden]);
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    let list = run(&["list", "--quiet"]);
+    run(&["delete", "--force", &hidden]);
+    assert!(list.stdout.lines().any(|id| id == hidden), "{}", list.stdout);
+    canary.check();
+}
+
+#[test]
+fn a_cgroups_path_cannot_lead_out_of_the_hierarchy() {
+    requires!(root);
+    let canary = Canary::new();
+    let long = format!("/{}", "a".repeat(300));
+    for path in ["/../..", "a/../../b", "..", "/a/..", "/", "//", "/a\nb", &long, "/a/./../../../b"]
+    {
+        let bundle = Bundle::sh("true").edit(|c| c["linux"]["cgroupsPath"] = json!(path));
+        let container = Container::new(bundle).verbatim();
+        let message = container.run().refused();
+        assert!(message.contains("cgroup"), "{path:?}: {message}");
+        assert_eq!(container.leftovers(), Vec::<String>::new());
+    }
+    canary.check();
+}
+
+#[test]
+fn a_cgroup_for_exec_stays_below_the_containers() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60")).up();
+    for path in ["..", "../..", "/..", "a/../..", ":../..", "cpu:../.."] {
+        let done =
+            container.exec_command(&["--cgroup", path], &["cat", "/proc/self/cgroup"]).done();
+        assert_ne!(done.code(), 0, "{path}: {}", done.stdout);
+    }
+}
+
+#[test]
+fn cve_2021_43784_many_mappings_are_taken_whole_or_refused() {
+    requires!(root);
+    let maps = |n: u32| -> Value {
+        (0..n)
+            .map(|i| json!({"containerID": i, "hostID": 200_000 + i * 2, "size": 1}))
+            .collect::<Vec<_>>()
+            .into()
+    };
+    // The kernel takes 340 lines, and less than a page of text: 300 of these fit, 340 do not.
+    for (count, fits) in [(300, true), (340, false), (341, false), (20_000, false)] {
+        let bundle =
+            Bundle::sh("wc -l < /proc/self/uid_map; id -u").user_namespace(200_000).edit(|c| {
+                c["linux"]["uidMappings"] = maps(count);
+                c["linux"]["gidMappings"] = maps(count);
+            });
+        let container = Container::new(bundle).verbatim();
+        let done = container.run().done();
+        match fits {
+            true => assert_eq!(done.stdout, format!("{count}\n0\n"), "{}", done.stderr),
+            false => {
+                assert!(
+                    done.stderr.contains("Mappings"),
+                    "{count}: {}{}",
+                    done.stdout,
+                    done.stderr
+                );
+                assert!(done.stderr.len() < 1000, "{}", done.stderr);
+            }
+        }
+        assert_eq!(container.leftovers(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn cve_2021_43784_long_arguments_and_annotations_arrive_whole_or_not_at_all() {
+    requires!(root);
+    // 100 kB fit one argument (MAX_ARG_STRLEN is 128 KiB), 1 MiB do not.
+    let long = "x".repeat(100_000);
+    let bundle = Bundle::new()
+        .args(&["sh", "-c", "echo n=${#1}-$(echo -n $V | wc -c)", "sh", &long])
+        .edit(|c| {
+            c["process"]["env"].as_array_mut().unwrap().push(json!(format!("V={long}")));
+            c["annotations"] = json!({"one": "y".repeat(1 << 20)});
+        });
+    let container = Container::new(bundle);
+    let done = container.run().ok();
+    assert_eq!(done.value("n"), "100000-100000");
+
+    let bundle = Bundle::new().args(&["sh", "-c", "echo ran", &"x".repeat(1 << 20)]);
+    let container = Container::new(bundle);
+    let done = container.run().done();
+    assert!(done.code() != 0 && done.stdout.is_empty(), "{}", done.stderr.len());
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+
+    let many: Vec<Value> = (0..5000).map(|n| json!(format!("V{n}={n}"))).collect();
+    let bundle = Bundle::sh("env | grep -c ^V")
+        .edit(|c| c["process"]["env"].as_array_mut().unwrap().extend(many));
+    assert_eq!(Container::new(bundle).run().ok().stdout.trim(), "5000");
+}
+
+#[test]
+fn a_configuration_that_is_too_large_or_too_deep_is_refused() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("true"));
+    let file = container.bundle.dir().join("config.json");
+    let run = || {
+        container
+            .command("run")
+            .args([Path::new("--bundle"), container.bundle.dir()])
+            .args([&container.id])
+    };
+    let valid = std::fs::read_to_string(&file).unwrap();
+    let large = format!("{valid}{}", " ".repeat(17 << 20));
+    let deep = format!("{{\"annotations\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let texts = [
+        (large, "larger than"),
+        (deep, "config.json"),
+        (valid[..valid.len() / 2].to_owned(), "config.json"),
+        (String::new(), "config.json"),
+        ("null".to_owned(), "config.json"),
+        (format!("{valid}{valid}"), "config.json"),
+        (valid.replace("\"sh\"", "\"s\\u0000h\""), "process.args"),
+        ("\u{feff}{}".to_owned(), "config.json"),
+    ];
+    for (text, expected) in texts {
+        write(&file, &text);
+        let message = run().limit(Duration::from_secs(20)).refused();
+        assert!(message.contains(expected), "{expected}: {message}");
+    }
+    // Not a file at all.
+    std::fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+    run().limit(Duration::from_secs(20)).refused();
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn paths_with_nul_bytes_are_refused_and_never_cut_short() {
+    requires!(root);
+    let canary = Canary::new();
+    let nul = "/etc\u{0}/x";
+    type Change = Box<dyn Fn(&mut Value)>;
+    let changes: Vec<(&str, Change)> = vec![
+        ("root.path", Box::new(move |c| c["root"]["path"] = json!("rootfs\u{0}x"))),
+        ("process.cwd", Box::new(move |c| c["process"]["cwd"] = json!(nul))),
+        (
+            "process.env",
+            Box::new(move |c| c["process"]["env"] = json!(["PATH=/bin", "A=\u{0}B=1"])),
+        ),
+        ("maskedPaths", Box::new(move |c| c["linux"]["maskedPaths"] = json!([nul]))),
+        ("readonlyPaths", Box::new(move |c| c["linux"]["readonlyPaths"] = json!([nul]))),
+        ("hostname", Box::new(move |c| c["hostname"] = json!("a\u{0}b"))),
+        ("cgroupsPath", Box::new(move |c| c["linux"]["cgroupsPath"] = json!("/a\u{0}b"))),
+        ("mounts", Box::new(move |c| c["mounts"][1]["destination"] = json!("/dev\u{0}x"))),
+        ("mounts", Box::new(move |c| c["mounts"][1]["source"] = json!("tmp\u{0}fs"))),
+        (
+            "hooks",
+            Box::new(move |c| c["hooks"] = json!({"createRuntime": [{"path": "/bin/true\u{0}x"}]})),
+        ),
+    ];
+    for (name, change) in changes {
+        let container = Container::new(Bundle::sh("true").edit(|c| change(c))).verbatim();
+        let message = container.run().refused();
+        assert!(message.contains(name), "{name}: {message}");
+        assert_eq!(container.leftovers(), Vec::<String>::new());
+    }
+    canary.check();
+}
+
+#[test]
+fn mounts_on_top_of_each_other_leave_the_last_visible_and_the_masks_in_force() {
+    requires!(root);
+    let canary = Canary::new();
+    let mut bundle = Bundle::sh(
+        "cat /data/name; wc -c < /proc/timer_list; probe open w /proc/sys/kernel/core_pattern; \
+         grep -c ' /data ' /proc/self/mountinfo",
+    );
+    for name in ["first", "second"] {
+        let dir = bundle.dir().join(name);
+        std::fs::create_dir(&dir).unwrap();
+        write(&dir.join("name"), name);
+        bundle = bundle.bind(&dir, "/data", &["ro"]);
+    }
+    // Over the parent of what is masked, and a mask of a path that a mount covers.
+    let bundle = bundle.edit(|c| {
+        c["linux"]["maskedPaths"]
+            .as_array_mut()
+            .unwrap()
+            .extend([json!("/proc/timer_list"), json!("/data/first")]);
+        c["linux"]["readonlyPaths"]
+            .as_array_mut()
+            .unwrap()
+            .extend([json!("/proc/sys"), json!("/proc/sys/kernel")]);
+    });
+    let done = Container::new(bundle).verbatim().run().ok();
+    assert_eq!(done.stdout, "second0\nEROFS\n2\n");
+    canary.check();
+}
