@@ -26,3 +26,7 @@ mod cve_input;
 mod cve_kernel;
 #[path = "blackbox/spec_mounts.rs"]
 mod spec_mounts;
+#[path = "blackbox/hardening_defaults.rs"]
+mod hardening_defaults;
+#[path = "blackbox/hardening_userns.rs"]
+mod hardening_userns;
