@@ -14,7 +14,9 @@ fn main() {
 
 /// Static, optimised builds start in `casemate_sys::early`, before the C library; its head says why.
 fn link_early_entry() {
-    let is = |name: &str, wanted: &str| std::env::var(name).is_ok_and(|value| value.split(',').any(|v| v == wanted));
+    let is = |name: &str, wanted: &str| {
+        std::env::var(name).is_ok_and(|value| value.split(',').any(|v| v == wanted))
+    };
     let known = is("CARGO_CFG_TARGET_ARCH", "x86_64") || is("CARGO_CFG_TARGET_ARCH", "aarch64");
     let optimised = is("OPT_LEVEL", "2") || is("OPT_LEVEL", "3");
     if known && optimised && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {

@@ -47,7 +47,9 @@ pub fn read_capped(path: &Path) -> Result<Vec<u8>> {
 /// An I/O error in the words that engines match: lower case, no number.
 pub fn say(error: &std::io::Error) -> anyhow::Error {
     match error.raw_os_error() {
-        Some(raw) => anyhow::anyhow!(casemate_sys::errno_text(rustix::io::Errno::from_raw_os_error(raw))),
+        Some(raw) => {
+            anyhow::anyhow!(casemate_sys::errno_text(rustix::io::Errno::from_raw_os_error(raw)))
+        }
         None => anyhow::anyhow!(error.to_string()),
     }
 }

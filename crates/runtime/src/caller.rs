@@ -60,7 +60,8 @@ pub fn host_facts(caller: &Caller, controllers: Vec<String>) -> HostFacts {
 
 /// AppArmor is on.
 pub fn apparmor_enabled() -> bool {
-    std::fs::read("/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text.starts_with(b"Y"))
+    std::fs::read("/sys/module/apparmor/parameters/enabled")
+        .is_ok_and(|text| text.starts_with(b"Y"))
 }
 
 /// SELinux is on: its file system is mounted.

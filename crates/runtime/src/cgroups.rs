@@ -6,7 +6,9 @@ use crate::request::{CgroupManager, Global, Rootless};
 use crate::state::CgroupRecord;
 use anyhow::{bail, Context as _, Result};
 use casemate_cgroup::devices::{DeviceRule, LoadedDevices};
-use casemate_cgroup::systemd::{parse_annotation, BusAddress, Manager, Property, Scope, ScopeRequest, Unit};
+use casemate_cgroup::systemd::{
+    parse_annotation, BusAddress, Manager, Property, Scope, ScopeRequest, Unit,
+};
 use casemate_cgroup::{resolve_fs_path, Cgroup, Hierarchy, Limits, SystemdPath};
 use casemate_policy::spec::{Mount, NamespaceKind};
 use casemate_policy::HardenedSpec;
@@ -68,15 +70,24 @@ fn unit_properties(spec: &HardenedSpec) -> Result<Vec<Property>> {
         return Ok(Vec::new());
     }
     let mut properties = Vec::new();
-    for (key, value) in spec.annotations.iter().filter(|(key, _)| key.starts_with("org.systemd.property.")) {
-        properties.extend(parse_annotation(key, value).with_context(|| format!("annotations {key}"))?);
+    for (key, value) in
+        spec.annotations.iter().filter(|(key, _)| key.starts_with("org.systemd.property."))
+    {
+        properties
+            .extend(parse_annotation(key, value).with_context(|| format!("annotations {key}"))?);
     }
     Ok(properties)
 }
 
 impl CgroupPlan {
     /// Decide where and what.
-    pub fn new(global: &Global, spec: &HardenedSpec, id: &str, caller: &Caller, hierarchy: Option<Hierarchy>) -> Result<Self> {
+    pub fn new(
+        global: &Global,
+        spec: &HardenedSpec,
+        id: &str,
+        caller: &Caller,
+        hierarchy: Option<Hierarchy>,
+    ) -> Result<Self> {
         let limits = lower::cgroup::limits(spec.linux.resources.as_ref())?;
         limits.validate().context("linux.resources")?;
         let asked = spec.linux.cgroups_path.as_deref();
@@ -94,7 +105,14 @@ impl CgroupPlan {
             }
         };
         let devices = lower::devices::rules(spec)?;
-        Ok(Self { hierarchy, place, limits, devices, rootless: is_rootless(global, caller), asked: asked.is_some() })
+        Ok(Self {
+            hierarchy,
+            place,
+            limits,
+            devices,
+            rootless: is_rootless(global, caller),
+            asked: asked.is_some(),
+        })
     }
 
     /// The mount point of the hierarchy.
@@ -109,7 +127,8 @@ impl CgroupPlan {
                 Ok(Some(CgroupRecord { path: hierarchy.locate(inner)?, unit: None }))
             }
             (Some(_), Place::Unit(path, manager, _)) => {
-                let unit = Unit { name: path.unit(), manager: *manager, bus: BusAddress::of(*manager)? };
+                let unit =
+                    Unit { name: path.unit(), manager: *manager, bus: BusAddress::of(*manager)? };
                 Ok(Some(CgroupRecord { path: PathBuf::new(), unit: Some(unit) }))
             }
             _ => Ok(None),
@@ -121,12 +140,19 @@ impl CgroupPlan {
         let Some(hierarchy) = &self.hierarchy else { return Ok(None) };
         let made = match &self.place {
             Place::Nowhere => return Ok(None),
-            Place::Directory(inner) => match Cgroup::create_with(hierarchy, inner, &self.limits.needed_controllers(), &[]) {
-                Ok(cgroup) => Made { cgroup, placeholder: None },
-                Err(e) if self.rootless && e.is_permission() => return self.without_permission(e),
-                Err(e) => return Err(e).context("cgroup"),
-            },
-            Place::Unit(path, manager, extra) => self.start_scope(hierarchy, path, *manager, extra)?,
+            Place::Directory(inner) => {
+                match Cgroup::create_with(hierarchy, inner, &self.limits.needed_controllers(), &[])
+                {
+                    Ok(cgroup) => Made { cgroup, placeholder: None },
+                    Err(e) if self.rootless && e.is_permission() => {
+                        return self.without_permission(e)
+                    }
+                    Err(e) => return Err(e).context("cgroup"),
+                }
+            }
+            Place::Unit(path, manager, extra) => {
+                self.start_scope(hierarchy, path, *manager, extra)?
+            }
         };
         if !self.limits.is_empty() {
             if let Err(e) = made.cgroup.apply(&self.limits) {
@@ -138,7 +164,13 @@ impl CgroupPlan {
     }
 
     /// systemd makes a scope only around a process. Init is to be born inside, not moved, so a parked one holds its place.
-    fn start_scope(&self, hierarchy: &Hierarchy, path: &SystemdPath, manager: Manager, extra: &[Property]) -> Result<Made> {
+    fn start_scope(
+        &self,
+        hierarchy: &Hierarchy,
+        path: &SystemdPath,
+        manager: Manager,
+        extra: &[Property],
+    ) -> Result<Made> {
         let placeholder = Parked::new()?;
         let request = ScopeRequest {
             manager,
@@ -208,7 +240,8 @@ pub fn remove(record: &CgroupRecord, rootless: bool) -> Result<()> {
 /// The user of the container that gets the cgroup: it can see it as its own (a private cgroup namespace) and was given a
 /// writable mount of it, as systemd in a container needs (runc does the same).
 pub fn delegated_to(spec: &HardenedSpec) -> Option<u32> {
-    let private = spec.namespace(NamespaceKind::Cgroup).is_some_and(|namespace| namespace.path.is_none());
+    let private =
+        spec.namespace(NamespaceKind::Cgroup).is_some_and(|namespace| namespace.path.is_none());
     let writable = |mount: &Mount| {
         let is_cgroup = matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"));
         is_cgroup && !mount.options.iter().any(|option| option == "ro" || option == "rro")

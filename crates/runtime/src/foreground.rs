@@ -46,7 +46,13 @@ impl Foreground {
     }
 
     /// Copy terminal bytes, pass signals and (`relay`) readiness on until the process ends; answers how it ended.
-    pub fn wait(&self, pid: i32, pidfd: &OwnedFd, master: Option<OwnedFd>, relay: Option<Relay>) -> Result<Exit> {
+    pub fn wait(
+        &self,
+        pid: i32,
+        pidfd: &OwnedFd,
+        master: Option<OwnedFd>,
+        relay: Option<Relay>,
+    ) -> Result<Exit> {
         let mut terminal = master.map(Terminal::open).transpose()?;
         let exit = self.serve(pid, pidfd, &mut terminal, relay);
         if let Some(terminal) = &mut terminal {
@@ -69,7 +75,9 @@ impl Foreground {
                 terminal.copy(ready.output, ready.input);
             }
             // Before the end is looked at: a payload may be ready and done in one breath. No main pid: we are it.
-            if ready.message && relay.as_ref().is_some_and(|relay| !matches!(relay.take(None), Ok(false))) {
+            if ready.message
+                && relay.as_ref().is_some_and(|relay| !matches!(relay.take(None), Ok(false)))
+            {
                 relay = None;
             }
             if ready.signal {
@@ -83,7 +91,12 @@ impl Foreground {
         }
     }
 
-    fn await_event(&self, pidfd: &OwnedFd, terminal: Option<&Terminal>, relay: Option<&Relay>) -> Result<Ready> {
+    fn await_event(
+        &self,
+        pidfd: &OwnedFd,
+        terminal: Option<&Terminal>,
+        relay: Option<&Relay>,
+    ) -> Result<Ready> {
         let stdin = rustix::stdio::stdin();
         let input = terminal.filter(|terminal| terminal.stdin_open).map(|_| stdin);
         let watched = [
@@ -93,8 +106,11 @@ impl Foreground {
             input,
             relay.map(AsFd::as_fd),
         ];
-        let mut fds: Vec<PollFd<'_>> =
-            watched.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+        let mut fds: Vec<PollFd<'_>> = watched
+            .iter()
+            .flatten()
+            .map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN))
+            .collect();
         rustix::io::retry_on_intr(|| poll(&mut fds, None)).call(|| "poll(container)")?;
         let mut events = fds.iter().map(|fd| !fd.revents().is_empty());
         let mut next = |fd: &Option<BorrowedFd<'_>>| fd.is_some() && events.next() == Some(true);

@@ -75,7 +75,13 @@ pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared>
     }
     let own_pid = new & flag::PID != 0;
     let mut prepared = Prepared {
-        plan: Namespaces { clone: 0, join: Vec::new(), new_cgroup: new & flag::CGROUP != 0, new_time: None, user: UserNamespace::Inherit },
+        plan: Namespaces {
+            clone: 0,
+            join: Vec::new(),
+            new_cgroup: new & flag::CGROUP != 0,
+            new_time: None,
+            user: UserNamespace::Inherit,
+        },
         ids: IdMaps::default(),
         maps: IdMaps { uid: spec.linux.uid_mappings.clone(), gid: spec.linux.gid_mappings.clone() },
         pid: take(&mut join, flag::PID),
@@ -105,13 +111,17 @@ pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared>
 fn keep_own(spec: &Spec, join: &[(u64, OwnedFd)], proc: &OwnedFd) -> Result<()> {
     let sysctls = spec.sysctls()?;
     for (kind, fd) in join {
-        let written = sysctls.iter().find(|s| flag_of(s.namespace) == *kind).map(|s| format!("linux.sysctl {}", s.path));
+        let written = sysctls
+            .iter()
+            .find(|s| flag_of(s.namespace) == *kind)
+            .map(|s| format!("linux.sysctl {}", s.path));
         let named = (*kind == flag::UTS && (spec.hostname.is_some() || spec.domainname.is_some()))
             .then(|| "hostname, domainname".to_owned());
         let Some(what) = written.or(named) else { continue };
         let name = if *kind == flag::USER { "user" } else { name_of(*kind) };
         let path = format!("self/ns/{name}");
-        let own = rustix::fs::statat(proc, &path, AtFlags::empty()).call(|| format!("stat(/proc/{path})"))?;
+        let own = rustix::fs::statat(proc, &path, AtFlags::empty())
+            .call(|| format!("stat(/proc/{path})"))?;
         let joined = rustix::fs::fstat(fd).call(|| "fstat(namespace)")?;
         if (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino) {
             bail!("{what}: the {name} namespace that is joined is the host's own");
@@ -130,23 +140,27 @@ fn lower_sysctl(sysctl: SpecSysctl) -> Sysctl {
 }
 
 fn time_offsets(spec: &Spec) -> Vec<TimeOffset> {
-    let line = |(clock, offset): (&casemate_policy::spec::Clock, &casemate_policy::spec::TimeOffset)| TimeOffset {
-        clock: match clock {
-            casemate_policy::spec::Clock::Monotonic => "monotonic".to_owned(),
-            casemate_policy::spec::Clock::Boottime => "boottime".to_owned(),
-        },
-        secs: offset.secs,
-        nanos: offset.nanosecs,
-    };
+    let line =
+        |(clock, offset): (&casemate_policy::spec::Clock, &casemate_policy::spec::TimeOffset)| {
+            TimeOffset {
+                clock: match clock {
+                    casemate_policy::spec::Clock::Monotonic => "monotonic".to_owned(),
+                    casemate_policy::spec::Clock::Boottime => "boottime".to_owned(),
+                },
+                secs: offset.secs,
+                nanos: offset.nanosecs,
+            }
+        };
     spec.linux.time_offsets.iter().map(line).collect()
 }
 
 /// Open a namespace by path and make sure that it is one of the wanted kind.
 fn open(kind: NamespaceKind, path: &str) -> Result<OwnedFd> {
     let about = || format!("linux.namespaces {} path {path}", kind.name());
-    let fd = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
-        .call(|| "open()")
-        .with_context(about)?;
+    let fd =
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
+            .call(|| "open()")
+            .with_context(about)?;
     let got = ns::kind_of(&fd).map_err(|_| anyhow!("is not a namespace")).with_context(about)?;
     if got != flag_of(kind) {
         bail!("{}: is a namespace of another kind ({})", about(), ns::names(got));
@@ -200,10 +214,12 @@ fn enter_user(
 
 /// A joined user namespace has its maps already; the spec may repeat them but not differ.
 fn adopt_maps(prepared: &mut Prepared, proc: &OwnedFd, pid: i32) -> Result<()> {
-    let real = IdMaps { uid: read_map(proc, pid, "uid_map")?, gid: read_map(proc, pid, "gid_map")? };
+    let real =
+        IdMaps { uid: read_map(proc, pid, "uid_map")?, gid: read_map(proc, pid, "gid_map")? };
     let agree = |asked: &[IdMapping], real: &[IdMapping]| {
         let sorted = |list: &[IdMapping]| {
-            let mut list: Vec<_> = list.iter().map(|m| (m.container_id, m.host_id, m.size)).collect();
+            let mut list: Vec<_> =
+                list.iter().map(|m| (m.container_id, m.host_id, m.size)).collect();
             list.sort_unstable();
             list
         };

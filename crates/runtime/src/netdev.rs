@@ -36,9 +36,16 @@ struct Done {
 }
 
 /// Move all devices into the network namespace `target`. When one cannot be moved, none is.
-pub fn move_all(devices: &BTreeMap<String, NetDevice>, proc: impl AsFd, target: OwnedFd) -> Result<Moves> {
-    let own = rustix::fs::openat(proc, "self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|e| anyhow!("openat(/proc, \"self/ns/net\"): {}", casemate_sys::errno_text(e)))?;
+pub fn move_all(
+    devices: &BTreeMap<String, NetDevice>,
+    proc: impl AsFd,
+    target: OwnedFd,
+) -> Result<Moves> {
+    let own =
+        rustix::fs::openat(proc, "self/ns/net", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|e| {
+                anyhow!("openat(/proc, \"self/ns/net\"): {}", casemate_sys::errno_text(e))
+            })?;
     let route = Route::open()?;
     let inside = route_in(&target, &own)?;
     let mut moves = Moves {
@@ -68,7 +75,8 @@ fn route_in(target: &OwnedFd, own: &OwnedFd) -> Result<Route> {
 
 impl Moves {
     fn move_in(&mut self, outside: &str, wanted: &str) -> Result<()> {
-        let link = self.host.route.link(outside)?.ok_or_else(|| anyhow!("no such network device"))?;
+        let link =
+            self.host.route.link(outside)?.ok_or_else(|| anyhow!("no such network device"))?;
         let addresses = self.host.route.addresses(link.index)?;
         let inside = free_name(&self.container.route, wanted)?;
         let done = Done { outside: outside.to_owned(), inside, link, addresses };
@@ -95,7 +103,11 @@ impl Moves {
     }
 
     fn move_out(&self, done: &Done) -> Result<()> {
-        let link = self.container.route.link(&done.inside)?.ok_or_else(|| anyhow!("is gone from the container"))?;
+        let link = self
+            .container
+            .route
+            .link(&done.inside)?
+            .ok_or_else(|| anyhow!("is gone from the container"))?;
         self.container.route.move_link(link.index, &self.host.namespace, &done.outside)?;
         settle(&self.host.route, &done.outside, &done.addresses, done.link.up)
     }

@@ -37,10 +37,14 @@ pub fn host_socket() -> Option<PathBuf> {
 /// Make the directory and put it, and its name, into the plan.
 pub fn prepare(state: &StateDir, plan: &mut ContainerPlan) -> Result<()> {
     let about = || format!("notify socket of {}", state.id);
-    rustix::fs::mkdirat(state.dir(), DIR, Mode::from_raw_mode(0o755)).call(|| "mkdirat(notify)").with_context(about)?;
+    rustix::fs::mkdirat(state.dir(), DIR, Mode::from_raw_mode(0o755))
+        .call(|| "mkdirat(notify)")
+        .with_context(about)?;
     let dir = open_dir(state).with_context(about)?;
     // Whatever our umask is: the payload's user has to get through.
-    rustix::fs::fchmod(&dir, Mode::from_raw_mode(0o755)).call(|| "fchmod(notify)").with_context(about)?;
+    rustix::fs::fchmod(&dir, Mode::from_raw_mode(0o755))
+        .call(|| "fchmod(notify)")
+        .with_context(about)?;
     plan.root.mounts.push(MountPlan {
         label: format!("mount {INSIDE}"),
         destination: PathBuf::from(INSIDE),
@@ -99,17 +103,21 @@ impl Relay {
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => return Ok(false),
             Err(e) => return Err(say(&e)).context("notify socket"),
         };
-        let Some(ready) = buffer[..n].split(|b| *b == b'\n').find(|line| line.starts_with(b"READY=")) else {
+        let Some(ready) =
+            buffer[..n].split(|b| *b == b'\n').find(|line| line.starts_with(b"READY="))
+        else {
             return Ok(false);
         };
-        self.pass_on(ready, main_pid).with_context(|| format!("NOTIFY_SOCKET {}", self.manager.display()))?;
+        self.pass_on(ready, main_pid)
+            .with_context(|| format!("NOTIFY_SOCKET {}", self.manager.display()))?;
         Ok(true)
     }
 
     /// Wait until the payload is ready or gone; then the manager may be told who it is.
     pub fn await_ready(&self, pidfd: &OwnedFd, pid: i32) -> Result<()> {
         loop {
-            let mut fds = [PollFd::new(&self.inside, PollFlags::IN), PollFd::new(pidfd, PollFlags::IN)];
+            let mut fds =
+                [PollFd::new(&self.inside, PollFlags::IN), PollFd::new(pidfd, PollFlags::IN)];
             rustix::io::retry_on_intr(|| poll(&mut fds, None)).call(|| "poll(notify socket)")?;
             let [message, ended] = fds.map(|fd| !fd.revents().is_empty());
             if message && self.take(Some(pid))? || ended && !message {
@@ -140,12 +148,14 @@ fn address(path: &Path) -> Result<SocketAddr> {
 /// We are about to end, and the manager tells messages apart by their sender's pid: stay until it has closed its copy of
 /// a pipe, which it does when it has read everything before it (sd_notify_barrier(3)).
 fn barrier(socket: &UnixDatagram) -> Result<()> {
-    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).call(|| "pipe2()")?;
+    let (read, write) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).call(|| "pipe2()")?;
     socket::send(socket, b"BARRIER=1", &[write.as_fd()])?;
     drop(write);
     let limit = Timespec { tv_sec: BARRIER_SECONDS, tv_nsec: 0 };
     // A manager that does not know barriers closes it at once; one that hangs is not our failure.
-    rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&read, PollFlags::IN)], Some(&limit))).call(|| "poll(barrier)")?;
+    rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&read, PollFlags::IN)], Some(&limit)))
+        .call(|| "poll(barrier)")?;
     Ok(())
 }
 

@@ -68,9 +68,12 @@ impl Supervision<'_> {
                     proto::tell_child(&child.channel, FromParent::HooksDone)?;
                 }
                 FromChild::Listener(raw) => {
-                    let listener = process::pidfd_getfd(&child.pidfd, raw).context("linux.seccomp")?;
+                    let listener =
+                        process::pidfd_getfd(&child.pidfd, raw).context("linux.seccomp")?;
                     if let Some(agent) = &self.listener {
-                        agent.deliver(&listener, child.pid).context("linux.seccomp.listenerPath")?;
+                        agent
+                            .deliver(&listener, child.pid)
+                            .context("linux.seccomp.listenerPath")?;
                     }
                     proto::tell_child(&child.channel, FromParent::Taken)?;
                 }
@@ -91,7 +94,9 @@ impl Supervision<'_> {
 
 fn died(pid: i32) -> String {
     match process::wait(pid, true) {
-        Ok(Some(process::Exit::Signal(signal))) => format!("container init was killed by signal {signal}"),
+        Ok(Some(process::Exit::Signal(signal))) => {
+            format!("container init was killed by signal {signal}")
+        }
         Ok(Some(process::Exit::Code(code))) => format!("container init ended with status {code}"),
         _ => "container init ended".to_owned(),
     }
@@ -122,15 +127,24 @@ impl SeccompAgent<'_> {
 }
 
 /// Connect to the socket that is to receive the terminal, before anything is made.
-pub fn console_sink(terminal: bool, detached: bool, socket: Option<&PathBuf>) -> Result<ConsoleSink> {
+pub fn console_sink(
+    terminal: bool,
+    detached: bool,
+    socket: Option<&PathBuf>,
+) -> Result<ConsoleSink> {
     match (terminal, socket) {
         (true, Some(path)) if detached => {
-            let connection = socket::connect(path, socket::Kind::Stream).context("--console-socket")?;
+            let connection =
+                socket::connect(path, socket::Kind::Stream).context("--console-socket")?;
             Ok(ConsoleSink::Socket(connection))
         }
         (true, None) if !detached => Ok(ConsoleSink::Keep),
-        (true, None) => Err(anyhow!("cannot allocate tty if casemate will detach without setting console socket")),
-        (_, Some(_)) => Err(anyhow!("cannot use console socket if casemate will not detach or allocate tty")),
+        (true, None) => Err(anyhow!(
+            "cannot allocate tty if casemate will detach without setting console socket"
+        )),
+        (_, Some(_)) => {
+            Err(anyhow!("cannot use console socket if casemate will not detach or allocate tty"))
+        }
         (false, None) => Ok(ConsoleSink::None),
     }
 }
@@ -146,6 +160,8 @@ pub fn await_exec(channel: &OwnedFd) -> Result<()> {
     match proto::receive(channel)? {
         FromChild::Closed => Ok(()),
         FromChild::Failed(failure) => Err(failure.into()),
-        other => Err(Failure::new("protocol", format!("unexpected {other:?} behind the gate")).into()),
+        other => {
+            Err(Failure::new("protocol", format!("unexpected {other:?} behind the gate")).into())
+        }
     }
 }

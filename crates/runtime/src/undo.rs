@@ -1,9 +1,12 @@
 //! What to take back when making a container fails: a list, run backwards, that a success throws away.
 
+/// How to take one step back.
+type Step = Box<dyn FnOnce() -> anyhow::Result<()>>;
+
 /// Steps to take back.
 #[derive(Default)]
 pub struct Undo {
-    steps: Vec<(String, Box<dyn FnOnce() -> anyhow::Result<()>>)>,
+    steps: Vec<(String, Step)>,
 }
 
 impl std::fmt::Debug for Undo {
@@ -14,7 +17,11 @@ impl std::fmt::Debug for Undo {
 
 impl Undo {
     /// Remember how to take back what was just done.
-    pub fn push(&mut self, what: impl Into<String>, step: impl FnOnce() -> anyhow::Result<()> + 'static) {
+    pub fn push(
+        &mut self,
+        what: impl Into<String>,
+        step: impl FnOnce() -> anyhow::Result<()> + 'static,
+    ) {
         self.steps.push((what.into(), Box::new(step)));
     }
 

@@ -49,23 +49,36 @@ pub struct Posture {
 }
 
 /// The restrictions that are compared, with their names in mountinfo.
-const RESTRICTIONS: [(u64, &str); 4] =
-    [(attr::RDONLY, "ro"), (attr::NOSUID, "nosuid"), (attr::NODEV, "nodev"), (attr::NOEXEC, "noexec")];
+const RESTRICTIONS: [(u64, &str); 4] = [
+    (attr::RDONLY, "ro"),
+    (attr::NOSUID, "nosuid"),
+    (attr::NODEV, "nodev"),
+    (attr::NOEXEC, "noexec"),
+];
 
 impl Expectation {
     /// Of a process, with its ids in the runtime's user namespace.
     pub fn of_process(plan: &ProcessPlan, uid: u32, gid: u32) -> Self {
-        Self { uid, gid, caps: plan.caps, no_new_privs: plan.no_new_privs, root_readonly: false, mounts: Vec::new() }
+        Self {
+            uid,
+            gid,
+            caps: plan.caps,
+            no_new_privs: plan.no_new_privs,
+            root_readonly: false,
+            mounts: Vec::new(),
+        }
     }
 
     /// Of a container.
     pub fn of_container(plan: &ContainerPlan, uid: u32, gid: u32) -> Self {
         let mut this = Self::of_process(&plan.process, uid, gid);
         this.root_readonly = plan.root.readonly;
-        let mounted = |m: &&MountPlan| !matches!(m.source, MountSource::Bind { copy_symlink: true, .. });
+        let mounted =
+            |m: &&MountPlan| !matches!(m.source, MountSource::Bind { copy_symlink: true, .. });
         let restrictions = |m: &MountPlan| (m.destination.clone(), m.set | m.recursive_set);
         this.mounts = plan.root.mounts.iter().filter(mounted).map(restrictions).collect();
-        this.mounts.extend(plan.root.readonly_paths.iter().map(|path| (path.clone(), attr::RDONLY)));
+        this.mounts
+            .extend(plan.root.readonly_paths.iter().map(|path| (path.clone(), attr::RDONLY)));
         this.mounts.extend(plan.root.masked.iter().map(|path| (path.clone(), attr::RDONLY)));
         this
     }
@@ -95,7 +108,8 @@ impl Expectation {
             ("ambient", &seen.cap_ambient, self.caps.ambient),
         ];
         for (name, text, planned) in sets {
-            let have = u64::from_str_radix(text, 16).with_context(|| format!("{name} capabilities {text:?}"))?;
+            let have = u64::from_str_radix(text, 16)
+                .with_context(|| format!("{name} capabilities {text:?}"))?;
             if have & !planned != 0 {
                 bail!("{name} capabilities are {have:#x}, planned {planned:#x}");
             }
@@ -146,7 +160,10 @@ fn has(options: &str, name: &str) -> bool {
 fn read_status(proc: impl AsFd, pid: i32) -> Result<Posture> {
     let text = procfs::read(proc, &format!("{pid}/status"))?;
     let field = |name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t")).unwrap_or_default().to_owned()
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(":\t"))
+            .unwrap_or_default()
+            .to_owned()
     };
     let effective_id = |name: &str| field(name).split('\t').nth(1).and_then(|n| n.parse().ok());
     let (Some(uid), Some(gid)) = (effective_id("Uid"), effective_id("Gid")) else {
@@ -173,8 +190,21 @@ mod tests {
     fn expectation() -> Expectation {
         let proc = procfs::open().unwrap();
         let me = read_status(&proc, std::process::id() as i32).unwrap();
-        let all = CapabilityPlan { bounding: !0, effective: !0, permitted: !0, inheritable: !0, ambient: !0 };
-        Expectation { uid: me.uid, gid: me.gid, caps: all, no_new_privs: false, root_readonly: false, mounts: Vec::new() }
+        let all = CapabilityPlan {
+            bounding: !0,
+            effective: !0,
+            permitted: !0,
+            inheritable: !0,
+            ambient: !0,
+        };
+        Expectation {
+            uid: me.uid,
+            gid: me.gid,
+            caps: all,
+            no_new_privs: false,
+            root_readonly: false,
+            mounts: Vec::new(),
+        }
     }
 
     #[test]
@@ -182,7 +212,10 @@ mod tests {
         let proc = procfs::open().unwrap();
         let pid = std::process::id() as i32;
         assert!(expectation().verify(&proc, pid).is_ok());
-        let more = Expectation { caps: CapabilityPlan { bounding: 0, ..expectation().caps }, ..expectation() };
+        let more = Expectation {
+            caps: CapabilityPlan { bounding: 0, ..expectation().caps },
+            ..expectation()
+        };
         let text = format!("{:#}", more.verify(&proc, pid).unwrap_err());
         assert!(text.contains("bounding capabilities are"), "{text}");
         let nnp = Expectation { no_new_privs: true, ..expectation() };
@@ -194,7 +227,8 @@ mod tests {
     #[test]
     fn a_mount_without_its_restriction_is_found() {
         let proc = procfs::open().unwrap();
-        let lax = Expectation { mounts: vec![(PathBuf::from("/proc"), attr::RDONLY)], ..expectation() };
+        let lax =
+            Expectation { mounts: vec![(PathBuf::from("/proc"), attr::RDONLY)], ..expectation() };
         let text = format!("{:#}", lax.verify(&proc, std::process::id() as i32).unwrap_err());
         assert!(text.contains("mount /proc is not ro"), "{text}");
     }

@@ -57,7 +57,8 @@ pub fn load_filters(filters: &Filters, now: FilterSlot, channel: &OwnedFd) -> St
         return Ok(());
     }
     for filter in &filters.list {
-        let listener = seccomp::load(&filter.program, filter.flags).step("seccomp", || "linux.seccomp")?;
+        let listener =
+            seccomp::load(&filter.program, filter.flags).step("seccomp", || "linux.seccomp")?;
         if let Some(listener) = listener {
             // The parent copies the descriptor out of this process: write and read are all that the filter must let
             // pass for it.
@@ -69,7 +70,11 @@ pub fn load_filters(filters: &Filters, now: FilterSlot, channel: &OwnedFd) -> St
 }
 
 /// From root of the container's namespaces to the payload's identity.
-pub fn drop_privilege(plan: &ProcessPlan, host_proc: impl AsFd, channel: &OwnedFd) -> StepResult<()> {
+pub fn drop_privilege(
+    plan: &ProcessPlan,
+    host_proc: impl AsFd,
+    channel: &OwnedFd,
+) -> StepResult<()> {
     rustix::process::umask(Mode::from_raw_mode(plan.umask));
     if let Some(persona) = plan.personality {
         sched::set_personality(persona).step("personality", || "linux.personality")?;
@@ -82,15 +87,18 @@ pub fn drop_privilege(plan: &ProcessPlan, host_proc: impl AsFd, channel: &OwnedF
     }
     enter_cwd_as_root(plan)?;
     let known = caps::known();
-    caps::limit_bounding(plan.caps.bounding, known).step("capabilities", || "process.capabilities.bounding")?;
+    caps::limit_bounding(plan.caps.bounding, known)
+        .step("capabilities", || "process.capabilities.bounding")?;
     set_groups(plan)?;
     if slot(plan.no_new_privs, &plan.seccomp) == FilterSlot::BeforeDrop {
         let filters = Filters::new(plan.no_new_privs, plan.seccomp.clone());
         load_filters(&filters, FilterSlot::BeforeDrop, channel)?;
     }
     caps::keep_permitted().step("capabilities", || "process.capabilities")?;
-    process::set_res_gid(plan.gid, plan.gid, plan.gid).step("identity", || format!("process.user.gid {}", plan.gid))?;
-    process::set_res_uid(plan.uid, plan.uid, plan.uid).step("identity", || format!("process.user.uid {}", plan.uid))?;
+    process::set_res_gid(plan.gid, plan.gid, plan.gid)
+        .step("identity", || format!("process.user.gid {}", plan.gid))?;
+    process::set_res_uid(plan.uid, plan.uid, plan.uid)
+        .step("identity", || format!("process.user.uid {}", plan.uid))?;
     set_capabilities(plan, known)?;
     if plan.no_new_privs {
         caps::set_no_new_privs().step("no-new-privs", || "process.noNewPrivileges")?;
@@ -126,5 +134,6 @@ fn set_capabilities(plan: &ProcessPlan, known: u64) -> StepResult<()> {
         inheritable: plan.caps.inheritable & have,
     };
     caps::set(sets).step("capabilities", about)?;
-    caps::set_ambient(plan.caps.ambient & sets.permitted & sets.inheritable).step("capabilities", about)
+    caps::set_ambient(plan.caps.ambient & sets.permitted & sets.inheritable)
+        .step("capabilities", about)
 }

@@ -59,13 +59,21 @@ fn become_root() -> StepResult<()> {
 }
 
 /// The go-between's side; returns only what went wrong.
-pub(crate) fn run_go_between(plan: ExecPlan, cgroups: &[BorrowedFd<'_>], channel: &OwnedFd) -> Failure {
+pub(crate) fn run_go_between(
+    plan: ExecPlan,
+    cgroups: &[BorrowedFd<'_>],
+    channel: &OwnedFd,
+) -> Failure {
     go_between(plan, cgroups, channel).unwrap_or_else(|failure| failure)
 }
 
 /// First the user namespace, which gives the right to the pid namespace, which counts for children only: so one more
 /// process is made here, and ends up where a privileged caller's would have been born.
-fn go_between(plan: ExecPlan, cgroups: &[BorrowedFd<'_>], channel: &OwnedFd) -> StepResult<Failure> {
+fn go_between(
+    plan: ExecPlan,
+    cgroups: &[BorrowedFd<'_>],
+    channel: &OwnedFd,
+) -> StepResult<Failure> {
     before_joining(&plan)?;
     let about = || "join the container";
     ns::setns(&plan.init, flag::USER).step("namespaces", about)?;
@@ -118,7 +126,11 @@ pub(crate) fn prepare(plan: ProcessPlan, ours: &[i32]) -> StepResult<ReadyProces
     let path = find_program(&args, &env)?;
     signals::reset()?;
     close_all_but(3 + keep_fds, ours)?;
-    Ok(ReadyProcess { path, vectors: ExecVectors::new(args, env), filters: Filters::new(no_new_privs, seccomp) })
+    Ok(ReadyProcess {
+        path,
+        vectors: ExecVectors::new(args, env),
+        filters: Filters::new(no_new_privs, seccomp),
+    })
 }
 
 impl ReadyProcess {
@@ -128,7 +140,8 @@ impl ReadyProcess {
 
     /// Load what filters are left and execute; returns only what went wrong.
     pub(crate) fn exec(&self, channel: &OwnedFd) -> Failure {
-        if let Err(failure) = confine::load_filters(&self.filters, FilterSlot::BeforeExec, channel) {
+        if let Err(failure) = confine::load_filters(&self.filters, FilterSlot::BeforeExec, channel)
+        {
             return failure;
         }
         let errno = process::execve(&self.path, &self.vectors);
@@ -140,7 +153,8 @@ impl ReadyProcess {
 /// Close every descriptor from `first` on but `ours` (which are close-on-exec). For real, not by flag: what is closed
 /// cannot be reached through /proc/self/fd while we wait at the gate (CVE-2024-21626).
 fn close_all_but(first: u32, ours: &[i32]) -> StepResult<()> {
-    let mut keep: Vec<u32> = ours.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd >= first).collect();
+    let mut keep: Vec<u32> =
+        ours.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd >= first).collect();
     keep.sort_unstable();
     let mut next = first;
     for fd in keep {
@@ -162,9 +176,12 @@ pub(crate) fn is_permission(failure: &Failure) -> bool {
 pub(crate) fn enter_cwd(cwd: &Path) -> StepResult<()> {
     let about = || format!("process.cwd {}", cwd.display());
     let root = casemate_sys::mount::open_path(Path::new("/"), false).step("cwd", about)?;
-    let dir = open_in_root(&root, cwd, OFlags::PATH | OFlags::DIRECTORY, Mode::empty(), Links::InRoot)
-        .step("cwd", about)?;
-    rustix::process::fchdir(dir).call(|| format!("chdir to cwd ({:?})", cwd.display().to_string())).step("cwd", about)
+    let dir =
+        open_in_root(&root, cwd, OFlags::PATH | OFlags::DIRECTORY, Mode::empty(), Links::InRoot)
+            .step("cwd", about)?;
+    rustix::process::fchdir(dir)
+        .call(|| format!("chdir to cwd ({:?})", cwd.display().to_string()))
+        .step("cwd", about)
 }
 
 /// The kernel's own word on where we are: a directory outside of the root is "(unreachable)" (CVE-2024-21626).
@@ -177,7 +194,10 @@ fn verify_cwd(cwd: &Path) -> StepResult<()> {
     } else {
         Err(Failure::new(
             "cwd",
-            format!("process.cwd {}: the working directory is outside of the container's root", cwd.display()),
+            format!(
+                "process.cwd {}: the working directory is outside of the container's root",
+                cwd.display()
+            ),
         ))
     }
 }
@@ -212,7 +232,8 @@ fn home_of(uid: u32) -> Option<Vec<u8>> {
 fn read_passwd(path: &CStr) -> Option<Vec<u8>> {
     use std::io::Read;
     const MOST: u64 = 1 << 20;
-    let is_file = |st: &rustix::fs::Stat| FileType::from_raw_mode(st.st_mode) == FileType::RegularFile;
+    let is_file =
+        |st: &rustix::fs::Stat| FileType::from_raw_mode(st.st_mode) == FileType::RegularFile;
     // Looked at before it is opened: opening a device alone can have effects.
     let before = rustix::fs::stat(path).ok().filter(is_file)?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
@@ -238,8 +259,12 @@ fn find_program(args: &[CString], env: &[CString]) -> StepResult<CString> {
     if name.as_bytes().contains(&b'/') {
         return match executable(name) {
             Ok(()) => Ok(name.clone()),
-            Err(e @ (Errno::NOENT | Errno::NOTDIR)) => fail(Some(e), format!("stat {shown}: {}", errno_text(e))),
-            Err(Errno::LOOP) => fail(Some(Errno::LOOP), "leads through a magic link of /proc (refused)".to_owned()),
+            Err(e @ (Errno::NOENT | Errno::NOTDIR)) => {
+                fail(Some(e), format!("stat {shown}: {}", errno_text(e)))
+            }
+            Err(Errno::LOOP) => {
+                fail(Some(Errno::LOOP), "leads through a magic link of /proc (refused)".to_owned())
+            }
             Err(e) => fail(Some(e), errno_text(e)),
         };
     }
@@ -264,9 +289,21 @@ fn find_program(args: &[CString], env: &[CString]) -> StepResult<CString> {
 fn executable(path: &CStr) -> rustix::io::Result<()> {
     use rustix::fs::ResolveFlags;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+    let file = match rustix::fs::openat2(
+        rustix::fs::CWD,
+        path,
+        flags,
+        Mode::empty(),
+        ResolveFlags::NO_MAGICLINKS,
+    ) {
         Ok(file) => file,
-        Err(Errno::AGAIN) => rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS)?,
+        Err(Errno::AGAIN) => rustix::fs::openat2(
+            rustix::fs::CWD,
+            path,
+            flags,
+            Mode::empty(),
+            ResolveFlags::NO_MAGICLINKS,
+        )?,
         Err(e) => return Err(e),
     };
     match FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) {
@@ -293,8 +330,12 @@ mod tests {
 
     #[test]
     fn messages_of_a_missing_program_are_the_ones_engines_match() {
-        let find = |name: &str| find_program(&[CString::new(name).unwrap()], &[]).unwrap_err().message;
-        assert_eq!(find("/no/such"), "exec: \"/no/such\": stat /no/such: no such file or directory");
+        let find =
+            |name: &str| find_program(&[CString::new(name).unwrap()], &[]).unwrap_err().message;
+        assert_eq!(
+            find("/no/such"),
+            "exec: \"/no/such\": stat /no/such: no such file or directory"
+        );
         assert_eq!(find("/etc"), "exec: \"/etc\": is a directory");
         assert_eq!(find("/etc/passwd"), "exec: \"/etc/passwd\": permission denied");
     }

@@ -26,7 +26,12 @@ pub struct Holder {
 
 /// Make the holder. `join`: an existing user namespace, else a new one is made and the caller writes its maps to
 /// [`Holder::pid`] and calls [`Holder::release`]. `kinds`: which of network, ipc and uts are wanted.
-pub fn hold(kinds: u64, join: Option<BorrowedFd<'_>>, host_proc: BorrowedFd<'_>, sysctls: &[Sysctl]) -> StepResult<Holder> {
+pub fn hold(
+    kinds: u64,
+    join: Option<BorrowedFd<'_>>,
+    host_proc: BorrowedFd<'_>,
+    sysctls: &[Sysctl],
+) -> StepResult<Holder> {
     let (channel, theirs) = socket::pair()?;
     let clone = if join.is_some() { 0 } else { flag::USER };
     match clone_process(clone, None).step("namespaces", || "linux.namespaces user")? {
@@ -38,8 +43,10 @@ pub fn hold(kinds: u64, join: Option<BorrowedFd<'_>>, host_proc: BorrowedFd<'_>,
                     ns::setns(user, flag::USER).step("namespaces", || "linux.namespaces user")?;
                 }
                 proto::await_parent(&theirs, FromParent::Mapped)?;
-                process::set_res_gid(0, 0, 0).step("namespaces", || "root of the user namespace")?;
-                process::set_res_uid(0, 0, 0).step("namespaces", || "root of the user namespace")?;
+                process::set_res_gid(0, 0, 0)
+                    .step("namespaces", || "root of the user namespace")?;
+                process::set_res_uid(0, 0, 0)
+                    .step("namespaces", || "root of the user namespace")?;
                 // Not by clone3: what a namespace brings along, such as the root of its mqueue, belongs to its maker, who is
                 // nobody before the maps are written.
                 if kinds != 0 {
@@ -71,7 +78,9 @@ impl Holder {
         match proto::receive(&self.channel)? {
             FromChild::Ready => Ok(()),
             FromChild::Failed(failure) => Err(failure),
-            other => Err(Failure::new("namespaces", format!("the namespace holder ended: {other:?}"))),
+            other => {
+                Err(Failure::new("namespaces", format!("the namespace holder ended: {other:?}")))
+            }
         }
     }
 

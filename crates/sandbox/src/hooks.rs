@@ -51,7 +51,8 @@ pub fn run(hook: &Hook, state: &str) -> StepResult<()> {
 }
 
 fn memory(name: &str, content: &[u8]) -> casemate_sys::Result<OwnedFd> {
-    let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC).call(|| format!("memfd_create({name})"))?;
+    let file = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)
+        .call(|| format!("memfd_create({name})"))?;
     let mut rest = content;
     while !rest.is_empty() {
         let n = rustix::io::write(&file, rest).call(|| format!("write({name})"))?;
@@ -66,7 +67,10 @@ fn wait_ended(pidfd: &OwnedFd, timeout: u64) -> casemate_sys::Result<bool> {
     let deadline = (timeout > 0).then(|| Instant::now() + Duration::from_secs(timeout));
     loop {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        let spec = left.map(|l| rustix::event::Timespec { tv_sec: l.as_secs() as i64, tv_nsec: l.subsec_nanos().into() });
+        let spec = left.map(|l| rustix::event::Timespec {
+            tv_sec: l.as_secs() as i64,
+            tv_nsec: l.subsec_nanos().into(),
+        });
         match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], spec.as_ref()) {
             Ok(0) => return Ok(false),
             Ok(_) => return Ok(true),

@@ -17,7 +17,8 @@ pub(crate) fn apply_early(early: &Early, host_proc: impl AsFd) -> StepResult<()>
         Err(e) => return Err(e).call(|| "setsid()").step("session", || "init"),
     }
     if let Some(score) = early.oom_score_adj {
-        write_oom_score(host_proc.as_fd(), score).step("oom-score", || format!("process.oomScoreAdj {score}"))?;
+        write_oom_score(host_proc.as_fd(), score)
+            .step("oom-score", || format!("process.oomScoreAdj {score}"))?;
     }
     if let Some(attr) = early.scheduler {
         sched::set_scheduler(attr).step("scheduler", || "process.scheduler")?;
@@ -52,8 +53,14 @@ fn join_keyring(early: &Early, host_proc: impl AsFd) -> StepResult<()> {
 
 fn write_oom_score(host_proc: BorrowedFd<'_>, score: i32) -> casemate_sys::Result<()> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
-    let file = rustix::fs::openat2(host_proc, "self/oom_score_adj", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), resolve)
-        .call(|| "openat2(/proc, \"self/oom_score_adj\")")?;
+    let file = rustix::fs::openat2(
+        host_proc,
+        "self/oom_score_adj",
+        OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+        resolve,
+    )
+    .call(|| "openat2(/proc, \"self/oom_score_adj\")")?;
     rustix::io::write(&file, score.to_string().as_bytes())
         .map(drop)
         .call(|| format!("write(/proc/self/oom_score_adj, {score})"))
@@ -83,7 +90,8 @@ fn own_one(fd: BorrowedFd<'_>, owner: u32) -> casemate_sys::Result<()> {
     let st = rustix::fs::fstat(fd).call(|| "fstat(stdio)")?;
     let kind = FileType::from_raw_mode(st.st_mode);
     // Major 136 to 143 are pty slaves; other character devices (null, the console) are shared with the host.
-    let is_pty = kind == FileType::CharacterDevice && (136..144).contains(&rustix::fs::major(st.st_rdev));
+    let is_pty =
+        kind == FileType::CharacterDevice && (136..144).contains(&rustix::fs::major(st.st_rdev));
     let ours = matches!(kind, FileType::Fifo | FileType::Socket) || is_pty;
     if !ours || st.st_uid == owner {
         return Ok(());

@@ -46,7 +46,9 @@ pub fn launch_exec_unprivileged(plan: ExecPlan, cgroups: &[BorrowedFd<'_>]) -> S
     match answer? {
         FromChild::Process(pid, pidfd) => Ok(Spawned { pid, pidfd, channel: between.channel }),
         FromChild::Failed(failure) => Err(failure),
-        other => Err(Failure::new("protocol", format!("the way into the container ended: {other:?}"))),
+        other => {
+            Err(Failure::new("protocol", format!("the way into the container ended: {other:?}")))
+        }
     }
 }
 
@@ -66,7 +68,10 @@ pub(crate) fn first_that_takes<T>(
     clone(Some(*last))
 }
 
-fn spawn_into(cgroups: &[BorrowedFd<'_>], body: impl FnOnce(&OwnedFd) -> Failure) -> StepResult<Spawned> {
+fn spawn_into(
+    cgroups: &[BorrowedFd<'_>],
+    body: impl FnOnce(&OwnedFd) -> Failure,
+) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
     let cloned = first_that_takes(cgroups, |cgroup| clone_process(0, cgroup))?;
     Ok(part_ways(cloned, ours, theirs, body))
@@ -74,12 +79,21 @@ fn spawn_into(cgroups: &[BorrowedFd<'_>], body: impl FnOnce(&OwnedFd) -> Failure
 
 /// `body` runs in the child, on a copy of this memory, and never returns into the caller's code: what the caller would
 /// undo on drop stays undone there.
-fn spawn(kinds: u64, cgroup: Option<BorrowedFd<'_>>, body: impl FnOnce(&OwnedFd) -> Failure) -> StepResult<Spawned> {
+fn spawn(
+    kinds: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+    body: impl FnOnce(&OwnedFd) -> Failure,
+) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
     Ok(part_ways(clone_process(kinds, cgroup)?, ours, theirs, body))
 }
 
-fn part_ways(cloned: Cloned, ours: OwnedFd, theirs: OwnedFd, body: impl FnOnce(&OwnedFd) -> Failure) -> Spawned {
+fn part_ways(
+    cloned: Cloned,
+    ours: OwnedFd,
+    theirs: OwnedFd,
+    body: impl FnOnce(&OwnedFd) -> Failure,
+) -> Spawned {
     match cloned {
         Cloned::Parent { pid, pidfd } => Spawned { pid, pidfd, channel: ours },
         Cloned::Child => {

@@ -11,7 +11,8 @@ pub(crate) fn apparmor_on_exec(host_proc: impl AsFd, profile: &str) -> StepResul
     let about = || format!("process.apparmorProfile {profile:?}");
     // The AppArmor directory exists since Linux 5.8 and is not shared with another module that is stacked.
     let dir = if exists(&host_proc, "self/attr/apparmor/exec") { "apparmor/" } else { "" };
-    write_attr(&host_proc, &format!("{dir}exec"), &format!("exec {profile}")).step("apparmor", about)?;
+    write_attr(&host_proc, &format!("{dir}exec"), &format!("exec {profile}"))
+        .step("apparmor", about)?;
     verify(&host_proc, &format!("{dir}exec"), profile).step("apparmor", about)
 }
 
@@ -27,7 +28,11 @@ pub(crate) fn selinux_on_key_creation(host_proc: impl AsFd, label: &str) -> Step
     write_attr(&host_proc, "keycreate", label).step("selinux", || "session keyring label")
 }
 
-fn open_attr(host_proc: impl AsFd, name: &str, flags: OFlags) -> casemate_sys::Result<rustix::fd::OwnedFd> {
+fn open_attr(
+    host_proc: impl AsFd,
+    name: &str,
+    flags: OFlags,
+) -> casemate_sys::Result<rustix::fd::OwnedFd> {
     let path = format!("thread-self/attr/{name}");
     // thread-self is a link inside procfs; NO_XDEV keeps a mount over it from redirecting the write (CVE-2019-16884,
     // CVE-2025-52881).
@@ -50,7 +55,8 @@ fn write_attr(host_proc: impl AsFd, name: &str, value: &str) -> casemate_sys::Re
 fn verify(host_proc: impl AsFd, name: &str, want: &str) -> casemate_sys::Result<()> {
     let file = open_attr(host_proc, name, OFlags::RDONLY)?;
     let mut buf = [0u8; 512];
-    let n = rustix::io::read(&file, &mut buf).call(|| format!("read(/proc/thread-self/attr/{name})"))?;
+    let n = rustix::io::read(&file, &mut buf)
+        .call(|| format!("read(/proc/thread-self/attr/{name})"))?;
     let got = String::from_utf8_lossy(&buf[..n]);
     let got = got.trim_end_matches(['\n', '\0']);
     // AppArmor appends the mode: "profile (enforce)".

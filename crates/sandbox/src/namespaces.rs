@@ -14,7 +14,8 @@ pub(crate) fn enter(plan: &Namespaces) -> StepResult<()> {
         become_root()?;
     }
     for (kind, fd) in &plan.join {
-        ns::setns(fd, *kind).step("namespaces", || format!("linux.namespaces {}", ns::names(*kind)))?;
+        ns::setns(fd, *kind)
+            .step("namespaces", || format!("linux.namespaces {}", ns::names(*kind)))?;
     }
     if plan.new_cgroup {
         ns::unshare(flag::CGROUP).step("namespaces", || "linux.namespaces cgroup")?;
@@ -63,9 +64,13 @@ fn enter_new_time(offsets: &[TimeOffset]) -> StepResult<()> {
             .call(|| format!("write(/proc/self/timens_offsets, {text:?})"))
             .step("namespaces", || "linux.timeOffsets")?;
     }
-    let fd = rustix::fs::open("/proc/self/ns/time_for_children", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .call(|| "open(/proc/self/ns/time_for_children)")
-        .step("namespaces", || "linux.namespaces time")?;
+    let fd = rustix::fs::open(
+        "/proc/self/ns/time_for_children",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .call(|| "open(/proc/self/ns/time_for_children)")
+    .step("namespaces", || "linux.namespaces time")?;
     ns::setns(&fd, flag::TIME).step("namespaces", || "linux.namespaces time")
 }
 

@@ -69,7 +69,10 @@ pub fn await_parent(fd: impl AsFd, word: FromParent) -> StepResult<()> {
     if n == 1 && buf[0] == word as u8 {
         Ok(())
     } else {
-        Err(Failure::new("protocol", format!("the runtime went away while the container waited for {word:?}")))
+        Err(Failure::new(
+            "protocol",
+            format!("the runtime went away while the container waited for {word:?}"),
+        ))
     }
 }
 
@@ -143,7 +146,9 @@ pub fn receive(fd: impl AsFd) -> StepResult<FromChild> {
         None => Ok(FromChild::Closed),
         Some((b'C', [])) => fds.pop().map(FromChild::Console).ok_or_else(malformed),
         Some((b'T', [])) => Ok(FromChild::TreeBuilt),
-        Some((b'L', raw)) => Ok(FromChild::Listener(i32::from_le_bytes(raw.try_into().map_err(|_| malformed())?))),
+        Some((b'L', raw)) => {
+            Ok(FromChild::Listener(i32::from_le_bytes(raw.try_into().map_err(|_| malformed())?)))
+        }
         Some((b'R', [])) => Ok(FromChild::Ready),
         Some((b'P', raw)) => match (raw.try_into().map(i32::from_le_bytes), fds.pop()) {
             (Ok(pid), Some(pidfd)) => Ok(FromChild::Process(pid, pidfd)),
@@ -180,7 +185,10 @@ impl Expected {
         if allowed {
             Ok(())
         } else {
-            Err(Failure::new("protocol", format!("unannounced request from the container's side: {frame:?}")))
+            Err(Failure::new(
+                "protocol",
+                format!("unannounced request from the container's side: {frame:?}"),
+            ))
         }
     }
 }
@@ -192,7 +200,8 @@ mod tests {
     #[test]
     fn a_failure_crosses_the_process_boundary_whole() {
         let (a, b) = socket::pair().unwrap();
-        let failure = Failure { step: "mount".into(), message: "mounts[0] /proc: no".into(), errno: 22 };
+        let failure =
+            Failure { step: "mount".into(), message: "mounts[0] /proc: no".into(), errno: 22 };
         send_failure(&a, &failure);
         match receive(&b).unwrap() {
             FromChild::Failed(got) => assert_eq!(got, failure),

@@ -29,7 +29,12 @@ use rustix::fd::{AsRawFd, OwnedFd};
 /// Run all stages; returns only what went wrong.
 pub(crate) fn run_container(plan: ContainerPlan, channel: &OwnedFd) -> Failure {
     let run = || -> StepResult<Failure> {
-        Stage0 { plan, channel }.enter_namespaces()?.build_root()?.drop_privilege()?.confine()?.start()
+        Stage0 { plan, channel }
+            .enter_namespaces()?
+            .build_root()?
+            .drop_privilege()?
+            .confine()?
+            .start()
     };
     run().unwrap_or_else(|failure| failure)
 }
@@ -165,7 +170,8 @@ impl Confined<'_> {
 
     fn run_payload(&self) -> Failure {
         // The payload sees itself as the container's process: the state is "created" until the program runs.
-        let state = self.hook_state.render("created", rustix::process::getpid().as_raw_nonzero().get());
+        let state =
+            self.hook_state.render("created", rustix::process::getpid().as_raw_nonzero().get());
         if let Err(failure) = hooks::run_all(&self.start_container, &state) {
             return failure;
         }

@@ -10,7 +10,8 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 /// Write all, in order. Which keys may be here was decided by the spec's check.
 pub(crate) fn write_all(host_proc: impl AsFd, sysctls: &[Sysctl]) -> StepResult<()> {
     for Sysctl { path, value } in sysctls {
-        write_one(&host_proc, path, value).step("sysctl", || format!("linux.sysctl {path}={value}"))?;
+        write_one(&host_proc, path, value)
+            .step("sysctl", || format!("linux.sysctl {path}={value}"))?;
     }
     Ok(())
 }
@@ -18,10 +19,20 @@ pub(crate) fn write_all(host_proc: impl AsFd, sysctls: &[Sysctl]) -> StepResult<
 fn write_one(host_proc: impl AsFd, path: &str, value: &str) -> casemate_sys::Result<()> {
     let full = format!("sys/{path}");
     // BENEATH and NO_XDEV: whatever is mounted over a part of /proc/sys, it is not what gets written (CVE-2025-52881).
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    let file = rustix::fs::openat2(&host_proc, &full, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty(), resolve)
-        .call(|| format!("openat2(/proc, \"{full}\", O_WRONLY)"))?;
-    let written = rustix::io::write(&file, value.as_bytes()).call(|| format!("write(/proc/{full}, {value:?})"))?;
+    let resolve = ResolveFlags::BENEATH
+        | ResolveFlags::NO_XDEV
+        | ResolveFlags::NO_SYMLINKS
+        | ResolveFlags::NO_MAGICLINKS;
+    let file = rustix::fs::openat2(
+        &host_proc,
+        &full,
+        OFlags::WRONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+        resolve,
+    )
+    .call(|| format!("openat2(/proc, \"{full}\", O_WRONLY)"))?;
+    let written = rustix::io::write(&file, value.as_bytes())
+        .call(|| format!("write(/proc/{full}, {value:?})"))?;
     if written == value.len() {
         Ok(())
     } else {

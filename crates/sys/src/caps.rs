@@ -56,7 +56,8 @@ pub fn get() -> Result<Sets> {
     let header = Header { version: VERSION_3, pid: 0 };
     let mut data = [Data::default(); 2];
     // SAFETY: version 3 fills two data elements.
-    check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) }).call(|| "capget()")?;
+    check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) })
+        .call(|| "capget()")?;
     let join = |pick: fn(&Data) -> u32| u64::from(pick(&data[0])) | u64::from(pick(&data[1])) << 32;
     Ok(Sets {
         effective: join(|d| d.effective),
@@ -65,7 +66,11 @@ pub fn get() -> Result<Sets> {
     })
 }
 
-fn prctl(option: libc::c_int, a: libc::c_ulong, b: libc::c_ulong) -> rustix::io::Result<libc::c_long> {
+fn prctl(
+    option: libc::c_int,
+    a: libc::c_ulong,
+    b: libc::c_ulong,
+) -> rustix::io::Result<libc::c_long> {
     // SAFETY: the options used here take plain integers.
     check(libc::c_long::from(unsafe { libc::prctl(option, a, b, 0, 0) }))
 }
@@ -74,13 +79,18 @@ fn prctl(option: libc::c_int, a: libc::c_ulong, b: libc::c_ulong) -> rustix::io:
 pub fn known() -> u64 {
     // PR_CAPBSET_READ fails with EINVAL behind the last one. Most kernels end at 40: start there.
     let mut last = 40;
-    while last < LAST_EVER && prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(last + 1), 0).is_ok() {
+    while last < LAST_EVER && prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(last + 1), 0).is_ok()
+    {
         last += 1;
     }
     while last > 0 && prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(last), 0).is_err() {
         last -= 1;
     }
-    if last >= 63 { u64::MAX } else { (1 << (last + 1)) - 1 }
+    if last >= 63 {
+        u64::MAX
+    } else {
+        (1 << (last + 1)) - 1
+    }
 }
 
 /// Remove everything but `keep` from the bounding set. Needs CAP_SETPCAP for what is removed.
@@ -88,7 +98,9 @@ pub fn limit_bounding(keep: u64, known: u64) -> Result<()> {
     for cap in (0..64u32).filter(|c| known & !keep & (1 << c) != 0) {
         match prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(cap), 0) {
             // Dropping what is already absent needs the privilege too.
-            Err(_) if prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(cap), 0).is_ok_and(|v| v == 0) => {}
+            Err(_)
+                if prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(cap), 0)
+                    .is_ok_and(|v| v == 0) => {}
             other => drop(other.call(|| format!("prctl(PR_CAPBSET_DROP, {cap})"))?),
         }
     }
@@ -100,8 +112,12 @@ pub fn set_ambient(want: u64) -> Result<()> {
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0)
         .call(|| "prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
     for cap in (0..64u32).filter(|c| want & (1 << c) != 0) {
-        prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong, libc::c_ulong::from(cap))
-            .call(|| format!("prctl(PR_CAP_AMBIENT_RAISE, {cap})"))?;
+        prctl(
+            libc::PR_CAP_AMBIENT,
+            libc::PR_CAP_AMBIENT_RAISE as libc::c_ulong,
+            libc::c_ulong::from(cap),
+        )
+        .call(|| format!("prctl(PR_CAP_AMBIENT_RAISE, {cap})"))?;
     }
     Ok(())
 }

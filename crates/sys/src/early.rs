@@ -157,7 +157,9 @@ unsafe fn enters_a_container(argv: *const usize, argc: usize) -> bool {
         // SAFETY: argv has argc entries, each a NUL-terminated string.
         let hit = unsafe {
             let arg = *argv.add(i) as *const u8;
-            starts_with(arg, b"create\0") || starts_with(arg, b"run\0") || starts_with(arg, b"exec\0")
+            starts_with(arg, b"create\0")
+                || starts_with(arg, b"run\0")
+                || starts_with(arg, b"exec\0")
         };
         if hit {
             return true;

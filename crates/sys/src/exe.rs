@@ -27,7 +27,8 @@ pub fn protection() -> Option<Protection> {
     if vfs.f_flag.contains(StatVfsMountFlags::RDONLY) {
         return Some(Protection::ReadOnlyMount);
     }
-    let exe = rustix::fs::open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let exe =
+        rustix::fs::open("/proc/self/exe", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let seals = rustix::fs::fcntl_get_seals(exe).ok()?;
     seals.contains(SealFlags::WRITE | SealFlags::SEAL).then_some(Protection::SealedMemory)
 }
@@ -42,7 +43,10 @@ pub fn protect() -> Result<Protection> {
         return Ok(protection);
     }
     if std::env::var_os(MARK).is_some() {
-        return Err(Error::new("protect /proc/self/exe: the protected image is not seen as one", Errno::PERM));
+        return Err(Error::new(
+            "protect /proc/self/exe: the protected image is not seen as one",
+            Errno::PERM,
+        ));
     }
     let image = overlay_image().or_else(|_| memory_image())?;
     let args = std::env::args_os().map(into_c).collect();
@@ -76,8 +80,13 @@ fn overlay_image() -> Result<OwnedFd> {
     let dir = dir.to_string_lossy();
     fs.set("lowerdir", &format!("{}:{other}", dir.replace('\\', "\\\\").replace(':', "\\:")))?;
     let mount = fs.mount(attr::RDONLY | attr::NOSUID | attr::NODEV)?;
-    let image = rustix::fs::openat(&mount, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-        .call(|| format!("openat(overlay, {name:?})"))?;
+    let image = rustix::fs::openat(
+        &mount,
+        name,
+        OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .call(|| format!("openat(overlay, {name:?})"))?;
     same_content_identity(&image)?;
     Ok(image)
 }
@@ -90,7 +99,10 @@ fn same_content_identity(image: impl AsFd) -> Result<()> {
     if key(&running) == key(&seen) {
         Ok(())
     } else {
-        Err(Error::new("protect /proc/self/exe: the file was replaced while starting", Errno::STALE))
+        Err(Error::new(
+            "protect /proc/self/exe: the file was replaced while starting",
+            Errno::STALE,
+        ))
     }
 }
 
@@ -109,7 +121,10 @@ fn memory_image() -> Result<OwnedFd> {
             _ => continue,
         }
     }
-    rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)
-        .call(|| "fcntl(memfd, F_ADD_SEALS)")?;
+    rustix::fs::fcntl_add_seals(
+        &memory,
+        SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL,
+    )
+    .call(|| "fcntl(memfd, F_ADD_SEALS)")?;
     Ok(memory)
 }

@@ -82,7 +82,11 @@ fn owned(ret: libc::c_long) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(ret as libc::c_int) }
 }
 
-fn raw_open_tree(dir: libc::c_int, path: &CStr, flags: libc::c_uint) -> rustix::io::Result<OwnedFd> {
+fn raw_open_tree(
+    dir: libc::c_int,
+    path: &CStr,
+    flags: libc::c_uint,
+) -> rustix::io::Result<OwnedFd> {
     // SAFETY: path is a NUL-terminated string that outlives the call; the kernel only reads it.
     check(unsafe { libc::syscall(libc::SYS_open_tree, dir, path.as_ptr(), flags) }).map(owned)
 }
@@ -172,7 +176,13 @@ impl FsContext {
         Ok(Self { fd, name: fstype.to_owned() })
     }
 
-    fn config(&self, cmd: u32, key: Option<&CStr>, value: Option<&CStr>, aux: i32) -> rustix::io::Result<()> {
+    fn config(
+        &self,
+        cmd: u32,
+        key: Option<&CStr>,
+        value: Option<&CStr>,
+        aux: i32,
+    ) -> rustix::io::Result<()> {
         let key_ptr = key.map_or(std::ptr::null(), CStr::as_ptr);
         let value_ptr = value.map_or(std::ptr::null(), CStr::as_ptr);
         // SAFETY: key and value are NUL-terminated or null, and only read.
@@ -184,9 +194,11 @@ impl FsContext {
 
     /// Set `key` to `value` (FSCONFIG_SET_STRING).
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
-        let (k, v) = (CString::new(key).unwrap_or_default(), CString::new(value).unwrap_or_default());
-        self.config(1, Some(&k), Some(&v), 0)
-            .call(|| self.explain(format!("fsconfig({}, SET_STRING, \"{key}\", \"{value}\")", self.name)))
+        let (k, v) =
+            (CString::new(key).unwrap_or_default(), CString::new(value).unwrap_or_default());
+        self.config(1, Some(&k), Some(&v), 0).call(|| {
+            self.explain(format!("fsconfig({}, SET_STRING, \"{key}\", \"{value}\")", self.name))
+        })
     }
 
     /// Set the flag `key` (FSCONFIG_SET_FLAG).
@@ -209,9 +221,11 @@ impl FsContext {
             .call(|| self.explain(format!("fsconfig({}, CMD_CREATE)", self.name)))?;
         // FSMOUNT_CLOEXEC = 1
         // SAFETY: plain integers.
-        check(unsafe { libc::syscall(libc::SYS_fsmount, self.fd.as_raw_fd(), 1, attrs as libc::c_uint) })
-            .map(owned)
-            .call(|| format!("fsmount({}, {attrs:#x})", self.name))
+        check(unsafe {
+            libc::syscall(libc::SYS_fsmount, self.fd.as_raw_fd(), 1, attrs as libc::c_uint)
+        })
+        .map(owned)
+        .call(|| format!("fsmount({}, {attrs:#x})", self.name))
     }
 
     /// The call, with the kernel's own words on what was wrong (they wait in the context's log).

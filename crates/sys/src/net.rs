@@ -6,17 +6,21 @@ use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 /// Set `lo` of the current network namespace up.
 pub fn loopback_up() -> Result<()> {
     // SAFETY: plain integers; the returned descriptor is ours.
-    let sock = check(libc::c_long::from(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) }))
-        // SAFETY: a new descriptor that nobody else owns.
-        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
-        .call(|| "socket(AF_INET, SOCK_DGRAM)")?;
+    let sock = check(libc::c_long::from(unsafe {
+        libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0)
+    }))
+    // SAFETY: a new descriptor that nobody else owns.
+    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    .call(|| "socket(AF_INET, SOCK_DGRAM)")?;
     // SAFETY: ifreq is plain data, all-zero is a valid value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     request.ifr_name[0] = b'l' as libc::c_char;
     request.ifr_name[1] = b'o' as libc::c_char;
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
     // SAFETY: SIOCSIFFLAGS reads one ifreq.
-    check(libc::c_long::from(unsafe { libc::ioctl(sock.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) }))
-        .map(drop)
-        .call(|| "ioctl(SIOCSIFFLAGS, \"lo\", UP)")
+    check(libc::c_long::from(unsafe {
+        libc::ioctl(sock.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request)
+    }))
+    .map(drop)
+    .call(|| "ioctl(SIOCSIFFLAGS, \"lo\", UP)")
 }

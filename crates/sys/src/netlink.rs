@@ -69,9 +69,14 @@ pub struct Address {
 impl Route {
     /// A socket in the caller's present network namespace.
     pub fn open() -> Result<Self> {
-        rustix::net::socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
-            .map(|fd| Self { fd })
-            .call(|| "socket(AF_NETLINK, NETLINK_ROUTE)")
+        rustix::net::socket_with(
+            AddressFamily::NETLINK,
+            SocketType::RAW,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map(|fd| Self { fd })
+        .call(|| "socket(AF_NETLINK, NETLINK_ROUTE)")
     }
 
     /// The device called `name`; `None` when there is none.
@@ -102,9 +107,9 @@ impl Route {
         let mut request = Request::new(RTM_NEWLINK, NLM_F_ACK, &ifinfomsg(index, 0, IFF_UP));
         request.attribute(IFLA_NET_NS_FD, &target.as_fd().as_raw_fd().to_ne_bytes());
         request.attribute(IFLA_IFNAME, &c_string(name));
-        self.transact(request, |_, _| None::<()>)
-            .map(drop)
-            .call(|| format!("rtnetlink RTM_NEWLINK device {index}, IFLA_NET_NS_FD, IFLA_IFNAME \"{name}\""))
+        self.transact(request, |_, _| None::<()>).map(drop).call(|| {
+            format!("rtnetlink RTM_NEWLINK device {index}, IFLA_NET_NS_FD, IFLA_IFNAME \"{name}\"")
+        })
     }
 
     /// Set a device up.
@@ -120,7 +125,11 @@ impl Route {
         let mut body = [address.family, address.prefix, 0, address.scope, 0, 0, 0, 0];
         body[4..].copy_from_slice(&index.to_ne_bytes());
         let mut request = Request::new(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, &body);
-        let attributes = [(IFA_LOCAL, &address.local), (IFA_ADDRESS, &address.peer), (IFA_BROADCAST, &address.broadcast)];
+        let attributes = [
+            (IFA_LOCAL, &address.local),
+            (IFA_ADDRESS, &address.peer),
+            (IFA_BROADCAST, &address.broadcast),
+        ];
         for (kind, value) in attributes.into_iter().filter(|(_, value)| !value.is_empty()) {
             request.attribute(kind, value);
         }
@@ -131,14 +140,20 @@ impl Route {
     }
 
     /// Send one request and collect what `pick` makes of the answers.
-    fn transact<T>(&self, request: Request, pick: impl Fn(u16, &[u8]) -> Option<T>) -> rustix::io::Result<Vec<T>> {
+    fn transact<T>(
+        &self,
+        request: Request,
+        pick: impl Fn(u16, &[u8]) -> Option<T>,
+    ) -> rustix::io::Result<Vec<T>> {
         let many = request.flags & (NLM_F_DUMP | NLM_F_ACK) != 0;
         rustix::net::send(&self.fd, &request.finish(), SendFlags::empty())?;
         let mut found = Vec::new();
         // The kernel makes no answer to a dump larger than the largest read it has seen, up to 32 KiB.
         let mut buffer = vec![0u8; 32 << 10];
         loop {
-            let (n, _) = rustix::io::retry_on_intr(|| rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::empty()))?;
+            let (n, _) = rustix::io::retry_on_intr(|| {
+                rustix::net::recv(&self.fd, &mut buffer[..], RecvFlags::empty())
+            })?;
             let mut rest = &buffer[..n];
             while let Some((kind, body, behind)) = split_message(rest) {
                 match kind {

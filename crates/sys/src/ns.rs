@@ -26,8 +26,14 @@ pub mod flag {
 /// Names for error messages.
 pub fn names(flags: u64) -> String {
     let all = [
-        (flag::TIME, "time"), (flag::MNT, "mnt"), (flag::CGROUP, "cgroup"), (flag::UTS, "uts"),
-        (flag::IPC, "ipc"), (flag::USER, "user"), (flag::PID, "pid"), (flag::NET, "net"),
+        (flag::TIME, "time"),
+        (flag::MNT, "mnt"),
+        (flag::CGROUP, "cgroup"),
+        (flag::UTS, "uts"),
+        (flag::IPC, "ipc"),
+        (flag::USER, "user"),
+        (flag::PID, "pid"),
+        (flag::NET, "net"),
     ];
     let hits: Vec<_> = all.iter().filter(|(f, _)| flags & f != 0).map(|(_, n)| *n).collect();
     hits.join("|")

@@ -34,7 +34,11 @@ fn openat2_retrying(
         resolve |= ResolveFlags::NO_SYMLINKS;
     }
     // openat2 takes nothing beside O_PATH that O_PATH would ignore.
-    let safe = if flags.contains(OFlags::PATH) { OFlags::CLOEXEC } else { OFlags::CLOEXEC | OFlags::NOCTTY };
+    let safe = if flags.contains(OFlags::PATH) {
+        OFlags::CLOEXEC
+    } else {
+        OFlags::CLOEXEC | OFlags::NOCTTY
+    };
     let mut left = RETRIES;
     loop {
         match rustix::fs::openat2(root, path, flags | safe, mode, resolve) {
@@ -45,7 +49,13 @@ fn openat2_retrying(
 }
 
 /// Open `path` below `root`; an absolute path and `..` stop at the root. `flags` get O_CLOEXEC | O_NOCTTY.
-pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlags, mode: Mode, links: Links) -> Result<OwnedFd> {
+pub fn open_in_root(
+    root: impl AsFd,
+    path: &Path,
+    flags: OFlags,
+    mode: Mode,
+    links: Links,
+) -> Result<OwnedFd> {
     openat2_retrying(&root, path, flags, mode, links)
         .call(|| format!("openat2({}, \"{}\", {flags:?})", crate::fd::label(&root), path.display()))
 }
@@ -55,9 +65,9 @@ pub fn open_in_root(root: impl AsFd, path: &Path, flags: OFlags, mode: Mode, lin
 pub fn find_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<Option<OwnedFd>> {
     match openat2_retrying(&root, path, OFlags::PATH, Mode::empty(), links) {
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-        other => other
-            .map(Some)
-            .call(|| format!("openat2({}, \"{}\", O_PATH)", crate::fd::label(&root), path.display())),
+        other => other.map(Some).call(|| {
+            format!("openat2({}, \"{}\", O_PATH)", crate::fd::label(&root), path.display())
+        }),
     }
 }
 
@@ -74,7 +84,9 @@ pub fn ensure_dir(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Res
     match openat2_retrying(&root, path, flags, Mode::empty(), links) {
         Err(Errno::NOENT) => {}
         other => {
-            return other.call(|| format!("openat2({}, \"{}\", O_DIRECTORY)", crate::fd::label(&root), path.display()))
+            return other.call(|| {
+                format!("openat2({}, \"{}\", O_DIRECTORY)", crate::fd::label(&root), path.display())
+            })
         }
     }
     let parts: Vec<_> = path
@@ -85,10 +97,16 @@ pub fn ensure_dir(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Res
             _ => None,
         })
         .collect::<std::result::Result<_, _>>()
-        .map_err(|()| Error::new(format!("mkdir \"{}\": \"..\" in a path that does not exist", path.display()), Errno::INVAL))?;
+        .map_err(|()| {
+            Error::new(
+                format!("mkdir \"{}\": \"..\" in a path that does not exist", path.display()),
+                Errno::INVAL,
+            )
+        })?;
     let mut existing = parts.len().saturating_sub(1);
     let mut dir = loop {
-        let prefix: std::path::PathBuf = Path::new("/").join(parts[..existing].iter().collect::<std::path::PathBuf>());
+        let prefix: std::path::PathBuf =
+            Path::new("/").join(parts[..existing].iter().collect::<std::path::PathBuf>());
         match open_in_root(&root, &prefix, flags, Mode::empty(), links) {
             Err(e) if e.errno() == Errno::NOENT && existing > 0 => existing -= 1,
             other => break other?,
@@ -101,8 +119,13 @@ pub fn ensure_dir(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Res
                 return Err(e).call(|| format!("mkdirat({}, {name:?})", crate::fd::label(&dir)));
             }
         }
-        dir = rustix::fs::openat(&dir, *name, flags | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
-            .call(|| format!("openat({}, {name:?}, O_DIRECTORY|O_NOFOLLOW)", crate::fd::label(&dir)))?;
+        dir = rustix::fs::openat(
+            &dir,
+            *name,
+            flags | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .call(|| format!("openat({}, {name:?}, O_DIRECTORY|O_NOFOLLOW)", crate::fd::label(&dir)))?;
     }
     Ok(dir)
 }
@@ -121,9 +144,17 @@ pub fn ensure_file(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Re
         .ok_or_else(|| Error::new(format!("create \"{}\"", path.display()), Errno::INVAL))?;
     let dir = ensure_dir(&root, parent, Mode::from_raw_mode(0o755), links)?;
     // O_EXCL: never open what somebody else put there in the meantime.
-    match rustix::fs::openat(&dir, name, OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, mode) {
+    match rustix::fs::openat(
+        &dir,
+        name,
+        OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        mode,
+    ) {
         Ok(_) | Err(Errno::EXIST) => {}
-        Err(e) => return Err(e).call(|| format!("openat({}, {name:?}, O_CREAT|O_EXCL)", crate::fd::label(&dir))),
+        Err(e) => {
+            return Err(e)
+                .call(|| format!("openat({}, {name:?}, O_CREAT|O_EXCL)", crate::fd::label(&dir)))
+        }
     }
     rustix::fs::openat(&dir, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
         .call(|| format!("openat({}, {name:?}, O_PATH|O_NOFOLLOW)", crate::fd::label(&dir)))

@@ -69,11 +69,16 @@ fn clone_with(kinds: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> R
     }
     // SAFETY: no stack and no CLONE_VM: the child continues on a copy of this stack, like after fork(2). The process
     // is single-threaded (checked above), so every lock and allocator state in the copy is consistent.
-    let ret = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, std::mem::size_of::<CloneArgs>()) };
+    let ret = unsafe {
+        libc::syscall(libc::SYS_clone3, &raw const args, std::mem::size_of::<CloneArgs>())
+    };
     match check(ret) {
         Ok(0) => Ok(Cloned::Child),
-        // SAFETY: CLONE_PIDFD stored a new descriptor that is ours.
-        Ok(pid) => Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
+        Ok(pid) => {
+            // SAFETY: CLONE_PIDFD stored a new descriptor that is ours.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Cloned::Parent { pid: pid as i32, pidfd })
+        }
         Err(e) => Err(Error::new(
             format!(
                 "clone3({}{})",
@@ -108,7 +113,13 @@ pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
 pub fn pidfd_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
     // SAFETY: a null siginfo means the default one.
     check(unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_fd().as_raw_fd(), signal, std::ptr::null::<()>(), 0)
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_fd().as_raw_fd(),
+            signal,
+            std::ptr::null::<()>(),
+            0,
+        )
     })
     .map(drop)
     .call(|| format!("pidfd_send_signal({signal})"))
@@ -148,10 +159,14 @@ pub fn wait(pid: i32, block: bool) -> Result<Option<Exit>> {
     let options = if block { 0 } else { libc::WNOHANG };
     loop {
         // SAFETY: waitpid writes one int.
-        match check(libc::c_long::from(unsafe { libc::waitpid(pid, &mut status, options | libc::__WALL) })) {
+        match check(libc::c_long::from(unsafe {
+            libc::waitpid(pid, &mut status, options | libc::__WALL)
+        })) {
             Err(Errno::INTR) => {}
             Ok(0) => return Ok(None),
-            Ok(_) if libc::WIFSIGNALED(status) => return Ok(Some(Exit::Signal(libc::WTERMSIG(status)))),
+            Ok(_) if libc::WIFSIGNALED(status) => {
+                return Ok(Some(Exit::Signal(libc::WTERMSIG(status))))
+            }
             Ok(_) => return Ok(Some(Exit::Code(libc::WEXITSTATUS(status)))),
             Err(e) => return Err(Error::new(format!("waitpid({pid})"), e)),
         }
@@ -163,7 +178,9 @@ pub fn peek_ended() -> Option<i32> {
     // SAFETY: siginfo_t is plain data, all-zero is a valid value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     // SAFETY: waitid writes one siginfo_t.
-    let ret = unsafe { libc::waitid(libc::P_ALL, 0, &mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) };
+    let ret = unsafe {
+        libc::waitid(libc::P_ALL, 0, &mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT)
+    };
     // SAFETY: for a successful waitid the pid field of the union is the one that is set (zero: nobody).
     let pid = unsafe { info.si_pid() };
     (ret == 0 && pid > 0).then_some(pid)
@@ -231,9 +248,11 @@ pub fn exit_now(code: i32) -> ! {
 /// a process in there must not ptrace us or open our /proc/PID files (CVE-2016-9962).
 pub fn set_dumpable(on: bool) -> Result<()> {
     // SAFETY: plain integers.
-    check(libc::c_long::from(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(on), 0, 0, 0) }))
-        .map(drop)
-        .call(|| "prctl(PR_SET_DUMPABLE)")
+    check(libc::c_long::from(unsafe {
+        libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(on), 0, 0, 0)
+    }))
+    .map(drop)
+    .call(|| "prctl(PR_SET_DUMPABLE)")
 }
 
 /// Become the reaper of orphaned descendants.
@@ -255,7 +274,13 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
     // SAFETY: prlimit reads one rlimit64; the old value is not asked for.
     check(unsafe {
-        libc::syscall(libc::SYS_prlimit64, 0, resource, &raw const limit, std::ptr::null::<libc::rlimit64>())
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0,
+            resource,
+            &raw const limit,
+            std::ptr::null::<libc::rlimit64>(),
+        )
     })
     .map(drop)
     .call(|| format!("prlimit64({resource}, soft {soft}, hard {hard})"))

@@ -10,13 +10,17 @@ pub fn block_all_to_fd() -> Result<OwnedFd> {
     // SAFETY: set is a valid sigset_t.
     unsafe { libc::sigfillset(&mut set) };
     // SAFETY: set is initialised; the old mask is not asked for.
-    check(libc::c_long::from(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) }))
-        .call(|| "sigprocmask(SIG_SETMASK, all)")?;
+    check(libc::c_long::from(unsafe {
+        libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut())
+    }))
+    .call(|| "sigprocmask(SIG_SETMASK, all)")?;
     // SAFETY: set is initialised.
-    check(libc::c_long::from(unsafe { libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) }))
-        // SAFETY: signalfd returned a new descriptor that is ours.
-        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
-        .call(|| "signalfd(all)")
+    check(libc::c_long::from(unsafe {
+        libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+    }))
+    // SAFETY: signalfd returned a new descriptor that is ours.
+    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) })
+    .call(|| "signalfd(all)")
 }
 
 /// Take one pending signal, `None` when there is none.
@@ -25,7 +29,9 @@ pub fn take(fd: impl AsFd) -> Result<Option<i32>> {
     let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
     let size = std::mem::size_of::<libc::signalfd_siginfo>();
     // SAFETY: the kernel writes at most size bytes into info.
-    let ret = check(unsafe { libc::read(fd.as_fd().as_raw_fd(), (&raw mut info).cast(), size) } as libc::c_long);
+    let ret =
+        check(unsafe { libc::read(fd.as_fd().as_raw_fd(), (&raw mut info).cast(), size) }
+            as libc::c_long);
     match ret {
         Ok(_) => Ok(Some(info.ssi_signo as i32)),
         Err(rustix::io::Errno::AGAIN) => Ok(None),
@@ -40,8 +46,10 @@ pub fn reset() -> Result<()> {
     // SAFETY: set is a valid sigset_t.
     unsafe { libc::sigemptyset(&mut set) };
     // SAFETY: set is initialised.
-    check(libc::c_long::from(unsafe { libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut()) }))
-        .call(|| "sigprocmask(SIG_SETMASK, none)")?;
+    check(libc::c_long::from(unsafe {
+        libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut())
+    }))
+    .call(|| "sigprocmask(SIG_SETMASK, none)")?;
     // Rust's start-up code ignores SIGPIPE; an ignored signal would survive execve.
     // SAFETY: SIG_DFL is a valid disposition and no handler is involved.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

@@ -13,7 +13,12 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     let mut fds = [0; 2];
     // SAFETY: socketpair writes two descriptors into fds.
     check(libc::c_long::from(unsafe {
-        libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, fds.as_mut_ptr())
+        libc::socketpair(
+            libc::AF_UNIX,
+            libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC,
+            0,
+            fds.as_mut_ptr(),
+        )
     }))
     .call(|| "socketpair(AF_UNIX, SOCK_SEQPACKET)")?;
     // SAFETY: both descriptors are new and ours.
@@ -27,7 +32,10 @@ fn address(path: &Path) -> Result<(libc::sockaddr_un, libc::socklen_t)> {
     addr.sun_family = libc::AF_UNIX as libc::sa_family_t;
     let bytes = path.as_os_str().as_bytes();
     if bytes.len() >= addr.sun_path.len() {
-        return Err(Error::new(format!("socket path {} ({} bytes, limit 107)", path.display(), bytes.len()), Errno::NAMETOOLONG));
+        return Err(Error::new(
+            format!("socket path {} ({} bytes, limit 107)", path.display(), bytes.len()),
+            Errno::NAMETOOLONG,
+        ));
     }
     for (to, from) in addr.sun_path.iter_mut().zip(bytes) {
         *to = *from as libc::c_char;
@@ -70,8 +78,10 @@ pub fn connect(path: &Path, kind: Kind) -> Result<OwnedFd> {
     let (addr, len) = address(path)?;
     let fd = unix_socket(kind.raw())?;
     // SAFETY: addr is a sockaddr_un of at least len bytes.
-    check(libc::c_long::from(unsafe { libc::connect(fd.as_raw_fd(), (&raw const addr).cast(), len) }))
-        .call(|| format!("connect(\"{}\")", path.display()))?;
+    check(libc::c_long::from(unsafe {
+        libc::connect(fd.as_raw_fd(), (&raw const addr).cast(), len)
+    }))
+    .call(|| format!("connect(\"{}\")", path.display()))?;
     Ok(fd)
 }
 
@@ -95,12 +105,20 @@ pub fn accept(fd: impl AsFd) -> Result<OwnedFd> {
     loop {
         // SAFETY: no address is asked for; the returned descriptor is ours.
         let ret = check(libc::c_long::from(unsafe {
-            libc::accept4(fd.as_fd().as_raw_fd(), std::ptr::null_mut(), std::ptr::null_mut(), libc::SOCK_CLOEXEC)
+            libc::accept4(
+                fd.as_fd().as_raw_fd(),
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                libc::SOCK_CLOEXEC,
+            )
         }));
         match ret {
             Err(Errno::INTR) => {}
-            // SAFETY: a new descriptor that nobody else owns.
-            other => return other.map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) }).call(|| "accept4()"),
+            other => {
+                let raw = other.call(|| "accept4()")?;
+                // SAFETY: a new descriptor that nobody else owns.
+                return Ok(unsafe { OwnedFd::from_raw_fd(raw as i32) });
+            }
         }
     }
 }
@@ -112,7 +130,8 @@ struct Control([u8; 64]);
 /// Send one frame with descriptors; exactly as many control bytes as descriptors need (go-runc demands that).
 pub fn send(fd: impl AsFd, frame: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
     let mut control = Control([0; 64]);
-    let mut iov = libc::iovec { iov_base: frame.as_ptr() as *mut libc::c_void, iov_len: frame.len() };
+    let mut iov =
+        libc::iovec { iov_base: frame.as_ptr() as *mut libc::c_void, iov_len: frame.len() };
     // SAFETY: msghdr is plain data, all-zero is a valid value.
     let mut msg: libc::msghdr = unsafe { std::mem::zeroed() };
     msg.msg_iov = &mut iov;
@@ -129,16 +148,24 @@ pub fn send(fd: impl AsFd, frame: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
             (*header).cmsg_type = libc::SCM_RIGHTS;
             (*header).cmsg_len = libc::CMSG_LEN(bytes) as _;
             for (i, one) in fds.iter().take(MAX_FDS).enumerate() {
-                libc::CMSG_DATA(header).cast::<libc::c_int>().add(i).write_unaligned(one.as_raw_fd());
+                libc::CMSG_DATA(header)
+                    .cast::<libc::c_int>()
+                    .add(i)
+                    .write_unaligned(one.as_raw_fd());
             }
         }
     }
     loop {
         // SAFETY: msg points to live buffers of the stated sizes.
-        let ret = check(unsafe { libc::sendmsg(fd.as_fd().as_raw_fd(), &msg, libc::MSG_NOSIGNAL) } as libc::c_long);
+        let ret = check(unsafe { libc::sendmsg(fd.as_fd().as_raw_fd(), &msg, libc::MSG_NOSIGNAL) }
+            as libc::c_long);
         match ret {
             Err(Errno::INTR) => {}
-            other => return other.map(drop).call(|| format!("sendmsg({}, {} bytes)", crate::fd::label(&fd), frame.len())),
+            other => {
+                return other
+                    .map(drop)
+                    .call(|| format!("sendmsg({}, {} bytes)", crate::fd::label(&fd), frame.len()))
+            }
         }
     }
 }
@@ -155,7 +182,11 @@ pub fn receive(fd: impl AsFd, buf: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
     msg.msg_controllen = control.0.len() as _;
     let n = loop {
         // SAFETY: msg points to live buffers of the stated sizes.
-        let ret = check(unsafe { libc::recvmsg(fd.as_fd().as_raw_fd(), &mut msg, libc::MSG_CMSG_CLOEXEC) } as libc::c_long);
+        let ret =
+            check(
+                unsafe { libc::recvmsg(fd.as_fd().as_raw_fd(), &mut msg, libc::MSG_CMSG_CLOEXEC) }
+                    as libc::c_long,
+            );
         match ret {
             Err(Errno::INTR) => {}
             // The peer died with data unread: the same as its end.

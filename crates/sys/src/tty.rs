@@ -33,8 +33,10 @@ pub fn open_peer(ptmx: impl AsFd) -> Result<OwnedFd> {
 pub fn number(ptmx: impl AsFd) -> Result<u32> {
     let mut n: libc::c_uint = 0;
     // SAFETY: TIOCGPTN writes one unsigned int.
-    check(libc::c_long::from(unsafe { libc::ioctl(ptmx.as_fd().as_raw_fd(), libc::TIOCGPTN, &raw mut n) }))
-        .call(|| "ioctl(ptmx, TIOCGPTN)")?;
+    check(libc::c_long::from(unsafe {
+        libc::ioctl(ptmx.as_fd().as_raw_fd(), libc::TIOCGPTN, &raw mut n)
+    }))
+    .call(|| "ioctl(ptmx, TIOCGPTN)")?;
     Ok(n)
 }
 
@@ -50,9 +52,11 @@ pub fn make_controlling(tty: impl AsFd) -> Result<()> {
 pub fn set_size(tty: impl AsFd, size: Size) -> Result<()> {
     let ws = libc::winsize { ws_row: size.rows, ws_col: size.cols, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCSWINSZ reads one winsize.
-    check(libc::c_long::from(unsafe { libc::ioctl(tty.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const ws) }))
-        .map(drop)
-        .call(|| "ioctl(tty, TIOCSWINSZ)")
+    check(libc::c_long::from(unsafe {
+        libc::ioctl(tty.as_fd().as_raw_fd(), libc::TIOCSWINSZ, &raw const ws)
+    }))
+    .map(drop)
+    .call(|| "ioctl(tty, TIOCSWINSZ)")
 }
 
 /// The window size, `None` when `tty` is no terminal.
@@ -78,7 +82,8 @@ fn get(tty: impl AsFd) -> Result<libc::termios> {
     // SAFETY: termios is plain data, all-zero is a valid value.
     let mut t: libc::termios = unsafe { std::mem::zeroed() };
     // SAFETY: tcgetattr writes one termios.
-    check(libc::c_long::from(unsafe { libc::tcgetattr(tty.as_fd().as_raw_fd(), &mut t) })).call(|| "tcgetattr()")?;
+    check(libc::c_long::from(unsafe { libc::tcgetattr(tty.as_fd().as_raw_fd(), &mut t) }))
+        .call(|| "tcgetattr()")?;
     Ok(t)
 }
 
@@ -124,6 +129,9 @@ pub fn verify_ptmx(fd: impl AsFd) -> Result<()> {
     if is_ptmx {
         Ok(())
     } else {
-        Err(Error::new(format!("{} is not the ptmx of a devpts", crate::fd::label(&fd)), Errno::PERM))
+        Err(Error::new(
+            format!("{} is not the ptmx of a devpts", crate::fd::label(&fd)),
+            Errno::PERM,
+        ))
     }
 }

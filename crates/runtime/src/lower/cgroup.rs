@@ -33,7 +33,9 @@ pub fn limits(resources: Option<&Resources>) -> Result<Limits> {
         rdma: r
             .rdma
             .iter()
-            .map(|(name, d)| (name.clone(), Rdma { hca_handles: d.hca_handles, hca_objects: d.hca_objects }))
+            .map(|(name, d)| {
+                (name.clone(), Rdma { hca_handles: d.hca_handles, hca_objects: d.hca_objects })
+            })
             .collect(),
         unified: r.unified.clone(),
         oom_group: None,
@@ -43,11 +45,21 @@ pub fn limits(resources: Option<&Resources>) -> Result<Limits> {
 fn io(block: &BlockIo) -> Result<Io> {
     let rates = |list: &[ThrottleDevice]| {
         list.iter()
-            .map(|d| Ok(DeviceRate { major: d.major.try_into()?, minor: d.minor.try_into()?, rate: d.rate }))
+            .map(|d| {
+                Ok(DeviceRate {
+                    major: d.major.try_into()?,
+                    minor: d.minor.try_into()?,
+                    rate: d.rate,
+                })
+            })
             .collect::<Result<Vec<_>>>()
     };
     let weight = |d: &WeightDevice| {
-        Ok(DeviceWeight { major: d.major.try_into()?, minor: d.minor.try_into()?, weight: d.weight.unwrap_or(0) })
+        Ok(DeviceWeight {
+            major: d.major.try_into()?,
+            minor: d.minor.try_into()?,
+            weight: d.weight.unwrap_or(0),
+        })
     };
     Ok(Io {
         weight: block.weight,

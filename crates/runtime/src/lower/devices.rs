@@ -29,7 +29,9 @@ const LINKS: [(&str, &str); 5] = [
 
 /// A bound /dev is somebody else's: nothing is made in it.
 fn dev_is_bound(spec: &Spec) -> bool {
-    spec.mounts.iter().any(|mount| mount.is_bind() && mount.destination.trim_end_matches('/') == "/dev")
+    spec.mounts
+        .iter()
+        .any(|mount| mount.is_bind() && mount.destination.trim_end_matches('/') == "/dev")
 }
 
 /// All nodes: the default ones, overridden by the spec's of the same path.
@@ -39,25 +41,31 @@ pub fn nodes(spec: &Spec, ids: &IdMaps) -> Result<Vec<DeviceNode>> {
     }
     let asked = |path: &str| spec.linux.devices.iter().any(|device| device.path == path);
     let (uid, gid) = (ids.host_uid(0).unwrap_or(0), ids.host_gid(0).unwrap_or(0));
-    let default = DEFAULT.iter().filter(|(path, ..)| !asked(path)).map(|(path, major, minor)| DeviceNode {
-        path: PathBuf::from(path),
-        kind: DeviceKind::Char,
-        major: *major,
-        minor: *minor,
-        mode: 0o666,
-        uid,
-        gid,
-    });
+    let default =
+        DEFAULT.iter().filter(|(path, ..)| !asked(path)).map(|(path, major, minor)| DeviceNode {
+            path: PathBuf::from(path),
+            kind: DeviceKind::Char,
+            major: *major,
+            minor: *minor,
+            mode: 0o666,
+            uid,
+            gid,
+        });
     let mut all: Vec<_> = default.collect();
     for (index, device) in spec.linux.devices.iter().enumerate() {
-        all.push(node(device, ids).map_err(|e| anyhow!("linux.devices[{index}] {}: {e}", device.path))?);
+        all.push(
+            node(device, ids)
+                .map_err(|e| anyhow!("linux.devices[{index}] {}: {e}", device.path))?,
+        );
     }
     Ok(all)
 }
 
 fn node(device: &Device, ids: &IdMaps) -> Result<DeviceNode> {
     let owner = |id: Option<u32>, host: Option<u32>, name: &str| {
-        host.ok_or_else(|| anyhow!("{name} {} is not mapped into the user namespace", id.unwrap_or(0)))
+        host.ok_or_else(|| {
+            anyhow!("{name} {} is not mapped into the user namespace", id.unwrap_or(0))
+        })
     };
     Ok(DeviceNode {
         path: PathBuf::from(&device.path),
@@ -79,7 +87,10 @@ pub fn links(spec: &Spec) -> Vec<(PathBuf, String)> {
     if dev_is_bound(spec) {
         return Vec::new();
     }
-    LINKS.iter().map(|(path, target)| (Path::new(path).to_path_buf(), (*target).to_owned())).collect()
+    LINKS
+        .iter()
+        .map(|(path, target)| (Path::new(path).to_path_buf(), (*target).to_owned()))
+        .collect()
 }
 
 const fn rule(major: Option<u32>, minor: Option<u32>, access: DeviceAccess) -> CgroupRule {
@@ -125,6 +136,7 @@ fn convert(rule: &DeviceRule) -> Result<CgroupRule> {
         },
         major: number(rule.major)?,
         minor: number(rule.minor)?,
-        access: DeviceAccess::parse(access).ok_or_else(|| anyhow!("linux.resources.devices: access {access:?}"))?,
+        access: DeviceAccess::parse(access)
+            .ok_or_else(|| anyhow!("linux.resources.devices: access {access:?}"))?,
     })
 }

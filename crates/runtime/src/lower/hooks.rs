@@ -29,7 +29,9 @@ pub fn lower(kind: &str, hooks: &[SpecHook], default: &DefaultEnv) -> Result<Vec
 
 fn one(hook: &SpecHook, label: String, default: &DefaultEnv) -> Result<Hook> {
     let args = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
-    let strings = |list: &[String]| list.iter().map(|s| CString::new(s.as_str())).collect::<Result<Vec<_>, _>>();
+    let strings = |list: &[String]| {
+        list.iter().map(|s| CString::new(s.as_str())).collect::<Result<Vec<_>, _>>()
+    };
     let env = match (&hook.env, default) {
         (Some(env), _) | (None, DefaultEnv::Given(env)) => strings(env)?,
         (None, DefaultEnv::Minimal) => {
@@ -71,7 +73,11 @@ pub fn state(
     let root = text(&rootfs.to_string_lossy())?;
     let annotations = serde_json::to_string(annotations)?;
     Ok(HookState {
-        before_status: format!("{{\"ociVersion\":{},\"id\":{},\"status\":\"", text(version)?, text(id)?),
+        before_status: format!(
+            "{{\"ociVersion\":{},\"id\":{},\"status\":\"",
+            text(version)?,
+            text(id)?
+        ),
         before_pid: "\",\"pid\":".to_owned(),
         after_pid: format!(",\"root\":{root},\"bundle\":{bundle},\"annotations\":{annotations}}}"),
     })

@@ -32,9 +32,10 @@ pub fn root_propagation(asked: Option<Propagation>) -> RootPropagation {
     match asked.map(propagation_of) {
         None => RootPropagation { before: propagation::SLAVE, after: None },
         // An unbindable host tree could not be bound from.
-        Some((propagation::UNBINDABLE, deep)) => {
-            RootPropagation { before: propagation::PRIVATE, after: Some((propagation::UNBINDABLE, deep)) }
-        }
+        Some((propagation::UNBINDABLE, deep)) => RootPropagation {
+            before: propagation::PRIVATE,
+            after: Some((propagation::UNBINDABLE, deep)),
+        },
         Some((kind, deep)) => RootPropagation { before: kind, after: Some((kind, deep)) },
     }
 }

@@ -47,12 +47,16 @@ fn one(spec: &Spec, mount: &Mount, label: String, context: &MountContext<'_>) ->
     let source = match (flags.bind, flags.remount) {
         (None, true) => MountSource::Remount,
         (Some(depth), _) => bind(mount, &flags, depth, context)?,
-        (None, false) if mount.kind.as_deref() == Some("cgroup") || mount.kind.as_deref() == Some("cgroup2") => {
+        (None, false)
+            if mount.kind.as_deref() == Some("cgroup")
+                || mount.kind.as_deref() == Some("cgroup2") =>
+        {
             cgroup(context)?
         }
         (None, false) => filesystem(spec, mount, &flags, context)?,
     };
-    let atime = |change: u64, set: u64| if set & attr::ATIME != 0 { change | attr::ATIME } else { change };
+    let atime =
+        |change: u64, set: u64| if set & attr::ATIME != 0 { change | attr::ATIME } else { change };
     Ok(MountPlan {
         label,
         links: links_for(&destination, flags.dest_nofollow),
@@ -95,10 +99,18 @@ fn links_for(destination: &Path, nofollow: bool) -> Links {
     }
 }
 
-fn bind(mount: &Mount, flags: &MountPlanFlags, depth: Depth, context: &MountContext<'_>) -> Result<MountSource> {
+fn bind(
+    mount: &Mount,
+    flags: &MountPlanFlags,
+    depth: Depth,
+    context: &MountContext<'_>,
+) -> Result<MountSource> {
     let source = mount.source.as_deref().ok_or_else(|| anyhow!("a bind mount needs a source"))?;
     if let Some(option) = flags.data.first() {
-        bail!("bind mounts cannot have any filesystem-specific options applied (found {:?})", option.key);
+        bail!(
+            "bind mounts cannot have any filesystem-specific options applied (found {:?})",
+            option.key
+        );
     }
     Ok(MountSource::Bind {
         path: context.bundle.resolve(source),
@@ -110,7 +122,11 @@ fn bind(mount: &Mount, flags: &MountPlanFlags, depth: Depth, context: &MountCont
 }
 
 /// The user namespace of an idmapped mount. Mappings without the option ask for one too: podman sends them so.
-fn idmap(mount: &Mount, flags: &MountPlanFlags, context: &MountContext<'_>) -> Result<Option<(OwnedFd, bool)>> {
+fn idmap(
+    mount: &Mount,
+    flags: &MountPlanFlags,
+    context: &MountContext<'_>,
+) -> Result<Option<(OwnedFd, bool)>> {
     let recursive = flags.idmap == Some(Depth::Recursive);
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         let maps = IdMaps { uid: mount.uid_mappings.clone(), gid: mount.gid_mappings.clone() };
@@ -119,10 +135,13 @@ fn idmap(mount: &Mount, flags: &MountPlanFlags, context: &MountContext<'_>) -> R
     if flags.idmap.is_none() {
         return Ok(None);
     }
-    let namespace = context
-        .user_namespace
-        .ok_or_else(|| anyhow!("idmap needs uidMappings and gidMappings, of the mount or of the container"))?;
-    Ok(Some((namespace.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e))?, recursive)))
+    let namespace = context.user_namespace.ok_or_else(|| {
+        anyhow!("idmap needs uidMappings and gidMappings, of the mount or of the container")
+    })?;
+    Ok(Some((
+        namespace.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e))?,
+        recursive,
+    )))
 }
 
 /// A cgroup2 mount shows the container's own cgroup as its root if it has a cgroup namespace. Without one a new mount
@@ -140,10 +159,21 @@ fn cgroup(context: &MountContext<'_>) -> Result<MountSource> {
         });
     }
     let path = mount.ok_or_else(|| anyhow!("this host has no cgroup2 file system to show"))?;
-    Ok(MountSource::Bind { path, recursive: true, nofollow: false, copy_symlink: false, idmap: None })
+    Ok(MountSource::Bind {
+        path,
+        recursive: true,
+        nofollow: false,
+        copy_symlink: false,
+        idmap: None,
+    })
 }
 
-fn filesystem(spec: &Spec, mount: &Mount, flags: &MountPlanFlags, context: &MountContext<'_>) -> Result<MountSource> {
+fn filesystem(
+    spec: &Spec,
+    mount: &Mount,
+    flags: &MountPlanFlags,
+    context: &MountContext<'_>,
+) -> Result<MountSource> {
     let fstype = mount.kind.clone().ok_or_else(|| anyhow!("neither a type nor the option bind"))?;
     let mut options: Vec<(String, Option<String>)> = Vec::new();
     for flag in flags.fsconfig_flags() {
@@ -174,10 +204,16 @@ fn filesystem(spec: &Spec, mount: &Mount, flags: &MountPlanFlags, context: &Moun
 
 /// uid= and gid= of the container, in ids of who makes the mount. Answers `None` to leave the option out.
 #[allow(clippy::option_option)]
-fn translate(fstype: &str, key: &str, value: Option<&str>, context: &MountContext<'_>) -> Result<Option<Option<String>>> {
+fn translate(
+    fstype: &str,
+    key: &str,
+    value: Option<&str>,
+    context: &MountContext<'_>,
+) -> Result<Option<Option<String>>> {
     let text = value.map(str::to_owned);
     let is_id = matches!(key, "uid" | "gid") && matches!(fstype, "tmpfs" | "devpts" | "ramfs");
-    let Some(id) = text.as_deref().filter(|_| is_id).and_then(|text| text.parse::<u32>().ok()) else {
+    let Some(id) = text.as_deref().filter(|_| is_id).and_then(|text| text.parse::<u32>().ok())
+    else {
         return Ok(Some(text));
     };
     let host = if key == "uid" { context.ids.host_uid(id) } else { context.ids.host_gid(id) };
@@ -192,10 +228,9 @@ fn translate(fstype: &str, key: &str, value: Option<&str>, context: &MountContex
 fn label_option(spec: &Spec, fstype: &str) -> Option<(String, Option<String>)> {
     let label = spec.linux.mount_label.as_ref()?;
     let labelled = matches!(fstype, "tmpfs" | "devpts" | "mqueue" | "overlay" | "ramfs");
-    let key = match spec.annotations.get("run.oci.mount_context_type").map(String::as_str) {
-        Some(kind @ ("rootcontext" | "fscontext" | "defcontext")) => kind,
-        _ => "context",
-    };
+    let kinds = ["rootcontext", "fscontext", "defcontext"];
+    let asked = spec.annotations.get("run.oci.mount_context_type").map(String::as_str);
+    let key = asked.filter(|kind| kinds.contains(kind)).unwrap_or("context");
     // The kernel knows the option only while SELinux is on; otherwise the label means nothing.
     (labelled && crate::caller::selinux_enabled()).then(|| (key.to_owned(), Some(label.clone())))
 }

@@ -3,8 +3,8 @@
 use crate::ids::IdMaps;
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::spec::{
-    Capabilities, IoPriorityClass, Linux, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode, PersonalityDomain, Process,
-    RlimitKind, Scheduler, SchedulerFlag, SchedulerPolicy,
+    Capabilities, IoPriorityClass, Linux, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode,
+    PersonalityDomain, Process, RlimitKind, Scheduler, SchedulerFlag, SchedulerPolicy,
 };
 use casemate_sandbox::plan::{CapabilityPlan, Early, ProcessPlan, SeccompFilter};
 use casemate_sys::sched::SchedAttr;
@@ -39,23 +39,35 @@ pub fn early(process: &Process, linux: &Linux, context: &ProcessContext<'_>) -> 
     Ok(Early {
         oom_score_adj: process.oom_score_adj,
         rlimits: process.rlimits.iter().map(|l| (resource(l.kind), l.soft, l.hard)).collect(),
-        scheduler: process.scheduler.as_ref().map(scheduler).transpose().context("process.scheduler")?,
+        scheduler: process
+            .scheduler
+            .as_ref()
+            .map(scheduler)
+            .transpose()
+            .context("process.scheduler")?,
         io_priority: process.io_priority.map(|p| (io_class(p.class), p.priority.unsigned_abs())),
         affinity: None,
-        mempolicy: linux.memory_policy.as_ref().map(mempolicy).transpose().context("linux.memoryPolicy")?,
+        mempolicy: linux
+            .memory_policy
+            .as_ref()
+            .map(mempolicy)
+            .transpose()
+            .context("linux.memoryPolicy")?,
         keyring: context.keyring.clone(),
         keyring_label: process.selinux_label.clone(),
-        stdio_owner: context
-            .stdio_ids
-            .host_uid(process.user.uid)
-            .ok_or_else(|| anyhow!("process.user.uid {}: not mapped into the user namespace", process.user.uid))?,
+        stdio_owner: context.stdio_ids.host_uid(process.user.uid).ok_or_else(|| {
+            anyhow!("process.user.uid {}: not mapped into the user namespace", process.user.uid)
+        })?,
     })
 }
 
 /// The part that is done inside.
 pub fn plan(process: &Process, linux: &Linux, context: ProcessContext<'_>) -> Result<ProcessPlan> {
     let strings = |list: &[String], what: &str| {
-        list.iter().map(|s| CString::new(s.as_str())).collect::<Result<Vec<_>, _>>().context(what.to_owned())
+        list.iter()
+            .map(|s| CString::new(s.as_str()))
+            .collect::<Result<Vec<_>, _>>()
+            .context(what.to_owned())
     };
     Ok(ProcessPlan {
         args: strings(&process.args, "process.args")?,
@@ -72,17 +84,34 @@ pub fn plan(process: &Process, linux: &Linux, context: ProcessContext<'_>) -> Re
         }),
         caps: capabilities(process.capabilities.as_ref()),
         no_new_privs: process.no_new_privileges,
-        apparmor: label(process.apparmor_profile.as_ref(), crate::caller::apparmor_enabled, "process.apparmorProfile", "AppArmor")?,
-        selinux: label(process.selinux_label.as_ref(), crate::caller::selinux_enabled, "process.selinuxLabel", "SELinux")?,
+        apparmor: label(
+            process.apparmor_profile.as_ref(),
+            crate::caller::apparmor_enabled,
+            "process.apparmorProfile",
+            "AppArmor",
+        )?,
+        selinux: label(
+            process.selinux_label.as_ref(),
+            crate::caller::selinux_enabled,
+            "process.selinuxLabel",
+            "SELinux",
+        )?,
         seccomp: context.seccomp,
         keep_fds: context.keep_fds,
     })
 }
 
 /// A label that cannot be applied is an error: running without it is not what was asked.
-fn label(asked: Option<&String>, enabled: fn() -> bool, path: &str, module: &str) -> Result<Option<String>> {
+fn label(
+    asked: Option<&String>,
+    enabled: fn() -> bool,
+    path: &str,
+    module: &str,
+) -> Result<Option<String>> {
     match asked {
-        Some(label) if !enabled() => bail!("{path} {label:?}: {module} is not enabled on this host"),
+        Some(label) if !enabled() => {
+            bail!("{path} {label:?}: {module} is not enabled on this host")
+        }
         other => Ok(other.cloned()),
     }
 }
@@ -92,7 +121,9 @@ fn environment(env: &[String], extra: &[String]) -> Vec<String> {
     let mut all: Vec<String> = Vec::with_capacity(env.len() + extra.len());
     for entry in env.iter().chain(extra) {
         let name = entry.split('=').next().unwrap_or(entry);
-        all.retain(|seen| !(seen.starts_with(name) && seen.as_bytes().get(name.len()) == Some(&b'=')));
+        all.retain(|seen| {
+            !(seen.starts_with(name) && seen.as_bytes().get(name.len()) == Some(&b'='))
+        });
         all.push(entry.clone());
     }
     all
@@ -113,7 +144,9 @@ fn capabilities(asked: Option<&Capabilities>) -> CapabilityPlan {
 pub fn terminal(process: &Process) -> Option<Size> {
     let clamp = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
     process.terminal.then(|| {
-        process.console_size.map_or_else(Size::default, |s| Size { rows: clamp(s.height), cols: clamp(s.width) })
+        process
+            .console_size
+            .map_or_else(Size::default, |s| Size { rows: clamp(s.height), cols: clamp(s.width) })
     })
 }
 
@@ -232,6 +265,9 @@ mod tests {
     #[test]
     fn the_last_value_of_a_variable_wins() {
         let env = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
-        assert_eq!(environment(&env(&["A=1", "AB=2", "A=3"]), &env(&["AB=4"])), env(&["A=3", "AB=4"]));
+        assert_eq!(
+            environment(&env(&["A=1", "AB=2", "A=3"]), &env(&["AB=4"])),
+            env(&["A=3", "AB=4"])
+        );
     }
 }

@@ -8,11 +8,17 @@ use std::borrow::Cow;
 
 /// Filters in the order in which they are loaded. The default one first: it lets the loading of a second one pass, which
 /// a bundle's own filter may not.
-pub fn filters(default: bool, capabilities: u64, profile: Option<&SeccompProfile>) -> Result<Vec<SeccompFilter>> {
-    let native = Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))?;
+pub fn filters(
+    default: bool,
+    capabilities: u64,
+    profile: Option<&SeccompProfile>,
+) -> Result<Vec<SeccompFilter>> {
+    let native =
+        Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))?;
     let mut filters = Vec::new();
     if default {
-        let program = default_program(native, capabilities).map_err(|e| anyhow!("the default system call filter: {e}"))?;
+        let program = default_program(native, capabilities)
+            .map_err(|e| anyhow!("the default system call filter: {e}"))?;
         filters.push(SeccompFilter { program: program.as_bytes(), flags: 0 });
     }
     if let Some(profile) = profile.filter(|profile| !profile.is_empty()) {
@@ -32,12 +38,18 @@ fn convert(profile: &SeccompProfile) -> Result<Filter> {
     let action = |name: &str, errno: Option<u32>, path: String| {
         Action::from_scmp_name(name, errno).map_err(|e| anyhow!("linux.seccomp.{path}: {e}"))
     };
-    let mut filter = Filter::new(action(&profile.default_action, profile.default_errno_ret, "defaultAction".into())?);
+    let mut filter = Filter::new(action(
+        &profile.default_action,
+        profile.default_errno_ret,
+        "defaultAction".into(),
+    )?);
     filter.archs = profile
         .architectures
         .iter()
         .enumerate()
-        .map(|(i, name)| Arch::from_scmp_name(name).map_err(|e| anyhow!("linux.seccomp.architectures[{i}]: {e}")))
+        .map(|(i, name)| {
+            Arch::from_scmp_name(name).map_err(|e| anyhow!("linux.seccomp.architectures[{i}]: {e}"))
+        })
         .collect::<Result<_>>()?;
     filter.flags = match &profile.flags {
         None => Flags::when_absent(),
@@ -45,7 +57,9 @@ fn convert(profile: &SeccompProfile) -> Result<Filter> {
     };
     for (i, rule) in profile.syscalls.iter().enumerate() {
         let action = action(&rule.action, rule.errno_ret, format!("syscalls[{i}].action"))?;
-        filter.rules.push(convert_rule(rule, action).with_context(|| format!("linux.seccomp.syscalls[{i}]"))?);
+        filter.rules.push(
+            convert_rule(rule, action).with_context(|| format!("linux.seccomp.syscalls[{i}]"))?,
+        );
     }
     Ok(filter)
 }

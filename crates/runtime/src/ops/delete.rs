@@ -41,7 +41,9 @@ pub fn delete(global: &Global, request: &DeleteRequest) -> Result<()> {
     let container = Container { state, record, proc: crate::procfs::open()? };
     match container.status() {
         Status::Stopped | Status::Created => {}
-        Status::Creating if !request.force => bail!("cannot delete container {} that is being created", request.id),
+        Status::Creating if !request.force => {
+            bail!("cannot delete container {} that is being created", request.id)
+        }
         other if !request.force => {
             bail!("cannot delete container {} that is not stopped: {}", request.id, other.name())
         }
@@ -62,7 +64,9 @@ pub(crate) fn kill_everything(container: &Container) -> Result<()> {
             cgroup.kill_all()?;
         }
         let spec = rustix::event::Timespec { tv_sec: DEATH.as_secs() as i64, tv_nsec: 0 };
-        let ended = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&spec)))?;
+        let ended = rustix::io::retry_on_intr(|| {
+            poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&spec))
+        })?;
         if ended == 0 {
             bail!("container init still running");
         }
@@ -91,11 +95,20 @@ pub(crate) fn destroy(container: &Container) -> Result<()> {
         crate::cgroups::remove(cgroup, record.rootless).context("cgroup")?;
     }
     container.state.remove()?;
-    let list = lower::hooks::lower("poststop", &record.spec.hooks.poststop, &hook_environment(&record.spec))?;
+    let list = lower::hooks::lower(
+        "poststop",
+        &record.spec.hooks.poststop,
+        &hook_environment(&record.spec),
+    )?;
     if !list.is_empty() {
         let spec = &record.spec;
-        let state =
-            lower::hooks::state(&spec.oci_version, &record.id, &record.bundle, &record.rootfs, &spec.annotations)?;
+        let state = lower::hooks::state(
+            &spec.oci_version,
+            &record.id,
+            &record.bundle,
+            &record.rootfs,
+            &spec.annotations,
+        )?;
         let text = state.render("stopped", 0);
         for hook in &list {
             // "the runtime MUST log a warning, but the remaining hooks and lifecycle continue" (runtime-spec).

@@ -10,7 +10,11 @@ use serde_json::{json, Value};
 use std::time::Instant;
 
 /// Call `emit` with every event until the container ends, or once with `--stats`.
-pub fn events(global: &Global, request: &EventsRequest, emit: &mut dyn FnMut(Value) -> Result<()>) -> Result<()> {
+pub fn events(
+    global: &Global,
+    request: &EventsRequest,
+    emit: &mut dyn FnMut(Value) -> Result<()>,
+) -> Result<()> {
     let container = Container::load(global, &request.id)?;
     if container.status() == Status::Stopped {
         bail!("container with id {} is not running", request.id);
@@ -24,12 +28,19 @@ pub fn events(global: &Global, request: &EventsRequest, emit: &mut dyn FnMut(Val
     let mut due = Instant::now() + request.interval;
     loop {
         let wait = due.saturating_duration_since(Instant::now());
-        let spec = rustix::event::Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() };
-        let woken = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&watcher, PollFlags::IN)], Some(&spec)))?;
+        let spec = rustix::event::Timespec {
+            tv_sec: wait.as_secs() as i64,
+            tv_nsec: wait.subsec_nanos().into(),
+        };
+        let woken = rustix::io::retry_on_intr(|| {
+            poll(&mut [PollFd::new(&watcher, PollFlags::IN)], Some(&spec))
+        })?;
         if woken > 0 {
             for event in watcher.read()? {
                 match event {
-                    CgroupEvent::OomKill { .. } => emit(json!({"type": "oom", "id": request.id, "data": null}))?,
+                    CgroupEvent::OomKill { .. } => {
+                        emit(json!({"type": "oom", "id": request.id, "data": null}))?
+                    }
                     CgroupEvent::Empty => return Ok(()),
                 }
             }

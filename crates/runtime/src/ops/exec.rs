@@ -33,12 +33,18 @@ pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
     match container.status() {
         Status::Created | Status::Running => {}
         Status::Paused if request.ignore_paused => {}
-        Status::Paused => bail!("cannot exec in a paused container (use --ignore-paused to override)"),
+        Status::Paused => {
+            bail!("cannot exec in a paused container (use --ignore-paused to override)")
+        }
         _ => bail!("cannot exec in a stopped container"),
     }
     let init = container.init()?.ok_or_else(|| anyhow!("cannot exec in a stopped container"))?;
     let (hardened, _) = harden_process(requested(request, &container)?, &container.record.spec)?;
-    let console = supervise::console_sink(hardened.terminal, request.detach, request.console_socket.as_ref())?;
+    let console = supervise::console_sink(
+        hardened.terminal,
+        request.detach,
+        request.console_socket.as_ref(),
+    )?;
     let foreground = if request.detach { None } else { Some(Foreground::take_over(true)?) };
     let (plan, expectation) = plan(&container, &hardened, request, &init)?;
     let cgroups = target_cgroups(&container, request)?;
@@ -90,7 +96,12 @@ fn supervise_exec(
 /// What the caller asks for: a whole process object, or the container's own with changes. Of a process object, what it
 /// leaves out comes from the container.
 fn requested(request: &ExecRequest, container: &Container) -> Result<Process> {
-    let own = container.record.spec.process.clone().ok_or_else(|| anyhow!("the container has no process"))?;
+    let own = container
+        .record
+        .spec
+        .process
+        .clone()
+        .ok_or_else(|| anyhow!("the container has no process"))?;
     if let Some(path) = &request.process {
         let mut process = Process::parse(&read_capped(path)?).context("--process")?;
         process.capabilities = process.capabilities.or(own.capabilities);
@@ -139,7 +150,8 @@ fn changed(mut process: Process, request: &ExecRequest) -> Result<Process> {
 fn add_capabilities(process: &mut Process, names: &[String]) -> Result<()> {
     let capabilities = process.capabilities.get_or_insert_with(Capabilities::default);
     for name in names {
-        let capability = Capability::from_name(name).ok_or_else(|| anyhow!("--cap {name}: unknown capability"))?;
+        let capability = Capability::from_name(name)
+            .ok_or_else(|| anyhow!("--cap {name}: unknown capability"))?;
         capabilities.bounding.mask |= capability.mask();
         capabilities.effective.mask |= capability.mask();
         capabilities.permitted.mask |= capability.mask();
@@ -168,13 +180,20 @@ fn plan(
         seccomp: filters(container, process)?,
         keep_fds: request.preserve_fds,
         extra_env: Vec::new(),
-        keep_groups: record.spec.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+        keep_groups: record
+            .spec
+            .annotations
+            .get("run.oci.keep_original_groups")
+            .is_some_and(|v| v == "1"),
     };
     let linux = &record.spec.linux;
-    let early = Early { affinity: affinity(process)?, ..lower::process::early(process, linux, &context)? };
+    let early =
+        Early { affinity: affinity(process)?, ..lower::process::early(process, linux, &context)? };
     let terminal = lower::process::terminal(process);
     let plan = lower::process::plan(process, linux, context)?;
-    let unmapped = |what: &str, id: u32| anyhow!("process.user.{what} {id}: not mapped into the user namespace");
+    let unmapped = |what: &str, id: u32| {
+        anyhow!("process.user.{what} {id}: not mapped into the user namespace")
+    };
     let expectation = Expectation::of_process(
         &plan,
         maps.host_uid(plan.uid).ok_or_else(|| unmapped("uid", plan.uid))?,
@@ -195,7 +214,8 @@ fn plan(
 /// execCPUAffinity, or all CPUs: the caller's own pinning is not the container's business. What the cpuset does not allow
 /// the kernel leaves out.
 fn affinity(process: &Process) -> Result<Option<Vec<u64>>> {
-    let asked = process.exec_cpu_affinity.after.as_ref().or(process.exec_cpu_affinity.initial.as_ref());
+    let asked =
+        process.exec_cpu_affinity.after.as_ref().or(process.exec_cpu_affinity.initial.as_ref());
     match asked {
         Some(list) => Ok(Some(lower::process::mask(list).context("process.execCPUAffinity")?)),
         None => Ok(Some(vec![u64::MAX; 16])),
@@ -220,7 +240,8 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
     }
     let same = process.reachable_capabilities() == record.spec.reachable_capabilities();
     if record.spec.extras().default_seccomp && !same {
-        filters[0] = lower::seccomp::filters(true, process.reachable_capabilities(), None)?.remove(0);
+        filters[0] =
+            lower::seccomp::filters(true, process.reachable_capabilities(), None)?.remove(0);
     }
     Ok(filters)
 }
@@ -250,7 +271,12 @@ fn target_cgroups(container: &Container, request: &ExecRequest) -> Result<Vec<Cg
     Ok(found)
 }
 
-fn spawn(plan: ExecPlan, cgroups: &[Cgroup], container: &Container, init: &OwnedFd) -> Result<Spawned> {
+fn spawn(
+    plan: ExecPlan,
+    cgroups: &[Cgroup],
+    container: &Container,
+    init: &OwnedFd,
+) -> Result<Spawned> {
     let cgroups: Vec<_> = cgroups.iter().map(AsFd::as_fd).collect();
     if !Caller::probe(&container.proc)?.privileged {
         return Ok(launch_exec_unprivileged(plan, &cgroups)?);
@@ -258,8 +284,13 @@ fn spawn(plan: ExecPlan, cgroups: &[Cgroup], container: &Container, init: &Owned
     if container.record.namespaces & flag::PID == 0 {
         return Ok(launch_exec(plan, &cgroups)?);
     }
-    let own = rustix::fs::openat(&container.proc, "self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .call(|| "openat(/proc, \"self/ns/pid\")")?;
+    let own = rustix::fs::openat(
+        &container.proc,
+        "self/ns/pid",
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .call(|| "openat(/proc, \"self/ns/pid\")")?;
     ns::setns(init, flag::PID).context("join the container's pid namespace")?;
     let child = launch_exec(plan, &cgroups);
     ns::setns(&own, flag::PID).context("leave the container's pid namespace")?;

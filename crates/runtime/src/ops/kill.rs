@@ -31,7 +31,9 @@ pub fn kill(global: &Global, request: &KillRequest) -> Result<()> {
     }
     let Some(init) = container.init()? else { bail!("container not running") };
     match process::pidfd_signal(&init, request.signal) {
-        Err(e) if e.errno() == rustix::io::Errno::SRCH => bail!("container not running: no such process"),
+        Err(e) if e.errno() == rustix::io::Errno::SRCH => {
+            bail!("container not running: no such process")
+        }
         other => other?,
     }
     // A frozen process dies only when it may run again.

@@ -19,7 +19,9 @@ use casemate_policy::spec::{Process, Spec};
 use casemate_policy::{harden, Decision, HardenedSpec};
 use casemate_sandbox::hooks;
 use casemate_sandbox::launch::{launch, Spawned};
-use casemate_sandbox::plan::{ContainerPlan, Gate, Hook, HookState, RootPlan, SeccompFilter, UserNamespace};
+use casemate_sandbox::plan::{
+    ContainerPlan, Gate, Hook, HookState, RootPlan, SeccompFilter, UserNamespace,
+};
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, Context as _};
@@ -77,7 +79,12 @@ pub(crate) struct Decided {
 }
 
 /// Steps 1 to 5: read, check, harden. No effect on the host.
-pub(crate) fn decide(global: &Global, bundle: &Path, config: Option<&PathBuf>, id: &str) -> Result<Decided> {
+pub(crate) fn decide(
+    global: &Global,
+    bundle: &Path,
+    config: Option<&PathBuf>,
+    id: &str,
+) -> Result<Decided> {
     let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
     let spec = Spec::parse(&bundle.config).context("config.json")?;
     let profile = policy_choice::choose(global.profile.as_deref())?;
@@ -102,7 +109,8 @@ pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Re
     let console = supervise::console_sink(terminal, detached, request.console_socket.as_ref())?;
     let namespaces = namespaces::prepare(&decided.spec, &decided.caller, &decided.proc)?;
     let mut lowering = lower_container(request, &decided, namespaces)?;
-    let state = StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?.reserve(&request.id)?;
+    let state =
+        StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?.reserve(&request.id)?;
     let mut undo = Undo::default();
     let outcome = build(&state, decided, &mut lowering, console, (mode, request), &mut undo);
     match outcome {
@@ -112,7 +120,8 @@ pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Re
         Err(error) => {
             let error = undo.roll_back(error);
             // The state directory goes last, as it was made first.
-            let removed = state.remove().err().map(|e| format!(" (and could not remove its state: {e:#})"));
+            let removed =
+                state.remove().err().map(|e| format!(" (and could not remove its state: {e:#})"));
             Err(anyhow!("{error:#}{}", removed.unwrap_or_default()))
         }
     }
@@ -135,7 +144,11 @@ pub(crate) struct Lowered {
 }
 
 /// Step 6: from the hardened spec to the plan.
-pub(crate) fn lower_container(request: &CreateRequest, decided: &Decided, namespaces: Prepared) -> Result<Lowered> {
+pub(crate) fn lower_container(
+    request: &CreateRequest,
+    decided: &Decided,
+    namespaces: Prepared,
+) -> Result<Lowered> {
     let Decided { bundle, spec, proc, .. } = decided;
     let process = spec.process.as_ref().ok_or_else(|| anyhow!("process: is missing"))?;
     let rootfs = bundle.resolve(&spec.root.path);
@@ -171,7 +184,8 @@ pub(crate) fn lower_container(request: &CreateRequest, decided: &Decided, namesp
         cgroup_mount: decided.cgroup.mount_point(),
         unprivileged: enter_first,
     };
-    let owner = |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
+    let owner =
+        |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
     let root = RootPlan {
         rootfs: rootfs.clone(),
         identity,
@@ -191,7 +205,13 @@ pub(crate) fn lower_container(request: &CreateRequest, decided: &Decided, namesp
         no_pivot: request.no_pivot,
     };
     let hooks = lower_hooks(spec, process)?;
-    let hook_state = lower::hooks::state(&spec.oci_version, &request.id, &bundle.dir, &rootfs, &spec.annotations)?;
+    let hook_state = lower::hooks::state(
+        &spec.oci_version,
+        &request.id,
+        &bundle.dir,
+        &rootfs,
+        &spec.annotations,
+    )?;
     let plan = ContainerPlan {
         host_proc: proc.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e))?,
         early,
@@ -261,8 +281,16 @@ fn lower_hooks(spec: &HardenedSpec, process: &Process) -> Result<LoweredHooks> {
     parent.extend(lower::hooks::lower("createRuntime", &spec.hooks.create_runtime, &env)?);
     Ok(LoweredHooks {
         parent,
-        create_container: lower::hooks::lower("createContainer", &spec.hooks.create_container, &DefaultEnv::Minimal)?,
-        start_container: lower::hooks::lower("startContainer", &spec.hooks.start_container, &in_container)?,
+        create_container: lower::hooks::lower(
+            "createContainer",
+            &spec.hooks.create_container,
+            &DefaultEnv::Minimal,
+        )?,
+        start_container: lower::hooks::lower(
+            "startContainer",
+            &spec.hooks.start_container,
+            &in_container,
+        )?,
         poststop: lower::hooks::lower("poststop", &spec.hooks.poststop, &env)?,
     })
 }
@@ -270,9 +298,10 @@ fn lower_hooks(spec: &HardenedSpec, process: &Process) -> Result<LoweredHooks> {
 /// Device and inode of the rootfs, which must be a directory.
 fn rootfs_identity(rootfs: &Path) -> Result<(u64, u64)> {
     let about = || format!("root.path {}", rootfs.display());
-    let fd = rustix::fs::open(rootfs, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        .call(|| "open()")
-        .with_context(about)?;
+    let fd =
+        rustix::fs::open(rootfs, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .call(|| "open()")
+            .with_context(about)?;
     let st = rustix::fs::fstat(&fd).call(|| "fstat()").with_context(about)?;
     Ok((st.st_dev, st.st_ino))
 }
@@ -298,7 +327,9 @@ fn build(
     let mut record = first_record(&decided, lowered, request)?;
     state.save_first(&record)?;
     let poststop = (lowered.poststop.clone(), lowered.hook_state.clone());
-    undo.push("poststop hooks", move || Ok(hooks::run_all(&poststop.0, &poststop.1.render("stopped", 0))?));
+    undo.push("poststop hooks", move || {
+        Ok(hooks::run_all(&poststop.0, &poststop.1.render("stopped", 0))?)
+    });
     let made = decided.cgroup.make()?;
     match (&made, &mut record.cgroup) {
         (Some(made), Some(kept)) => {
@@ -308,7 +339,8 @@ fn build(
         }
         (_, kept) => *kept = None,
     }
-    let (cgroup, placeholder) = made.map_or((None, None), |made| (Some(made.cgroup), made.placeholder));
+    let (cgroup, placeholder) =
+        made.map_or((None, None), |made| (Some(made.cgroup), made.placeholder));
     if let (Some(cgroup), Some(uid)) = (&cgroup, cgroups::delegated_to(&decided.spec)) {
         hand_over(cgroup, lowered.maps.host_uid(uid), record.rootless)?;
     }
@@ -355,9 +387,10 @@ fn build(
 fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -> Result<Record> {
     let mut spec = decided.spec.clone();
     let seccomp = spec.take_seccomp();
-    let listener = seccomp
-        .filter(casemate_policy::spec::SeccompProfile::uses_notify)
-        .and_then(|p| Some((PathBuf::from(p.listener_path?), p.listener_metadata.unwrap_or_default())));
+    let listener =
+        seccomp.filter(casemate_policy::spec::SeccompProfile::uses_notify).and_then(|p| {
+            Some((PathBuf::from(p.listener_path?), p.listener_metadata.unwrap_or_default()))
+        });
     if lowered.filters.iter().any(SeccompFilter::notifies) && listener.is_none() {
         bail!("linux.seccomp.listenerPath: is needed by SCMP_ACT_NOTIFY");
     }
@@ -378,7 +411,11 @@ fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -
         uid_mappings: lowered.maps.uid.clone(),
         gid_mappings: lowered.maps.gid.clone(),
         keyring: lowered.keyring.clone(),
-        seccomp: lowered.filters.iter().map(|f| SeccompRecord { bytes: f.program.len(), flags: f.flags }).collect(),
+        seccomp: lowered
+            .filters
+            .iter()
+            .map(|f| SeccompRecord { bytes: f.program.len(), flags: f.flags })
+            .collect(),
         seccomp_listener: listener,
         notify_socket: notify::host_socket(),
     })
@@ -395,11 +432,17 @@ fn agent(record: &Record) -> Option<SeccompAgent<'_>> {
 }
 
 /// clone3; around it, for a joined pid namespace, our own "namespace of children" is switched there and back.
-fn spawn(plan: ContainerPlan, cgroup: Option<&Cgroup>, pid: Option<&OwnedFd>, proc: &OwnedFd) -> Result<Spawned> {
+fn spawn(
+    plan: ContainerPlan,
+    cgroup: Option<&Cgroup>,
+    pid: Option<&OwnedFd>,
+    proc: &OwnedFd,
+) -> Result<Spawned> {
     let cgroup = cgroup.map(AsFd::as_fd);
     let Some(pid) = pid else { return Ok(launch(plan, cgroup)?) };
-    let own = rustix::fs::openat(proc, "self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        .call(|| "openat(/proc, \"self/ns/pid\")")?;
+    let own =
+        rustix::fs::openat(proc, "self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+            .call(|| "openat(/proc, \"self/ns/pid\")")?;
     ns::setns(pid, flag::PID).context("linux.namespaces pid")?;
     let child = launch(plan, cgroup);
     ns::setns(&own, flag::PID).context("linux.namespaces pid: back")?;
@@ -408,7 +451,9 @@ fn spawn(plan: ContainerPlan, cgroup: Option<&Cgroup>, pid: Option<&OwnedFd>, pr
 
 /// Let the container manage what is below its cgroup.
 fn hand_over(cgroup: &Cgroup, uid: Option<u32>, rootless: bool) -> Result<()> {
-    let uid = uid.ok_or_else(|| anyhow!("process.user.uid: is not mapped, the cgroup cannot be handed over to it"))?;
+    let uid = uid.ok_or_else(|| {
+        anyhow!("process.user.uid: is not mapped, the cgroup cannot be handed over to it")
+    })?;
     match cgroup.delegate(uid) {
         Err(e) if rootless && e.is_permission() => Ok(()),
         other => other.context("cgroup"),
@@ -422,7 +467,11 @@ fn joined_network(plan: &ContainerPlan) -> Result<Option<OwnedFd>> {
 }
 
 /// Move `linux.netDevices` into the container's network namespace.
-fn move_devices(decided: &Decided, pid: i32, joined: Option<OwnedFd>) -> Result<Option<netdev::Moves>> {
+fn move_devices(
+    decided: &Decided,
+    pid: i32,
+    joined: Option<OwnedFd>,
+) -> Result<Option<netdev::Moves>> {
     let devices = &decided.spec.linux.net_devices;
     if devices.is_empty() {
         return Ok(None);
@@ -431,8 +480,13 @@ fn move_devices(decided: &Decided, pid: i32, joined: Option<OwnedFd>) -> Result<
         Some(fd) => fd,
         None => {
             let path = format!("{pid}/ns/net");
-            rustix::fs::openat(&decided.proc, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-                .call(|| format!("openat(/proc, \"{path}\")"))?
+            rustix::fs::openat(
+                &decided.proc,
+                &path,
+                OFlags::RDONLY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )
+            .call(|| format!("openat(/proc, \"{path}\")"))?
         }
     };
     netdev::move_all(devices, &decided.proc, target).map(Some)
@@ -462,7 +516,9 @@ fn kill_init(pid: i32) -> Result<()> {
 /// A process that the kernel killed for memory has no words of its own.
 fn oom_or(error: anyhow::Error, cgroup: Option<&Cgroup>) -> anyhow::Error {
     match cgroup.map(Cgroup::oom_kill_count) {
-        Some(Ok(kills)) if kills > 0 => error.context("container init was OOM-killed (memory limit too low?)"),
+        Some(Ok(kills)) if kills > 0 => {
+            error.context("container init was OOM-killed (memory limit too low?)")
+        }
         _ => error,
     }
 }
@@ -485,6 +541,8 @@ pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
     let about = || format!("--pid-file {}", path.display());
     let name = path.file_name().ok_or_else(|| anyhow!("names no file")).with_context(about)?;
     let temporary = path.with_file_name(format!(".{}.{pid}", name.to_string_lossy()));
-    std::fs::write(&temporary, pid.to_string()).map_err(|e| crate::bundle::say(&e)).with_context(about)?;
+    std::fs::write(&temporary, pid.to_string())
+        .map_err(|e| crate::bundle::say(&e))
+        .with_context(about)?;
     std::fs::rename(&temporary, path).map_err(|e| crate::bundle::say(&e)).with_context(about)
 }

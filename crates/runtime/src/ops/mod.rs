@@ -58,14 +58,19 @@ impl Container {
     pub(crate) fn init(&self) -> Result<Option<OwnedFd>> {
         let Some(init) = self.record.init else { return Ok(None) };
         let Ok(pidfd) = process::pidfd_open(init.pid) else { return Ok(None) };
-        let same = procfs::stat(&self.proc, init.pid)
-            .is_some_and(|stat| stat.start_time == init.start_time && !matches!(stat.state, 'Z' | 'X'));
+        let same = procfs::stat(&self.proc, init.pid).is_some_and(|stat| {
+            stat.start_time == init.start_time && !matches!(stat.state, 'Z' | 'X')
+        });
         Ok(same.then_some(pidfd))
     }
 
     /// The socket for readiness, bound now, if a service manager waits for it.
     pub(crate) fn relay(&self) -> Result<Option<Relay>> {
-        self.record.notify_socket.as_ref().map(|manager| Relay::bind(&self.state, manager)).transpose()
+        self.record
+            .notify_socket
+            .as_ref()
+            .map(|manager| Relay::bind(&self.state, manager))
+            .transpose()
     }
 
     /// The container's cgroup, if it has one that still exists.

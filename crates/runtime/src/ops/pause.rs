@@ -16,7 +16,8 @@ pub fn pause(global: &Global, id: &str) -> Result<()> {
         Status::Created | Status::Running => {}
         _ => bail!("container not running"),
     }
-    let cgroup = container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to freeze"))?;
+    let cgroup =
+        container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to freeze"))?;
     Ok(cgroup.freeze(FREEZE)?)
 }
 
@@ -26,6 +27,7 @@ pub fn resume(global: &Global, id: &str) -> Result<()> {
     if container.status() != Status::Paused {
         bail!("container not paused");
     }
-    let cgroup = container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to thaw"))?;
+    let cgroup =
+        container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to thaw"))?;
     Ok(cgroup.thaw(FREEZE)?)
 }

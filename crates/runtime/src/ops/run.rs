@@ -50,7 +50,12 @@ pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
 
 /// Let the payload run, with the socket for its readiness in place.
 fn release(made: &Made, request: &CreateRequest) -> Result<Option<Relay>> {
-    let relay = made.record.notify_socket.as_ref().map(|manager| Relay::bind(&made.state, manager)).transpose()?;
+    let relay = made
+        .record
+        .notify_socket
+        .as_ref()
+        .map(|manager| Relay::bind(&made.state, manager))
+        .transpose()?;
     tell_child(&made.child.channel, FromParent::Start)?;
     made.save_posture()?;
     await_exec(&made.child.channel)?;

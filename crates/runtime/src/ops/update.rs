@@ -24,7 +24,8 @@ pub fn update(global: &Global, request: &UpdateRequest) -> Result<()> {
     let change = lower::cgroup::limits(Some(&resources))?;
     let merged = container.record.limits.merge(&change);
     merged.validate().context("linux.resources")?;
-    let cgroup = container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to limit"))?;
+    let cgroup =
+        container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to limit"))?;
     if let Err(error) = crate::cgroups::update(&cgroup, &container.record, &merged) {
         // Back to what was in force; the first error is the one to tell.
         crate::cgroups::update(&cgroup, &container.record, &container.record.limits).ok();

@@ -43,8 +43,9 @@ impl Status {
             // A create that was killed left no lock behind.
             return if state.is_locked() { Self::Creating } else { Self::Stopped };
         };
-        let alive = procfs::stat(proc, init.pid)
-            .is_some_and(|stat| stat.start_time == init.start_time && !matches!(stat.state, 'Z' | 'X'));
+        let alive = procfs::stat(proc, init.pid).is_some_and(|stat| {
+            stat.start_time == init.start_time && !matches!(stat.state, 'Z' | 'X')
+        });
         if !alive {
             return Self::Stopped;
         }

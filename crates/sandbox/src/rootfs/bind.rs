@@ -21,14 +21,16 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
     };
     let about = || format!("source {}", path.display());
     let source = mount::open_path(path, *nofollow || *copy_symlink).step("mount", about)?;
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(&source).call(|| "fstat(source)")?.st_mode);
+    let kind =
+        FileType::from_raw_mode(rustix::fs::fstat(&source).call(|| "fstat(source)")?.st_mode);
     if *copy_symlink && kind == FileType::Symlink {
         return copy_link(root, path, plan);
     }
     check_proc(&source, plan)?;
     let detached = mount::clone_tree(&source, *recursive).step("mount", about)?;
     if let Some((userns, recursive)) = idmap {
-        let change = AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
+        let change =
+            AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
         mount::set_attr(&detached, change, *recursive).step("mount", about)?;
     }
     apply_attributes(&detached, plan).step("mount", about)?;
@@ -57,13 +59,15 @@ fn check_proc(source: impl AsFd, plan: &MountPlan) -> StepResult<()> {
 
 /// `copy-symlink`: the same link, in place of a mount.
 fn copy_link(root: &OwnedFd, path: &Path, plan: &MountPlan) -> StepResult<()> {
-    let target = rustix::fs::readlink(path, Vec::new()).call(|| format!("readlink({})", path.display()))?;
-    let (parent, name) =
-        split(&plan.destination).ok_or_else(|| Failure::new("mount", "a link cannot replace the root"))?;
+    let target =
+        rustix::fs::readlink(path, Vec::new()).call(|| format!("readlink({})", path.display()))?;
+    let (parent, name) = split(&plan.destination)
+        .ok_or_else(|| Failure::new("mount", "a link cannot replace the root"))?;
     let dir = ensure_dir(root, parent, Mode::from_raw_mode(0o755), Links::InRoot)?;
     match rustix::fs::symlinkat(&target, &dir, name) {
         Err(rustix::io::Errno::EXIST) => {
-            let there = rustix::fs::readlinkat(&dir, name, Vec::new()).call(|| "readlinkat(destination)")?;
+            let there = rustix::fs::readlinkat(&dir, name, Vec::new())
+                .call(|| "readlinkat(destination)")?;
             if there == target {
                 Ok(())
             } else {

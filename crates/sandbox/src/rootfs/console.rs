@@ -20,7 +20,13 @@ pub(crate) struct Console {
 /// Open a pty of the devpts below `root`.
 pub(crate) fn open_console(root: &OwnedFd, size: Size) -> StepResult<Console> {
     // No links: /dev/ptmx may be one, the devpts' own node is not (CVE-2025-52565).
-    let master = open_in_root(root, Path::new("/dev/pts/ptmx"), OFlags::RDWR, Mode::empty(), Links::Refused)?;
+    let master = open_in_root(
+        root,
+        Path::new("/dev/pts/ptmx"),
+        OFlags::RDWR,
+        Mode::empty(),
+        Links::Refused,
+    )?;
     tty::verify_ptmx(&master)?;
     let peer = tty::open_peer(&master)?;
     let st = rustix::fs::fstat(&peer).call(|| "fstat(pty)")?;
@@ -38,7 +44,12 @@ pub(crate) fn open_console(root: &OwnedFd, size: Size) -> StepResult<Console> {
 impl Console {
     /// Put the container's side on /dev/console.
     pub(crate) fn bind(&self, root: &OwnedFd) -> StepResult<()> {
-        let place = ensure_file(root, Path::new("/dev/console"), Mode::from_raw_mode(0o600), Links::Refused)?;
+        let place = ensure_file(
+            root,
+            Path::new("/dev/console"),
+            Mode::from_raw_mode(0o600),
+            Links::Refused,
+        )?;
         let clone = mount::clone_tree(&self.peer, false)?;
         mount::attach(&clone, &place)?;
         Ok(())

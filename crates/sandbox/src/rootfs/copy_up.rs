@@ -16,7 +16,10 @@ pub(super) fn copy(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
 
 fn copy_dir(from: &OwnedFd, to: &OwnedFd, depth: usize) -> Result<()> {
     if depth > MAX_DEPTH {
-        return Err(casemate_sys::Error::new("tmpcopyup: directories nested too deeply", rustix::io::Errno::LOOP));
+        return Err(casemate_sys::Error::new(
+            "tmpcopyup: directories nested too deeply",
+            rustix::io::Errno::LOOP,
+        ));
     }
     let dir = Dir::read_from(from).call(|| "opendir(tmpcopyup)")?;
     for entry in dir {
@@ -26,7 +29,10 @@ fn copy_dir(from: &OwnedFd, to: &OwnedFd, depth: usize) -> Result<()> {
             continue;
         }
         copy_entry(from, to, name, depth).map_err(|e| {
-            casemate_sys::Error::new(format!("tmpcopyup {}: {e}", name.to_string_lossy()), e.errno())
+            casemate_sys::Error::new(
+                format!("tmpcopyup {}: {e}", name.to_string_lossy()),
+                e.errno(),
+            )
         })?;
     }
     Ok(())
@@ -40,15 +46,19 @@ fn copy_entry(from: &OwnedFd, to: &OwnedFd, name: &CStr, depth: usize) -> Result
         FileType::Directory => {
             rustix::fs::mkdirat(to, name, mode).call(|| "mkdirat()")?;
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | nofollow;
-            let source = rustix::fs::openat(from, name, flags, Mode::empty()).call(|| "openat(directory)")?;
-            let target = rustix::fs::openat(to, name, flags, Mode::empty()).call(|| "openat(directory)")?;
+            let source = rustix::fs::openat(from, name, flags, Mode::empty())
+                .call(|| "openat(directory)")?;
+            let target =
+                rustix::fs::openat(to, name, flags, Mode::empty()).call(|| "openat(directory)")?;
             copy_dir(&source, &target, depth + 1)?;
         }
         FileType::RegularFile => {
-            let source = rustix::fs::openat(from, name, OFlags::RDONLY | nofollow, Mode::empty()).call(|| "openat(file)")?;
+            let source = rustix::fs::openat(from, name, OFlags::RDONLY | nofollow, Mode::empty())
+                .call(|| "openat(file)")?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | nofollow;
             let target = rustix::fs::openat(to, name, flags, mode).call(|| "openat(new file)")?;
-            while rustix::fs::sendfile(&target, &source, None, 1 << 20).call(|| "sendfile()")? > 0 {}
+            while rustix::fs::sendfile(&target, &source, None, 1 << 20).call(|| "sendfile()")? > 0 {
+            }
         }
         FileType::Symlink => {
             let link = rustix::fs::readlinkat(from, name, Vec::new()).call(|| "readlinkat()")?;
@@ -67,12 +77,13 @@ fn keep_metadata(to: &OwnedFd, name: &CStr, st: &Stat) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(st.st_uid), Gid::from_raw(st.st_gid));
     rustix::fs::chownat(to, name, Some(uid), Some(gid), nofollow).call(|| "fchownat()")?;
     if FileType::from_raw_mode(st.st_mode) != FileType::Symlink {
-        rustix::fs::chmodat(to, name, Mode::from_raw_mode(st.st_mode & 0o7777), AtFlags::empty()).call(|| "fchmodat()")?;
+        rustix::fs::chmodat(to, name, Mode::from_raw_mode(st.st_mode & 0o7777), AtFlags::empty())
+            .call(|| "fchmodat()")?;
     }
     let time = |sec: i64, nsec: u64| Timespec { tv_sec: sec, tv_nsec: nsec as _ };
     let times = Timestamps {
-        last_access: time(st.st_atime, st.st_atime_nsec as u64),
-        last_modification: time(st.st_mtime, st.st_mtime_nsec as u64),
+        last_access: time(st.st_atime, st.st_atime_nsec),
+        last_modification: time(st.st_mtime, st.st_mtime_nsec),
     };
     rustix::fs::utimensat(to.as_fd(), name, &times, nofollow).call(|| "utimensat()")
 }

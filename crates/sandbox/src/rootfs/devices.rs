@@ -11,16 +11,21 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, Stat, Uid};
 use rustix::io::Errno;
 
 /// Make all nodes below `root`. `owner`: who new files belong to.
-pub(super) fn make_all(root: &OwnedFd, devices: &[DeviceNode], owner: (u32, u32)) -> StepResult<()> {
+pub(super) fn make_all(
+    root: &OwnedFd,
+    devices: &[DeviceNode],
+    owner: (u32, u32),
+) -> StepResult<()> {
     let mut last: Option<(&std::path::Path, OwnedFd)> = None;
     for device in devices {
         let about = || format!("linux.devices {}", device.path.display());
-        let (parent, name) =
-            split(&device.path).ok_or_else(|| Failure::new("devices", format!("{}: is the root", about())))?;
+        let (parent, name) = split(&device.path)
+            .ok_or_else(|| Failure::new("devices", format!("{}: is the root", about())))?;
         // Most nodes share one directory: /dev.
         if last.as_ref().is_none_or(|(path, _)| *path != parent) {
             // No links on the way: an image whose /dev is a link must not have nodes made elsewhere (CVE-2026-41579).
-            let dir = ensure_dir(root, parent, Mode::from_raw_mode(0o755), Links::Refused).step("devices", about)?;
+            let dir = ensure_dir(root, parent, Mode::from_raw_mode(0o755), Links::Refused)
+                .step("devices", about)?;
             last = Some((parent, dir));
         }
         if let Some((_, dir)) = &last {
@@ -52,7 +57,11 @@ fn make(
         Err(Errno::EXIST) => return verify_existing(dir, name, device),
         // In a user namespace nobody may make device nodes: show the host's.
         Err(Errno::PERM) if device.kind != DeviceKind::Fifo => return bind_from_host(root, device),
-        Err(e) => return Ok(Err(e).call(|| format!("mknodat({name:?}, {}:{})", device.major, device.minor))?),
+        Err(e) => {
+            return Ok(
+                Err(e).call(|| format!("mknodat({name:?}, {}:{})", device.major, device.minor))?
+            )
+        }
     }
     // The mode is exact, because no umask is in force while the tree is built; the owner is whose tree it is.
     if (device.uid, device.gid) != owner {
@@ -74,11 +83,15 @@ fn is_device(st: &Stat, device: &DeviceNode) -> bool {
 
 /// Something is there already: fine if it is the same device, an error if it only has its name (CVE-2025-31133).
 fn verify_existing(dir: impl AsFd, name: &std::ffi::OsStr, device: &DeviceNode) -> StepResult<()> {
-    let st = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).call(|| format!("fstatat({name:?})"))?;
+    let st = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        .call(|| format!("fstatat({name:?})"))?;
     if is_device(&st, device) {
         Ok(())
     } else {
-        Err(Failure::new("devices", format!("another file is in the place of device {}:{}", device.major, device.minor)))
+        Err(Failure::new(
+            "devices",
+            format!("another file is in the place of device {}:{}", device.major, device.minor),
+        ))
     }
 }
 
@@ -86,7 +99,12 @@ fn bind_from_host(root: &OwnedFd, device: &DeviceNode) -> StepResult<()> {
     let source = mount::open_path(&device.path, true)?;
     let st = rustix::fs::fstat(&source).call(|| "fstat(host device)")?;
     if !is_device(&st, device) {
-        let message = format!("the host's {} is not device {}:{}", device.path.display(), device.major, device.minor);
+        let message = format!(
+            "the host's {} is not device {}:{}",
+            device.path.display(),
+            device.major,
+            device.minor
+        );
         return Err(Failure::new("devices", message));
     }
     let clone = mount::clone_tree(&source, false)?;

@@ -30,7 +30,13 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
         other => other?,
     };
     if *copy_up {
-        let old = open_in_root(root, &plan.destination, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty(), plan.links)?;
+        let old = open_in_root(
+            root,
+            &plan.destination,
+            OFlags::RDONLY | OFlags::DIRECTORY,
+            Mode::empty(),
+            plan.links,
+        )?;
         copy_up::copy(&old, &detached)?;
     }
     // Attributes were set by fsmount; what is left concerns propagation and, for tmpfs, read-only after the copy.

@@ -29,9 +29,15 @@ impl Covers {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDONLY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&top, "file", flags, Mode::from_raw_mode(0o444))
             .call(|| "openat(mask, \"file\", O_CREAT)")?;
-        rustix::fs::mkdirat(&top, "dir", Mode::from_raw_mode(0o555)).call(|| "mkdirat(mask, \"dir\")")?;
-        let dir = rustix::fs::openat(&top, "dir", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .call(|| "openat(mask, \"dir\")")?;
+        rustix::fs::mkdirat(&top, "dir", Mode::from_raw_mode(0o555))
+            .call(|| "mkdirat(mask, \"dir\")")?;
+        let dir = rustix::fs::openat(
+            &top,
+            "dir",
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .call(|| "openat(mask, \"dir\")")?;
         // Read-only from here on; every clone below inherits it.
         mount::set_attr(&top, AttrChange { set: attr::RDONLY, ..AttrChange::default() }, false)?;
         Ok(Self { top, file, dir })
@@ -63,7 +69,9 @@ pub(super) fn hide(root: &OwnedFd, paths: &[PathBuf]) -> StepResult<()> {
     }
     if std::ptr::eq(below, root) {
         // No directory among them: it lies on the root, and has to go.
-        rustix::process::fchdir(&covers.top).call(|| "fchdir(masks)").step("mask", || "linux.maskedPaths")?;
+        rustix::process::fchdir(&covers.top)
+            .call(|| "fchdir(masks)")
+            .step("mask", || "linux.maskedPaths")?;
         mount::detach_here().step("mask", || "linux.maskedPaths")?;
     }
     Ok(())

@@ -52,10 +52,15 @@ impl<'p> Builder<'p> {
             isolate_parent(&plan.rootfs)?;
         }
         let root = mount::clone_tree(&place, true).step("rootfs", about)?;
-        let private = AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
+        let private =
+            AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
         mount::set_attr(&root, private, false).step("rootfs", about)?;
         if let Some(userns) = &plan.idmap {
-            let idmap = AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
+            let idmap = AttrChange {
+                set: attr::IDMAP,
+                userns: Some(userns.as_fd()),
+                ..AttrChange::default()
+            };
             mount::set_attr(&root, idmap, false).step("rootfs", about)?;
         }
         mount::attach(&root, &place).step("rootfs", about)?;
@@ -81,7 +86,8 @@ impl<'p> Builder<'p> {
             MountSource::Filesystem { .. } => filesystem::mount(&self.root, plan),
             MountSource::Bind { .. } => bind::mount(&self.root, plan),
             MountSource::Remount => {
-                let place = casemate_sys::path::handle_in_root(&self.root, &plan.destination, plan.links)?;
+                let place =
+                    casemate_sys::path::handle_in_root(&self.root, &plan.destination, plan.links)?;
                 apply_attributes(&place, plan)
             }
         }
@@ -94,7 +100,8 @@ impl<'p> Builder<'p> {
             let about = || format!("link {}", path.display());
             let Some((parent, name)) = casemate_sys::path::split(path) else { continue };
             if last.as_ref().is_none_or(|(path, _)| *path != parent) {
-                let dir = ensure_dir(&self.root, parent, Mode::from_raw_mode(0o755), Links::Refused);
+                let dir =
+                    ensure_dir(&self.root, parent, Mode::from_raw_mode(0o755), Links::Refused);
                 last = Some((parent, dir.step("devices", about)?));
             }
             let Some((_, dir)) = &last else { continue };
@@ -113,7 +120,14 @@ impl<'p> Builder<'p> {
     fn make_cwd(&self) -> StepResult<()> {
         match ensure_dir(&self.root, &self.plan.cwd, Mode::from_raw_mode(0o755), Links::InRoot) {
             Ok(_) => Ok(()),
-            Err(e) if matches!(e.errno(), Errno::ROFS | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS) => Ok(()),
+            Err(e)
+                if matches!(
+                    e.errno(),
+                    Errno::ROFS | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS
+                ) =>
+            {
+                Ok(())
+            }
             Err(e) => Err(e).step("cwd", || format!("process.cwd {}", self.plan.cwd.display())),
         }
     }
@@ -145,11 +159,12 @@ impl Sealed<'_> {
         if self.plan.no_pivot {
             mount::move_root_here().step("pivot", about)?;
         } else {
+            let old = mount::open_path(Path::new("/"), false).step("pivot", about)?;
             mount::pivot_root_here().step("pivot", about)?;
-            // The old root lies on top of the new one now, and "." still is the old one: cut it off from the host before
-            // it goes, or the host's mounts would go with it.
-            let old = mount::open_path(Path::new("."), false).step("pivot", about)?;
-            let slave = AttrChange { propagation: mount::propagation::SLAVE, ..AttrChange::default() };
+            // The old root lies on top of the new one now: cut it off from the host before it goes, or the host's mounts
+            // would go with it. By its descriptor, because "." is the new one, whose shared volumes stay shared.
+            let slave =
+                AttrChange { propagation: mount::propagation::SLAVE, ..AttrChange::default() };
             mount::set_attr(&old, slave, true).step("pivot", about)?;
             mount::detach_here().step("pivot", about)?;
             rustix::process::chdir("/").call(|| "chdir(\"/\")").step("pivot", about)?;
@@ -178,7 +193,10 @@ fn verify_identity(place: &OwnedFd, plan: &RootPlan) -> StepResult<()> {
     if (st.st_dev, st.st_ino) == plan.identity {
         Ok(())
     } else {
-        let message = format!("root.path {}: was replaced while the container was created", plan.rootfs.display());
+        let message = format!(
+            "root.path {}: was replaced while the container was created",
+            plan.rootfs.display()
+        );
         Err(Failure::new("rootfs", message))
     }
 }
@@ -193,7 +211,8 @@ fn isolate_parent(rootfs: &Path) -> StepResult<()> {
             .call(|| format!("statx({})", dir.display()))
             .step("rootfs", about)?;
         if st.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
-            let change = AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
+            let change =
+                AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
             return mount::set_attr(&fd, change, false).step("rootfs", about);
         }
     }
@@ -203,14 +222,26 @@ fn isolate_parent(rootfs: &Path) -> StepResult<()> {
 /// The attributes of a plan, on a mount that is not attached yet (or, for a remount, on one that is ours).
 fn apply_attributes(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
     if plan.recursive_set | plan.recursive_clear != 0 {
-        let change = AttrChange { set: plan.recursive_set, clear: plan.recursive_clear, ..AttrChange::default() };
+        let change = AttrChange {
+            set: plan.recursive_set,
+            clear: plan.recursive_clear,
+            ..AttrChange::default()
+        };
         mount::set_attr(&fd, change, true)?;
     }
     if plan.set | plan.clear != 0 {
-        mount::set_attr(&fd, AttrChange { set: plan.set, clear: plan.clear, ..AttrChange::default() }, false)?;
+        mount::set_attr(
+            &fd,
+            AttrChange { set: plan.set, clear: plan.clear, ..AttrChange::default() },
+            false,
+        )?;
     }
     for (propagation, recursive) in &plan.propagation {
-        mount::set_attr(&fd, AttrChange { propagation: *propagation, ..AttrChange::default() }, *recursive)?;
+        mount::set_attr(
+            &fd,
+            AttrChange { propagation: *propagation, ..AttrChange::default() },
+            *recursive,
+        )?;
     }
     Ok(())
 }
