@@ -5,6 +5,7 @@
 //! in the chain it stands.
 
 use crate::cli::UsageError;
+use casemate_runtime::report::InitFailure;
 use std::io;
 
 const HINT_LINE: &str = "\nhint: ";
@@ -35,6 +36,9 @@ impl Cause {
                 .map(ToOwned::to_owned)
                 .or_else(|| link.downcast_ref::<UsageError>()?.hint.clone());
             cause.hint = cause.hint.take().or(hint);
+            if let Some(failure) = link.downcast_ref::<InitFailure>() {
+                cause.step = Some(failure.step.clone()).filter(|step| !step.is_empty());
+            }
             cause.errno = errno_of(link).and_then(errno_name).or(cause.errno);
         }
         cause
@@ -103,6 +107,9 @@ fn errno_of(link: &(dyn std::error::Error + 'static)) -> Option<i32> {
     }
     if let Some(error) = link.downcast_ref::<casemate_sys::Error>() {
         return Some(error.errno().raw_os_error());
+    }
+    if let Some(failure) = link.downcast_ref::<InitFailure>() {
+        return Some(failure.errno);
     }
     link.downcast_ref::<rustix::io::Errno>().map(|errno| errno.raw_os_error())
 }

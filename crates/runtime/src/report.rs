@@ -1,5 +1,6 @@
 //! What commands answer: plain data that the command line prints.
 
+pub use casemate_sandbox::Failure as InitFailure;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
