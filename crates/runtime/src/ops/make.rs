@@ -120,9 +120,10 @@ pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Re
         Err(error) => {
             let error = undo.roll_back(error);
             // The state directory goes last, as it was made first.
-            let removed =
-                state.remove().err().map(|e| format!(" (and could not remove its state: {e:#})"));
-            Err(anyhow!("{error:#}{}", removed.unwrap_or_default()))
+            match state.remove() {
+                Ok(()) => Err(error),
+                Err(e) => Err(error.context(format!("could not remove its state ({e:#})"))),
+            }
         }
     }
 }
