@@ -332,6 +332,7 @@ fn build(
         Ok(hooks::run_all(&poststop.0, &poststop.1.render("stopped", 0))?)
     });
     let made = decided.cgroup.make()?;
+    let planned = record.cgroup.clone();
     match (&made, &mut record.cgroup) {
         (Some(made), Some(kept)) => {
             kept.path = made.cgroup.path().to_owned();
@@ -339,6 +340,10 @@ fn build(
             undo.push("cgroup", move || cgroups::remove(&kept, false));
         }
         (_, kept) => *kept = None,
+    }
+    if record.cgroup != planned {
+        // Only systemd knows beforehand where its scopes go, and only the kernel whether we may make one at all.
+        state.save(&record)?;
     }
     let (cgroup, placeholder) =
         made.map_or((None, None), |made| (Some(made.cgroup), made.placeholder));
