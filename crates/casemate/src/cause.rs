@@ -117,6 +117,10 @@ fn errno_of(link: &(dyn std::error::Error + 'static)) -> Option<i32> {
 /// The error numbers that setting up a container meets; others are still told by the message.
 fn errno_name(number: i32) -> Option<&'static str> {
     use rustix::io::Errno;
+    // 0: no system call was involved. The number may come from the container's side, and rustix aborts on an impossible one.
+    if !(1..4096).contains(&number) {
+        return None;
+    }
     Some(match Errno::from_raw_os_error(number) {
         Errno::PERM => "EPERM",
         Errno::NOENT => "ENOENT",

@@ -21,7 +21,7 @@ impl Error {
 
     /// The same for the calling thread's `errno`.
     pub fn last(call: impl Into<String>) -> Self {
-        let raw = std::io::Error::last_os_error().raw_os_error().unwrap_or(0);
+        let raw = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO);
         Self::new(call, Errno::from_raw_os_error(raw))
     }
 

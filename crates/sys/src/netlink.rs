@@ -160,7 +160,8 @@ impl Route {
                     NLMSG_DONE => return Ok(found),
                     NLMSG_ERROR => match i32::from_ne_bytes(array(body, 0).ok_or(Errno::PROTO)?) {
                         0 => return Ok(found),
-                        error => return Err(Errno::from_raw_os_error(-error)),
+                        error @ -4095..0 => return Err(Errno::from_raw_os_error(-error)),
+                        _ => return Err(Errno::PROTO),
                     },
                     kind => found.extend(pick(kind, body)),
                 }
