@@ -8,6 +8,7 @@
 pub mod bundle;
 pub mod caller;
 pub mod cgroups;
+mod decide;
 pub mod foreground;
 pub mod ids;
 pub mod listen_fds;

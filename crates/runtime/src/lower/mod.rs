@@ -2,6 +2,7 @@
 //! translated here, so that the container's side only has to act.
 
 pub mod cgroup;
+pub(crate) mod container;
 pub mod devices;
 pub mod hooks;
 pub mod mounts;

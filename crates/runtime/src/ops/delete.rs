@@ -1,8 +1,8 @@
 //! `delete`: everything that a container left on the host goes.
 
-use super::make::hook_environment;
 use super::Container;
 use crate::lower;
+use crate::lower::container::hook_environment;
 use crate::request::{DeleteRequest, Global};
 use crate::state::{StateRoot, Status};
 use anyhow::{bail, Context as _, Result};

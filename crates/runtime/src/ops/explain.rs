@@ -1,6 +1,6 @@
 //! `explain`: what `create` would do and why, without doing it: steps 1 to 6, then a report.
 
-use super::make::decide;
+use crate::decide::decide;
 use crate::policy_choice;
 use crate::request::{ExplainRequest, Global};
 use anyhow::Result;

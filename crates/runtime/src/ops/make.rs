@@ -1,27 +1,19 @@
 //! Making a container, up to the point where its process is ready and verified: what `create` and `run` share.
 
-use crate::bundle::Bundle;
-use crate::caller::{host_facts, Caller};
-use crate::cgroups::{self, CgroupPlan};
-use crate::lower::hooks::DefaultEnv;
-use crate::lower::mounts::MountContext;
-use crate::lower::process::ProcessContext;
-use crate::namespaces::{self, Prepared};
+use crate::cgroups;
+use crate::decide::{decide, Decided};
+use crate::lower::container::{lower_container, Lowered};
 use crate::request::{CreateRequest, Global};
 use crate::state::{InitRecord, Record, SeccompRecord, StateDir, StateRoot};
 use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
-use crate::verify::{Expectation, Posture};
-use crate::{ids, lower, netdev, notify, policy_choice, procfs};
+use crate::verify::Posture;
+use crate::{ids, namespaces, netdev, notify, procfs};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
-use casemate_policy::spec::{Process, Spec};
-use casemate_policy::{harden, Decision, HardenedSpec};
 use casemate_sandbox::hooks;
 use casemate_sandbox::launch::{launch, Spawned};
-use casemate_sandbox::plan::{
-    ContainerPlan, Gate, Hook, HookState, RootPlan, SeccompFilter, UserNamespace,
-};
+use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter};
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, Context as _};
@@ -68,39 +60,6 @@ impl Made {
     }
 }
 
-/// Everything that was decided, before anything on the host is changed.
-pub(crate) struct Decided {
-    pub(crate) bundle: Bundle,
-    pub(crate) spec: HardenedSpec,
-    pub(crate) decisions: Vec<Decision>,
-    pub(crate) caller: Caller,
-    pub(crate) proc: OwnedFd,
-    pub(crate) cgroup: CgroupPlan,
-}
-
-/// Steps 1 to 5: read, check, harden. No effect on the host.
-pub(crate) fn decide(
-    global: &Global,
-    bundle: &Path,
-    config: Option<&PathBuf>,
-    id: &str,
-) -> Result<Decided> {
-    let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
-    let spec = Spec::parse(&bundle.config).context("config.json")?;
-    let profile = policy_choice::choose(global.profile.as_deref())?;
-    let proc = procfs::open()?;
-    let caller = Caller::probe(&proc)?;
-    let hierarchy = cgroups::hierarchy(global)?;
-    // Who may be refused a cgroup gets no limit that nobody asked for.
-    let controllers = match &hierarchy {
-        Some(hierarchy) if !cgroups::is_rootless(global, &caller) => hierarchy.controllers()?,
-        _ => Vec::new(),
-    };
-    let hardened = harden(spec, profile, &host_facts(&caller, controllers))?;
-    let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
-    Ok(Decided { bundle, spec: hardened.spec, decisions: hardened.decisions, caller, proc, cgroup })
-}
-
 /// Make the container.
 pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Result<Made> {
     let decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
@@ -126,185 +85,6 @@ pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Re
             }
         }
     }
-}
-
-/// The plan and what the parent keeps of it.
-pub(crate) struct Lowered {
-    pub(crate) plan: Option<ContainerPlan>,
-    expectation: Expectation,
-    pid_namespace: Option<OwnedFd>,
-    maps: ids::IdMaps,
-    kinds: u64,
-    shared_pid: bool,
-    filters: Vec<SeccompFilter>,
-    keyring: Option<String>,
-    parent_hooks: Vec<Hook>,
-    poststop: Vec<Hook>,
-    hook_state: HookState,
-    rootfs: PathBuf,
-}
-
-/// Step 6: from the hardened spec to the plan.
-pub(crate) fn lower_container(
-    request: &CreateRequest,
-    decided: &Decided,
-    namespaces: Prepared,
-) -> Result<Lowered> {
-    let Decided { bundle, spec, proc, .. } = decided;
-    let process = spec.process.as_ref().ok_or_else(|| anyhow!("process: is missing"))?;
-    let rootfs = bundle.resolve(&spec.root.path);
-    let identity = rootfs_identity(&rootfs)?;
-    let enter_first = matches!(namespaces.plan.user, UserNamespace::EnterFirst);
-    let user_fd = match &namespaces.plan.user {
-        UserNamespace::EnterLast(fd) => Some(fd),
-        _ => None,
-    };
-    let filters = lower::seccomp::filters(
-        spec.extras().default_seccomp,
-        spec.reachable_capabilities(),
-        spec.linux.seccomp.as_ref(),
-    )?;
-    let keyring = (!request.no_new_keyring).then(|| format!("_ses.{}", request.id));
-    let context = ProcessContext {
-        stdio_ids: &namespaces.ids,
-        groups_may_fail: enter_first || !namespaces.maps.gid.is_empty(),
-        keyring: keyring.clone(),
-        seccomp: filters.clone(),
-        keep_fds: request.preserve_fds + crate::listen_fds::count(),
-        extra_env: crate::listen_fds::environment(),
-        keep_groups: spec.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
-    };
-    let early = lower::process::early(process, &spec.linux, &context)?;
-    let mounts = MountContext {
-        bundle,
-        proc,
-        ids: &namespaces.ids,
-        user_namespace: user_fd,
-        own_cgroup_namespace: namespaces.plan.new_cgroup,
-        cgroup_dir: decided.cgroup.record()?.map(|record| record.path),
-        cgroup_mount: decided.cgroup.mount_point(),
-        unprivileged: enter_first,
-    };
-    let owner =
-        |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
-    let root = RootPlan {
-        rootfs: rootfs.clone(),
-        identity,
-        idmap: None,
-        propagation: lower::root_propagation(spec.linux.rootfs_propagation),
-        owner: (
-            owner(namespaces.ids.host_uid(0), "linux.uidMappings")?,
-            owner(namespaces.ids.host_gid(0), "linux.gidMappings")?,
-        ),
-        mounts: lower::mounts::lower(spec, &mounts)?,
-        devices: lower::devices::nodes(spec, &namespaces.ids)?,
-        symlinks: lower::devices::links(spec),
-        masked: spec.linux.masked_paths.iter().map(PathBuf::from).collect(),
-        readonly_paths: spec.linux.readonly_paths.iter().map(PathBuf::from).collect(),
-        readonly: spec.root.readonly,
-        cwd: PathBuf::from(&process.cwd),
-        no_pivot: request.no_pivot,
-    };
-    let hooks = lower_hooks(spec, process)?;
-    let hook_state = lower::hooks::state(
-        &spec.oci_version,
-        &request.id,
-        &bundle.dir,
-        &rootfs,
-        &spec.annotations,
-    )?;
-    let plan = ContainerPlan {
-        host_proc: proc.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e))?,
-        early,
-        hostname: spec.hostname.clone(),
-        domainname: spec.domainname.clone(),
-        loopback: namespaces.new_network,
-        await_devices: !spec.linux.net_devices.is_empty(),
-        sysctls: namespaces.sysctls,
-        root,
-        terminal: lower::process::terminal(process),
-        parent_hooks: !hooks.parent.is_empty(),
-        create_container: hooks.create_container,
-        start_container: hooks.start_container,
-        hook_state: hook_state.clone(),
-        process: lower::process::plan(process, &spec.linux, context)?,
-        gate: Gate::Channel,
-        namespaces: namespaces.plan,
-    };
-    // /proc shows ids in our own namespace: an unprivileged caller sees itself where the container sees root.
-    let seen = |id: u32, maps: &[casemate_policy::spec::IdMapping]| {
-        maps.iter().find(|m| m.contains(id)).map_or(id, |m| m.host_id + (id - m.container_id))
-    };
-    let expectation = Expectation::of_container(
-        &plan,
-        seen(process.user.uid, &namespaces.maps.uid),
-        seen(process.user.gid, &namespaces.maps.gid),
-    );
-    Ok(Lowered {
-        plan: Some(plan),
-        expectation,
-        pid_namespace: namespaces.pid,
-        maps: namespaces.maps,
-        kinds: namespaces.kinds,
-        shared_pid: namespaces.shared_pid,
-        filters,
-        keyring,
-        parent_hooks: hooks.parent,
-        poststop: hooks.poststop,
-        hook_state,
-        rootfs,
-    })
-}
-
-struct LoweredHooks {
-    parent: Vec<Hook>,
-    create_container: Vec<Hook>,
-    start_container: Vec<Hook>,
-    poststop: Vec<Hook>,
-}
-
-/// The environment of hooks that name none.
-pub(crate) fn hook_environment(spec: &HardenedSpec) -> DefaultEnv {
-    if spec.profile().profile().is_verbatim() {
-        DefaultEnv::Inherit
-    } else {
-        DefaultEnv::Minimal
-    }
-}
-
-fn lower_hooks(spec: &HardenedSpec, process: &Process) -> Result<LoweredHooks> {
-    let env = hook_environment(spec);
-    let in_container = match env {
-        DefaultEnv::Inherit => DefaultEnv::Given(process.env.clone()),
-        _ => DefaultEnv::Minimal,
-    };
-    let mut parent = lower::hooks::lower("prestart", &spec.hooks.prestart, &env)?;
-    parent.extend(lower::hooks::lower("createRuntime", &spec.hooks.create_runtime, &env)?);
-    Ok(LoweredHooks {
-        parent,
-        create_container: lower::hooks::lower(
-            "createContainer",
-            &spec.hooks.create_container,
-            &DefaultEnv::Minimal,
-        )?,
-        start_container: lower::hooks::lower(
-            "startContainer",
-            &spec.hooks.start_container,
-            &in_container,
-        )?,
-        poststop: lower::hooks::lower("poststop", &spec.hooks.poststop, &env)?,
-    })
-}
-
-/// Device and inode of the rootfs, which must be a directory.
-fn rootfs_identity(rootfs: &Path) -> Result<(u64, u64)> {
-    let about = || format!("root.path {}", rootfs.display());
-    let fd =
-        rustix::fs::open(rootfs, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .call(|| "open()")
-            .with_context(about)?;
-    let st = rustix::fs::fstat(&fd).call(|| "fstat()").with_context(about)?;
-    Ok((st.st_dev, st.st_ino))
 }
 
 /// What came out of it.

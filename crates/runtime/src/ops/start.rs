@@ -1,8 +1,8 @@
 //! `start`: open the gate of a created container.
 
-use super::make::hook_environment;
 use super::Container;
 use crate::lower;
+use crate::lower::container::hook_environment;
 use crate::request::Global;
 use crate::state::Status;
 use crate::supervise::await_exec;

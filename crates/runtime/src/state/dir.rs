@@ -8,6 +8,7 @@ use casemate_sys::{socket, Context as _};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -276,9 +277,17 @@ impl StateDir {
         Ok(Some(record))
     }
 
-    /// Whether the gate stands: created and not started.
+    /// Whether init waits behind the gate: created and not started. A `start` that was killed may have left the gate
+    /// standing with nobody behind it, so it is knocked at: init lets a caller without a word go, and waits on.
     pub fn has_gate(&self) -> bool {
-        self.exists(GATE)
+        let knock = || -> rustix::io::Result<()> {
+            // Not blocking: the queue may be full while startContainer hooks run.
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+            let socket = rustix::net::socket_with(family, kind, flags, None)?;
+            rustix::net::connect(&socket, &SocketAddrUnix::new(self.gate_path())?)
+        };
+        self.exists(GATE) && !matches!(knock(), Err(Errno::CONNREFUSED | Errno::NOENT))
     }
 
     /// Make the gate. Through /proc/self/fd, because a socket's path may have 107 bytes and a state root more.

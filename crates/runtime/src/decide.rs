@@ -1,0 +1,45 @@
+//! Steps 1 to 5 of making a container: read, check, probe, harden. Nothing on the host is changed; `explain` ends here.
+
+use crate::bundle::Bundle;
+use crate::caller::{host_facts, Caller};
+use crate::cgroups::{self, CgroupPlan};
+use crate::request::Global;
+use crate::{policy_choice, procfs};
+use anyhow::{Context as _, Result};
+use casemate_policy::spec::Spec;
+use casemate_policy::{harden, Decision, HardenedSpec};
+use rustix::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// Everything that was decided, before anything on the host is changed.
+pub(crate) struct Decided {
+    pub(crate) bundle: Bundle,
+    pub(crate) spec: HardenedSpec,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) caller: Caller,
+    pub(crate) proc: OwnedFd,
+    pub(crate) cgroup: CgroupPlan,
+}
+
+/// Steps 1 to 5: read, check, harden. No effect on the host.
+pub(crate) fn decide(
+    global: &Global,
+    bundle: &Path,
+    config: Option<&PathBuf>,
+    id: &str,
+) -> Result<Decided> {
+    let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
+    let spec = Spec::parse(&bundle.config).context("config.json")?;
+    let profile = policy_choice::choose(global.profile.as_deref())?;
+    let proc = procfs::open()?;
+    let caller = Caller::probe(&proc)?;
+    let hierarchy = cgroups::hierarchy(global)?;
+    // Who may be refused a cgroup gets no limit that nobody asked for.
+    let controllers = match &hierarchy {
+        Some(hierarchy) if !cgroups::is_rootless(global, &caller) => hierarchy.controllers()?,
+        _ => Vec::new(),
+    };
+    let hardened = harden(spec, profile, &host_facts(&caller, controllers))?;
+    let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
+    Ok(Decided { bundle, spec: hardened.spec, decisions: hardened.decisions, caller, proc, cgroup })
+}

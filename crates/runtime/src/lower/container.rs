@@ -1,0 +1,221 @@
+//! Step 6: the whole of a container's plan, put together from what the neighbours lower.
+
+use super::hooks::DefaultEnv;
+use super::mounts::MountContext;
+use super::process::ProcessContext;
+use crate::decide::Decided;
+use crate::ids::IdMaps;
+use crate::namespaces::Prepared;
+use crate::request::CreateRequest;
+use crate::verify::Expectation;
+use anyhow::{anyhow, Context as _, Result};
+use casemate_policy::spec::Process;
+use casemate_policy::HardenedSpec;
+use casemate_sandbox::plan::{
+    ContainerPlan, Gate, Hook, HookState, RootPlan, SeccompFilter, UserNamespace,
+};
+use casemate_sys::Context as _;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use std::path::{Path, PathBuf};
+
+/// The plan and what the parent keeps of it.
+pub(crate) struct Lowered {
+    pub(crate) plan: Option<ContainerPlan>,
+    pub(crate) expectation: Expectation,
+    pub(crate) pid_namespace: Option<OwnedFd>,
+    pub(crate) maps: IdMaps,
+    pub(crate) kinds: u64,
+    pub(crate) shared_pid: bool,
+    pub(crate) filters: Vec<SeccompFilter>,
+    pub(crate) keyring: Option<String>,
+    pub(crate) parent_hooks: Vec<Hook>,
+    pub(crate) poststop: Vec<Hook>,
+    pub(crate) hook_state: HookState,
+    pub(crate) rootfs: PathBuf,
+}
+
+/// Step 6: from the hardened spec to the plan.
+pub(crate) fn lower_container(
+    request: &CreateRequest,
+    decided: &Decided,
+    namespaces: Prepared,
+) -> Result<Lowered> {
+    let Decided { bundle, spec, proc, .. } = decided;
+    let process = spec.process.as_ref().ok_or_else(|| anyhow!("process: is missing"))?;
+    let root = root_plan(request, decided, &namespaces, process)?;
+    let rootfs = root.rootfs.clone();
+    let filters = super::seccomp::filters(
+        spec.extras().default_seccomp,
+        spec.reachable_capabilities(),
+        spec.linux.seccomp.as_ref(),
+    )?;
+    let context = process_context(request, spec, &namespaces, &filters);
+    let keyring = context.keyring.clone();
+    let early = super::process::early(process, &spec.linux, &context)?;
+    let payload = super::process::plan(process, &spec.linux, context)?;
+    let hooks = lower_hooks(spec, process)?;
+    let hook_state = super::hooks::state(
+        &spec.oci_version,
+        &request.id,
+        &bundle.dir,
+        &rootfs,
+        &spec.annotations,
+    )?;
+    let plan = ContainerPlan {
+        host_proc: proc.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e))?,
+        early,
+        hostname: spec.hostname.clone(),
+        domainname: spec.domainname.clone(),
+        loopback: namespaces.new_network,
+        await_devices: !spec.linux.net_devices.is_empty(),
+        sysctls: namespaces.sysctls,
+        root,
+        terminal: super::process::terminal(process),
+        parent_hooks: !hooks.parent.is_empty(),
+        create_container: hooks.create_container,
+        start_container: hooks.start_container,
+        hook_state: hook_state.clone(),
+        process: payload,
+        gate: Gate::Channel,
+        namespaces: namespaces.plan,
+    };
+    Ok(Lowered {
+        expectation: expectation(&plan, process, &namespaces.maps),
+        plan: Some(plan),
+        pid_namespace: namespaces.pid,
+        maps: namespaces.maps,
+        kinds: namespaces.kinds,
+        shared_pid: namespaces.shared_pid,
+        filters,
+        keyring,
+        parent_hooks: hooks.parent,
+        poststop: hooks.poststop,
+        hook_state,
+        rootfs,
+    })
+}
+
+fn enters_first(namespaces: &Prepared) -> bool {
+    matches!(namespaces.plan.user, UserNamespace::EnterFirst)
+}
+
+fn process_context<'a>(
+    request: &CreateRequest,
+    spec: &HardenedSpec,
+    namespaces: &'a Prepared,
+    filters: &[SeccompFilter],
+) -> ProcessContext<'a> {
+    ProcessContext {
+        stdio_ids: &namespaces.ids,
+        groups_may_fail: enters_first(namespaces) || !namespaces.maps.gid.is_empty(),
+        keyring: (!request.no_new_keyring).then(|| format!("_ses.{}", request.id)),
+        seccomp: filters.to_vec(),
+        keep_fds: request.preserve_fds + crate::listen_fds::count(),
+        extra_env: crate::listen_fds::environment(),
+        keep_groups: spec.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+    }
+}
+
+fn root_plan(
+    request: &CreateRequest,
+    decided: &Decided,
+    namespaces: &Prepared,
+    process: &Process,
+) -> Result<RootPlan> {
+    let Decided { bundle, spec, proc, .. } = decided;
+    let rootfs = bundle.resolve(&spec.root.path);
+    let identity = rootfs_identity(&rootfs)?;
+    let mounts = MountContext {
+        bundle,
+        proc,
+        ids: &namespaces.ids,
+        user_namespace: match &namespaces.plan.user {
+            UserNamespace::EnterLast(fd) => Some(fd),
+            _ => None,
+        },
+        own_cgroup_namespace: namespaces.plan.new_cgroup,
+        cgroup_dir: decided.cgroup.record()?.map(|record| record.path),
+        cgroup_mount: decided.cgroup.mount_point(),
+        unprivileged: enters_first(namespaces),
+    };
+    let owner =
+        |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
+    let paths = |list: &[String]| list.iter().map(PathBuf::from).collect();
+    Ok(RootPlan {
+        rootfs,
+        identity,
+        idmap: None,
+        propagation: super::root_propagation(spec.linux.rootfs_propagation),
+        owner: (
+            owner(namespaces.ids.host_uid(0), "linux.uidMappings")?,
+            owner(namespaces.ids.host_gid(0), "linux.gidMappings")?,
+        ),
+        mounts: super::mounts::lower(spec, &mounts)?,
+        devices: super::devices::nodes(spec, &namespaces.ids)?,
+        symlinks: super::devices::links(spec),
+        masked: paths(&spec.linux.masked_paths),
+        readonly_paths: paths(&spec.linux.readonly_paths),
+        readonly: spec.root.readonly,
+        cwd: PathBuf::from(&process.cwd),
+        no_pivot: request.no_pivot,
+    })
+}
+
+/// /proc shows ids in our own namespace: an unprivileged caller sees itself where the container sees root.
+fn expectation(plan: &ContainerPlan, process: &Process, maps: &IdMaps) -> Expectation {
+    let uid = maps.host_uid(process.user.uid).unwrap_or(process.user.uid);
+    let gid = maps.host_gid(process.user.gid).unwrap_or(process.user.gid);
+    Expectation::of_container(plan, uid, gid)
+}
+
+struct LoweredHooks {
+    parent: Vec<Hook>,
+    create_container: Vec<Hook>,
+    start_container: Vec<Hook>,
+    poststop: Vec<Hook>,
+}
+
+/// The environment of hooks that name none.
+pub(crate) fn hook_environment(spec: &HardenedSpec) -> DefaultEnv {
+    if spec.profile().profile().is_verbatim() {
+        DefaultEnv::Inherit
+    } else {
+        DefaultEnv::Minimal
+    }
+}
+
+fn lower_hooks(spec: &HardenedSpec, process: &Process) -> Result<LoweredHooks> {
+    let env = hook_environment(spec);
+    let in_container = match env {
+        DefaultEnv::Inherit => DefaultEnv::Given(process.env.clone()),
+        _ => DefaultEnv::Minimal,
+    };
+    let mut parent = super::hooks::lower("prestart", &spec.hooks.prestart, &env)?;
+    parent.extend(super::hooks::lower("createRuntime", &spec.hooks.create_runtime, &env)?);
+    Ok(LoweredHooks {
+        parent,
+        create_container: super::hooks::lower(
+            "createContainer",
+            &spec.hooks.create_container,
+            &DefaultEnv::Minimal,
+        )?,
+        start_container: super::hooks::lower(
+            "startContainer",
+            &spec.hooks.start_container,
+            &in_container,
+        )?,
+        poststop: super::hooks::lower("poststop", &spec.hooks.poststop, &env)?,
+    })
+}
+
+/// Device and inode of the rootfs, which must be a directory.
+fn rootfs_identity(rootfs: &Path) -> Result<(u64, u64)> {
+    let about = || format!("root.path {}", rootfs.display());
+    let fd =
+        rustix::fs::open(rootfs, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .call(|| "open()")
+            .with_context(about)?;
+    let st = rustix::fs::fstat(&fd).call(|| "fstat()").with_context(about)?;
+    Ok((st.st_dev, st.st_ino))
+}
