@@ -184,8 +184,9 @@ fn await_start(listener: &OwnedFd) -> StepResult<OwnedFd> {
     loop {
         let connection = socket::accept(listener).step("gate", || "start")?;
         if proto::await_parent(&connection, FromParent::Start).is_ok() {
-            // Taken: a second `start` that waits in the queue sees the connection end without this word.
-            socket::send(&connection, b"S", &[])?;
+            // Taken: a second `start` that waits in the queue sees the connection end without this word. Who said the
+            // word may be dead by now; started is started, all the same.
+            socket::send(&connection, b"S", &[]).ok();
             return Ok(connection);
         }
     }
