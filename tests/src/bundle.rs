@@ -160,6 +160,13 @@ impl Bundle {
         self.mount(json!({"destination": destination, "type": "bind", "source": source, "options": options}))
     }
 
+    /// Bind a directory of the bundle's own (`shared` in the bundle directory) here, writable.
+    pub fn bind_own(self, destination: &str) -> Self {
+        let shared = self.dir().join("shared");
+        scratch::make(&shared);
+        self.bind(&shared, destination, &["rw"])
+    }
+
     /// Remove the mount with this destination.
     pub fn without_mount(mut self, destination: &str) -> Self {
         self.config["mounts"]

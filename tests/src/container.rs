@@ -16,6 +16,7 @@ pub struct Container {
     /// Its id.
     pub id: String,
     globals: Vec<String>,
+    root: PathBuf,
 }
 
 impl Container {
@@ -24,7 +25,8 @@ impl Container {
         host::isolate();
         bundle.save();
         let id = format!("cmt-{}-{}", std::process::id(), scratch::number());
-        Self { bundle, id, globals: Vec::new() }
+        let root = bundle.dir().join("state");
+        Self { bundle, id, globals: Vec::new(), root }
     }
 
     /// Add global options, e.g. `--systemd-cgroup`.
@@ -38,9 +40,15 @@ impl Container {
         self.global(&["--profile", "privileged"])
     }
 
+    /// Use this state root in place of one of its own.
+    pub fn in_root(mut self, root: &Path) -> Self {
+        self.root = root.to_owned();
+        self
+    }
+
     /// The state root.
     pub fn root(&self) -> PathBuf {
-        self.bundle.dir().join("state")
+        self.root.clone()
     }
 
     /// The container's directory in the state root.

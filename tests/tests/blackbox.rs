@@ -30,3 +30,11 @@ mod spec_mounts;
 mod hardening_defaults;
 #[path = "blackbox/hardening_userns.rs"]
 mod hardening_userns;
+#[path = "blackbox/spec_devices.rs"]
+mod spec_devices;
+#[path = "blackbox/spec_hooks.rs"]
+mod spec_hooks;
+#[path = "blackbox/stress_cycles.rs"]
+mod stress_cycles;
+#[path = "blackbox/stress_kill.rs"]
+mod stress_kill;

@@ -1,0 +1,170 @@
+//! Many containers at a time, and many commands on one: nothing is left, nothing happens twice, nothing hangs.
+
+use casemate_tests::scratch::Dir;
+use casemate_tests::{host, requires, Bundle, Canary, Container, Done};
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+/// Wait until everything that a container may leave is gone: the kernel takes a moment after the last process.
+pub(crate) fn assert_gone(container: &Container, about: &str) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let left = container.leftovers();
+        if left.is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{about}: {left:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn cycle(container: &Container) {
+    container.create().ok();
+    container.start().ok();
+    container.kill("KILL").ok();
+    // Killed is not yet gone: as every engine does, wait for the end and then delete.
+    container.wait_status("stopped");
+    container.verb("delete", &[]).ok();
+}
+
+#[test]
+fn two_hundred_cycles_eight_at_a_time_leave_nothing() {
+    requires!(root);
+    let canary = Canary::new();
+    let root = Dir::new("state");
+    let containers: Vec<Container> =
+        (0..8).map(|_| Container::new(Bundle::sh("sleep 600")).in_root(root.path())).collect();
+    let own_descriptors = host::descriptors(std::process::id() as i32).len();
+    std::thread::scope(|scope| {
+        for container in &containers {
+            scope.spawn(move || (0..25).for_each(|_| cycle(container)));
+        }
+    });
+    for container in &containers {
+        assert_gone(container, "after 25 cycles");
+    }
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+    // The harness runs other tests meanwhile: a leak of one descriptor per cycle would stand out.
+    let now = host::descriptors(std::process::id() as i32).len();
+    assert!(now < own_descriptors + 100, "{own_descriptors} descriptors, now {now}");
+    canary.check();
+}
+
+/// Run the same command several times at once.
+fn at_once<const N: usize>(make: impl Fn(usize) -> casemate_tests::Cmd + Sync) -> Vec<Done> {
+    let barrier = Barrier::new(N);
+    std::thread::scope(|scope| {
+        let run = |n| {
+            let (barrier, make) = (&barrier, &make);
+            scope.spawn(move || {
+                let command = make(n);
+                barrier.wait();
+                command.done()
+            })
+        };
+        let threads: Vec<_> = (0..N).map(run).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+fn winners(done: &[Done]) -> usize {
+    done.iter().filter(|done| done.code() == 0).count()
+}
+
+#[test]
+fn of_several_starts_exactly_one_wins() {
+    requires!(root);
+    for _ in 0..15 {
+        let container =
+            Container::new(Bundle::sh("echo started >> /data/log; sleep 600").bind_own("/data"));
+        container.create().ok();
+        let done = at_once::<3>(|_| container.start());
+        assert_eq!(winners(&done), 1, "{done:?}");
+        for loser in done.iter().filter(|done| done.code() != 0) {
+            assert!(
+                loser.stderr.contains("already running") || loser.stderr.contains("running state"),
+                "{}",
+                loser.stderr
+            );
+        }
+        assert_eq!(container.state()["status"], "running");
+        let log = container.bundle.dir().join("shared/log");
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while !log.exists() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!(std::fs::read_to_string(log).unwrap(), "started\n");
+        container.delete().ok();
+        assert_gone(&container, "deleted");
+    }
+}
+
+#[test]
+fn of_several_creates_of_one_id_exactly_one_wins() {
+    requires!(root);
+    for _ in 0..15 {
+        let container = Container::new(Bundle::sh("sleep 600"));
+        let done = at_once::<3>(|_| container.create());
+        assert_eq!(winners(&done), 1, "{done:?}");
+        for loser in done.iter().filter(|done| done.code() != 0) {
+            assert!(loser.stderr.contains("already exists"), "{}", loser.stderr);
+        }
+        // The losers took nothing away from the winner.
+        container.start().ok();
+        container.exec("true").ok();
+        container.delete().ok();
+        assert_gone(&container, "deleted");
+    }
+}
+
+#[test]
+fn commands_that_meet_a_delete_fail_cleanly_and_nothing_is_left() {
+    requires!(root);
+    let canary = Canary::new();
+    for _ in 0..15 {
+        let container = Container::new(Bundle::sh("sleep 600")).up();
+        let done = at_once::<6>(|n| match n {
+            0 | 1 => container.delete(),
+            2 => container.verb("state", &[]),
+            3 => container.exec("true"),
+            4 => container.kill("TERM"),
+            _ => container.verb("ps", &[]),
+        });
+        for done in &done {
+            assert!(
+                !done.stderr.contains("panicked") && done.code() < 128 || done.code() == 255,
+                "{done:?}"
+            );
+            assert!(
+                done.code() == 0 || !done.stderr.is_empty(),
+                "a failure without a word: {done:?}"
+            );
+        }
+        assert!(winners(&done[..2]) >= 1, "{done:?}");
+        container.delete().ok();
+        assert_gone(&container, "deleted while in use");
+    }
+    canary.check();
+}
+
+#[test]
+fn many_processes_join_one_container_at_a_time() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 600")).up();
+    for round in 0..5 {
+        let done = at_once::<8>(|n| container.exec(&format!("echo {round}-{n}; exit {n}")));
+        for (n, done) in done.iter().enumerate() {
+            assert_eq!(
+                (done.code(), done.stdout.as_str()),
+                (n as i32, format!("{round}-{n}\n").as_str()),
+                "{}",
+                done.stderr
+            );
+        }
+    }
+    // Init and whoever asks: the others have gone, and have been reaped.
+    let done = container.exec("ls /proc | grep -c '^[0-9]'").ok();
+    assert!(done.stdout.trim().parse::<u32>().unwrap() <= 5, "{}", done.stdout);
+    container.delete().ok();
+    assert_gone(&container, "deleted");
+}
