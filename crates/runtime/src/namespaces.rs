@@ -25,6 +25,8 @@ pub struct Prepared {
     pub pid: Option<OwnedFd>,
     /// The network namespace is new.
     pub new_network: bool,
+    /// The NIS domain name, whichever part of the spec has it.
+    pub domainname: Option<String>,
     /// Kernel parameters that the holder has not written.
     pub sysctls: Vec<Sysctl>,
     /// Kinds that exec has to join.
@@ -54,6 +56,9 @@ fn name_of(kind: u64) -> &'static str {
         _ => "uts",
     }
 }
+
+/// The kernel parameter that has a system call of its own.
+const DOMAINNAME: &str = "kernel/domainname";
 
 /// The kinds that belong to the container's user namespace when they are new.
 const HELD: u64 = flag::NET | flag::IPC | flag::UTS;
@@ -86,6 +91,7 @@ pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared>
         maps: IdMaps { uid: spec.linux.uid_mappings.clone(), gid: spec.linux.gid_mappings.clone() },
         pid: take(&mut join, flag::PID),
         new_network: new & flag::NET != 0,
+        domainname: None,
         sysctls: Vec::new(),
         kinds: spec.linux.namespaces.iter().map(|n| flag_of(n.kind)).sum(),
         shared_pid: !own_pid,
@@ -95,6 +101,11 @@ pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared>
     }
     let user = take(&mut join, flag::USER);
     let mut sysctls = spec.sysctls()?;
+    prepared.domainname = spec.domainname.clone();
+    // The file is the host's root's to write, whichever namespace it is about; the system call asks the namespace.
+    if let Some(at) = sysctls.iter().position(|sysctl| sysctl.path == DOMAINNAME) {
+        prepared.domainname = Some(sysctls.swap_remove(at).value);
+    }
     if new & flag::USER != 0 || user.is_some() {
         enter_user(&mut prepared, &mut new, user, &mut sysctls, caller, proc)?;
     } else if !caller.privileged {

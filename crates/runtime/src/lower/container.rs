@@ -66,7 +66,7 @@ pub(crate) fn lower_container(
         host_proc: proc.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e))?,
         early,
         hostname: spec.hostname.clone(),
-        domainname: spec.domainname.clone(),
+        domainname: namespaces.domainname,
         loopback: namespaces.new_network,
         await_devices: !spec.linux.net_devices.is_empty(),
         sysctls: namespaces.sysctls,
