@@ -174,7 +174,7 @@ impl Running {
             if self.stdout().contains(text) {
                 return;
             }
-            let ended = self.child.try_wait().expect("wait");
+            let ended = self.child.try_wait().expect("wait").filter(|status| !status.success());
             assert!(
                 ended.is_none() || self.stdout().contains(text),
                 "{} ended without {text:?}: {}",

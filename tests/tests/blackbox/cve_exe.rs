@@ -5,6 +5,7 @@ use casemate_tests::{host, requires, Bundle, Canary, Container};
 use serde_json::json;
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The runtime's file, and proof that it stays as it is.
 struct Runtime {
@@ -106,13 +107,19 @@ fn cve_2019_5736_an_interpreter_that_is_the_runtime_cannot_be_written_to() {
         .edit(|c| c["process"]["noNewPrivileges"] = json!(false));
     script(&bundle.rootfs().join("bin/evil"));
     let container = Container::new(bundle).verbatim();
-    let mut run = container.run().spawn();
-    run.wait_for("overwriting");
-    while !run.has_ended() {
-        container.exec_command(&[], &["/bin/evil"]).done();
-        container.exec_command(&[], &["true"]).done();
+    // Created and started, not run: while any process of the runtime is there, its file is busy and safe anyway. So there
+    // have to be moments without one.
+    let mut create = container.create().spawn();
+    while !create.has_ended() {
+        std::thread::sleep(Duration::from_millis(5));
     }
-    let done = run.done();
+    container.start().ok();
+    create.wait_for("overwriting");
+    while container.state()["status"] == "running" {
+        container.exec_command(&[], &["/bin/evil"]).done();
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    let done = create.done();
     assert!(!done.stdout.contains("caught"), "{}", done.stdout);
     let tries: u32 = done.value("tries").parse().unwrap();
     assert!(tries > 0, "the attacker never got hold of the runtime");
@@ -140,7 +147,7 @@ fn cve_2019_5736_libraries_of_the_image_are_not_loaded_into_the_runtime() {
         assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o644) }, 0);
     }
     let container = Container::new(bundle.args(&["busybox", "echo", "ran"])).verbatim();
-    let done = container.run().limit(std::time::Duration::from_secs(10)).ok();
+    let done = container.run().limit(Duration::from_secs(10)).ok();
     assert_eq!(done.stdout, "ran\n");
     runtime.check();
 }
