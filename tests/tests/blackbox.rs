@@ -38,3 +38,7 @@ mod spec_hooks;
 mod stress_cycles;
 #[path = "blackbox/stress_kill.rs"]
 mod stress_kill;
+#[path = "blackbox/spec_io.rs"]
+mod spec_io;
+#[path = "blackbox/spec_seccomp.rs"]
+mod spec_seccomp;

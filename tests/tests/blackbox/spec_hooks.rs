@@ -1,0 +1,252 @@
+//! Hooks: where and when each of the six kinds runs, what it is given, what its failure does.
+
+use casemate_tests::{requires, Bundle, Canary, Container};
+use serde_json::{json, Value};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+const KINDS: [&str; 6] =
+    ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
+
+/// A host script in the bundle directory.
+fn script(bundle: &Bundle, name: &str, text: &str) -> PathBuf {
+    let path = bundle.dir().join(name);
+    casemate_tests::bundle::write(&path, format!("#!/bin/sh\n{text}\n"));
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    path
+}
+
+/// Every kind of hook appends one line to a log: its name, and what it sees. The one that runs in the container writes to
+/// the same file through a bind mount.
+fn logged(bundle: Bundle) -> Bundle {
+    let log = bundle.dir().join("log");
+    casemate_tests::bundle::write(&log, "");
+    std::fs::set_permissions(&log, PermissionsExt::from_mode(0o666)).unwrap();
+    let line = |log: &str| {
+        format!(
+            "echo \"$1 net=$(readlink /proc/self/ns/net) mnt=$(readlink /proc/self/ns/mnt) host=$(hostname) pwd=$PWD \
+             arg0=$0 $(cat | tr -d '\\n')\" >> {log}"
+        )
+    };
+    let hook = script(&bundle, "hook", &line(&log.display().to_string()));
+    let inner = bundle.rootfs().join("bin/hook");
+    casemate_tests::bundle::write(&inner, format!("#!/bin/sh\n{}\n", line("/log")));
+    std::fs::set_permissions(&inner, PermissionsExt::from_mode(0o755)).unwrap();
+    let mount = json!({"destination": "/log", "source": log, "options": ["bind"]});
+    bundle.mount(mount).edit(|c| {
+        c["annotations"] = json!({"com.example.key": "value \"quoted\""});
+        for kind in KINDS {
+            let path = if kind == "startContainer" { PathBuf::from("/bin/hook") } else { hook.clone() };
+            c["hooks"][kind] = json!([
+                {"path": path, "args": ["any-name", kind]},
+                {"path": path, "args": ["any-name", format!("{kind}2")]}
+            ]);
+        }
+    })
+}
+
+fn log(container: &Container) -> Vec<String> {
+    let text = std::fs::read_to_string(container.bundle.dir().join("log")).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn field<'l>(line: &'l str, key: &str) -> &'l str {
+    let rest = line.split_once(&format!(" {key}=")).unwrap_or_else(|| panic!("{key}: {line}")).1;
+    rest.split(' ').next().unwrap()
+}
+
+fn state(line: &str) -> Value {
+    serde_json::from_str(&line[line.find('{').unwrap()..]).unwrap_or_else(|e| panic!("{e}: {line}"))
+}
+
+#[test]
+fn hooks_run_in_order_in_their_namespaces_with_the_state_on_standard_input() {
+    requires!(root);
+    let container = Container::new(logged(Bundle::sh("echo program >> /log; sleep 60"))).verbatim();
+    container.create().ok();
+    let names = |lines: &[String]| -> Vec<String> {
+        lines.iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+    };
+    let at_create = log(&container);
+    assert_eq!(
+        names(&at_create),
+        ["prestart", "prestart2", "createRuntime", "createRuntime2", "createContainer", "createContainer2"]
+    );
+    let pid = container.pid();
+    let ns = |pid: &str, kind: &str| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap().display().to_string();
+    for line in &at_create[..4] {
+        assert_eq!((field(line, "net"), field(line, "mnt")), (&*ns("thread-self", "net"), &*ns("thread-self", "mnt")));
+        assert_eq!(state(line)["pid"], pid, "{line}");
+    }
+    for line in &at_create[4..] {
+        assert_eq!((field(line, "net"), field(line, "host")), (&*ns(&pid.to_string(), "net"), "casemate"));
+        assert_eq!(state(line)["pid"], 1, "{line}");
+    }
+    container.start().ok();
+    container.kill("KILL").ok();
+    container.wait_status("stopped");
+    container.verb("delete", &[]).ok();
+    let all = log(&container);
+    let after: Vec<_> = names(&all)[6..].to_vec();
+    assert_eq!(after[..2], ["startContainer", "startContainer2"]);
+    assert_eq!(after[after.len() - 2..], ["poststop", "poststop2"]);
+    let between: Vec<_> = after[2..after.len() - 2].iter().filter(|name| *name != "program").cloned().collect();
+    assert_eq!(between, ["poststart", "poststart2"]);
+    let status = |name: &str| {
+        let line = all.iter().find(|line| line.split(' ').next() == Some(name)).unwrap();
+        state(line)["status"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(["startContainer", "poststart", "poststop"].map(status), ["created", "running", "stopped"]);
+    for line in all.iter().filter(|line| line.contains('{')) {
+        let state = state(line);
+        assert_eq!(state["id"], container.id.as_str());
+        assert_eq!(state["bundle"].as_str().map(Path::new), Some(container.bundle.dir()));
+        assert_eq!(state["annotations"]["com.example.key"], "value \"quoted\"");
+        assert_eq!(state["ociVersion"], container.bundle.config["ociVersion"]);
+    }
+}
+
+#[test]
+fn a_hook_is_given_exactly_its_environment_and_arguments() {
+    requires!(root);
+    for profile in ["hardened", "privileged"] {
+        let bundle = Bundle::sh("true");
+        let out = bundle.dir().join("out");
+        let text = format!("{{ echo arg0=$0; echo n=$#; env; ls /proc/self/fd | wc -l | sed s/^/fds=/; }} > {}", out.display());
+        let hook = script(&bundle, "hook", &text);
+        let bundle = bundle.edit(|c| {
+            c["hooks"]["createRuntime"] = json!([{"path": hook, "args": ["own-name", "a b", ""], "env": ["ONLY=this", "PATH=/bin:/usr/bin"]}]);
+        });
+        let container = Container::new(bundle).global(&["--profile", profile]);
+        container.run().env("LEAK", "no").ok();
+        let text = std::fs::read_to_string(out).unwrap();
+        assert!(text.contains("n=2") && text.contains("ONLY=this"), "{text}");
+        assert!(!text.contains("LEAK") && !text.contains("LD_"), "{text}");
+        // 0, 1, 2, the script itself and the listing.
+        let fds: u32 = text.lines().find_map(|l| l.strip_prefix("fds=")).unwrap().trim().parse().unwrap();
+        assert!(fds <= 5, "{text}");
+    }
+}
+
+#[test]
+fn a_hook_may_be_a_magic_link_with_another_name() {
+    requires!(root);
+    // What dockerd's builder does: its own binary under the name of a built-in command.
+    let dir = casemate_tests::scratch::Dir::new("engine");
+    let busybox = casemate_tests::host::find_program("busybox").unwrap();
+    let mut engine = std::process::Command::new(busybox).args(["sleep", "60"]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    let made = dir.path().join("made");
+    let container = Container::new(Bundle::sh("true").edit(|c| {
+        c["hooks"]["prestart"] =
+            json!([{"path": format!("/proc/{}/exe", engine.id()), "args": ["touch", made]}]);
+    }));
+    container.run().ok();
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    assert!(made.exists());
+}
+
+#[test]
+fn a_create_runtime_hook_can_reach_the_containers_network_namespace() {
+    requires!(root);
+    let bundle = Bundle::sh("true");
+    let out = bundle.dir().join("out");
+    let text = format!("pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); readlink /proc/$pid/ns/net > {}", out.display());
+    let hook = script(&bundle, "hook", &text);
+    let container = Container::new(bundle.edit(|c| c["hooks"]["createRuntime"] = json!([{"path": hook}])));
+    container.create().ok();
+    let ns = std::fs::read_link(format!("/proc/{}/ns/net", container.pid())).unwrap();
+    assert_eq!(std::fs::read_to_string(out).unwrap().trim(), ns.display().to_string());
+}
+
+#[test]
+fn a_failing_hook_before_the_program_undoes_the_container_and_poststop_still_runs() {
+    requires!(root);
+    let canary = Canary::new();
+    for kind in ["prestart", "createRuntime", "createContainer", "startContainer"] {
+        let bundle = logged(Bundle::sh("echo program >> /log"));
+        script(&bundle, "fail", "echo this went wrong; exit 7");
+        let inner = bundle.rootfs().join("bin/fail");
+        std::fs::copy(bundle.dir().join("fail"), inner).unwrap();
+        let path = if kind == "startContainer" { PathBuf::from("/bin/fail") } else { bundle.dir().join("fail") };
+        let bundle = bundle.edit(|c| c["hooks"][kind] = json!([{"path": path}]));
+        let container = Container::new(bundle).verbatim();
+        let text = container.run().refused();
+        for part in [&format!("hooks.{kind}[0]"), "exit status 7", "this went wrong"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let lines = log(&container);
+        assert!(lines.last().unwrap().starts_with("poststop2 "), "{kind}: {lines:?}");
+        assert!(!lines.contains(&"program".to_owned()), "{kind}: {lines:?}");
+        assert_eq!(container.leftovers(), Vec::<String>::new(), "{kind}");
+        canary.check();
+    }
+}
+
+#[test]
+fn a_failing_poststart_hook_stops_the_container() {
+    requires!(root);
+    let bundle = Bundle::sh("sleep 60");
+    let hook = script(&bundle, "fail", "exit 3");
+    let container = Container::new(bundle.edit(|c| c["hooks"]["poststart"] = json!([{"path": hook}])));
+    container.create().ok();
+    let text = container.start().refused();
+    assert!(text.contains("hooks.poststart[0]"), "{text}");
+    container.wait_status("stopped");
+}
+
+#[test]
+fn a_failing_poststop_hook_does_not_keep_the_others_from_running() {
+    requires!(root);
+    let bundle = logged(Bundle::sh("true"));
+    let hook = script(&bundle, "fail", "exit 3");
+    let bundle = bundle.edit(|c| c["hooks"]["poststop"].as_array_mut().unwrap().insert(0, json!({"path": hook})));
+    let container = Container::new(bundle).verbatim();
+    container.run().ok();
+    assert!(log(&container).last().unwrap().starts_with("poststop2 "));
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_hook_that_takes_too_long_is_killed() {
+    requires!(root);
+    let bundle = Bundle::sh("true");
+    let hook = script(&bundle, "slow", "exec sleep 60");
+    let container = Container::new(bundle.edit(|c| c["hooks"]["createRuntime"] = json!([{"path": hook, "timeout": 1}])));
+    let begun = std::time::Instant::now();
+    let text = container.run().refused();
+    assert!(text.contains("hooks.createRuntime[0]") && text.contains("timed out after 1 s"), "{text}");
+    assert!(begun.elapsed().as_secs() < 20);
+}
+
+#[test]
+fn a_hook_that_leaves_a_daemon_behind_does_not_hang_the_start() {
+    requires!(root);
+    let bundle = Bundle::sh("sleep 60");
+    let hook = script(&bundle, "daemon", "sleep 5 & exit 0");
+    let container = Container::new(bundle.edit(|c| c["hooks"]["poststart"] = json!([{"path": hook}])));
+    container.create().ok();
+    let mut command = container.start().inner;
+    let begun = std::time::Instant::now();
+    // Pipes, whose end an engine waits for.
+    let out = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).output().unwrap();
+    assert!(out.status.success());
+    assert!(begun.elapsed().as_secs() < 4, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn impossible_hooks_are_refused_before_anything_is_made() {
+    requires!(root);
+    for (hook, part) in [
+        (json!({"path": "relative"}), "hooks.createRuntime[0].path"),
+        (json!({"path": "/no/such/hook"}), "hooks.createRuntime[0]"),
+        (json!({"path": "/bin/true", "timeout": -1}), "hooks.createRuntime[0].timeout"),
+        (json!({"path": "/bin/true", "env": ["NOTHING"]}), "hooks.createRuntime[0]"),
+    ] {
+        let container = Container::new(Bundle::sh("true").edit(|c| c["hooks"]["createRuntime"] = json!([hook])));
+        let text = container.run().refused();
+        assert!(text.contains(part), "{hook}: {text}");
+        assert_eq!(container.leftovers(), Vec::<String>::new());
+    }
+}
