@@ -50,7 +50,7 @@ pub(crate) fn lower_container(
         spec.reachable_capabilities(),
         spec.linux.seccomp.as_ref(),
     )?;
-    let context = process_context(request, spec, &namespaces, &filters);
+    let context = process_context(request, decided, &namespaces, &filters);
     let keyring = context.keyring.clone();
     let early = super::process::early(process, &spec.linux, &context)?;
     let payload = super::process::plan(process, &spec.linux, context)?;
@@ -102,18 +102,21 @@ fn enters_first(namespaces: &Prepared) -> bool {
 
 fn process_context<'a>(
     request: &CreateRequest,
-    spec: &HardenedSpec,
+    decided: &Decided,
     namespaces: &'a Prepared,
     filters: &[SeccompFilter],
 ) -> ProcessContext<'a> {
     ProcessContext {
         stdio_ids: &namespaces.ids,
-        groups_may_fail: enters_first(namespaces) || !namespaces.maps.gid.is_empty(),
+        // Who made the user namespace that we are in may have denied it for good.
+        groups_may_fail: enters_first(namespaces)
+            || !decided.caller.initial_user_namespace
+            || !namespaces.maps.gid.is_empty(),
         keyring: (!request.no_new_keyring).then(|| format!("_ses.{}", request.id)),
         seccomp: filters.to_vec(),
         keep_fds: request.preserve_fds + crate::listen_fds::count(),
         extra_env: crate::listen_fds::environment(),
-        keep_groups: spec.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+        keep_groups: decided.spec.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
     }
 }
 

@@ -175,7 +175,7 @@ fn plan(
     let stdio_ids = if caller.privileged { maps.clone() } else { IdMaps::default() };
     let context = ProcessContext {
         stdio_ids: &stdio_ids,
-        groups_may_fail: !record.gid_mappings.is_empty(),
+        groups_may_fail: record.rootless || !record.gid_mappings.is_empty(),
         keyring: record.keyring.clone(),
         seccomp: filters(container, process)?,
         keep_fds: request.preserve_fds,
