@@ -42,3 +42,7 @@ mod stress_kill;
 mod spec_io;
 #[path = "blackbox/spec_seccomp.rs"]
 mod spec_seccomp;
+#[path = "blackbox/spec_exec.rs"]
+mod spec_exec;
+#[path = "blackbox/spec_rootless.rs"]
+mod spec_rootless;

@@ -1,0 +1,281 @@
+//! Callers that are not root of the host: an ordinary user, with and without subordinate ids, and root of a user namespace,
+//! as rootless engines call.
+
+use casemate_tests::scratch::Dir;
+use casemate_tests::{host, requires, Bundle, Cmd, Done};
+use serde_json::{json, Value};
+use std::path::Path;
+
+const USER: u32 = 4711;
+
+/// A bundle and a runtime directory of the user.
+struct Rootless {
+    bundle: Bundle,
+    runtime_dir: Dir,
+}
+
+impl Rootless {
+    fn new(script: &str) -> Self {
+        host::isolate();
+        let runtime_dir = Dir::new("xdg");
+        std::os::unix::fs::chown(runtime_dir.path(), Some(USER), Some(USER)).unwrap();
+        let mut bundle = Bundle::sh(script);
+        let spec = Dir::new("rootless-spec");
+        std::os::unix::fs::chown(spec.path(), Some(USER), Some(USER)).unwrap();
+        let this = Self { bundle: Bundle::new(), runtime_dir };
+        this.command(&["spec", "--rootless", "--bundle", spec.path().to_str().unwrap()]).ok();
+        let text = std::fs::read(spec.path().join("config.json")).unwrap();
+        let mut config: Value = serde_json::from_slice(&text).unwrap();
+        config["process"]["args"] = bundle.config["process"]["args"].clone();
+        config["process"]["terminal"] = json!(false);
+        bundle.config = config;
+        Self { bundle, ..this }
+    }
+
+    fn edit(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        change(&mut self.bundle.config);
+        self
+    }
+
+    fn program(&self, program: &Path, args: &[&str]) -> Cmd {
+        self.bundle.save();
+        let mut command = Cmd::new("setpriv", self.bundle.dir())
+            .args([format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".to_owned()])
+            .args([program])
+            .args(args)
+            .env("XDG_RUNTIME_DIR", self.runtime_dir.path().to_str().unwrap());
+        command.inner.current_dir("/");
+        command
+    }
+
+    fn command(&self, args: &[&str]) -> Cmd {
+        self.program(host::runtime(), args)
+    }
+
+    fn run(&self, id: &str) -> Done {
+        self.command(&["run", "--bundle", self.bundle.dir().to_str().unwrap(), id]).done()
+    }
+
+    /// What is left below the state root.
+    fn left(&self) -> usize {
+        std::fs::read_dir(self.runtime_dir.path().join("casemate")).map_or(0, Iterator::count)
+    }
+}
+
+fn id() -> String {
+    format!("rl-{}-{}", std::process::id(), casemate_tests::scratch::number())
+}
+
+#[test]
+fn an_ordinary_user_runs_a_container() {
+    requires!(root);
+    requires!(program "setpriv");
+    let script = "echo uid=$(id -u); echo map=$(echo $(cat /proc/self/uid_map)); echo x > /dev/null && echo null=1; \
+        touch /sys/x 2>/dev/null || echo sys=ro; mount | grep -c ' on /dev/null ' | sed s/^/bound=/; exit 7";
+    let rootless = Rootless::new(script);
+    let done = rootless.run(&id());
+    assert_eq!(done.code(), 7, "{}{}", done.stdout, done.stderr);
+    assert_eq!((done.value("uid"), done.value("null"), done.value("sys")), ("0", "1", "ro"));
+    assert_eq!(done.value("map"), format!("0 {USER} 1"));
+    // Nobody but root of the host makes device nodes.
+    assert_eq!(done.value("bound"), "1");
+    assert_eq!(rootless.left(), 0);
+}
+
+#[test]
+fn an_ordinary_user_manages_a_container_command_by_command() {
+    requires!(root);
+    requires!(program "setpriv");
+    let rootless = Rootless::new("sleep 60");
+    let id = id();
+    let state = |wanted: &str| {
+        let done = rootless.command(&["state", &id]).ok();
+        let state: Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(state["status"], wanted);
+    };
+    rootless.command(&["create", "--bundle", rootless.bundle.dir().to_str().unwrap(), &id]).ok();
+    state("created");
+    rootless.command(&["start", &id]).ok();
+    state("running");
+    let done = rootless.command(&["exec", &id, "sh", "-c", "echo ns=$(readlink /proc/self/ns/pid); echo uid=$(id -u); exit 5"]).done();
+    assert_eq!((done.code(), done.value("uid")), (5, "0"), "{}", done.stderr);
+    let own = std::fs::read_link("/proc/self/ns/pid").unwrap();
+    assert_ne!(done.value("ns"), own.display().to_string());
+    let detached = rootless.bundle.dir().join("exec-dir");
+    casemate_tests::scratch::make(&detached);
+    std::os::unix::fs::chown(&detached, Some(USER), Some(USER)).unwrap();
+    let pid_file = detached.join("pid");
+    rootless.command(&["exec", "--detach", "--pid-file", pid_file.to_str().unwrap(), &id, "sleep", "60"]).ok();
+    let pid: i32 = std::fs::read_to_string(pid_file).unwrap().parse().unwrap();
+    assert_eq!(host::status(pid, "Uid").unwrap().split('\t').next(), Some(USER.to_string().as_str()));
+    let list = rootless.command(&["list", "--quiet"]).ok();
+    assert_eq!(list.stdout.trim(), id);
+    rootless.command(&["kill", &id, "KILL"]).ok();
+    for _ in 0..200 {
+        if rootless.command(&["state", &id]).ok().stdout.contains("\"stopped\"") {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    state("stopped");
+    rootless.command(&["delete", &id]).ok();
+    assert_eq!(rootless.left(), 0);
+}
+
+#[test]
+fn exec_of_an_ordinary_user_reports_failures_and_leaves_no_process() {
+    requires!(root);
+    requires!(program "setpriv");
+    let rootless = Rootless::new("sleep 60");
+    let id = id();
+    rootless.command(&["run", "--detach", "--bundle", rootless.bundle.dir().to_str().unwrap(), &id]).ok();
+    let done = rootless.command(&["exec", &id, "/no/such/program"]).done();
+    assert!(done.code() == 255 && done.stderr.contains("no such file or directory"), "{}", done.stderr);
+    let processes = host::processes_of(&rootless.bundle.rootfs());
+    assert_eq!(processes.len(), 1, "{processes:?}");
+    rootless.command(&["delete", "--force", &id]).ok();
+}
+
+#[test]
+fn subordinate_ids_are_mapped_with_the_system_helpers() {
+    requires!(root);
+    requires!(program "newuidmap");
+    let range = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
+    let first = range.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        let known = name == USER.to_string() || user_name().as_deref() == Some(name);
+        known.then(|| fields.next()?.parse::<u32>().ok()).flatten()
+    });
+    requires!(first.is_some(), "user 4711 has no subordinate ids");
+    let first = first.unwrap();
+    let map = |first: u32| {
+        json!([{"containerID": 0, "hostID": USER, "size": 1}, {"containerID": 1, "hostID": first, "size": 1000}])
+    };
+    let script = "echo id=$(id -u):$(id -g):$(id -G | tr ' ' ,); echo lines=$(wc -l < /proc/self/uid_map)";
+    let rootless = Rootless::new(script).edit(|c| {
+        c["linux"]["uidMappings"] = map(first);
+        c["linux"]["gidMappings"] = map(first);
+        c["process"]["user"] = json!({"uid": 100, "gid": 101, "additionalGids": [5]});
+    });
+    let done = rootless.run(&id());
+    assert_eq!(done.value("id"), "100:101:101,5", "{}", done.stderr);
+    assert_eq!(done.value("lines"), "2");
+
+    let rootless = rootless.edit(|c| {
+        c["linux"]["uidMappings"] = map(1);
+        c["linux"]["gidMappings"] = map(1);
+    });
+    let done = rootless.run(&id());
+    assert!(done.code() == 1 && done.stderr.contains("newuidmap"), "{}", done.stderr);
+    assert_eq!(rootless.left(), 0);
+}
+
+fn user_name() -> Option<String> {
+    let text = std::fs::read_to_string("/etc/passwd").ok()?;
+    let line = text.lines().find(|line| line.split(':').nth(2) == Some(USER.to_string().as_str()))?;
+    line.split(':').next().map(str::to_owned)
+}
+
+#[test]
+fn what_needs_root_of_the_host_is_refused_in_one_clear_line() {
+    requires!(root);
+    requires!(program "setpriv");
+    let cases: [(&str, Box<dyn FnOnce(&mut Value)>); 4] = [
+        ("needs a user namespace", Box::new(|c| {
+            c["linux"]["namespaces"].as_array_mut().unwrap().retain(|ns| ns["type"] != "user");
+            c["linux"]["uidMappings"] = json!([]);
+            c["linux"]["gidMappings"] = json!([]);
+        })),
+        ("linux.netDevices", Box::new(|c| {
+            c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "network"}));
+            c["linux"]["netDevices"] = json!({"eth0": {}});
+        })),
+        ("newuidmap", Box::new(|c| {
+            let map = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+            c["linux"]["uidMappings"] = map.clone();
+            c["linux"]["gidMappings"] = map;
+        })),
+        ("cgroup", Box::new(|c| c["linux"]["cgroupsPath"] = json!("/not-yours/at-all"))),
+    ];
+    for (part, change) in cases {
+        let rootless = Rootless::new("true").edit(change);
+        let text = rootless.command(&["run", "--bundle", rootless.bundle.dir().to_str().unwrap(), &id()]).refused();
+        assert!(text.contains(part), "{part}: {text}");
+        assert_eq!(rootless.left(), 0);
+    }
+}
+
+/// Root of a user namespace whose ids 0 and up to 65535 are the user's and others.
+fn inside(rootless: &Rootless, ids: &str, line: &str) -> Done {
+    let script = format!("mount --make-rprivate / && {line}");
+    let mut options = vec!["--user", "--mount", "--map-root-user"];
+    options.extend(ids.split_whitespace());
+    options.extend(["--", "sh", "-c", &script]);
+    rootless.program(&host::find_program("unshare").unwrap(), &options).done()
+}
+
+#[test]
+fn root_of_a_user_namespace_runs_containers() {
+    requires!(root);
+    requires!(program "setpriv");
+    let script = "echo uid=$(id -u); mount | grep -c ' on /dev/null ' | sed s/^/bound=/; echo x > /dev/null; ls /sys/class > /dev/null && echo sys=1";
+    for network in [true, false] {
+        let rootless = Rootless::new(script).edit(|c| {
+            let list = c["linux"]["namespaces"].as_array_mut().unwrap();
+            list.retain(|ns| ns["type"] != "user");
+            if network {
+                list.push(json!({"type": "network"}));
+            }
+            c["linux"]["uidMappings"] = json!([]);
+            c["linux"]["gidMappings"] = json!([]);
+            // What an engine's default has, and what only fails here: a group that is not mapped, sysfs of the host's network.
+            for mount in c["mounts"].as_array_mut().unwrap() {
+                match mount["destination"].as_str().unwrap() {
+                    "/sys" => {
+                        *mount = json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]});
+                    }
+                    _ => {}
+                }
+            }
+        });
+        let line = format!(
+            "{} run --bundle {} {}",
+            host::runtime().display(),
+            rootless.bundle.dir().display(),
+            id()
+        );
+        let done = inside(&rootless, "", &line);
+        assert_eq!(done.code(), 0, "network {network}: {}{}", done.stdout, done.stderr);
+        assert_eq!((done.value("uid"), done.value("bound"), done.value("sys")), ("0", "1", "1"));
+        assert_eq!(rootless.left(), 0);
+    }
+}
+
+#[test]
+fn locked_mount_flags_are_kept_in_a_user_namespace() {
+    requires!(root);
+    requires!(program "setpriv");
+    let volume = Dir::new("volume");
+    std::fs::write(volume.path().join("f"), "x").unwrap();
+    // Made by the host's root: in the user namespace these flags are locked.
+    let status = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "nosuid,nodev,noexec,ro", "locked"])
+        .arg(volume.path())
+        .status();
+    assert!(status.unwrap().success());
+    let base = |options: Value| {
+        let path = volume.path().to_owned();
+        Rootless::new("grep ' /mnt ' /proc/self/mountinfo").edit(move |c| {
+            c["mounts"].as_array_mut().unwrap().push(json!({"destination": "/mnt", "source": path, "options": options}));
+        })
+    };
+    let done = base(json!(["rbind"])).run(&id());
+    assert!(done.stdout.contains("ro,nosuid,nodev,noexec"), "{}{}", done.stdout, done.stderr);
+    let done = base(json!(["rbind", "ro"])).run(&id());
+    assert!(done.stdout.contains("ro,nosuid,nodev,noexec"), "{}{}", done.stdout, done.stderr);
+    let done = base(json!(["rbind", "exec", "rw"])).run(&id());
+    assert_eq!(done.code(), 1, "{}", done.stdout);
+    assert!(done.stderr.contains("/mnt") && done.stderr.contains("operation not permitted"), "{}", done.stderr);
+    std::process::Command::new("umount").arg("-l").arg(volume.path()).status().unwrap();
+}
