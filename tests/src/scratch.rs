@@ -15,6 +15,8 @@ impl Dir {
     /// # Panics
     /// If it cannot be made.
     pub fn new(what: &str) -> Self {
+        // Before a test can mount anything: what it mounts must not be seen by the others.
+        crate::host::isolate();
         let path = base().join(format!("{what}-{}", number()));
         make(&path);
         Self(path)
