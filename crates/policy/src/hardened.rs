@@ -26,6 +26,9 @@ pub struct Extras {
     /// Of the devices that runtimes allow on their own account, leave out the right to create any node
     /// and /dev/net/tun.
     pub strict_devices: bool,
+    /// How many mounts at the head of the list the profile has put there: what follows has the bundle's numbers.
+    #[serde(default)]
+    pub added_mounts: usize,
 }
 
 impl HardenedSpec {

@@ -262,7 +262,8 @@ fn find_program(args: &[CString], env: &[CString]) -> StepResult<CString> {
             Err(e @ (Errno::NOENT | Errno::NOTDIR)) => {
                 fail(Some(e), format!("stat {shown}: {}", errno_text(e)))
             }
-            Err(Errno::LOOP) => {
+            // The same errno for a magic link and for links in a circle; only the first can be opened without the flag.
+            Err(Errno::LOOP) if rustix::fs::stat(name.as_c_str()).is_ok() => {
                 fail(Some(Errno::LOOP), "leads through a magic link of /proc (refused)".to_owned())
             }
             Err(e) => fail(Some(e), errno_text(e)),

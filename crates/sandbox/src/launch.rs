@@ -73,7 +73,7 @@ fn spawn_into(
     body: impl FnOnce(&OwnedFd) -> Failure,
 ) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
-    let cloned = first_that_takes(cgroups, |cgroup| clone_process(0, cgroup))?;
+    let cloned = first_that_takes(cgroups, |cgroup| clone_process(0, cgroup)).map_err(no_room)?;
     Ok(part_ways(cloned, ours, theirs, body))
 }
 
@@ -85,7 +85,18 @@ fn spawn(
     body: impl FnOnce(&OwnedFd) -> Failure,
 ) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
-    Ok(part_ways(clone_process(kinds, cgroup)?, ours, theirs, body))
+    let cloned = clone_process(kinds, cgroup).map_err(no_room)?;
+    Ok(part_ways(cloned, ours, theirs, body))
+}
+
+/// EAGAIN from clone3 is a limit that somebody set.
+fn no_room(error: casemate_sys::Error) -> Failure {
+    let limit = error.errno() == Errno::AGAIN;
+    let mut failure = Failure::from(error);
+    if limit {
+        failure.message.push_str(" (hint: pids.max of the cgroup or RLIMIT_NPROC leaves no room)");
+    }
+    failure
 }
 
 fn part_ways(

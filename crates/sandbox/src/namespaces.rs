@@ -5,10 +5,11 @@ use crate::plan::{ContainerPlan, Namespaces, TimeOffset, UserNamespace};
 use crate::StepResult;
 use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, Context};
+use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 
 /// Enter every namespace except a user namespace that comes last.
-pub(crate) fn enter(plan: &Namespaces) -> StepResult<()> {
+pub(crate) fn enter(plan: &Namespaces, host_proc: &OwnedFd) -> StepResult<()> {
     // The unprivileged caller first becomes root of its user namespace: only that gives it the right to the others.
     if let UserNamespace::EnterFirst = plan.user {
         become_root()?;
@@ -21,7 +22,7 @@ pub(crate) fn enter(plan: &Namespaces) -> StepResult<()> {
         ns::unshare(flag::CGROUP).step("namespaces", || "linux.namespaces cgroup")?;
     }
     if let Some(offsets) = &plan.new_time {
-        enter_new_time(offsets)?;
+        enter_new_time(offsets, host_proc)?;
     }
     Ok(())
 }
@@ -53,24 +54,25 @@ fn become_root() -> StepResult<()> {
 
 /// A new time namespace takes offsets only while nobody is in it, so: make it for children, write the offsets, then
 /// enter it ourselves (time_namespaces(7)).
-fn enter_new_time(offsets: &[TimeOffset]) -> StepResult<()> {
+fn enter_new_time(offsets: &[TimeOffset], host_proc: &OwnedFd) -> StepResult<()> {
     ns::unshare(flag::TIME).step("namespaces", || "linux.namespaces time")?;
     let mut text = String::new();
     for TimeOffset { clock, secs, nanos } in offsets {
         text.push_str(&format!("{clock} {secs} {nanos}\n"));
     }
+    let open = |path: &str, flags: OFlags| {
+        rustix::fs::openat(host_proc, path, flags | OFlags::CLOEXEC, Mode::empty())
+            .call(|| format!("openat(/proc, \"{path}\")"))
+    };
     if !text.is_empty() {
-        std::fs::write("/proc/self/timens_offsets", &text)
+        let file = open("self/timens_offsets", OFlags::WRONLY)
+            .step("namespaces", || "linux.timeOffsets")?;
+        rustix::io::write(&file, text.as_bytes())
             .call(|| format!("write(/proc/self/timens_offsets, {text:?})"))
             .step("namespaces", || "linux.timeOffsets")?;
     }
-    let fd = rustix::fs::open(
-        "/proc/self/ns/time_for_children",
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .call(|| "open(/proc/self/ns/time_for_children)")
-    .step("namespaces", || "linux.namespaces time")?;
+    let fd = open("self/ns/time_for_children", OFlags::RDONLY)
+        .step("namespaces", || "linux.namespaces time")?;
     ns::setns(&fd, flag::TIME).step("namespaces", || "linux.namespaces time")
 }
 

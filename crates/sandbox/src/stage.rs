@@ -91,7 +91,7 @@ impl<'c> Stage0<'c> {
         // score must come first: it is refused to a process that is not dumpable.
         identity::apply_early(&plan.early, &plan.host_proc)?;
         casemate_sys::process::set_dumpable(false).step("dumpable", || "init")?;
-        namespaces::enter(&plan.namespaces)?;
+        namespaces::enter(&plan.namespaces, &plan.host_proc)?;
         namespaces::configure(&plan)?;
         Ok(Namespaced { plan, channel })
     }

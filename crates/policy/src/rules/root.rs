@@ -47,6 +47,7 @@ pub(crate) fn tmpfs(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let reason = "the root was made read-only, and most programs write here";
     draft.log.change(RuleId::TMPFS, "/mounts/-", Verdict::Added, values, reason);
     // In front: engines bind files below /run, which must end up on the tmpfs and not under it.
+    draft.extras.added_mounts = added.len();
     draft.spec.mounts.splice(0..0, added);
     Ok(())
 }

@@ -116,7 +116,11 @@ fn process_context<'a>(
         seccomp: filters.to_vec(),
         keep_fds: request.preserve_fds + crate::listen_fds::count(),
         extra_env: crate::listen_fds::environment(),
-        keep_groups: decided.spec.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+        keep_groups: decided
+            .spec
+            .annotations
+            .get("run.oci.keep_original_groups")
+            .is_some_and(|v| v == "1"),
     }
 }
 

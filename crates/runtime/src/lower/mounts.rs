@@ -6,6 +6,7 @@ use crate::lower::propagation_of;
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
+use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{MountPlan, MountSource};
 use casemate_sys::path::Links;
 use rustix::fd::{AsFd, OwnedFd};
@@ -33,9 +34,14 @@ pub struct MountContext<'a> {
 }
 
 /// Lower all mounts.
-pub fn lower(spec: &Spec, context: &MountContext<'_>) -> Result<Vec<MountPlan>> {
+pub fn lower(spec: &HardenedSpec, context: &MountContext<'_>) -> Result<Vec<MountPlan>> {
+    // Numbers as the bundle counts: the profile's own mounts stand before the bundle's.
+    let added = spec.extras().added_mounts;
     let lower_one = |(index, mount): (usize, &Mount)| {
-        let label = format!("mounts[{index}] {}", mount.destination);
+        let label = match index.checked_sub(added) {
+            Some(index) => format!("mounts[{index}] {}", mount.destination),
+            None => format!("root.tmpfs {}", mount.destination),
+        };
         one(spec, mount, label.clone(), context).context(label)
     };
     spec.mounts.iter().enumerate().map(lower_one).collect()
