@@ -46,3 +46,7 @@ mod spec_seccomp;
 mod spec_exec;
 #[path = "blackbox/spec_rootless.rs"]
 mod spec_rootless;
+#[path = "blackbox/spec_refusals.rs"]
+mod spec_refusals;
+#[path = "blackbox/spec_lifecycle.rs"]
+mod spec_lifecycle;

@@ -22,9 +22,21 @@ fn stat(paths: &str) -> String {
 #[test]
 fn the_default_devices_and_links_are_there() {
     requires!(root);
-    let devices = [("null", "1:3"), ("zero", "1:5"), ("full", "1:7"), ("random", "1:8"), ("urandom", "1:9"), ("tty", "5:0")];
-    let links =
-        [("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")];
+    let devices = [
+        ("null", "1:3"),
+        ("zero", "1:5"),
+        ("full", "1:7"),
+        ("random", "1:8"),
+        ("urandom", "1:9"),
+        ("tty", "5:0"),
+    ];
+    let links = [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ];
     for userns in [false, true] {
         let script = format!(
             "{}; for l in fd stdin stdout stderr ptmx; do echo $l=$(readlink /dev/$l); done; \
@@ -92,9 +104,12 @@ fn device_nodes_in_a_user_namespace_are_the_hosts() {
 fn impossible_devices_are_refused_with_their_place() {
     requires!(root);
     let device = |d: Value| refused(move |c| c["linux"]["devices"] = json!([d]));
-    assert!(device(json!({"path": "/dev/x", "type": "z", "major": 1, "minor": 1})).contains("linux.devices[0]"));
-    assert!(device(json!({"path": "dev/x", "type": "c", "major": 1, "minor": 1})).contains("linux.devices[0]"));
-    assert!(device(json!({"path": "/dev/x", "type": "c", "major": -5, "minor": 1})).contains("linux.devices[0]"));
+    assert!(device(json!({"path": "/dev/x", "type": "z", "major": 1, "minor": 1}))
+        .contains("linux.devices[0]"));
+    assert!(device(json!({"path": "dev/x", "type": "c", "major": 1, "minor": 1}))
+        .contains("linux.devices[0]"));
+    assert!(device(json!({"path": "/dev/x", "type": "c", "major": -5, "minor": 1}))
+        .contains("linux.devices[0]"));
     let text = device(json!({"path": "/etc/passwd", "type": "c", "major": 1, "minor": 3}));
     assert!(text.contains("/etc/passwd") && text.contains("another file"), "{text}");
 }
@@ -105,7 +120,9 @@ fn nothing_is_made_in_a_bound_dev() {
     let canary = Canary::new();
     let dev = casemate_tests::scratch::Dir::new("dev");
     let bundle = Bundle::sh("ls /dev | wc -l | sed s/^/count=/");
-    let bundle = ["/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"].iter().fold(bundle, |b, d| b.without_mount(d));
+    let bundle = ["/dev", "/dev/pts", "/dev/shm", "/dev/mqueue"]
+        .iter()
+        .fold(bundle, |b, d| b.without_mount(d));
     let done = run(bundle.bind(dev.path(), "/dev", &["ro"]));
     assert_eq!(done.value("count"), "0");
     canary.check();
@@ -118,14 +135,19 @@ fn masked_paths_read_as_empty_and_take_nothing() {
         touch /secret/d/new 2>&1; echo x > /secret/f; true";
     let bundle = Bundle::sh(script).all_capabilities().edit(|c| {
         c["root"]["readonly"] = json!(false);
-        c["linux"]["maskedPaths"] = json!(["/secret/f", "/secret/d", "/proc/kcore", "/no/such/path"]);
+        c["linux"]["maskedPaths"] =
+            json!(["/secret/f", "/secret/d", "/proc/kcore", "/no/such/path"]);
     });
     std::fs::create_dir_all(bundle.rootfs().join("secret/d/e")).unwrap();
     std::fs::write(bundle.rootfs().join("secret/f"), "secret").unwrap();
     let container = Container::new(bundle).verbatim();
     let done = container.output();
     assert_eq!((done.value("file"), done.value("dir"), done.value("kcore")), ("0", "0", "0"));
-    assert_eq!(format!("{}{}", done.stdout, done.stderr).matches("Read-only file system").count(), 2, "{done:?}");
+    assert_eq!(
+        format!("{}{}", done.stdout, done.stderr).matches("Read-only file system").count(),
+        2,
+        "{done:?}"
+    );
     assert_eq!(std::fs::read(container.bundle.rootfs().join("secret/f")).unwrap(), b"secret");
 }
 
@@ -144,7 +166,11 @@ fn readonly_paths_can_be_read_only() {
     std::fs::write(bundle.rootfs().join("d/f"), "text\n").unwrap();
     let done = Container::new(bundle).verbatim().output();
     assert_eq!(done.stdout.lines().next(), Some("text"));
-    assert_eq!(format!("{}{}", done.stdout, done.stderr).matches("Read-only file system").count(), 3, "{done:?}");
+    assert_eq!(
+        format!("{}{}", done.stdout, done.stderr).matches("Read-only file system").count(),
+        3,
+        "{done:?}"
+    );
 }
 
 #[test]
@@ -199,7 +225,9 @@ fn kernel_parameters_of_the_whole_host_are_refused() {
         assert!(text.contains("linux.sysctl"), "{key}: {text}");
     }
     for (kind, key) in [("network", "net.ipv4.ip_forward"), ("ipc", "kernel.msgmax")] {
-        let bundle = Bundle::sh("true").without_namespace(kind).edit(|c| c["linux"]["sysctl"] = json!({key: "1"}));
+        let bundle = Bundle::sh("true")
+            .without_namespace(kind)
+            .edit(|c| c["linux"]["sysctl"] = json!({key: "1"}));
         let text = Container::new(bundle).verbatim().run().refused();
         assert!(text.contains("linux.sysctl"), "{key}: {text}");
     }
@@ -210,20 +238,27 @@ fn kernel_parameters_of_the_whole_host_are_refused() {
 fn a_parameter_that_does_not_exist_fails_the_create() {
     requires!(root);
     let text = refused(|c| c["linux"]["sysctl"] = json!({"net.ipv4.no_such_parameter": "1"}));
-    assert!(text.contains("net/ipv4/no_such_parameter") || text.contains("net.ipv4.no_such_parameter"), "{text}");
+    assert!(
+        text.contains("net/ipv4/no_such_parameter") || text.contains("net.ipv4.no_such_parameter"),
+        "{text}"
+    );
 }
 
 #[test]
 fn unified_limits_are_written_and_impossible_ones_refused() {
     requires!(root);
     let container = Container::new(Bundle::sh("sleep 60").edit(|c| {
-        c["linux"]["resources"] = json!({"unified": {"cgroup.max.depth": "7", "cgroup.max.descendants": "9"}});
+        c["linux"]["resources"] =
+            json!({"unified": {"cgroup.max.depth": "7", "cgroup.max.descendants": "9"}});
     }))
     .verbatim();
     container.create().ok();
     let dirs = host::cgroups_named(&container.id);
     let read = |file: &str| std::fs::read_to_string(format!("{}/{file}", dirs[0])).unwrap();
-    assert_eq!((read("cgroup.max.depth").trim(), read("cgroup.max.descendants").trim()), ("7", "9"));
+    assert_eq!(
+        (read("cgroup.max.depth").trim(), read("cgroup.max.descendants").trim()),
+        ("7", "9")
+    );
     for unified in [json!({"../cgroup.procs": "1"}), json!({"nosuch.max": "1"})] {
         let text = refused(|c| c["linux"]["resources"] = json!({"unified": unified}));
         assert!(text.contains("resources.unified"), "{text}");
@@ -249,6 +284,10 @@ fn a_cgroups_path_is_where_the_container_is() {
         let mut container = Container::new(Bundle::sh("true")).verbatim();
         container.bundle.config["linux"]["cgroupsPath"] = json!(bad);
         let done = container.run().done();
-        assert!(!mount.join("../escape").exists() && !mount.parent().unwrap().join("b").exists(), "{}", done.stderr);
+        assert!(
+            !mount.join("../escape").exists() && !mount.parent().unwrap().join("b").exists(),
+            "{}",
+            done.stderr
+        );
     }
 }

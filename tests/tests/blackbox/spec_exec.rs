@@ -14,7 +14,8 @@ fn up() -> Container {
 }
 
 fn process_file(container: &Container, process: &Value) -> PathBuf {
-    let path = container.bundle.dir().join(format!("process-{}.json", casemate_tests::scratch::number()));
+    let path =
+        container.bundle.dir().join(format!("process-{}.json", casemate_tests::scratch::number()));
     casemate_tests::bundle::write(&path, process.to_string());
     path
 }
@@ -24,10 +25,30 @@ fn without_a_process_object_the_containers_own_is_changed_by_options() {
     requires!(root);
     let container = up();
     let script = "echo own=$OWN,$NEW; echo pwd=$PWD; echo id=$(id -u):$(id -g):$(id -G | tr ' ' ,); echo umask=$(umask); grep Cap /proc/self/status";
-    let options = ["--env", "NEW=2", "-e", "OWN=3", "--cwd", "/tmp", "--user", "7:8", "--additional-gids", "9", "--cap", "CAP_CHOWN"];
+    let options = [
+        "--env",
+        "NEW=2",
+        "-e",
+        "OWN=3",
+        "--cwd",
+        "/tmp",
+        "--user",
+        "7:8",
+        "--additional-gids",
+        "9",
+        "--cap",
+        "CAP_CHOWN",
+    ];
     let done = container.exec_command(&options, &["sh", "-c", script]).ok();
-    assert_eq!((done.value("own"), done.value("pwd"), done.value("umask")), ("3,2", "/tmp", "0027"));
-    assert!(done.value("id").starts_with("7:8:8") && done.value("id").contains('9'), "{}", done.stdout);
+    assert_eq!(
+        (done.value("own"), done.value("pwd"), done.value("umask")),
+        ("3,2", "/tmp", "0027")
+    );
+    assert!(
+        done.value("id").starts_with("7:8:8") && done.value("id").contains('9'),
+        "{}",
+        done.stdout
+    );
     let bounding = done.stdout.lines().find_map(|l| l.strip_prefix("CapBnd:\t")).unwrap();
     assert_eq!(u64::from_str_radix(bounding, 16).unwrap() & 1, 1);
     // Inheritable stays empty (CVE-2022-29162).
@@ -39,13 +60,20 @@ fn a_process_object_replaces_everything_but_what_it_leaves_out() {
     requires!(root);
     let container = up();
     let script = "echo env=$OWN,$A; echo id=$(id -u):$(id -g); echo pwd=$PWD; grep -E 'CapEff|NoNewPrivs' /proc/self/status; ulimit -n";
-    let file = process_file(&container, &json!({
-        "args": ["sh", "-c", script], "env": ["PATH=/bin", "A=b"], "cwd": "/tmp", "user": {"uid": 3, "gid": 4}
-    }));
+    let file = process_file(
+        &container,
+        &json!({
+            "args": ["sh", "-c", script], "env": ["PATH=/bin", "A=b"], "cwd": "/tmp", "user": {"uid": 3, "gid": 4}
+        }),
+    );
     let done = container.exec_command(&["--process", file.to_str().unwrap()], &[]).ok();
     assert_eq!((done.value("env"), done.value("id"), done.value("pwd")), (",b", "3:4", "/tmp"));
     // From the container: no_new_privs and rlimits.
-    assert!(done.stdout.contains("NoNewPrivs:\t1") && done.stdout.ends_with("1024\n"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("NoNewPrivs:\t1") && done.stdout.ends_with("1024\n"),
+        "{}",
+        done.stdout
+    );
 }
 
 #[test]
@@ -78,7 +106,11 @@ fn a_pid_file_holds_the_host_pid_without_a_newline_and_is_untouched_by_failure()
     // It leads a session of its own: engines kill its process group.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    assert_eq!((fields[2], fields[3]), (&*pid.to_string(), &*pid.to_string()), "group and session of {stat}");
+    assert_eq!(
+        (fields[2], fields[3]),
+        (&*pid.to_string(), &*pid.to_string()),
+        "group and session of {stat}"
+    );
     let done = container.verb("ps", &["--format", "json"]).ok();
     let list: Vec<i32> = serde_json::from_str(&done.stdout).unwrap();
     assert!(list.contains(&pid) && list.contains(&container.pid()), "{list:?}");
@@ -94,7 +126,11 @@ fn it_joins_every_namespace_of_the_container() {
         let done = container.exec("for n in cgroup ipc mnt net pid user uts; do echo $n=$(readlink /proc/self/ns/$n); done").ok();
         for kind in ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"] {
             let init = std::fs::read_link(format!("/proc/{}/ns/{kind}", container.pid())).unwrap();
-            assert_eq!(done.value(kind), init.display().to_string(), "{kind}, user namespace: {userns}");
+            assert_eq!(
+                done.value(kind),
+                init.display().to_string(),
+                "{kind}, user namespace: {userns}"
+            );
         }
     }
 }
@@ -112,7 +148,8 @@ fn it_is_born_in_the_containers_cgroup_or_where_init_has_gone() {
     let mut running = container.run().spawn();
     running.wait_for("moved");
     let inside = "echo at=$(grep ^0:: /proc/self/cgroup)";
-    let has_controllers = !container.exec("cat /sys/fs/cgroup/cgroup.subtree_control").ok().stdout.trim().is_empty();
+    let has_controllers =
+        !container.exec("cat /sys/fs/cgroup/cgroup.subtree_control").ok().stdout.trim().is_empty();
     let done = container.exec(inside).ok();
     // With controllers enabled below, the kernel lets no process into the container's own cgroup.
     assert_eq!(done.value("at"), if has_controllers { "0::/inner" } else { "0::/" });
@@ -132,7 +169,8 @@ fn cpu_affinity_is_reset_or_as_configured() {
     requires!(root);
     requires!(program "taskset");
     let container = up();
-    let mut pinned = container.exec("echo cpus=$(grep Cpus_allowed_list /proc/self/status | cut -f2)");
+    let mut pinned =
+        container.exec("echo cpus=$(grep Cpus_allowed_list /proc/self/status | cut -f2)");
     use std::os::unix::process::CommandExt;
     let pin = || {
         // SAFETY: a system call on a set of ours, between fork and exec.
@@ -146,16 +184,30 @@ fn cpu_affinity_is_reset_or_as_configured() {
     // SAFETY: the closure makes one system call.
     unsafe { pinned.inner.pre_exec(pin) };
     let own = host::status(std::process::id() as i32, "Cpus_allowed_list").unwrap();
-    assert_eq!(pinned.ok().value("cpus"), own, "the caller's pinning is not the container's business");
-    for (affinity, expected) in [(json!({"final": "0"}), "0"), (json!({"initial": "0"}), "0"), (json!({"initial": "0-1", "final": "0"}), "0")] {
-        let file = process_file(&container, &json!({
-            "args": ["grep", "Cpus_allowed_list", "/proc/self/status"], "env": ["PATH=/bin"], "cwd": "/",
-            "user": {"uid": 0, "gid": 0}, "execCPUAffinity": affinity
-        }));
+    assert_eq!(
+        pinned.ok().value("cpus"),
+        own,
+        "the caller's pinning is not the container's business"
+    );
+    for (affinity, expected) in [
+        (json!({"final": "0"}), "0"),
+        (json!({"initial": "0"}), "0"),
+        (json!({"initial": "0-1", "final": "0"}), "0"),
+    ] {
+        let file = process_file(
+            &container,
+            &json!({
+                "args": ["grep", "Cpus_allowed_list", "/proc/self/status"], "env": ["PATH=/bin"], "cwd": "/",
+                "user": {"uid": 0, "gid": 0}, "execCPUAffinity": affinity
+            }),
+        );
         let done = container.exec_command(&["--process", file.to_str().unwrap()], &[]).ok();
         assert_eq!(done.stdout.trim().rsplit('\t').next(), Some(expected), "{affinity}");
     }
-    let file = process_file(&container, &json!({"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "execCPUAffinity": {"final": "many"}}));
+    let file = process_file(
+        &container,
+        &json!({"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "execCPUAffinity": {"final": "many"}}),
+    );
     let done = container.exec_command(&["--process", file.to_str().unwrap()], &[]).done();
     assert!(done.code() == 255 && done.stderr.contains("execCPUAffinity"), "{}", done.stderr);
 }
@@ -169,10 +221,18 @@ fn it_works_in_a_created_and_is_refused_in_a_stopped_or_paused_container() {
     container.start().ok();
     container.verb("pause", &[]).ok();
     let done = container.exec("true").done();
-    assert!(done.code() == 255 && done.stderr.contains("cannot exec in a paused container"), "{}", done.stderr);
+    assert!(
+        done.code() == 255 && done.stderr.contains("cannot exec in a paused container"),
+        "{}",
+        done.stderr
+    );
     container.verb("resume", &[]).ok();
     container.kill("KILL").ok();
     container.wait_status("stopped");
     let done = container.exec("true").done();
-    assert!(done.code() == 255 && done.stderr.contains("cannot exec in a stopped container"), "{}", done.stderr);
+    assert!(
+        done.code() == 255 && done.stderr.contains("cannot exec in a stopped container"),
+        "{}",
+        done.stderr
+    );
 }

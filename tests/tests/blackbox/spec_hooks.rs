@@ -36,7 +36,8 @@ fn logged(bundle: Bundle) -> Bundle {
     bundle.mount(mount).edit(|c| {
         c["annotations"] = json!({"com.example.key": "value \"quoted\""});
         for kind in KINDS {
-            let path = if kind == "startContainer" { PathBuf::from("/bin/hook") } else { hook.clone() };
+            let path =
+                if kind == "startContainer" { PathBuf::from("/bin/hook") } else { hook.clone() };
             c["hooks"][kind] = json!([
                 {"path": path, "args": ["any-name", kind]},
                 {"path": path, "args": ["any-name", format!("{kind}2")]}
@@ -70,16 +71,31 @@ fn hooks_run_in_order_in_their_namespaces_with_the_state_on_standard_input() {
     let at_create = log(&container);
     assert_eq!(
         names(&at_create),
-        ["prestart", "prestart2", "createRuntime", "createRuntime2", "createContainer", "createContainer2"]
+        [
+            "prestart",
+            "prestart2",
+            "createRuntime",
+            "createRuntime2",
+            "createContainer",
+            "createContainer2"
+        ]
     );
     let pid = container.pid();
-    let ns = |pid: &str, kind: &str| std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap().display().to_string();
+    let ns = |pid: &str, kind: &str| {
+        std::fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap().display().to_string()
+    };
     for line in &at_create[..4] {
-        assert_eq!((field(line, "net"), field(line, "mnt")), (&*ns("thread-self", "net"), &*ns("thread-self", "mnt")));
+        assert_eq!(
+            (field(line, "net"), field(line, "mnt")),
+            (&*ns("thread-self", "net"), &*ns("thread-self", "mnt"))
+        );
         assert_eq!(state(line)["pid"], pid, "{line}");
     }
     for line in &at_create[4..] {
-        assert_eq!((field(line, "net"), field(line, "host")), (&*ns(&pid.to_string(), "net"), "casemate"));
+        assert_eq!(
+            (field(line, "net"), field(line, "host")),
+            (&*ns(&pid.to_string(), "net"), "casemate")
+        );
         assert_eq!(state(line)["pid"], 1, "{line}");
     }
     container.start().ok();
@@ -90,13 +106,17 @@ fn hooks_run_in_order_in_their_namespaces_with_the_state_on_standard_input() {
     let after: Vec<_> = names(&all)[6..].to_vec();
     assert_eq!(after[..2], ["startContainer", "startContainer2"]);
     assert_eq!(after[after.len() - 2..], ["poststop", "poststop2"]);
-    let between: Vec<_> = after[2..after.len() - 2].iter().filter(|name| *name != "program").cloned().collect();
+    let between: Vec<_> =
+        after[2..after.len() - 2].iter().filter(|name| *name != "program").cloned().collect();
     assert_eq!(between, ["poststart", "poststart2"]);
     let status = |name: &str| {
         let line = all.iter().find(|line| line.split(' ').next() == Some(name)).unwrap();
         state(line)["status"].as_str().unwrap().to_owned()
     };
-    assert_eq!(["startContainer", "poststart", "poststop"].map(status), ["created", "running", "stopped"]);
+    assert_eq!(
+        ["startContainer", "poststart", "poststop"].map(status),
+        ["created", "running", "stopped"]
+    );
     for line in all.iter().filter(|line| line.contains('{')) {
         let state = state(line);
         assert_eq!(state["id"], container.id.as_str());
@@ -112,7 +132,10 @@ fn a_hook_is_given_exactly_its_environment_and_arguments() {
     for profile in ["hardened", "privileged"] {
         let bundle = Bundle::sh("true");
         let out = bundle.dir().join("out");
-        let text = format!("{{ echo arg0=$0; echo n=$#; env; ls /proc/self/fd | wc -l | sed s/^/fds=/; }} > {}", out.display());
+        let text = format!(
+            "{{ echo arg0=$0; echo n=$#; env; ls /proc/self/fd | wc -l | sed s/^/fds=/; }} > {}",
+            out.display()
+        );
         let hook = script(&bundle, "hook", &text);
         let bundle = bundle.edit(|c| {
             c["hooks"]["createRuntime"] = json!([{"path": hook, "args": ["own-name", "a b", ""], "env": ["ONLY=this", "PATH=/bin:/usr/bin"]}]);
@@ -123,7 +146,8 @@ fn a_hook_is_given_exactly_its_environment_and_arguments() {
         assert!(text.contains("n=2") && text.contains("ONLY=this"), "{text}");
         assert!(!text.contains("LEAK") && !text.contains("LD_"), "{text}");
         // 0, 1, 2, the script itself and the listing.
-        let fds: u32 = text.lines().find_map(|l| l.strip_prefix("fds=")).unwrap().trim().parse().unwrap();
+        let fds: u32 =
+            text.lines().find_map(|l| l.strip_prefix("fds=")).unwrap().trim().parse().unwrap();
         assert!(fds <= 5, "{text}");
     }
 }
@@ -152,9 +176,13 @@ fn a_create_runtime_hook_can_reach_the_containers_network_namespace() {
     requires!(root);
     let bundle = Bundle::sh("true");
     let out = bundle.dir().join("out");
-    let text = format!("pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); readlink /proc/$pid/ns/net > {}", out.display());
+    let text = format!(
+        "pid=$(sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/'); readlink /proc/$pid/ns/net > {}",
+        out.display()
+    );
     let hook = script(&bundle, "hook", &text);
-    let container = Container::new(bundle.edit(|c| c["hooks"]["createRuntime"] = json!([{"path": hook}])));
+    let container =
+        Container::new(bundle.edit(|c| c["hooks"]["createRuntime"] = json!([{"path": hook}])));
     container.create().ok();
     let ns = std::fs::read_link(format!("/proc/{}/ns/net", container.pid())).unwrap();
     assert_eq!(std::fs::read_to_string(out).unwrap().trim(), ns.display().to_string());
@@ -169,7 +197,11 @@ fn a_failing_hook_before_the_program_undoes_the_container_and_poststop_still_run
         script(&bundle, "fail", "echo this went wrong; exit 7");
         let inner = bundle.rootfs().join("bin/fail");
         std::fs::copy(bundle.dir().join("fail"), inner).unwrap();
-        let path = if kind == "startContainer" { PathBuf::from("/bin/fail") } else { bundle.dir().join("fail") };
+        let path = if kind == "startContainer" {
+            PathBuf::from("/bin/fail")
+        } else {
+            bundle.dir().join("fail")
+        };
         let bundle = bundle.edit(|c| c["hooks"][kind] = json!([{"path": path}]));
         let container = Container::new(bundle).verbatim();
         let text = container.run().refused();
@@ -189,7 +221,8 @@ fn a_failing_poststart_hook_stops_the_container() {
     requires!(root);
     let bundle = Bundle::sh("sleep 60");
     let hook = script(&bundle, "fail", "exit 3");
-    let container = Container::new(bundle.edit(|c| c["hooks"]["poststart"] = json!([{"path": hook}])));
+    let container =
+        Container::new(bundle.edit(|c| c["hooks"]["poststart"] = json!([{"path": hook}])));
     container.create().ok();
     let text = container.start().refused();
     assert!(text.contains("hooks.poststart[0]"), "{text}");
@@ -201,7 +234,8 @@ fn a_failing_poststop_hook_does_not_keep_the_others_from_running() {
     requires!(root);
     let bundle = logged(Bundle::sh("true"));
     let hook = script(&bundle, "fail", "exit 3");
-    let bundle = bundle.edit(|c| c["hooks"]["poststop"].as_array_mut().unwrap().insert(0, json!({"path": hook})));
+    let bundle = bundle
+        .edit(|c| c["hooks"]["poststop"].as_array_mut().unwrap().insert(0, json!({"path": hook})));
     let container = Container::new(bundle).verbatim();
     container.run().ok();
     assert!(log(&container).last().unwrap().starts_with("poststop2 "));
@@ -213,10 +247,15 @@ fn a_hook_that_takes_too_long_is_killed() {
     requires!(root);
     let bundle = Bundle::sh("true");
     let hook = script(&bundle, "slow", "exec sleep 60");
-    let container = Container::new(bundle.edit(|c| c["hooks"]["createRuntime"] = json!([{"path": hook, "timeout": 1}])));
+    let container = Container::new(
+        bundle.edit(|c| c["hooks"]["createRuntime"] = json!([{"path": hook, "timeout": 1}])),
+    );
     let begun = std::time::Instant::now();
     let text = container.run().refused();
-    assert!(text.contains("hooks.createRuntime[0]") && text.contains("timed out after 1 s"), "{text}");
+    assert!(
+        text.contains("hooks.createRuntime[0]") && text.contains("timed out after 1 s"),
+        "{text}"
+    );
     assert!(begun.elapsed().as_secs() < 20);
 }
 
@@ -225,12 +264,17 @@ fn a_hook_that_leaves_a_daemon_behind_does_not_hang_the_start() {
     requires!(root);
     let bundle = Bundle::sh("sleep 60");
     let hook = script(&bundle, "daemon", "sleep 5 & exit 0");
-    let container = Container::new(bundle.edit(|c| c["hooks"]["poststart"] = json!([{"path": hook}])));
+    let container =
+        Container::new(bundle.edit(|c| c["hooks"]["poststart"] = json!([{"path": hook}])));
     container.create().ok();
     let mut command = container.start().inner;
     let begun = std::time::Instant::now();
     // Pipes, whose end an engine waits for.
-    let out = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).output().unwrap();
+    let out = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .output()
+        .unwrap();
     assert!(out.status.success());
     assert!(begun.elapsed().as_secs() < 4, "{:?}", begun.elapsed());
 }
@@ -244,7 +288,9 @@ fn impossible_hooks_are_refused_before_anything_is_made() {
         (json!({"path": "/bin/true", "timeout": -1}), "hooks.createRuntime[0].timeout"),
         (json!({"path": "/bin/true", "env": ["NOTHING"]}), "hooks.createRuntime[0]"),
     ] {
-        let container = Container::new(Bundle::sh("true").edit(|c| c["hooks"]["createRuntime"] = json!([hook])));
+        let container = Container::new(
+            Bundle::sh("true").edit(|c| c["hooks"]["createRuntime"] = json!([hook])),
+        );
         let text = container.run().refused();
         assert!(text.contains(part), "{hook}: {text}");
         assert_eq!(container.leftovers(), Vec::<String>::new());

@@ -47,7 +47,9 @@ fn terminal(script: &str) -> Bundle {
 fn a_terminal_goes_to_the_console_socket() {
     requires!(root);
     let script = "stty size; tty; ls -l /dev/console | cut -c1; read word; echo got $word; stat -c owner=%u /dev/pts/0";
-    let container = Container::new(terminal(script).edit(|c| c["process"]["user"] = json!({"uid": 5, "gid": 5})));
+    let container = Container::new(
+        terminal(script).edit(|c| c["process"]["user"] = json!({"uid": 5, "gid": 5})),
+    );
     let path = container.bundle.dir().join("console");
     let listener = socket::listen(&path, Kind::Stream).unwrap();
     container.create_command(&["--console-socket", path.to_str().unwrap()]).ok();
@@ -79,7 +81,13 @@ fn exec_has_a_terminal_of_its_own() {
     });
     let file = container.bundle.dir().join("process.json");
     casemate_tests::bundle::write(&file, process.to_string());
-    let options = ["--detach", "--process", file.to_str().unwrap(), "--console-socket", path.to_str().unwrap()];
+    let options = [
+        "--detach",
+        "--process",
+        file.to_str().unwrap(),
+        "--console-socket",
+        path.to_str().unwrap(),
+    ];
     container.exec_command(&options, &[]).ok();
     let (_, master) = accept(&listener);
     assert!(read_until(&mut File::from(master), "34").contains("12 34"));
@@ -117,7 +125,13 @@ fn a_foreground_terminal_is_copied() {
         container.id
     );
     let done = Cmd::new("script", container.bundle.dir())
-        .args(["--quiet", "--return", "--command", &format!("stty rows 44 cols 77; {line}"), "/dev/null"])
+        .args([
+            "--quiet",
+            "--return",
+            "--command",
+            &format!("stty rows 44 cols 77; {line}"),
+            "/dev/null",
+        ])
         .done();
     assert_eq!(done.code(), 5, "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("44 77") && done.stdout.contains("/dev/pts/0"), "{}", done.stdout);
@@ -130,7 +144,8 @@ fn with_fds(mut command: Cmd, fds: &'static [(i32, &std::ffi::CStr)]) -> Cmd {
         unsafe {
             for (number, path) in fds {
                 let fd = libc::open(path.as_ptr(), libc::O_RDONLY);
-                if fd < 0 || (fd != *number && (libc::dup2(fd, *number) < 0 || libc::close(fd) < 0)) {
+                if fd < 0 || (fd != *number && (libc::dup2(fd, *number) < 0 || libc::close(fd) < 0))
+                {
                     return Err(std::io::Error::last_os_error());
                 }
             }
@@ -193,7 +208,13 @@ fn a_pidfd_is_delivered_with_its_kind() {
     assert_eq!((kind.as_str(), pid_of(&pidfd)), ("standard", container.pid()));
     container.start().ok();
     let pid_file = container.bundle.dir().join("exec.pid");
-    let options = ["--detach", "--pid-file", pid_file.to_str().unwrap(), "--pidfd-socket", path.to_str().unwrap()];
+    let options = [
+        "--detach",
+        "--pid-file",
+        pid_file.to_str().unwrap(),
+        "--pidfd-socket",
+        path.to_str().unwrap(),
+    ];
     container.exec_command(&options, &["sleep", "60"]).ok();
     let (kind, pidfd) = accept(&listener);
     let pid: i32 = std::fs::read_to_string(pid_file).unwrap().parse().unwrap();
@@ -239,7 +260,10 @@ fn readiness_and_nothing_else_reaches_the_service_manager() {
         assert_eq!(next(&socket), (format!("MAINPID={}", container.pid()), 0));
         assert_eq!(next(&socket), ("BARRIER=1".to_owned(), 1));
         assert!(started.done().status.success());
-        assert!(begun.elapsed() >= Duration::from_millis(400), "start came back before the payload was ready");
+        assert!(
+            begun.elapsed() >= Duration::from_millis(400),
+            "start came back before the payload was ready"
+        );
         container.delete().ok();
         assert_eq!(container.leftovers(), Vec::<String>::new());
     }
@@ -252,7 +276,11 @@ fn a_payload_that_ends_without_being_ready_does_not_hang_start_or_run() {
         let container = Container::new(Bundle::sh("sleep 0.2"));
         let (_socket, path) = manager(container.bundle.dir());
         let options: &[&str] = if detached { &["--detach"] } else { &[] };
-        container.run_command(options).env("NOTIFY_SOCKET", &path).limit(Duration::from_secs(20)).ok();
+        container
+            .run_command(options)
+            .env("NOTIFY_SOCKET", &path)
+            .limit(Duration::from_secs(20))
+            .ok();
     }
     let container = Container::new(Bundle::sh("probe notify READY=1; exit 6"));
     let (socket, path) = manager(container.bundle.dir());

@@ -34,8 +34,9 @@ fn tmpfs(options: &[&str]) -> Value {
 fn the_root_is_readonly_when_asked() {
     requires!(root);
     for readonly in [true, false] {
-        let bundle = Bundle::sh("cat /proc/self/mountinfo; touch /written && echo done=1 || echo done=0")
-            .edit(|c| c["root"]["readonly"] = json!(readonly));
+        let bundle =
+            Bundle::sh("cat /proc/self/mountinfo; touch /written && echo done=1 || echo done=0")
+                .edit(|c| c["root"]["readonly"] = json!(readonly));
         let container = Container::new(bundle).verbatim();
         let done = container.output();
         assert_eq!(done.value("done"), if readonly { "0" } else { "1" });
@@ -48,7 +49,8 @@ fn the_root_is_readonly_when_asked() {
 fn a_root_path_that_is_no_directory_is_refused() {
     requires!(root);
     for path in ["no-such-dir", "config.json", ""] {
-        let container = Container::new(Bundle::sh("true").edit(|c| c["root"]["path"] = json!(path)));
+        let container =
+            Container::new(Bundle::sh("true").edit(|c| c["root"]["path"] = json!(path)));
         let text = container.run().refused();
         assert!(text.contains("root.path"), "{path}: {text}");
         assert_eq!(container.leftovers(), Vec::<String>::new());
@@ -100,8 +102,18 @@ fn options_become_attributes_of_the_mount() {
 #[test]
 fn options_of_the_file_system_reach_it() {
     requires!(root);
-    let options = ["size=128k", "mode=710", "uid=12", "gid=34", "nr_inodes=99", "sync", "dirsync", "lazytime"];
-    let done = run(Bundle::sh("cat /proc/self/mountinfo; echo st=$(stat -c %a,%u,%g /mnt)").mount(tmpfs(&options)));
+    let options = [
+        "size=128k",
+        "mode=710",
+        "uid=12",
+        "gid=34",
+        "nr_inodes=99",
+        "sync",
+        "dirsync",
+        "lazytime",
+    ];
+    let done = run(Bundle::sh("cat /proc/self/mountinfo; echo st=$(stat -c %a,%u,%g /mnt)")
+        .mount(tmpfs(&options)));
     let (_, rest) = mount_at(&done.stdout, "/mnt");
     for option in ["size=128k", "nr_inodes=99", "sync", "dirsync", "lazytime"] {
         assert!(rest.contains(option), "{option}: {rest}");
@@ -132,7 +144,10 @@ fn nested() -> Dir {
 }
 
 fn shell(line: &str) {
-    assert!(std::process::Command::new("sh").args(["-c", line]).status().unwrap().success(), "{line}");
+    assert!(
+        std::process::Command::new("sh").args(["-c", line]).status().unwrap().success(),
+        "{line}"
+    );
 }
 
 fn mount_tmpfs(path: &Path) {
@@ -152,7 +167,8 @@ fn a_bind_mount_shows_the_source_and_rbind_what_is_below() {
     requires!(root);
     let dir = nested();
     for (kind, below) in [("bind", ""), ("rbind", "inner")] {
-        let done = run(Bundle::sh("echo file=$(cat /mnt/file); echo sub=$(ls /mnt/sub)").mount(bind(dir.path(), &[kind])));
+        let done = run(Bundle::sh("echo file=$(cat /mnt/file); echo sub=$(ls /mnt/sub)")
+            .mount(bind(dir.path(), &[kind])));
         assert_eq!((done.value("file"), done.value("sub")), ("outer", below));
     }
     unmount(&dir.path().join("sub"));
@@ -164,7 +180,9 @@ fn a_bind_mount_of_a_file_makes_its_mount_point() {
     let dir = Dir::new("volume");
     write(&dir.path().join("f"), "text\n");
     let mount = json!({"destination": "/new/place/f", "source": dir.path().join("f"), "options": ["bind", "ro"]});
-    let container = Container::new(Bundle::sh("echo f=$(cat /new/place/f); echo > /new/place/f").mount(mount)).verbatim();
+    let container =
+        Container::new(Bundle::sh("echo f=$(cat /new/place/f); echo > /new/place/f").mount(mount))
+            .verbatim();
     let done = container.run().done();
     assert_eq!(done.value("f"), "text");
     assert!(done.stderr.contains("Read-only"), "{}", done.stderr);
@@ -198,27 +216,33 @@ fn plain_attributes_stay_on_the_mount_and_recursive_ones_reach_everything_below(
         assert!(has("/mnt") && has("/mnt/sub"), "{recursive}: {}", done.stdout);
     }
     // And back: set on the host, cleared below as well.
-    shell(&format!("mount -o remount,bind,nosuid,nodev,noexec,noatime {}", dir.path().join("sub").display()));
+    shell(&format!(
+        "mount -o remount,bind,nosuid,nodev,noexec,noatime {}",
+        dir.path().join("sub").display()
+    ));
     let cleared = ["rbind", "rsuid", "rdev", "rexec", "rrelatime", "rrw", "rsymfollow"];
     let done = run(Bundle::sh(script).mount(bind(dir.path(), &cleared)));
     assert_eq!(mount_at(&done.stdout, "/mnt/sub").0, "rw,relatime");
     // The host's own mount is as it was.
     let text = host::mounts().join("\n");
-    assert!(mount_at(&text, dir.path().join("sub").to_str().unwrap()).0.contains("nosuid,nodev,noexec"));
+    assert!(mount_at(&text, dir.path().join("sub").to_str().unwrap())
+        .0
+        .contains("nosuid,nodev,noexec"));
     unmount(&dir.path().join("sub"));
 }
 
 #[test]
 fn a_remount_changes_what_is_there() {
     requires!(root);
-    let remount = |options: &[&str]| {
-        json!({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": options})
-    };
-    let bundle = Bundle::sh(INFO).mount(tmpfs(&["nosuid"])).mount(remount(&["remount", "ro", "noexec"]));
+    let remount = |options: &[&str]| json!({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": options});
+    let bundle =
+        Bundle::sh(INFO).mount(tmpfs(&["nosuid"])).mount(remount(&["remount", "ro", "noexec"]));
     let (options, _) = mount_at(&run(bundle).stdout, "/mnt");
     assert!(options.contains("ro") && options.contains("noexec"), "{options}");
     let dir = nested();
-    let bundle = Bundle::sh(INFO).mount(bind(dir.path(), &["rbind"])).mount(bind(dir.path(), &["bind", "remount", "ro"]));
+    let bundle = Bundle::sh(INFO)
+        .mount(bind(dir.path(), &["rbind"]))
+        .mount(bind(dir.path(), &["bind", "remount", "ro"]));
     let done = run(bundle);
     assert!(mount_at(&done.stdout, "/mnt").0.contains("ro"), "{}", done.stdout);
     unmount(&dir.path().join("sub"));
@@ -239,9 +263,9 @@ fn a_volume_propagates_as_asked() {
     ];
     for (option, is_shared, is_slave) in fields {
         let dir = Dir::new("volume");
-        let bundle = Bundle::sh(INFO)
-            .mount(bind(dir.path(), &["rbind", option]))
-            .edit(|c| c["linux"]["rootfsPropagation"] = json!(if is_shared { "rshared" } else { "rslave" }));
+        let bundle = Bundle::sh(INFO).mount(bind(dir.path(), &["rbind", option])).edit(|c| {
+            c["linux"]["rootfsPropagation"] = json!(if is_shared { "rshared" } else { "rslave" })
+        });
         let (_, rest) = mount_at(&run(bundle).stdout, "/mnt");
         assert_eq!(rest.contains("shared:"), is_shared, "{option}: {rest}");
         assert_eq!(rest.contains("unbindable"), option.contains("unbindable"), "{option}: {rest}");
@@ -288,7 +312,16 @@ fn mounts_of_the_host_reach_a_slave_volume_and_mounts_of_the_container_leave_a_s
 fn the_root_propagates_as_asked_and_leaks_nothing() {
     requires!(root);
     let canary = Canary::new();
-    let asked = ["private", "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"];
+    let asked = [
+        "private",
+        "rprivate",
+        "slave",
+        "rslave",
+        "shared",
+        "rshared",
+        "unbindable",
+        "runbindable",
+    ];
     for propagation in asked.into_iter().map(Some).chain([None]) {
         let bundle = Bundle::sh(INFO).mount(tmpfs(&[])).edit(|c| {
             if let Some(propagation) = propagation {
@@ -327,7 +360,8 @@ fn tmpcopyup_fills_the_new_file_system() {
 fn a_tmpfs_takes_over_the_mode_of_what_it_covers() {
     requires!(root);
     let bundle = Bundle::sh("echo mode=$(stat -c %a /mnt)").mount(tmpfs(&[]));
-    std::fs::set_permissions(bundle.rootfs().join("mnt"), PermissionsExt::from_mode(0o1770)).unwrap();
+    std::fs::set_permissions(bundle.rootfs().join("mnt"), PermissionsExt::from_mode(0o1770))
+        .unwrap();
     assert_eq!(run(bundle).value("mode"), "1770");
 }
 
@@ -344,7 +378,9 @@ fn an_idmapped_mount_shows_other_owners() {
     }
     let script = "echo file=$(stat -c %u,%g /mnt/file); echo inner=$(stat -c %u,%g /mnt/sub/inner)";
     // The option, the recursive option, and podman's way: mappings without an option.
-    for (options, below) in [(&["rbind", "idmap"][..], "3,4"), (&["rbind", "ridmap"], "1003,2004"), (&["rbind"], "3,4")] {
+    for (options, below) in
+        [(&["rbind", "idmap"][..], "3,4"), (&["rbind", "ridmap"], "1003,2004"), (&["rbind"], "3,4")]
+    {
         let mut mount = bind(dir.path(), options);
         mount["uidMappings"] = mapping(0, 1000);
         mount["gidMappings"] = mapping(0, 2000);
@@ -354,7 +390,12 @@ fn an_idmapped_mount_shows_other_owners() {
             casemate_tests::skip::note("idmapped mounts", "the file system of the tests has none");
             break;
         }
-        assert_eq!((done.value("file"), done.value("inner")), ("1003,2004", below), "{options:?} {}", done.stderr);
+        assert_eq!(
+            (done.value("file"), done.value("inner")),
+            ("1003,2004", below),
+            "{options:?} {}",
+            done.stderr
+        );
     }
     unmount(&dir.path().join("sub"));
 }
@@ -369,25 +410,36 @@ fn idmap_without_mappings_uses_the_containers() {
         .mount(bind(dir.path(), &["rbind", "idmap"]));
     let done = Container::new(bundle).verbatim().run().done();
     assert_eq!(done.value("file"), "0,0", "{}", done.stderr);
-    let text = Container::new(Bundle::sh("true").mount(bind(dir.path(), &["rbind", "idmap"]))).run().refused();
+    let text = Container::new(Bundle::sh("true").mount(bind(dir.path(), &["rbind", "idmap"])))
+        .run()
+        .refused();
     assert!(text.contains("mounts[7]: idmap needs mappings"), "{text}");
 }
 
 #[test]
 fn a_cgroup_mount_shows_the_containers_own_cgroup() {
     requires!(root);
-    let container = Container::new(Bundle::sh("cat /proc/self/mountinfo; echo procs=$(cat /sys/fs/cgroup/cgroup.procs | tr '\\n' ' ')"));
+    let container = Container::new(Bundle::sh(
+        "cat /proc/self/mountinfo; echo procs=$(cat /sys/fs/cgroup/cgroup.procs | tr '\\n' ' ')",
+    ));
     let done = container.output();
     assert!(done.value("procs").starts_with("1 "), "{}", done.stdout);
     let (options, rest) = mount_at(&done.stdout, "/sys/fs/cgroup");
-    assert!(options.starts_with("ro,nosuid,nodev,noexec") && rest.contains("- cgroup2 "), "{options} {rest}");
+    assert!(
+        options.starts_with("ro,nosuid,nodev,noexec") && rest.contains("- cgroup2 "),
+        "{options} {rest}"
+    );
 }
 
 #[test]
 fn a_cgroup_mount_without_a_cgroup_namespace_is_the_hosts_hierarchy() {
     requires!(root);
-    let container = Container::new(Bundle::sh("ls /sys/fs/cgroup").without_namespace("cgroup")).verbatim();
-    assert!(container.output().stdout.lines().any(|line| line == container.id), "the container's cgroup is not in it");
+    let container =
+        Container::new(Bundle::sh("ls /sys/fs/cgroup").without_namespace("cgroup")).verbatim();
+    assert!(
+        container.output().stdout.lines().any(|line| line == container.id),
+        "the container's cgroup is not in it"
+    );
 }
 
 #[test]
@@ -401,7 +453,10 @@ fn a_writable_cgroup_belongs_to_the_containers_user() {
         .mount(json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw"]}))
         .edit(|c| c["process"]["user"] = json!({"uid": 7, "gid": 7}));
     let done = Container::new(bundle).verbatim().output();
-    assert_eq!((done.value("owner"), done.value("max"), done.value("in")), ("7", "65534", "0::/own"));
+    assert_eq!(
+        (done.value("owner"), done.value("max"), done.value("in")),
+        ("7", "65534", "0::/own")
+    );
 }
 
 #[test]
@@ -410,9 +465,7 @@ fn links_are_treated_as_the_options_say() {
     let dir = Dir::new("volume");
     write(&dir.path().join("real"), "real\n");
     symlink("real", dir.path().join("link")).unwrap();
-    let mount = |options: &[&str]| {
-        json!({"destination": "/mnt/at", "source": dir.path().join("link"), "options": options})
-    };
+    let mount = |options: &[&str]| json!({"destination": "/mnt/at", "source": dir.path().join("link"), "options": options});
     let script = "echo link=$(readlink /mnt/at); echo text=$(cat /mnt/at 2>/dev/null)";
     let done = run(Bundle::sh(script).mount(mount(&["bind"])));
     assert_eq!((done.value("link"), done.value("text")), ("", "real"));
@@ -424,8 +477,10 @@ fn links_are_treated_as_the_options_say() {
 fn a_destination_through_a_link_of_the_image_stays_inside() {
     requires!(root);
     let canary = Canary::new();
-    let bundle = Bundle::sh(INFO).mount(json!({"destination": "/way/x", "type": "tmpfs", "source": "t"}));
-    symlink(format!("{}{}", "../".repeat(12), canary.dir().display()), bundle.rootfs().join("way")).unwrap();
+    let bundle =
+        Bundle::sh(INFO).mount(json!({"destination": "/way/x", "type": "tmpfs", "source": "t"}));
+    symlink(format!("{}{}", "../".repeat(12), canary.dir().display()), bundle.rootfs().join("way"))
+        .unwrap();
     let inside = format!("{}/x", canary.dir().display());
     std::fs::create_dir_all(bundle.rootfs().join(canary.dir().strip_prefix("/").unwrap())).unwrap();
     let done = run(bundle);
@@ -440,10 +495,22 @@ fn mounts_that_make_no_sense_are_refused_with_their_place() {
     let cases = [
         (json!({"destination": "/", "type": "tmpfs", "source": "t"}), "is the root itself"),
         (json!({"destination": "/mnt", "type": "nosuchfs", "source": "t"}), "fsopen"),
-        (json!({"destination": "/mnt", "source": "/no/such/source", "options": ["bind"]}), "no such file or directory"),
-        (json!({"destination": "/mnt", "source": "/etc", "options": ["bind", "size=5"]}), "filesystem-specific options"),
-        (json!({"destination": "/mnt", "type": "tmpfs", "source": "t", "options": ["size=much"]}), "fsconfig"),
-        (json!({"destination": "/etc/passwd", "source": "/etc", "options": ["bind"]}), "not a directory"),
+        (
+            json!({"destination": "/mnt", "source": "/no/such/source", "options": ["bind"]}),
+            "no such file or directory",
+        ),
+        (
+            json!({"destination": "/mnt", "source": "/etc", "options": ["bind", "size=5"]}),
+            "filesystem-specific options",
+        ),
+        (
+            json!({"destination": "/mnt", "type": "tmpfs", "source": "t", "options": ["size=much"]}),
+            "fsconfig",
+        ),
+        (
+            json!({"destination": "/etc/passwd", "source": "/etc", "options": ["bind"]}),
+            "not a directory",
+        ),
         (json!({"destination": "/mnt"}), "mounts[7]"),
     ];
     for (mount, message) in cases {
@@ -464,7 +531,8 @@ fn nothing_is_mounted_inside_proc_but_what_lxcfs_does() {
     let done = run(Bundle::sh("echo up=$(cat /proc/uptime)").mount(mount("/proc/uptime")));
     assert_eq!(done.value("up"), "1.00 1.00");
     for destination in ["/proc/version", "/proc/self/attr/exec", "/proc/sys/kernel/hostname"] {
-        let text = Container::new(Bundle::sh("true").mount(mount(destination))).verbatim().run().refused();
+        let text =
+            Container::new(Bundle::sh("true").mount(mount(destination))).verbatim().run().refused();
         assert!(text.contains("cannot be mounted because it is inside /proc"), "{text}");
     }
 }

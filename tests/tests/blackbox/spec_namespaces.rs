@@ -31,7 +31,8 @@ struct Holder(casemate_tests::Running);
 
 impl Holder {
     fn new(dir: &Path, options: &[&str]) -> Self {
-        let command = Cmd::new("unshare", dir).args(options).args(["sh", "-c", "echo up; sleep 60"]);
+        let command =
+            Cmd::new("unshare", dir).args(options).args(["sh", "-c", "echo up; sleep 60"]);
         let mut running = command.spawn();
         running.wait_for("up");
         Self(running)
@@ -85,7 +86,8 @@ fn a_namespace_with_a_path_is_joined() {
     requires!(root);
     let mut container = Container::new(Bundle::sh(LIST)).verbatim();
     let dir = container.bundle.dir().to_owned();
-    let holder = Holder::new(&dir, &["--net", "--ipc", "--uts", "--cgroup", "--time", "--pid", "--fork"]);
+    let holder =
+        Holder::new(&dir, &["--net", "--ipc", "--uts", "--cgroup", "--time", "--pid", "--fork"]);
     for (kind, file) in KINDS.into_iter().filter(|(kind, _)| !["mount", "pid"].contains(kind)) {
         let path = holder.path(file);
         let config = &mut container.bundle.config;
@@ -106,7 +108,9 @@ fn a_pid_namespace_with_a_path_is_joined_by_init_too() {
     requires!(root);
     let first = Container::new(Bundle::sh("sleep 60")).verbatim().up();
     let path = format!("/proc/{}/ns/pid", first.pid());
-    let bundle = Bundle::sh(LIST).without_namespace("pid").edit(|c| add(c, json!({"type": "pid", "path": path})));
+    let bundle = Bundle::sh(LIST)
+        .without_namespace("pid")
+        .edit(|c| add(c, json!({"type": "pid", "path": path})));
     let second = Container::new(bundle).verbatim();
     let done = second.output();
     assert_eq!(done.value("pid"), std::fs::read_link(path).unwrap().display().to_string());
@@ -121,7 +125,9 @@ fn a_user_namespace_with_a_path_is_joined_with_its_maps() {
     let map = |size: u32| json!([{"containerID": 0, "hostID": 100_000, "size": size}]);
     // Both what containerd sends (path and the same mappings) and the path alone.
     for mappings in [Value::Null, map(65536)] {
-        let bundle = Bundle::sh("echo user=$(readlink /proc/self/ns/user); echo map=$(echo $(cat /proc/self/uid_map))");
+        let bundle = Bundle::sh(
+            "echo user=$(readlink /proc/self/ns/user); echo map=$(echo $(cat /proc/self/uid_map))",
+        );
         let bundle = bundle.user_namespace(100_000).edit(|c| {
             c["linux"]["uidMappings"] = mappings.clone();
             c["linux"]["gidMappings"] = mappings.clone();
@@ -145,7 +151,9 @@ fn a_user_namespace_with_a_path_is_joined_with_its_maps() {
 fn a_namespace_path_of_another_kind_is_refused() {
     requires!(root);
     for path in ["/proc/1/ns/net", "/etc/hostname", "/no/such/namespace"] {
-        let bundle = Bundle::sh("true").without_namespace("ipc").edit(|c| add(c, json!({"type": "ipc", "path": path})));
+        let bundle = Bundle::sh("true")
+            .without_namespace("ipc")
+            .edit(|c| add(c, json!({"type": "ipc", "path": path})));
         let container = Container::new(bundle).verbatim();
         let text = container.run().refused();
         assert!(text.contains("linux.namespaces") && text.contains(path), "{text}");
@@ -156,21 +164,25 @@ fn a_namespace_path_of_another_kind_is_refused() {
 #[test]
 fn ids_are_mapped_as_listed() {
     requires!(root);
-    let bundle = Bundle::sh("cat /proc/self/uid_map /proc/self/gid_map; touch /tmp/f; echo uid=$(id -u)")
-        .user_namespace(100_000)
-        .edit(|c| {
-            let map = json!([
-                {"containerID": 0, "hostID": 100_000, "size": 1000},
-                {"containerID": 1000, "hostID": 300_000, "size": 10}
-            ]);
-            c["linux"]["uidMappings"] = map.clone();
-            c["linux"]["gidMappings"] = map;
-            c["process"]["user"] = json!({"uid": 1005, "gid": 1001, "additionalGids": [7]});
-            c["root"]["readonly"] = json!(false);
-        });
+    let bundle =
+        Bundle::sh("cat /proc/self/uid_map /proc/self/gid_map; touch /tmp/f; echo uid=$(id -u)")
+            .user_namespace(100_000)
+            .edit(|c| {
+                let map = json!([
+                    {"containerID": 0, "hostID": 100_000, "size": 1000},
+                    {"containerID": 1000, "hostID": 300_000, "size": 10}
+                ]);
+                c["linux"]["uidMappings"] = map.clone();
+                c["linux"]["gidMappings"] = map;
+                c["process"]["user"] = json!({"uid": 1005, "gid": 1001, "additionalGids": [7]});
+                c["root"]["readonly"] = json!(false);
+            });
     let container = Container::new(bundle).verbatim();
-    std::fs::set_permissions(container.bundle.rootfs().join("tmp"), std::os::unix::fs::PermissionsExt::from_mode(0o1777))
-        .unwrap();
+    std::fs::set_permissions(
+        container.bundle.rootfs().join("tmp"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o1777),
+    )
+    .unwrap();
     let done = container.output();
     assert_eq!(done.value("uid"), "1005");
     assert_eq!(done.stdout.matches("1000     300000         10").count(), 2, "{}", done.stdout);
@@ -189,8 +201,16 @@ fn clocks_are_shifted_by_the_time_offsets() {
     });
     let container = Container::new(bundle).verbatim();
     let done = container.output();
-    let uptime: f64 = std::fs::read_to_string("/proc/uptime").unwrap().split(' ').next().unwrap().parse().unwrap();
-    let near = |key: &str, offset: f64| (done.value(key).parse::<f64>().unwrap() - offset - uptime).abs() < 100.0;
+    let uptime: f64 = std::fs::read_to_string("/proc/uptime")
+        .unwrap()
+        .split(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let near = |key: &str, offset: f64| {
+        (done.value(key).parse::<f64>().unwrap() - offset - uptime).abs() < 100.0
+    };
     assert!(near("monotonic", 1e6) && near("boottime", 2e6), "{} at {uptime}", done.stdout);
 
     // A process that joins sees the same clock.
@@ -205,7 +225,10 @@ fn clocks_are_shifted_by_the_time_offsets() {
 fn host_and_domain_name_are_the_containers_own() {
     requires!(root);
     let canary = Canary::new();
-    let bundle = Bundle::sh("echo host=$(hostname); echo domain=$(cat /proc/sys/kernel/domainname)").edit(|c| {
+    let bundle = Bundle::sh(
+        "echo host=$(hostname); echo domain=$(cat /proc/sys/kernel/domainname)",
+    )
+    .edit(|c| {
         c["hostname"] = json!("inner");
         c["domainname"] = json!("inner.example");
     });
@@ -231,7 +254,10 @@ fn with_devices() -> bool {
     }
     let script = "ip link set lo up && ip link add cmd0 type veth peer name cmd1 && ip addr add 10.77.0.2/24 brd + dev cmd0 \
         && ip addr add fd77::2/64 dev cmd0 nodad && ip link set cmd0 up";
-    std::process::Command::new("sh").args(["-c", script]).status().is_ok_and(|status| status.success())
+    std::process::Command::new("sh")
+        .args(["-c", script])
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 /// Names, addresses, and which are set up.
@@ -241,7 +267,9 @@ fn devices() -> String {
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
     // What the link layer and IPv6 make of it comes and goes.
     let fields = |line: &str| {
-        let kept = line.split_whitespace().filter(|word| word.contains(['/', '@']) && !word.starts_with("fe80"));
+        let kept = line
+            .split_whitespace()
+            .filter(|word| word.contains(['/', '@']) && !word.starts_with("fe80"));
         kept.collect::<Vec<_>>().join(" ")
     };
     let mut lines: Vec<_> = text.lines().map(fields).collect();
@@ -260,7 +288,8 @@ fn network_devices_move_into_the_container_with_name_and_addresses() {
         c["linux"]["sysctl"] = json!({"net.ipv4.conf.eth0.forwarding": "1"});
     });
     let done = Container::new(bundle).verbatim().output();
-    for part in ["eth0@", "cmd1@", "inet 10.77.0.2/24 brd 10.77.0.255", "inet6 fd77::2/64", ",UP,"] {
+    for part in ["eth0@", "cmd1@", "inet 10.77.0.2/24 brd 10.77.0.255", "inet6 fd77::2/64", ",UP,"]
+    {
         assert!(done.stdout.contains(part), "{part}: {}", done.stdout);
     }
     assert_eq!(done.value("sysctl"), "1");
@@ -291,7 +320,8 @@ fn a_failed_create_gives_network_devices_back() {
         (json!({"cmd0": {}, "cmd1": {}}), "/no/such/program", "no such file or directory"),
     ];
     for (devices_asked, program, message) in cases {
-        let bundle = Bundle::new().args(&[program]).edit(|c| c["linux"]["netDevices"] = devices_asked);
+        let bundle =
+            Bundle::new().args(&[program]).edit(|c| c["linux"]["netDevices"] = devices_asked);
         let text = Container::new(bundle).run().refused();
         assert!(text.contains(message), "{text}");
         assert_eq!(devices(), before);

@@ -20,13 +20,14 @@ fn refused(change: impl FnOnce(&mut Value)) -> String {
 fn arguments_environment_and_directory_are_as_given() {
     requires!(root);
     let script = "echo args=$0,$1; echo a=$A; echo b=$B; echo home=$HOME; echo pwd=$PWD; echo n=$(env | grep -c ^A=)";
-    let done = Container::new(Bundle::new().args(&["sh", "-c", script, "zero", "one two"]).edit(|c| {
-        c["process"]["env"] = json!(["PATH=/bin", "A=1", "B=x=y z", "A=2"]);
-        c["process"]["cwd"] = json!("/made/for/it");
-        c["root"]["readonly"] = json!(false);
-    }))
-    .verbatim()
-    .output();
+    let done =
+        Container::new(Bundle::new().args(&["sh", "-c", script, "zero", "one two"]).edit(|c| {
+            c["process"]["env"] = json!(["PATH=/bin", "A=1", "B=x=y z", "A=2"]);
+            c["process"]["cwd"] = json!("/made/for/it");
+            c["root"]["readonly"] = json!(false);
+        }))
+        .verbatim()
+        .output();
     let got = ["args", "a", "b", "home", "pwd", "n"].map(|key| done.value(key).to_owned());
     assert_eq!(got, ["zero,one two", "2", "x=y z", "/root", "/made/for/it", "1"]);
 }
@@ -36,7 +37,8 @@ fn a_program_is_searched_in_the_containers_path_only() {
     requires!(root);
     let bundle = || Bundle::new().args(&["tool"]);
     let place = |bundle: &Bundle| {
-        std::fs::copy(bundle.rootfs().join("bin/busybox"), bundle.rootfs().join("usr/bin/tool")).unwrap();
+        std::fs::copy(bundle.rootfs().join("bin/busybox"), bundle.rootfs().join("usr/bin/tool"))
+            .unwrap();
     };
     let found = bundle().edit(|c| c["process"]["env"] = json!(["PATH=/nowhere:/usr/bin"]));
     place(&found);
@@ -60,7 +62,10 @@ fn a_program_that_cannot_run_is_named_with_the_reason_that_engines_match() {
         let container = Container::new(Bundle::new().args(&[program]));
         for command in [container.create(), container.run()] {
             let text = command.refused();
-            assert!(text.contains(&format!("exec: \\\"{program}\\\"")) && text.contains(reason), "{text}");
+            assert!(
+                text.contains(&format!("exec: \\\"{program}\\\"")) && text.contains(reason),
+                "{text}"
+            );
         }
         assert_eq!(container.leftovers(), Vec::<String>::new());
     }
@@ -69,9 +74,12 @@ fn a_program_that_cannot_run_is_named_with_the_reason_that_engines_match() {
 #[test]
 fn ids_groups_and_umask_are_the_users() {
     requires!(root);
-    let done = run("echo uid=$(id -u); echo gid=$(id -g); echo groups=$(id -G); echo umask=$(umask)", |c| {
-        c["process"]["user"] = json!({"uid": 1000, "gid": 1001, "umask": 63, "additionalGids": [5, 1001, 4_000_000]});
-    });
+    let done = run(
+        "echo uid=$(id -u); echo gid=$(id -g); echo groups=$(id -G); echo umask=$(umask)",
+        |c| {
+            c["process"]["user"] = json!({"uid": 1000, "gid": 1001, "umask": 63, "additionalGids": [5, 1001, 4_000_000]});
+        },
+    );
     assert_eq!((done.value("uid"), done.value("gid")), ("1000", "1001"));
     let mut groups: Vec<_> = done.value("groups").split(' ').collect();
     groups.sort_unstable();
@@ -84,7 +92,10 @@ fn ids_groups_and_umask_are_the_users() {
 fn sets(text: &str) -> [u64; 5] {
     let keys = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
     keys.map(|key| {
-        let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_else(|| panic!("{key}: {text}"));
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .unwrap_or_else(|| panic!("{key}: {text}"));
         u64::from_str_radix(line.trim_start_matches(':').trim(), 16).unwrap()
     })
 }
@@ -109,7 +120,12 @@ fn the_five_capability_sets_are_set_one_by_one() {
             });
         });
         let [inheritable, permitted, effective, bounding, ambient] = sets(&done.stdout);
-        assert_eq!((inheritable, bounding, ambient), (KILL, CHOWN | KILL | BIND, KILL), "{}", done.stdout);
+        assert_eq!(
+            (inheritable, bounding, ambient),
+            (KILL, CHOWN | KILL | BIND, KILL),
+            "{}",
+            done.stdout
+        );
         // execve(2) of root gives what the bounding set allows, but with no_new_privs nothing that was not permitted; of
         // another user, what is ambient.
         let gained = if uid == 0 { KILL | BIND } else { KILL };
@@ -145,7 +161,8 @@ fn an_unknown_capability_is_not_fatal() {
     requires!(root);
     let done = run("grep ^Cap /proc/self/status", |c| {
         let names = json!(["CAP_KILL", "CAP_OF_THE_FUTURE"]);
-        c["process"]["capabilities"] = json!({"bounding": names, "permitted": names, "effective": names});
+        c["process"]["capabilities"] =
+            json!({"bounding": names, "permitted": names, "effective": names});
     });
     assert_eq!(sets(&done.stdout)[3], KILL, "{}", done.stdout);
 }
@@ -185,19 +202,26 @@ fn limits_are_set_soft_and_hard() {
     // Values below every present one, so that lowering needs no privilege. NICE and RTPRIO may be 0 on a host.
     let value = |index: usize, name: &str| match name {
         "RLIMIT_NICE" | "RLIMIT_RTPRIO" => (0, 0),
-        "RLIMIT_FSIZE" | "RLIMIT_AS" | "RLIMIT_DATA" | "RLIMIT_STACK" | "RLIMIT_RSS" => (64 << 20, (64 << 20) + index * 4096),
+        "RLIMIT_FSIZE" | "RLIMIT_AS" | "RLIMIT_DATA" | "RLIMIT_STACK" | "RLIMIT_RSS" => {
+            (64 << 20, (64 << 20) + index * 4096)
+        }
         _ => (100 + index, 200 + index),
     };
     let done = run("cat /proc/self/limits", |c| {
-        let list: Vec<_> = names.iter().enumerate().map(|(i, (name, _))| {
-            let (soft, hard) = value(i, name);
-            json!({"type": name, "soft": soft, "hard": hard})
-        }).collect();
+        let list: Vec<_> = names
+            .iter()
+            .enumerate()
+            .map(|(i, (name, _))| {
+                let (soft, hard) = value(i, name);
+                json!({"type": name, "soft": soft, "hard": hard})
+            })
+            .collect();
         c["process"]["rlimits"] = json!(list);
     });
     for (index, (name, label)) in names.iter().enumerate() {
         let line = done.stdout.lines().find(|line| line.starts_with(label)).unwrap();
-        let numbers: Vec<usize> = line[label.len()..].split_whitespace().filter_map(|w| w.parse().ok()).collect();
+        let numbers: Vec<usize> =
+            line[label.len()..].split_whitespace().filter_map(|w| w.parse().ok()).collect();
         let (soft, hard) = value(index, name);
         assert_eq!(numbers[..2], [soft, hard], "{line}");
     }
@@ -209,14 +233,17 @@ fn limits_are_refused_when_unknown_or_listed_twice() {
     let limit = |name: &str| json!({"type": name, "soft": 1, "hard": 1});
     let text = refused(|c| c["process"]["rlimits"] = json!([limit("RLIMIT_WISHES")]));
     assert!(text.contains("process.rlimits[0]"), "{text}");
-    let text = refused(|c| c["process"]["rlimits"] = json!([limit("RLIMIT_CPU"), limit("RLIMIT_CPU")]));
+    let text =
+        refused(|c| c["process"]["rlimits"] = json!([limit("RLIMIT_CPU"), limit("RLIMIT_CPU")]));
     assert!(text.contains("process.rlimits"), "{text}");
 }
 
 #[test]
 fn the_oom_score_is_set() {
     requires!(root);
-    let done = run("echo score=$(cat /proc/self/oom_score_adj)", |c| c["process"]["oomScoreAdj"] = json!(321));
+    let done = run("echo score=$(cat /proc/self/oom_score_adj)", |c| {
+        c["process"]["oomScoreAdj"] = json!(321)
+    });
     assert_eq!(done.value("score"), "321");
     let own = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap();
     let done = run("echo score=$(cat /proc/self/oom_score_adj)", |_| {});
@@ -235,7 +262,9 @@ fn the_scheduler_is_set() {
     ];
     for (scheduler, expected) in cases {
         let real_time = scheduler["priority"].is_number();
-        let bundle = Bundle::new().args(&["probe", "facts"]).edit(|c| c["process"]["scheduler"] = scheduler.clone());
+        let bundle = Bundle::new()
+            .args(&["probe", "facts"])
+            .edit(|c| c["process"]["scheduler"] = scheduler.clone());
         let done = Container::new(bundle).verbatim().run().done();
         // A kernel with real-time group scheduling gives a new cgroup no time.
         if real_time && done.stderr.contains("operation not permitted") {
@@ -251,7 +280,9 @@ fn the_scheduler_is_set() {
 #[test]
 fn the_io_priority_is_set() {
     requires!(root);
-    for (class, number, level) in [("IOPRIO_CLASS_BE", 2, 6), ("IOPRIO_CLASS_IDLE", 3, 0), ("IOPRIO_CLASS_RT", 1, 2)] {
+    for (class, number, level) in
+        [("IOPRIO_CLASS_BE", 2, 6), ("IOPRIO_CLASS_IDLE", 3, 0), ("IOPRIO_CLASS_RT", 1, 2)]
+    {
         let bundle = Bundle::new().args(&["probe", "facts"]).edit(|c| {
             c["process"]["ioPriority"] = json!({"class": class, "priority": level});
         });
@@ -264,14 +295,18 @@ fn the_io_priority_is_set() {
 fn the_memory_policy_is_set_for_init_and_exec() {
     requires!(root);
     let bundle = Bundle::sh("probe facts; sleep 60").edit(|c| {
-        c["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]});
+        c["linux"]["memoryPolicy"] =
+            json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]});
     });
     let container = Container::new(bundle).verbatim();
     let mut running = container.run().spawn();
     running.wait_for("nodes=");
     let in_exec = container.exec_command(&[], &["probe", "facts"]).ok();
     for text in [running.stdout(), in_exec.stdout] {
-        assert!(text.contains(&format!("mempolicy={}", 2 | 1 << 15)) && text.contains("nodes=1"), "{text}");
+        assert!(
+            text.contains(&format!("mempolicy={}", 2 | 1 << 15)) && text.contains("nodes=1"),
+            "{text}"
+        );
     }
     container.kill("KILL").ok();
     running.done();
@@ -282,7 +317,9 @@ fn the_memory_policy_is_set_for_init_and_exec() {
 #[test]
 fn the_personality_is_set() {
     requires!(root);
-    let done = run("probe persona; uname -m", |c| c["linux"]["personality"] = json!({"domain": "LINUX32"}));
+    let done = run("probe persona; uname -m", |c| {
+        c["linux"]["personality"] = json!({"domain": "LINUX32"})
+    });
     assert_eq!(done.value("personality"), "8");
     #[cfg(target_arch = "x86_64")]
     assert!(done.stdout.contains("i686"), "{}", done.stdout);
@@ -328,13 +365,20 @@ fn groups_are_kept_with_the_annotation() {
 #[test]
 fn streams_belong_to_the_payloads_user() {
     requires!(root);
-    let bundle = Bundle::sh("echo again > /dev/stdout; echo owner=$(stat -L -c %u /proc/self/fd/1)").edit(|c| {
+    let bundle = Bundle::sh(
+        "echo again > /dev/stdout; echo owner=$(stat -L -c %u /proc/self/fd/1)",
+    )
+    .edit(|c| {
         c["process"]["user"] = json!({"uid": 1000, "gid": 1000});
     });
     let container = Container::new(bundle).verbatim();
     let mut command = container.run().inner;
     let out = command.stdout(std::process::Stdio::piped()).output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    assert!(text.contains("again") && text.contains("owner=1000"), "{text} {}", String::from_utf8_lossy(&out.stderr));
+    assert!(
+        text.contains("again") && text.contains("owner=1000"),
+        "{text} {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
     assert!(host::is_root());
 }

@@ -40,7 +40,11 @@ impl Rootless {
     fn program(&self, program: &Path, args: &[&str]) -> Cmd {
         self.bundle.save();
         let mut command = Cmd::new("setpriv", self.bundle.dir())
-            .args([format!("--reuid={USER}"), format!("--regid={USER}"), "--clear-groups".to_owned()])
+            .args([
+                format!("--reuid={USER}"),
+                format!("--regid={USER}"),
+                "--clear-groups".to_owned(),
+            ])
             .args([program])
             .args(args)
             .env("XDG_RUNTIME_DIR", self.runtime_dir.path().to_str().unwrap());
@@ -97,7 +101,15 @@ fn an_ordinary_user_manages_a_container_command_by_command() {
     state("created");
     rootless.command(&["start", &id]).ok();
     state("running");
-    let done = rootless.command(&["exec", &id, "sh", "-c", "echo ns=$(readlink /proc/self/ns/pid); echo uid=$(id -u); exit 5"]).done();
+    let done = rootless
+        .command(&[
+            "exec",
+            &id,
+            "sh",
+            "-c",
+            "echo ns=$(readlink /proc/self/ns/pid); echo uid=$(id -u); exit 5",
+        ])
+        .done();
     assert_eq!((done.code(), done.value("uid")), (5, "0"), "{}", done.stderr);
     let own = std::fs::read_link("/proc/self/ns/pid").unwrap();
     assert_ne!(done.value("ns"), own.display().to_string());
@@ -105,9 +117,22 @@ fn an_ordinary_user_manages_a_container_command_by_command() {
     casemate_tests::scratch::make(&detached);
     std::os::unix::fs::chown(&detached, Some(USER), Some(USER)).unwrap();
     let pid_file = detached.join("pid");
-    rootless.command(&["exec", "--detach", "--pid-file", pid_file.to_str().unwrap(), &id, "sleep", "60"]).ok();
+    rootless
+        .command(&[
+            "exec",
+            "--detach",
+            "--pid-file",
+            pid_file.to_str().unwrap(),
+            &id,
+            "sleep",
+            "60",
+        ])
+        .ok();
     let pid: i32 = std::fs::read_to_string(pid_file).unwrap().parse().unwrap();
-    assert_eq!(host::status(pid, "Uid").unwrap().split('\t').next(), Some(USER.to_string().as_str()));
+    assert_eq!(
+        host::status(pid, "Uid").unwrap().split('\t').next(),
+        Some(USER.to_string().as_str())
+    );
     let list = rootless.command(&["list", "--quiet"]).ok();
     assert_eq!(list.stdout.trim(), id);
     rootless.command(&["kill", &id, "KILL"]).ok();
@@ -128,9 +153,15 @@ fn exec_of_an_ordinary_user_reports_failures_and_leaves_no_process() {
     requires!(program "setpriv");
     let rootless = Rootless::new("sleep 60");
     let id = id();
-    rootless.command(&["run", "--detach", "--bundle", rootless.bundle.dir().to_str().unwrap(), &id]).ok();
+    rootless
+        .command(&["run", "--detach", "--bundle", rootless.bundle.dir().to_str().unwrap(), &id])
+        .ok();
     let done = rootless.command(&["exec", &id, "/no/such/program"]).done();
-    assert!(done.code() == 255 && done.stderr.contains("no such file or directory"), "{}", done.stderr);
+    assert!(
+        done.code() == 255 && done.stderr.contains("no such file or directory"),
+        "{}",
+        done.stderr
+    );
     let processes = host::processes_of(&rootless.bundle.rootfs());
     assert_eq!(processes.len(), 1, "{processes:?}");
     rootless.command(&["delete", "--force", &id]).ok();
@@ -149,10 +180,9 @@ fn subordinate_ids_are_mapped_with_the_system_helpers() {
     });
     requires!(first.is_some(), "user 4711 has no subordinate ids");
     let first = first.unwrap();
-    let map = |first: u32| {
-        json!([{"containerID": 0, "hostID": USER, "size": 1}, {"containerID": 1, "hostID": first, "size": 1000}])
-    };
-    let script = "echo id=$(id -u):$(id -g):$(id -G | tr ' ' ,); echo lines=$(wc -l < /proc/self/uid_map)";
+    let map = |first: u32| json!([{"containerID": 0, "hostID": USER, "size": 1}, {"containerID": 1, "hostID": first, "size": 1000}]);
+    let script =
+        "echo id=$(id -u):$(id -g):$(id -G | tr ' ' ,); echo lines=$(wc -l < /proc/self/uid_map)";
     let rootless = Rootless::new(script).edit(|c| {
         c["linux"]["uidMappings"] = map(first);
         c["linux"]["gidMappings"] = map(first);
@@ -173,7 +203,8 @@ fn subordinate_ids_are_mapped_with_the_system_helpers() {
 
 fn user_name() -> Option<String> {
     let text = std::fs::read_to_string("/etc/passwd").ok()?;
-    let line = text.lines().find(|line| line.split(':').nth(2) == Some(USER.to_string().as_str()))?;
+    let line =
+        text.lines().find(|line| line.split(':').nth(2) == Some(USER.to_string().as_str()))?;
     line.split(':').next().map(str::to_owned)
 }
 
@@ -182,25 +213,36 @@ fn what_needs_root_of_the_host_is_refused_in_one_clear_line() {
     requires!(root);
     requires!(program "setpriv");
     let cases: [(&str, Box<dyn FnOnce(&mut Value)>); 4] = [
-        ("needs a user namespace", Box::new(|c| {
-            c["linux"]["namespaces"].as_array_mut().unwrap().retain(|ns| ns["type"] != "user");
-            c["linux"]["uidMappings"] = json!([]);
-            c["linux"]["gidMappings"] = json!([]);
-        })),
-        ("linux.netDevices", Box::new(|c| {
-            c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "network"}));
-            c["linux"]["netDevices"] = json!({"eth0": {}});
-        })),
-        ("newuidmap", Box::new(|c| {
-            let map = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
-            c["linux"]["uidMappings"] = map.clone();
-            c["linux"]["gidMappings"] = map;
-        })),
+        (
+            "needs a user namespace",
+            Box::new(|c| {
+                c["linux"]["namespaces"].as_array_mut().unwrap().retain(|ns| ns["type"] != "user");
+                c["linux"]["uidMappings"] = json!([]);
+                c["linux"]["gidMappings"] = json!([]);
+            }),
+        ),
+        (
+            "linux.netDevices",
+            Box::new(|c| {
+                c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "network"}));
+                c["linux"]["netDevices"] = json!({"eth0": {}});
+            }),
+        ),
+        (
+            "newuidmap",
+            Box::new(|c| {
+                let map = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+                c["linux"]["uidMappings"] = map.clone();
+                c["linux"]["gidMappings"] = map;
+            }),
+        ),
         ("cgroup", Box::new(|c| c["linux"]["cgroupsPath"] = json!("/not-yours/at-all"))),
     ];
     for (part, change) in cases {
         let rootless = Rootless::new("true").edit(change);
-        let text = rootless.command(&["run", "--bundle", rootless.bundle.dir().to_str().unwrap(), &id()]).refused();
+        let text = rootless
+            .command(&["run", "--bundle", rootless.bundle.dir().to_str().unwrap(), &id()])
+            .refused();
         assert!(text.contains(part), "{part}: {text}");
         assert_eq!(rootless.left(), 0);
     }
@@ -267,7 +309,10 @@ fn locked_mount_flags_are_kept_in_a_user_namespace() {
     let base = |options: Value| {
         let path = volume.path().to_owned();
         Rootless::new("grep ' /mnt ' /proc/self/mountinfo").edit(move |c| {
-            c["mounts"].as_array_mut().unwrap().push(json!({"destination": "/mnt", "source": path, "options": options}));
+            c["mounts"]
+                .as_array_mut()
+                .unwrap()
+                .push(json!({"destination": "/mnt", "source": path, "options": options}));
         })
     };
     let done = base(json!(["rbind"])).run(&id());
@@ -276,6 +321,10 @@ fn locked_mount_flags_are_kept_in_a_user_namespace() {
     assert!(done.stdout.contains("ro,nosuid,nodev,noexec"), "{}{}", done.stdout, done.stderr);
     let done = base(json!(["rbind", "exec", "rw"])).run(&id());
     assert_eq!(done.code(), 1, "{}", done.stdout);
-    assert!(done.stderr.contains("/mnt") && done.stderr.contains("operation not permitted"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("/mnt") && done.stderr.contains("operation not permitted"),
+        "{}",
+        done.stderr
+    );
     std::process::Command::new("umount").arg("-l").arg(volume.path()).status().unwrap();
 }

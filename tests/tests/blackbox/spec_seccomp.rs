@@ -31,11 +31,19 @@ fn actions_do_what_they_say() {
     let args = ["probe", "raw", &number];
     assert_eq!(run(rule("SCMP_ACT_ALLOW", json!({})), &args).value("raw"), "0");
     assert_eq!(run(rule("SCMP_ACT_LOG", json!({})), &args).value("raw"), "0");
-    assert_eq!(run(rule("SCMP_ACT_ERRNO", json!({})), &args).value("errno"), libc::EPERM.to_string());
+    assert_eq!(
+        run(rule("SCMP_ACT_ERRNO", json!({})), &args).value("errno"),
+        libc::EPERM.to_string()
+    );
     assert_eq!(run(rule("SCMP_ACT_ERRNO", json!({"errnoRet": 38})), &args).value("errno"), "38");
     // Nobody traces: the kernel answers ENOSYS.
-    assert_eq!(run(rule("SCMP_ACT_TRACE", json!({"errnoRet": 5})), &args).value("errno"), libc::ENOSYS.to_string());
-    for killing in ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"] {
+    assert_eq!(
+        run(rule("SCMP_ACT_TRACE", json!({"errnoRet": 5})), &args).value("errno"),
+        libc::ENOSYS.to_string()
+    );
+    for killing in
+        ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_TRAP"]
+    {
         let done = run(rule(killing, json!({})), &args);
         assert_eq!(done.code(), 128 + libc::SIGSYS, "{killing}: {}{}", done.stdout, done.stderr);
     }
@@ -98,7 +106,10 @@ fn arguments_are_compared_as_asked() {
 #[cfg(target_arch = "x86_64")]
 fn other_architectures_are_covered_only_when_listed() {
     requires!(root);
-    requires!(std::path::Path::new("/proc/sys/abi/vsyscall32").exists(), "this kernel runs no 32-bit programs");
+    requires!(
+        std::path::Path::new("/proc/sys/abi/vsyscall32").exists(),
+        "this kernel runs no 32-bit programs"
+    );
     // getppid is 64 on i386.
     let args = ["probe", "raw32", "64", "0"];
     let mut profile = rule("SCMP_ACT_ERRNO", json!({"errnoRet": 55}));
@@ -113,7 +124,14 @@ fn other_architectures_are_covered_only_when_listed() {
 #[test]
 fn flags_are_taken_and_unknown_ones_refused() {
     requires!(root);
-    for flags in [json!([]), json!(["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"])] {
+    for flags in [
+        json!([]),
+        json!([
+            "SECCOMP_FILTER_FLAG_TSYNC",
+            "SECCOMP_FILTER_FLAG_LOG",
+            "SECCOMP_FILTER_FLAG_SPEC_ALLOW"
+        ]),
+    ] {
         let mut profile = rule("SCMP_ACT_ERRNO", json!({}));
         profile["flags"] = flags;
         assert_eq!(run(profile, &["probe", "raw", &getppid()]).value("errno"), "1");
@@ -129,10 +147,19 @@ fn impossible_profiles_are_refused_with_their_place() {
     requires!(root);
     for (profile, part) in [
         (json!({"defaultAction": "SCMP_ACT_WISH"}), "linux.seccomp.defaultAction"),
-        (json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_Z80"]}), "linux.seccomp.architectures[0]"),
+        (
+            json!({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_Z80"]}),
+            "linux.seccomp.architectures[0]",
+        ),
         (json!({"defaultAction": "SCMP_ACT_NOTIFY"}), "linux.seccomp.defaultAction"),
         (rule("SCMP_ACT_NOTIFY", json!({})), "linux.seccomp.listenerPath"),
-        (rule("SCMP_ACT_ERRNO", json!({"args": [{"index": 6, "value": 0, "op": "SCMP_CMP_EQ"}]})), "linux.seccomp.syscalls[0].args[0]"),
+        (
+            rule(
+                "SCMP_ACT_ERRNO",
+                json!({"args": [{"index": 6, "value": 0, "op": "SCMP_CMP_EQ"}]}),
+            ),
+            "linux.seccomp.syscalls[0].args[0]",
+        ),
     ] {
         let container = Container::new(with(profile, &["true"]));
         let text = container.run().refused();

@@ -1,0 +1,381 @@
+//! The life of a container as engines drive it: states, streams, signals, and the traps that have caught other runtimes.
+
+use casemate_tests::{host, requires, Bundle, Cmd, Container};
+use serde_json::{json, Value};
+use std::os::unix::fs::MetadataExt;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+#[test]
+fn the_states_follow_each_other_and_refuse_what_does_not_fit() {
+    requires!(root);
+    let container =
+        Container::new(Bundle::sh("sleep 60").edit(|c| c["annotations"] = json!({"k": "v"})));
+    let text = container.verb("state", &[]).refused();
+    assert!(text.contains("does not exist"), "{text}");
+    container.create().ok();
+    let state = container.state();
+    assert_eq!(
+        (state["status"].as_str(), &state["annotations"]),
+        (Some("created"), &json!({"k": "v"}))
+    );
+    assert_eq!(state["bundle"].as_str(), container.bundle.dir().to_str());
+    container.start().ok();
+    assert_eq!(container.state()["status"], "running");
+    let text = container.start().refused();
+    assert!(text.contains("cannot start an already running container"), "{text}");
+    let text = container.verb("delete", &[]).refused();
+    assert!(text.contains("that is not stopped: running"), "{text}");
+    container.verb("pause", &[]).ok();
+    assert_eq!(container.state()["status"], "paused");
+    container.verb("resume", &[]).ok();
+    let text = container.verb("resume", &[]).refused();
+    assert!(text.contains("container not paused"), "{text}");
+    container.kill("TERM").ok();
+    // Process 1 of a pid namespace ignores what it has no handler for.
+    assert_eq!(container.state()["status"], "running");
+    container.kill("KILL").ok();
+    container.wait_status("stopped");
+    assert_eq!(container.state()["pid"], 0);
+    let text = container.start().refused();
+    assert!(text.contains("cannot start a container that has stopped"), "{text}");
+    for text in [container.kill("KILL").refused(), container.verb("pause", &[]).refused()] {
+        assert!(text.contains("container not running"), "{text}");
+    }
+    container.verb("kill", &["--all"]).args(["9"]).ok();
+    container.verb("delete", &[]).ok();
+    let text = container.verb("delete", &[]).refused();
+    assert!(text.contains("container does not exist"), "{text}");
+    container.delete().ok();
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn the_state_has_no_keys_that_engines_would_take_for_their_own() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("true")).up();
+    container.wait_status("stopped");
+    let state = container.state();
+    let foreign = [
+        "started",
+        "finished",
+        "exitcode",
+        "oomkilled",
+        "seccompkilled",
+        "error",
+        "initpid",
+        "initstarttime",
+        "checkpointedtime",
+        "containermonitorprocess",
+    ];
+    for key in state.as_object().unwrap().keys() {
+        assert!(!foreign.contains(&key.to_lowercase().as_str()), "{key}");
+    }
+    assert_eq!(state["owner"], "");
+}
+
+#[test]
+fn a_successful_command_prints_nothing() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60"));
+    let quiet = |command: Cmd| {
+        let done = command.ok();
+        assert_eq!((done.stdout.as_str(), done.stderr.as_str()), ("", ""));
+    };
+    quiet(container.create());
+    quiet(container.start());
+    quiet(container.verb("pause", &[]));
+    quiet(container.verb("resume", &[]));
+    quiet(container.exec_command(&["--detach"], &["true"]));
+    quiet(container.kill("KILL"));
+    container.wait_status("stopped");
+    quiet(container.verb("delete", &[]));
+}
+
+/// Run with pipes on the standard streams and wait until they end, as engines do.
+fn until_streams_end(command: Cmd) -> Duration {
+    let begun = Instant::now();
+    let mut inner = command.inner;
+    let out =
+        inner.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    begun.elapsed()
+}
+
+#[test]
+fn nothing_that_stays_holds_the_streams_of_the_caller() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 30"));
+    container.create().ok();
+    let limit = Duration::from_secs(10);
+    assert!(until_streams_end(container.start()) < limit);
+    assert!(until_streams_end(container.verb("pause", &[])) < limit);
+    assert!(until_streams_end(container.verb("resume", &[])) < limit);
+    assert!(until_streams_end(container.verb("state", &[])) < limit);
+    assert!(until_streams_end(container.verb("ps", &[])) < limit);
+    assert!(until_streams_end(container.kill("KILL")) < limit);
+    container.wait_status("stopped");
+    assert!(until_streams_end(container.verb("delete", &[])) < limit);
+}
+
+#[test]
+fn the_container_becomes_a_child_of_the_callers_subreaper() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60"));
+    container.bundle.save();
+    let pid_file = container.bundle.dir().join("pid");
+    let (root, dir) = (container.root(), container.bundle.dir().to_owned());
+    let monitor = |words: &[&str]| {
+        let mut monitor = Cmd::new(container.bundle.rootfs().join("bin/probe"), &dir)
+            .args(["adopt".as_ref(), host::runtime(), "--root".as_ref(), &root])
+            .args(words)
+            .args([&container.id])
+            .args(if words[0] == "exec" { &["sleep", "60"][..] } else { &[] })
+            .spawn();
+        monitor.wait_for("adopting=exit status: 0");
+        monitor
+    };
+    let parent = |pid: i32| host::status(pid, "PPid").unwrap();
+    let of_create = monitor(&["create", "--bundle", dir.to_str().unwrap()]);
+    assert_eq!(parent(container.pid()), of_create.pid().to_string());
+    let of_exec = monitor(&["exec", "--detach", "--pid-file", pid_file.to_str().unwrap()]);
+    let exec: i32 = std::fs::read_to_string(pid_file).unwrap().parse().unwrap();
+    assert_eq!(parent(exec), of_exec.pid().to_string());
+    container.kill("KILL").ok();
+    of_exec.done();
+    of_create.done();
+}
+
+#[test]
+fn created_means_that_everything_an_engine_looks_at_is_there() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60"));
+    container.create().ok();
+    let pid = container.pid();
+    // Namespaces final, root pivoted, cgroup joined.
+    for kind in ["net", "mnt", "pid", "ipc", "uts", "cgroup"] {
+        let own = std::fs::metadata(format!("/proc/thread-self/ns/{kind}")).unwrap().ino();
+        assert_ne!(
+            std::fs::metadata(format!("/proc/{pid}/ns/{kind}")).unwrap().ino(),
+            own,
+            "{kind}"
+        );
+    }
+    let cgroup = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    assert!(cgroup.lines().any(|l| l.starts_with("0::") && l.contains(&container.id)), "{cgroup}");
+    let before = cgroup;
+    container.start().ok();
+    assert_eq!(
+        std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap(),
+        before,
+        "moved after create"
+    );
+}
+
+#[test]
+fn a_later_change_of_the_bundle_changes_nothing() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("echo from=create; sleep 60"));
+    container.create().ok();
+    std::fs::write(container.bundle.dir().join("config.json"), "{}").unwrap();
+    container.start().ok();
+    assert_eq!(container.exec("echo x=1").ok().value("x"), "1");
+    std::fs::remove_file(container.bundle.dir().join("config.json")).unwrap();
+    assert_eq!(container.state()["status"], "running");
+    container.delete().ok();
+}
+
+#[test]
+fn commands_work_with_the_poor_environment_of_engines() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60"));
+    let poor = |mut command: Cmd| {
+        command.inner.env_clear().env("XDG_RUNTIME_DIR", "");
+        command.ok();
+    };
+    poor(container.create());
+    poor(container.start());
+    poor(container.verb("pause", &[]));
+    poor(container.verb("resume", &[]));
+    poor(container.exec_command(&[], &["true"]));
+    poor(container.kill("KILL"));
+    container.wait_status("stopped");
+    poor(container.verb("state", &[]));
+    poor(container.delete());
+}
+
+#[test]
+fn the_driver_of_later_commands_is_that_of_create() {
+    requires!(root);
+    let container =
+        Container::new(Bundle::sh("sleep 60")).global(&["--cgroup-manager", "disabled"]);
+    container.create().ok();
+    assert_eq!(host::cgroups_named(&container.id), Vec::<String>::new());
+    let done = Cmd::new(host::runtime(), container.bundle.dir())
+        .args(["--root", container.root().to_str().unwrap(), "delete", "--force", &container.id])
+        .ok();
+    assert_eq!(done.stderr, "");
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn create_and_later_commands_may_be_in_different_mount_namespaces() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60"));
+    container.bundle.save();
+    // As podman does: the rootfs and the bundle exist only where create runs.
+    let hidden = container.bundle.dir().join("hidden");
+    std::fs::create_dir(&hidden).unwrap();
+    let script = format!(
+        "mount -t tmpfs t {h} && mkdir {h}/rootfs && mount --rbind {r} {h}/rootfs && cp {b}/config.json {h} && \
+         exec {exe} --root {root} create --bundle {h} {id}",
+        h = hidden.display(),
+        r = container.bundle.rootfs().display(),
+        b = container.bundle.dir().display(),
+        exe = host::runtime().display(),
+        root = container.root().display(),
+        id = container.id
+    );
+    Cmd::new("unshare", container.bundle.dir()).args(["--mount", "sh", "-c", &script]).ok();
+    container.start().ok();
+    assert_eq!(container.exec("echo in=1").ok().value("in"), "1");
+    assert_eq!(container.state()["status"], "running");
+    container.delete().ok();
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn strangers_in_the_state_root_are_left_alone() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60")).up();
+    let stranger = container.root().join("foreign");
+    std::fs::create_dir(&stranger).unwrap();
+    std::fs::write(stranger.join("state.json"), "{\"id\":\"foreign\",\"init_process_pid\":1}")
+        .unwrap();
+    let done = container.command("list").args(["--format", "json"]).ok();
+    let list: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
+    let command = |verb: &str| container.command(verb).args(["foreign"]);
+    assert!(command("state").refused().contains("does not exist"));
+    assert!(command("kill").refused().contains("does not exist"));
+    let create = container.command("create").args([
+        "--bundle",
+        container.bundle.dir().to_str().unwrap(),
+        "foreign",
+    ]);
+    assert!(create.refused().contains("already exists"));
+    assert!(stranger.join("state.json").exists());
+}
+
+#[test]
+fn global_options_may_come_twice_and_with_one_dash() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("true"));
+    container.bundle.save();
+    let (root, dir) =
+        (container.root().display().to_string(), container.bundle.dir().display().to_string());
+    let done = Cmd::new(host::runtime(), container.bundle.dir())
+        .args([
+            "--root=/wrong",
+            "--cgroup-manager=cgroupfs",
+            &format!("--root={root}"),
+            "-debug",
+            "--cgroup-manager",
+            "cgroupfs",
+        ])
+        .args(["run", "-bundle", &dir, &container.id])
+        .ok();
+    assert!(!done.stderr.contains("error"), "{}", done.stderr);
+}
+
+#[test]
+fn a_shared_pid_namespace_is_killed_as_a_whole() {
+    requires!(root);
+    // Init ends and leaves a child that the host would keep.
+    let script = "sleep 77 & echo child=$!";
+    let container = Container::new(Bundle::sh(script).without_namespace("pid")).verbatim();
+    container.create().ok();
+    container.start().ok();
+    container.wait_status("stopped");
+    let alive = || !host::processes_of(&container.bundle.rootfs()).is_empty();
+    assert!(alive(), "the child is gone too early to say anything");
+    container.verb("kill", &["--all"]).args(["9"]).ok();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while alive() {
+        assert!(Instant::now() < deadline, "the child outlives kill --all");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    container.verb("delete", &[]).ok();
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn sigkill_reaches_a_paused_container() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60")).up();
+    container.verb("pause", &[]).ok();
+    container.kill("9").ok();
+    container.wait_status("stopped");
+}
+
+#[test]
+fn run_in_the_foreground_passes_signals_on_and_answers_how_it_ended() {
+    requires!(root);
+    let script = "trap 'echo got=usr1' USR1; trap 'echo got=term; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+    let container = Container::new(Bundle::sh(script));
+    let mut running = container.run().spawn();
+    running.wait_for("ready");
+    running.signal(libc::SIGUSR1);
+    running.wait_for("got=usr1");
+    running.signal(libc::SIGTERM);
+    let done = running.done();
+    assert_eq!((done.code(), done.stdout.contains("got=term")), (9, true), "{}", done.stdout);
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+
+    let container = Container::new(Bundle::sh("sleep 60"));
+    let running = container.run().spawn();
+    while !container.state_dir().join("record.json").exists() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    container.wait_status("running");
+    container.kill("KILL").ok();
+    assert_eq!(running.done().code(), 128 + 9);
+}
+
+#[test]
+fn keep_leaves_the_stopped_container_and_detach_the_running_one() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("exit 3"));
+    assert_eq!(container.run_command(&["--keep"]).done().code(), 3);
+    assert_eq!(container.state()["status"], "stopped");
+    container.verb("delete", &[]).ok();
+
+    let container = Container::new(Bundle::sh("sleep 60"));
+    container.run_command(&["--detach"]).ok();
+    assert_eq!(container.state()["status"], "running");
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_after_all_says_so_where_it_is_seen() {
+    requires!(root);
+    // Passes every check of create and fails in execve(2).
+    let bundle = Bundle::new().args(&["/bin/script"]);
+    casemate_tests::bundle::write(&bundle.rootfs().join("bin/script"), "#!/no/such/interpreter\n");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bundle.rootfs().join("bin/script"), mode).unwrap();
+    let container = Container::new(bundle);
+    container.create().ok();
+    let text = container.start().refused();
+    assert!(text.contains("/bin/script") && text.contains("no such file or directory"), "{text}");
+    container.wait_status("stopped");
+    let text = container.run().done();
+    assert_ne!(text.code(), 0);
+}
+
+#[test]
+fn checkpoint_and_restore_are_not_there_and_say_it_the_way_engines_probe() {
+    let dir = casemate_tests::scratch::Dir::new("probe");
+    let probe = |args: &[&str]| Cmd::new(host::runtime(), dir.path()).args(args).done();
+    assert_ne!(probe(&["checkpoint", "--help"]).code(), 0);
+    assert_ne!(probe(&["restore", "--lsm-mount-context"]).code(), 0);
+}
