@@ -7,6 +7,7 @@ use anyhow::{bail, Context as _, Result};
 use casemate_sandbox::plan::{CapabilityPlan, ContainerPlan, MountPlan, MountSource, ProcessPlan};
 use casemate_sys::mount::attr;
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ pub struct Expectation {
     no_new_privs: bool,
     root_readonly: bool,
     mounts: Vec<(PathBuf, u64)>,
+    /// The container has a whole procfs of its own on /proc.
+    own_proc: bool,
 }
 
 /// What the process does look like.
@@ -66,6 +69,7 @@ impl Expectation {
             no_new_privs: plan.no_new_privs,
             root_readonly: false,
             mounts: Vec::new(),
+            own_proc: false,
         }
     }
 
@@ -80,6 +84,7 @@ impl Expectation {
         this.mounts
             .extend(plan.root.readonly_paths.iter().map(|path| (path.clone(), attr::RDONLY)));
         this.mounts.extend(plan.root.masked.iter().map(|path| (path.clone(), attr::RDONLY)));
+        this.own_proc = plan.root.mounts.iter().any(is_whole_procfs);
         this
     }
 
@@ -134,7 +139,12 @@ impl Expectation {
         // A destination that was reached through a link of the image stands under another name; masks of what the
         // kernel does not have are not there.
         for (path, planned) in &self.mounts {
-            let Some(options) = find(path) else { continue };
+            let Some(options) = find(path) else {
+                if self.own_proc && is_kernel_file(proc, path) {
+                    bail!("{} is not covered", path.display());
+                }
+                continue;
+            };
             posture.mounts_checked += 1;
             for (bit, name) in RESTRICTIONS {
                 if planned & bit != 0 && !has(options, name) {
@@ -144,6 +154,26 @@ impl Expectation {
         }
         Ok(())
     }
+}
+
+/// A procfs with everything in it, mounted on /proc.
+fn is_whole_procfs(mount: &MountPlan) -> bool {
+    let MountSource::Filesystem { fstype, options, .. } = &mount.source else { return false };
+    let partial = options.iter().any(|(key, _)| key == "subset");
+    mount.destination == Path::new("/proc") && fstype == "proc" && !partial
+}
+
+/// Whether every whole procfs of this kernel has this path: true for what lies directly in /proc and is no process and no
+/// link. What is covered here, in our own /proc, cannot be told.
+fn is_kernel_file(proc: &OwnedFd, path: &Path) -> bool {
+    let Ok(name) = path.strip_prefix("/proc") else { return false };
+    let text = name.to_string_lossy();
+    if text.is_empty() || text.contains('/') || text.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    rustix::fs::openat2(proc, name, flags, Mode::empty(), resolve).is_ok()
 }
 
 /// Mount point and per-mount options of a mountinfo line (proc_pid_mountinfo(5)).
@@ -204,6 +234,7 @@ mod tests {
             no_new_privs: false,
             root_readonly: false,
             mounts: Vec::new(),
+            own_proc: false,
         }
     }
 
@@ -231,5 +262,22 @@ mod tests {
             Expectation { mounts: vec![(PathBuf::from("/proc"), attr::RDONLY)], ..expectation() };
         let text = format!("{:#}", lax.verify(&proc, std::process::id() as i32).unwrap_err());
         assert!(text.contains("mount /proc is not ro"), "{text}");
+    }
+
+    #[test]
+    fn a_mask_that_is_missing_is_found() {
+        let proc = procfs::open().unwrap();
+        let pid = std::process::id() as i32;
+        let masked = |path: &str, own_proc: bool| {
+            let mounts = vec![(PathBuf::from(path), attr::RDONLY)];
+            Expectation { mounts, own_proc, ..expectation() }.verify(&proc, pid)
+        };
+        let text = format!("{:#}", masked("/proc/version", true).unwrap_err());
+        assert!(text.contains("/proc/version is not covered"), "{text}");
+        // Not there, a process, a link, below a directory, or a procfs that need not have it.
+        for path in ["/proc/absent", "/proc/1", "/proc/self", "/proc/sys/kernel", "/sys/firmware"] {
+            assert!(masked(path, true).is_ok(), "{path}");
+        }
+        assert!(masked("/proc/version", false).is_ok());
     }
 }

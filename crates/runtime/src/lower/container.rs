@@ -148,7 +148,9 @@ fn root_plan(
     };
     let owner =
         |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
-    let paths = |list: &[String]| list.iter().map(PathBuf::from).collect();
+    // Without a slash at the end: a file would not be found by such a name, and left as it is.
+    let plain = |path: &String| Path::new(path).components().collect();
+    let paths = |list: &[String]| list.iter().map(plain).collect();
     Ok(RootPlan {
         rootfs,
         identity,
