@@ -123,6 +123,27 @@ fn the_lists_of_bundle_and_profile_are_united() {
 }
 
 #[test]
+fn odd_spellings_of_a_path_hide_it_all_the_same() {
+    requires!(root);
+    let files = [
+        "/proc/timer_list/",
+        "//proc//keys",
+        "/proc/./version",
+        "/proc/sys/../loadavg",
+        "/proc/uptime//",
+    ];
+    let bundle = Bundle::sh(
+        "cd /proc; for f in timer_list keys version loadavg uptime; do wc -c < $f; done; probe open w /proc/sys/kernel/hostname",
+    );
+    let bundle = bundle.edit(|c| {
+        c["linux"]["maskedPaths"] = json!(files);
+        c["linux"]["readonlyPaths"] = json!(["/proc/sys/"]);
+    });
+    let done = Container::new(bundle).verbatim().run().ok();
+    assert_eq!(done.stdout, "0\n0\n0\n0\n0\nEROFS\n");
+}
+
+#[test]
 fn the_filter_of_the_bundle_comes_on_top_of_the_default_one() {
     requires!(root);
     let bundle = Bundle::sh("grep Seccomp_filters /proc/self/status; mkdir /tmp/x 2>&1; probe socket 17; probe unshare user");
