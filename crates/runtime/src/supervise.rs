@@ -85,7 +85,13 @@ impl Supervision<'_> {
     }
 
     fn deliver_console(&self, master: OwnedFd) -> Result<Option<OwnedFd>> {
-        let ConsoleSink::Socket(socket) = &self.console else { return Ok(Some(master)) };
+        let ConsoleSink::Socket(socket) = &self.console else {
+            // Before the program looks: what shows it has a size, whatever the configuration says.
+            if let Some(size) = tty::size(rustix::stdio::stdin()) {
+                tty::set_size(&master, size)?;
+            }
+            return Ok(Some(master));
+        };
         let name = format!("/dev/pts/{}", tty::number(&master)?);
         socket::send(socket, name.as_bytes(), &[master.as_fd()]).context("console socket")?;
         Ok(None)

@@ -337,6 +337,21 @@ fn the_root_propagates_as_asked_and_leaks_nothing() {
 }
 
 #[test]
+fn a_shared_root_on_a_mount_of_its_own_takes_nothing_of_the_host_along() {
+    requires!(root);
+    // As engines prepare it. Everything that the container leaves behind on its way in has peers on the host.
+    let bundle = Bundle::sh(INFO).edit(|c| c["linux"]["rootfsPropagation"] = json!("rshared"));
+    let container = Container::new(bundle).verbatim();
+    let rootfs = container.bundle.rootfs();
+    shell(&format!("mount --bind {0} {0}", rootfs.display()));
+    let canary = Canary::new();
+    container.output();
+    container.run_command(&["--no-pivot"]).ok();
+    canary.check();
+    unmount(&rootfs);
+}
+
+#[test]
 fn tmpcopyup_fills_the_new_file_system() {
     requires!(root);
     let script = "echo f=$(cat /mnt/d/f); echo link=$(readlink /mnt/l); echo st=$(stat -c %a,%u,%g /mnt/d/f); echo x > /mnt/new; \

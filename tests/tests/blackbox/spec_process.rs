@@ -250,6 +250,42 @@ fn the_oom_score_is_set() {
     assert_eq!(done.value("score"), own.trim());
 }
 
+/// The tests themselves may not raise a hard limit or lower a score.
+fn may_use_resources() -> bool {
+    host::own_capabilities().iter().any(|name| name == "CAP_SYS_RESOURCE")
+}
+
+#[test]
+fn hard_limits_are_raised_and_scores_lowered_with_the_callers_privilege() {
+    requires!(root);
+    requires!(may_use_resources(), "needs CAP_SYS_RESOURCE");
+    for first in [None, Some(100_000)] {
+        let bundle =
+            Bundle::sh("echo score=$(cat /proc/self/oom_score_adj); echo hard=$(ulimit -H -n)")
+                .edit(|c| {
+                    c["process"]["oomScoreAdj"] = json!(-321);
+                    c["process"]["rlimits"] =
+                        json!([{"type": "RLIMIT_NOFILE", "soft": 5000, "hard": 1_048_576}]);
+                });
+        let bundle = match first {
+            Some(first) => bundle.user_namespace(first),
+            None => bundle,
+        };
+        let mut command = Container::new(bundle).verbatim().run();
+        use std::os::unix::process::CommandExt;
+        let lower = || {
+            let limit = libc::rlimit { rlim_cur: 4096, rlim_max: 4096 };
+            // SAFETY: a structure of ours, between fork and exec.
+            unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+            Ok(())
+        };
+        // SAFETY: the closure makes one system call.
+        unsafe { command.inner.pre_exec(lower) };
+        let done = command.ok();
+        assert_eq!((done.value("score"), done.value("hard")), ("-321", "1048576"));
+    }
+}
+
 #[test]
 fn the_scheduler_is_set() {
     requires!(root);

@@ -8,6 +8,9 @@ use std::path::Path;
 
 const USER: u32 = 4711;
 
+/// What a test does to config.json.
+type Change = Box<dyn FnOnce(&mut Value)>;
+
 /// A bundle and a runtime directory of the user.
 struct Rootless {
     bundle: Bundle,
@@ -212,7 +215,7 @@ fn user_name() -> Option<String> {
 fn what_needs_root_of_the_host_is_refused_in_one_clear_line() {
     requires!(root);
     requires!(program "setpriv");
-    let cases: [(&str, Box<dyn FnOnce(&mut Value)>); 4] = [
+    let cases: [(&str, Change); 4] = [
         (
             "needs a user namespace",
             Box::new(|c| {
@@ -273,11 +276,9 @@ fn root_of_a_user_namespace_runs_containers() {
             c["linux"]["gidMappings"] = json!([]);
             // What an engine's default has, and what only fails here: a group that is not mapped, sysfs of the host's network.
             for mount in c["mounts"].as_array_mut().unwrap() {
-                match mount["destination"].as_str().unwrap() {
-                    "/sys" => {
-                        *mount = json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid", "noexec", "nodev", "ro"]});
-                    }
-                    _ => {}
+                if mount["destination"] == "/sys" {
+                    let options = ["nosuid", "noexec", "nodev", "ro"];
+                    *mount = json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": options});
                 }
             }
         });

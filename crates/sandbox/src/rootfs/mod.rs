@@ -156,10 +156,14 @@ impl Sealed<'_> {
     pub(crate) fn pivot(self) -> StepResult<()> {
         let about = || format!("root.path {}", self.plan.rootfs.display());
         rustix::process::fchdir(&self.root).call(|| "fchdir(rootfs)").step("pivot", about)?;
+        let old = mount::open_path(Path::new("/"), false).step("pivot", about)?;
         if self.plan.no_pivot {
+            // What is mounted over a shared "/" would cover the host's.
+            let private =
+                AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
+            mount::set_attr(&old, private, false).step("pivot", about)?;
             mount::move_root_here().step("pivot", about)?;
         } else {
-            let old = mount::open_path(Path::new("/"), false).step("pivot", about)?;
             mount::pivot_root_here().step("pivot", about)?;
             // The old root lies on top of the new one now: cut it off from the host before it goes, or the host's mounts
             // would go with it. By its descriptor, because "." is the new one, whose shared volumes stay shared.
