@@ -127,7 +127,7 @@ impl Expectation {
         let seen: Vec<(&str, &str)> = text.lines().filter_map(parse_line).collect();
         // A later line covers an earlier one of the same place.
         let find = |path: &Path| {
-            let path = path.to_string_lossy();
+            let path = escaped(path);
             seen.iter().rev().find(|(point, _)| *point == path).map(|(_, options)| *options)
         };
         let root = find(Path::new("/")).unwrap_or_default();
@@ -180,6 +180,18 @@ fn is_kernel_file(proc: &OwnedFd, path: &Path) -> bool {
 fn parse_line(line: &str) -> Option<(&str, &str)> {
     let mut fields = line.split(' ').skip(4);
     Some((fields.next()?, fields.next()?))
+}
+
+/// A path as mountinfo shows it (mangle_path in the kernel's fs/seq_file.c).
+fn escaped(path: &Path) -> String {
+    let mut text = String::new();
+    for c in path.to_string_lossy().chars() {
+        match c {
+            ' ' | '\t' | '\n' | '\\' => text.push_str(&format!("\\{:03o}", c as u32)),
+            other => text.push(other),
+        }
+    }
+    text
 }
 
 fn has(options: &str, name: &str) -> bool {
@@ -262,6 +274,11 @@ mod tests {
             Expectation { mounts: vec![(PathBuf::from("/proc"), attr::RDONLY)], ..expectation() };
         let text = format!("{:#}", lax.verify(&proc, std::process::id() as i32).unwrap_err());
         assert!(text.contains("mount /proc is not ro"), "{text}");
+    }
+
+    #[test]
+    fn paths_are_compared_as_the_kernel_shows_them() {
+        assert_eq!(escaped(Path::new("/a b\\c\td")), "/a\\040b\\134c\\011d");
     }
 
     #[test]

@@ -109,6 +109,8 @@ fn part_ways(
         Cloned::Parent { pid, pidfd } => Spawned { pid, pidfd, channel: ours },
         Cloned::Child => {
             drop(ours);
+            // Ours is only a copy of the descriptor: cheap to close as long as the parent has its own.
+            casemate_sys::exe::release_mount();
             let failure = body(&theirs);
             crate::proto::send_failure(&theirs, &failure);
             exit_now(FAILED)

@@ -96,8 +96,9 @@ unsafe fn call(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> i
 const AT_FDCWD: usize = -100isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
 const SELF: &[u8] = b"/proc/self/exe\0";
-/// Says that this is the second time; [`crate::exe::protect`] checks and removes it.
-const MARK: &[u8] = b"_CASEMATE_PROTECTED=1\0";
+/// Says that this is the second time; [`crate::exe::protect`] checks and removes it. Behind it comes one digit: the
+/// descriptor of the overlay's mount.
+const MARK: &[u8] = b"_CASEMATE_PROTECTED=";
 /// More variables than any caller sets; who has more takes the ordinary way.
 const MAX_ENV: usize = 500;
 const PATH: usize = 2048;
@@ -120,7 +121,9 @@ unsafe fn execute_protected(stack: *const usize) -> Option<()> {
             return None;
         }
         let mut environment = MaybeUninit::<[usize; MAX_ENV + 2]>::uninit();
-        copy_environment(envp, environment.as_mut_ptr().cast())?;
+        let mut mark = MaybeUninit::<[u8; MARK.len() + 2]>::uninit();
+        let mark = mark.as_mut_ptr().cast::<u8>();
+        copy_environment(envp, environment.as_mut_ptr().cast(), mark)?;
         let mut fs = MaybeUninit::<[usize; 16]>::uninit();
         let fs = fs.as_mut_ptr().cast::<usize>();
         ok(call(nr::STATFS, SELF.as_ptr() as usize, fs as usize, 0, 0, 0))?;
@@ -128,7 +131,8 @@ unsafe fn execute_protected(stack: *const usize) -> Option<()> {
         if fs.add(10).read() & 1 != 0 {
             return None;
         }
-        let image = overlay_image()?;
+        let (image, mount) = overlay_image()?;
+        write_mark(mark, mount);
         call(
             nr::EXECVEAT,
             image,
@@ -138,7 +142,22 @@ unsafe fn execute_protected(stack: *const usize) -> Option<()> {
             AT_EMPTY_PATH,
         );
         call(nr::CLOSE, image, 0, 0, 0, 0);
+        call(nr::CLOSE, mount, 0, 0, 0, 0);
         None
+    }
+}
+
+/// The mark with the number of the mount's descriptor, which is below ten.
+unsafe fn write_mark(to: *mut u8, mount: usize) {
+    let mut i = 0;
+    // SAFETY: to has room for MARK, a digit and a NUL.
+    unsafe {
+        while i < MARK.len() {
+            to.add(i).write_volatile(*MARK.as_ptr().add(i));
+            i += 1;
+        }
+        to.add(i).write_volatile(b'0' + mount as u8);
+        to.add(i + 1).write_volatile(0);
     }
 }
 
@@ -182,27 +201,27 @@ unsafe fn starts_with(text: *const u8, prefix: &[u8]) -> bool {
 }
 
 /// The environment with the mark behind it. `None`: it has the mark already, or it is too large.
-unsafe fn copy_environment(from: *const usize, to: *mut usize) -> Option<()> {
+unsafe fn copy_environment(from: *const usize, to: *mut usize, mark: *const u8) -> Option<()> {
     let mut i = 0;
     // SAFETY: from ends with a null; to has room for MAX_ENV entries, the mark and a null.
     unsafe {
         while *from.add(i) != 0 {
-            // The name with its equals sign: whatever value it was given.
-            let named = &*core::ptr::slice_from_raw_parts(MARK.as_ptr(), MARK.len() - 2);
-            if i == MAX_ENV || starts_with(*from.add(i) as *const u8, named) {
+            if i == MAX_ENV || starts_with(*from.add(i) as *const u8, MARK) {
                 return None;
             }
             to.add(i).write_volatile(*from.add(i));
             i += 1;
         }
-        to.add(i).write_volatile(MARK.as_ptr() as usize);
+        to.add(i).write_volatile(mark as usize);
         to.add(i + 1).write_volatile(0);
     }
     Some(())
 }
 
-/// Our file through a detached, read-only overlay: what `exe::overlay_image` does, with the same reasons.
-unsafe fn overlay_image() -> Option<usize> {
+/// Our file through a detached, read-only overlay: what `exe::overlay_image` does, with the same reasons. The file, and the
+/// mount, whose descriptor stays open over execve: closing it dissolves the mount, which waits for all processors, and
+/// `exe::release_mount` does that when there is time.
+unsafe fn overlay_image() -> Option<(usize, usize)> {
     let mut options = MaybeUninit::<[u8; PATH + 8]>::uninit();
     let options = options.as_mut_ptr().cast::<u8>();
     let mut name = MaybeUninit::<[u8; 256]>::uninit();
@@ -215,16 +234,15 @@ unsafe fn overlay_image() -> Option<usize> {
         let fs = ok(call(FSOPEN, c"overlay".as_ptr() as usize, 1, 0, 0, 0))?;
         call(FSCONFIG, fs, 1, c"lowerdir".as_ptr() as usize, options as usize, 0);
         call(FSCONFIG, fs, 6, 0, 0, 0);
-        // MOUNT_ATTR_RDONLY | NOSUID | NODEV
-        let mount = call(FSMOUNT, fs, 1, 0x7, 0, 0);
+        // MOUNT_ATTR_RDONLY | NOSUID | NODEV; not close-on-exec.
+        let mount = call(FSMOUNT, fs, 0, 0x7, 0, 0);
         call(nr::CLOSE, fs, 0, 0, 0, 0);
         let mount = ok(mount)?;
         // O_PATH | O_NOFOLLOW | O_CLOEXEC
         let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
         let image = call(nr::OPENAT, mount, name as usize, flags as usize, 0, 0);
-        // The mount's own descriptor is left to execve to close: that waits for other processors, once is enough.
         match ok(image) {
-            Some(image) if is_running_file(image) => Some(image),
+            Some(image) if mount < 10 && is_running_file(image) => Some((image, mount)),
             Some(image) => {
                 call(nr::CLOSE, image, 0, 0, 0, 0);
                 call(nr::CLOSE, mount, 0, 0, 0, 0);

@@ -11,6 +11,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// How this process's own binary is kept from payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,20 +34,52 @@ pub fn protection() -> Option<Protection> {
     seals.contains(SealFlags::WRITE | SealFlags::SEAL).then_some(Protection::SealedMemory)
 }
 
+/// Set for the protected image, so that it cannot come to a circle.
+const MARK: &str = "_CASEMATE_PROTECTED";
+
+/// The descriptor of the overlay's mount, as long as it is open; else -1.
+static MOUNT: AtomicI32 = AtomicI32::new(-1);
+
+/// `casemate_sys::early` says which descriptor the overlay's mount has; it is below ten, and above the standard streams.
+fn remember_mount(mark: Option<&std::ffi::OsStr>) {
+    let number = mark.and_then(|mark| mark.to_str()?.parse::<i32>().ok());
+    if let Some(raw) = number.filter(|raw| (3..10).contains(raw) && is_overlay_mount(*raw)) {
+        MOUNT.store(raw, Ordering::Relaxed);
+        // Nobody but us.
+        crate::fd::set_cloexec(raw);
+    }
+}
+
+/// The mark may come from a caller's environment: what is closed must be ours.
+fn is_overlay_mount(raw: i32) -> bool {
+    const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+    crate::fd::borrow(raw)
+        .and_then(|fd| rustix::fs::fstatfs(fd).ok())
+        .is_some_and(|fs| fs.f_type as u64 == OVERLAYFS_SUPER_MAGIC)
+}
+
+/// Close the overlay's mount, if it is open: what was executed from it stays. To be called where waiting for the other
+/// processors does not matter: the kernel makes sure that none of them still looks at the mount.
+pub fn release_mount() {
+    let raw = MOUNT.swap(-1, Ordering::Relaxed);
+    if raw >= 0 {
+        crate::fd::close(raw);
+    }
+}
+
 /// Return if the running binary is protected, else execute a protected image of it with the same arguments and
 /// environment. Comes back only protected, or with an error.
 pub fn protect() -> Result<Protection> {
-    const MARK: &str = "_CASEMATE_PROTECTED";
+    let mark = std::env::var_os(MARK);
+    std::env::remove_var(MARK);
     if let Some(protection) = protection() {
-        std::env::remove_var(MARK);
+        remember_mount(mark.as_deref());
         crate::process::set_name(c"casemate");
         return Ok(protection);
     }
-    if std::env::var_os(MARK).is_some() {
-        return Err(Error::new(
-            "protect /proc/self/exe: the protected image is not seen as one",
-            Errno::PERM,
-        ));
+    if mark.is_some() {
+        let message = "protect /proc/self/exe: the protected image is not seen as one";
+        return Err(Error::new(message, Errno::PERM));
     }
     let image = overlay_image().or_else(|_| memory_image())?;
     let args = std::env::args_os().map(into_c).collect();

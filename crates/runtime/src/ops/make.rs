@@ -156,6 +156,7 @@ fn build(
         Some(cgroup) => decided.cgroup.load_devices(cgroup)?,
         None => None,
     };
+    casemate_sys::exe::release_mount();
     let supervision = Supervision {
         console,
         hooks: std::mem::take(&mut lowered.parent_hooks),
