@@ -286,3 +286,51 @@ fn devices_are_made_for_use_and_not_for_making() {
     }
     assert!(done.stdout.ends_with("4\nEPERM\n"), "{}", done.stdout);
 }
+
+/// The places that the profile makes writable, as an image may have them.
+#[test]
+fn an_image_cannot_use_the_added_writable_places_against_the_read_only_root() {
+    requires!(root);
+    let canary = Canary::new();
+    let outside = canary.dir().display().to_string();
+    for target in ["/", ".", "/etc", "/proc", "/proc/self/root", "/dev", "tmp", "/absent", &outside]
+    {
+        for place in ["tmp", "run"] {
+            let bundle = careless("for d in / /bin /etc; do touch $d/x 2>/dev/null && echo wrote $d; done; cat /etc/passwd");
+            std::fs::remove_dir(bundle.rootfs().join(place)).unwrap();
+            std::os::unix::fs::symlink(target, bundle.rootfs().join(place)).unwrap();
+            let container = Container::new(bundle);
+            let done = container.run().done();
+            assert!(matches!(done.code(), 0 | 1), "{place} -> {target}: {}", done.stderr);
+            let written: Vec<&str> =
+                done.stdout.lines().filter(|line| line.starts_with("wrote")).collect();
+            // A link to /etc makes that a memory of its own; what the image holds stays as it is in any case.
+            assert!(
+                written.is_empty() || written == ["wrote /etc"],
+                "{place} -> {target}: {}",
+                done.stdout
+            );
+            for dir in ["", "bin", "etc"] {
+                assert!(
+                    !container.bundle.rootfs().join(dir).join("x").exists(),
+                    "{place} -> {target}"
+                );
+            }
+            canary.check();
+        }
+    }
+}
+
+#[test]
+fn restrictions_of_mounts_with_odd_names_are_verified_too() {
+    requires!(root);
+    let bundle = Bundle::sh("probe open w '/my dir/x'; grep -c 'my.040dir' /proc/self/mountinfo")
+        .bind_own("/my dir");
+    let bundle = bundle.edit(|c| {
+        c["mounts"].as_array_mut().unwrap().last_mut().unwrap()["options"] =
+            json!(["bind", "ro", "nosuid"])
+    });
+    std::fs::create_dir(bundle.rootfs().join("my dir")).unwrap();
+    std::fs::write(bundle.dir().join("shared/x"), "x").unwrap();
+    assert_eq!(Container::new(bundle).run().ok().stdout, "EROFS\n1\n");
+}
