@@ -1,5 +1,6 @@
 //! Hooks, and the state JSON that they read.
 
+use crate::state::Record;
 use anyhow::{Context, Result};
 use casemate_policy::spec::Hook as SpecHook;
 use casemate_sandbox::plan::{Hook, HookState};
@@ -81,6 +82,19 @@ pub fn state(
         before_pid: "\",\"pid\":".to_owned(),
         after_pid: format!(",\"root\":{root},\"bundle\":{bundle},\"annotations\":{annotations}}}"),
     })
+}
+
+/// Hooks that run after `create`, with the state that they read: from the record, not from the bundle.
+pub(crate) fn of_record(
+    record: &Record,
+    kind: &str,
+    hooks: &[SpecHook],
+) -> Result<(Vec<Hook>, HookState)> {
+    let spec = &record.spec;
+    let list = lower(kind, hooks, &super::container::hook_environment(spec))?;
+    let state =
+        state(&spec.oci_version, &record.id, &record.bundle, &record.rootfs, &spec.annotations)?;
+    Ok((list, state))
 }
 
 #[cfg(test)]

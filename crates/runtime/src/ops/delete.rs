@@ -1,8 +1,7 @@
 //! `delete`: everything that a container left on the host goes.
 
 use super::Container;
-use crate::lower;
-use crate::lower::container::hook_environment;
+use crate::lower::hooks::of_record;
 use crate::request::{DeleteRequest, Global};
 use crate::state::{StateRoot, Status};
 use anyhow::{bail, Context as _, Result};
@@ -95,25 +94,10 @@ pub(crate) fn destroy(container: &Container) -> Result<()> {
         crate::cgroups::remove(cgroup, record.rootless).context("cgroup")?;
     }
     container.state.remove()?;
-    let list = lower::hooks::lower(
-        "poststop",
-        &record.spec.hooks.poststop,
-        &hook_environment(&record.spec),
-    )?;
-    if !list.is_empty() {
-        let spec = &record.spec;
-        let state = lower::hooks::state(
-            &spec.oci_version,
-            &record.id,
-            &record.bundle,
-            &record.rootfs,
-            &spec.annotations,
-        )?;
-        let text = state.render("stopped", 0);
-        for hook in &list {
-            // "the runtime MUST log a warning, but the remaining hooks and lifecycle continue" (runtime-spec).
-            hooks::run(hook, &text).ok();
-        }
+    let (list, state) = of_record(record, "poststop", &record.spec.hooks.poststop)?;
+    for hook in &list {
+        // "the runtime MUST log a warning, but the remaining hooks and lifecycle continue" (runtime-spec).
+        hooks::run(hook, &state.render("stopped", 0)).ok();
     }
     Ok(())
 }

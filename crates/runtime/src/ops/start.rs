@@ -1,8 +1,7 @@
 //! `start`: open the gate of a created container.
 
 use super::Container;
-use crate::lower;
-use crate::lower::container::hook_environment;
+use crate::lower::hooks::of_record;
 use crate::request::Global;
 use crate::state::Status;
 use crate::supervise::await_exec;
@@ -51,22 +50,7 @@ fn open_gate(container: &Container) -> Result<()> {
 /// poststart: after the program runs, before `start` returns.
 pub(crate) fn run_poststart(container: &Container) -> Result<()> {
     let record = &container.record;
-    let list = lower::hooks::lower(
-        "poststart",
-        &record.spec.hooks.poststart,
-        &hook_environment(&record.spec),
-    )?;
-    if list.is_empty() {
-        return Ok(());
-    }
-    let spec = &record.spec;
-    let state = lower::hooks::state(
-        &spec.oci_version,
-        &record.id,
-        &record.bundle,
-        &record.rootfs,
-        &spec.annotations,
-    )?;
+    let (list, state) = of_record(record, "poststart", &record.spec.hooks.poststart)?;
     let pid = record.init.map_or(0, |init| init.pid);
     if let Err(failure) = hooks::run_all(&list, &state.render("running", pid)) {
         super::delete::kill_everything(container)?;
