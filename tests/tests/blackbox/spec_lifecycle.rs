@@ -379,3 +379,26 @@ fn checkpoint_and_restore_are_not_there_and_say_it_the_way_engines_probe() {
     assert_ne!(probe(&["checkpoint", "--help"]).code(), 0);
     assert_ne!(probe(&["restore", "--lsm-mount-context"]).code(), 0);
 }
+
+#[test]
+fn an_update_reads_standard_input_and_passes_over_what_it_does_not_know() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 60")).up();
+    let dirs = host::cgroups_named(&container.id);
+    requires!(!dirs.is_empty(), "needs cgroup2");
+    // As engines send it: the whole object, devices included, which must stay as they are.
+    for (depth, words) in [("5", &["--resources=-"][..]), ("6", &["--resources", "-"])] {
+        let file = container.bundle.dir().join("resources.json");
+        let resources = json!({
+            "unified": {"cgroup.max.depth": depth}, "fromTheFuture": {},
+            "devices": [{"allow": false, "access": "rwm"}]
+        });
+        casemate_tests::bundle::write(&file, resources.to_string());
+        let mut command = container.verb("update", words);
+        command.inner.stdin(std::fs::File::open(&file).unwrap());
+        command.ok();
+        let text = std::fs::read_to_string(format!("{}/cgroup.max.depth", dirs[0])).unwrap();
+        assert_eq!(text.trim(), depth);
+    }
+    assert_eq!(container.exec("echo x > /dev/null").done().code(), 0);
+}
