@@ -197,6 +197,9 @@ fn enter_user(
         prepared.plan.user = UserNamespace::EnterFirst;
         return Ok(());
     }
+    if prepared.kinds & flag::MNT == 0 {
+        bail!("linux.namespaces: a user namespace needs a mount namespace beside it");
+    }
     let held = *new & HELD;
     let (theirs, ours): (Vec<_>, Vec<_>) = std::mem::take(sysctls)
         .into_iter()

@@ -76,6 +76,10 @@ impl Expectation {
     /// Of a container.
     pub fn of_container(plan: &ContainerPlan, uid: u32, gid: u32) -> Self {
         let mut this = Self::of_process(&plan.process, uid, gid);
+        if !plan.root.own_mounts {
+            // A tree that is attached nowhere is in no mountinfo.
+            return this;
+        }
         this.root_readonly = plan.root.readonly;
         let mounted =
             |m: &&MountPlan| !matches!(m.source, MountSource::Bind { copy_symlink: true, .. });

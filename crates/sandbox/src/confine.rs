@@ -3,8 +3,9 @@
 //! The lattice that fixes the order: labels may need privilege, so they are requested first (they take effect at
 //! execve). The bounding set needs CAP_SETPCAP, groups need CAP_SETGID, so both come before capset. Changing the uid
 //! would empty the sets, so the permitted set is kept across it. no_new_privs comes before an unprivileged
-//! seccomp filter, because it is what permits one; a container that must not have no_new_privs needs CAP_SYS_ADMIN for
-//! the filter, so there the filter comes before the drop (seccomp(2)).
+//! seccomp filter, because it is what permits one. A container that must not have no_new_privs needs CAP_SYS_ADMIN for
+//! the filter (seccomp(2)): that one is kept until the filter is loaded, so that working directory and program are looked
+//! up with the payload's identity and before a filter could be in the way.
 
 use crate::failure::Step;
 use crate::lsm;
@@ -15,12 +16,14 @@ use casemate_sys::{caps, process, sched, seccomp};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::Mode;
 
+/// What loading a filter takes without no_new_privs.
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
 /// When a filter is loaded. Decided by the plan alone: [`slot`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FilterSlot {
-    /// Before ids and capabilities are given up: without no_new_privs, loading is a privileged operation.
-    BeforeDrop,
-    /// After the drop, while the parent still listens: with no_new_privs and a notifying filter.
+    /// While the parent still listens: a notifying filter, whose listener it takes, and filters without no_new_privs,
+    /// whose loading is the last privileged operation.
     BeforeReady,
     /// Behind the gate, right before execve: the fewest system calls have to pass the filter.
     BeforeExec,
@@ -28,13 +31,15 @@ pub enum FilterSlot {
 
 /// The slot of all filters of a process: they share one, or their order would change.
 pub fn slot(no_new_privs: bool, filters: &[SeccompFilter]) -> FilterSlot {
-    if !no_new_privs {
-        FilterSlot::BeforeDrop
-    } else if filters.iter().any(SeccompFilter::notifies) {
+    if needs_privilege(no_new_privs, filters) || filters.iter().any(SeccompFilter::notifies) {
         FilterSlot::BeforeReady
     } else {
         FilterSlot::BeforeExec
     }
+}
+
+fn needs_privilege(no_new_privs: bool, filters: &[SeccompFilter]) -> bool {
+    !no_new_privs && !filters.is_empty()
 }
 
 /// The filters of a process and their slot.
@@ -42,12 +47,15 @@ pub fn slot(no_new_privs: bool, filters: &[SeccompFilter]) -> FilterSlot {
 pub struct Filters {
     slot: FilterSlot,
     list: Vec<SeccompFilter>,
+    /// Capabilities to give up once they are loaded.
+    drop_after: u64,
 }
 
 impl Filters {
-    /// Take the filters of a plan.
-    pub fn new(no_new_privs: bool, list: Vec<SeccompFilter>) -> Self {
-        Self { slot: slot(no_new_privs, &list), list }
+    /// Take the filters of a plan; `permitted` is what the payload may keep.
+    pub fn new(no_new_privs: bool, permitted: u64, list: Vec<SeccompFilter>) -> Self {
+        let kept = if needs_privilege(no_new_privs, &list) { CAP_SYS_ADMIN } else { 0 };
+        Self { slot: slot(no_new_privs, &list), list, drop_after: kept & !permitted }
     }
 }
 
@@ -56,6 +64,10 @@ pub fn load_filters(filters: &Filters, now: FilterSlot, channel: &OwnedFd) -> St
     if filters.slot != now {
         return Ok(());
     }
+    // Read before the filter is there, which then has to let capset pass but not capget.
+    let mut sets = caps::get().step("capabilities", || "process.capabilities")?;
+    sets.effective &= !filters.drop_after;
+    sets.permitted &= !filters.drop_after;
     for filter in &filters.list {
         let listener =
             seccomp::load(&filter.program, filter.flags).step("seccomp", || "linux.seccomp")?;
@@ -66,15 +78,14 @@ pub fn load_filters(filters: &Filters, now: FilterSlot, channel: &OwnedFd) -> St
             proto::await_parent(channel, FromParent::Taken)?;
         }
     }
-    Ok(())
+    if filters.drop_after == 0 {
+        return Ok(());
+    }
+    caps::set(sets).step("capabilities", || "process.capabilities")
 }
 
 /// From root of the container's namespaces to the payload's identity.
-pub fn drop_privilege(
-    plan: &ProcessPlan,
-    host_proc: impl AsFd,
-    channel: &OwnedFd,
-) -> StepResult<()> {
+pub fn drop_privilege(plan: &ProcessPlan, host_proc: impl AsFd) -> StepResult<()> {
     rustix::process::umask(Mode::from_raw_mode(plan.umask));
     if let Some(persona) = plan.personality {
         sched::set_personality(persona).step("personality", || "linux.personality")?;
@@ -90,10 +101,6 @@ pub fn drop_privilege(
     caps::limit_bounding(plan.caps.bounding, known)
         .step("capabilities", || "process.capabilities.bounding")?;
     set_groups(plan)?;
-    if slot(plan.no_new_privs, &plan.seccomp) == FilterSlot::BeforeDrop {
-        let filters = Filters::new(plan.no_new_privs, plan.seccomp.clone());
-        load_filters(&filters, FilterSlot::BeforeDrop, channel)?;
-    }
     caps::keep_permitted().step("capabilities", || "process.capabilities")?;
     process::set_res_gid(plan.gid, plan.gid, plan.gid)
         .step("identity", || format!("process.user.gid {}", plan.gid))?;
@@ -133,7 +140,14 @@ fn set_capabilities(plan: &ProcessPlan, known: u64) -> StepResult<()> {
         permitted: plan.caps.permitted & have,
         inheritable: plan.caps.inheritable & have,
     };
-    caps::set(sets).step("capabilities", about)?;
+    let for_filters =
+        if needs_privilege(plan.no_new_privs, &plan.seccomp) { CAP_SYS_ADMIN & have } else { 0 };
+    caps::set(caps::Sets {
+        effective: sets.effective | for_filters,
+        permitted: sets.permitted | for_filters,
+        inheritable: sets.inheritable,
+    })
+    .step("capabilities", about)?;
     caps::set_ambient(plan.caps.ambient & sets.permitted & sets.inheritable)
         .step("capabilities", about)
 }

@@ -20,7 +20,8 @@ use std::path::Path;
 /// A process that only has to pass the gate.
 #[derive(Debug)]
 pub struct ReadyProcess {
-    path: CString,
+    /// `None`: the container has no process, and must not be started.
+    path: Option<CString>,
     vectors: ExecVectors,
     filters: Filters,
 }
@@ -76,8 +77,10 @@ fn go_between(
 ) -> StepResult<Failure> {
     before_joining(&plan)?;
     let about = || "join the container";
-    ns::setns(&plan.init, flag::USER).step("namespaces", about)?;
-    become_root()?;
+    if plan.join & flag::USER != 0 {
+        ns::setns(&plan.init, flag::USER).step("namespaces", about)?;
+        become_root()?;
+    }
     if plan.join & flag::PID != 0 {
         ns::setns(&plan.init, flag::PID).step("namespaces", about)?;
     }
@@ -107,7 +110,7 @@ fn inside(plan: ExecPlan, channel: &OwnedFd) -> StepResult<Failure> {
         proto::send_console(channel, &console.master)?;
         identity::take_terminal(&console.peer, process.uid)?;
     }
-    confine::drop_privilege(&process, &host_proc, channel)?;
+    confine::drop_privilege(&process, &host_proc)?;
     drop(host_proc);
     let ready = prepare(process, &[channel.as_raw_fd()])?;
     confine::load_filters(ready.filters(), FilterSlot::BeforeReady, channel)?;
@@ -121,15 +124,15 @@ fn inside(plan: ExecPlan, channel: &OwnedFd) -> StepResult<Failure> {
 pub(crate) fn prepare(plan: ProcessPlan, ours: &[i32]) -> StepResult<ReadyProcess> {
     enter_cwd(&plan.cwd)?;
     verify_cwd(&plan.cwd)?;
-    let ProcessPlan { args, mut env, uid, keep_fds, no_new_privs, seccomp, .. } = plan;
+    let ProcessPlan { args, mut env, uid, keep_fds, no_new_privs, seccomp, caps, .. } = plan;
     add_home(&mut env, uid);
-    let path = find_program(&args, &env)?;
+    let path = if args.is_empty() { None } else { Some(find_program(&args, &env)?) };
     signals::reset()?;
     close_all_but(3 + keep_fds, ours)?;
     Ok(ReadyProcess {
         path,
         vectors: ExecVectors::new(args, env),
-        filters: Filters::new(no_new_privs, seccomp),
+        filters: Filters::new(no_new_privs, caps.permitted, seccomp),
     })
 }
 
@@ -144,8 +147,11 @@ impl ReadyProcess {
         {
             return failure;
         }
-        let errno = process::execve(&self.path, &self.vectors);
-        let message = format!("exec {}: {}", self.path.to_string_lossy(), errno_text(errno));
+        let Some(path) = &self.path else {
+            return Failure::new("exec", "process: is not set, so there is nothing to start");
+        };
+        let errno = process::execve(path, &self.vectors);
+        let message = format!("exec {}: {}", path.to_string_lossy(), errno_text(errno));
         Failure { step: "exec".into(), message, errno: errno.raw_os_error() }
     }
 }

@@ -165,6 +165,9 @@ pub struct RootPlan {
     pub cwd: PathBuf,
     /// MS_MOVE and chroot in place of pivot_root.
     pub no_pivot: bool,
+    /// The container has a mount namespace of its own. Without one its tree is attached nowhere, so that the host's
+    /// mounts stay as they are.
+    pub own_mounts: bool,
 }
 
 /// rootfsPropagation, resolved.

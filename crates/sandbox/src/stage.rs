@@ -127,7 +127,7 @@ impl<'c> Namespaced<'c> {
 impl<'c> Rooted<'c> {
     fn drop_privilege(self) -> StepResult<Dropped<'c>> {
         let Self { process, gate, start_container, hook_state, host_proc, channel } = self;
-        confine::drop_privilege(&process, &host_proc, channel)?;
+        confine::drop_privilege(&process, &host_proc)?;
         Ok(Dropped { process, gate, start_container, hook_state, channel })
     }
 }

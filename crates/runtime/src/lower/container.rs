@@ -9,7 +9,7 @@ use crate::namespaces::Prepared;
 use crate::request::CreateRequest;
 use crate::verify::Expectation;
 use anyhow::{anyhow, Context as _, Result};
-use casemate_policy::spec::Process;
+use casemate_policy::spec::{NamespaceKind, Process};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{
     ContainerPlan, Gate, Hook, HookState, RootPlan, SeccompFilter, UserNamespace,
@@ -42,7 +42,9 @@ pub(crate) fn lower_container(
     namespaces: Prepared,
 ) -> Result<Lowered> {
     let Decided { bundle, spec, proc, .. } = decided;
-    let process = spec.process.as_ref().ok_or_else(|| anyhow!("process: is missing"))?;
+    // The specification lets a container be created without a process; `start` refuses it then.
+    let nothing = Process { cwd: "/".to_owned(), ..Process::default() };
+    let process = spec.process.as_ref().unwrap_or(&nothing);
     let root = root_plan(request, decided, &namespaces, process)?;
     let rootfs = root.rootfs.clone();
     let filters = super::seccomp::filters(
@@ -121,6 +123,7 @@ fn process_context<'a>(
             .annotations
             .get("run.oci.keep_original_groups")
             .is_some_and(|v| v == "1"),
+        verbatim: decided.spec.profile().profile().is_verbatim(),
     }
 }
 
@@ -168,6 +171,7 @@ fn root_plan(
         readonly: spec.root.readonly,
         cwd: PathBuf::from(&process.cwd),
         no_pivot: request.no_pivot,
+        own_mounts: spec.namespace(NamespaceKind::Mount).is_some(),
     })
 }
 

@@ -112,12 +112,8 @@ fn bind(
     context: &MountContext<'_>,
 ) -> Result<MountSource> {
     let source = mount.source.as_deref().ok_or_else(|| anyhow!("a bind mount needs a source"))?;
-    if let Some(option) = flags.data.first() {
-        bail!(
-            "bind mounts cannot have any filesystem-specific options applied (found {:?})",
-            option.key
-        );
-    }
+    // Options for a file system mean nothing here: the bound one exists already. mount(8) ignores them too, and images of
+    // tools that add `mode=` to every mount are many.
     Ok(MountSource::Bind {
         path: context.bundle.resolve(source),
         recursive: depth == Depth::Recursive,

@@ -32,6 +32,8 @@ pub struct ProcessContext<'a> {
     pub extra_env: Vec<String>,
     /// `keep_original_groups`.
     pub keep_groups: bool,
+    /// The profile takes the bundle as it is.
+    pub verbatim: bool,
 }
 
 /// The part that needs the caller's privilege.
@@ -84,12 +86,17 @@ pub fn plan(process: &Process, linux: &Linux, context: ProcessContext<'_>) -> Re
         }),
         caps: capabilities(process.capabilities.as_ref()),
         no_new_privs: process.no_new_privileges,
-        apparmor: label(
-            process.apparmor_profile.as_ref(),
-            crate::caller::apparmor_enabled,
-            "process.apparmorProfile",
-            "AppArmor",
-        )?,
+        apparmor: if context.verbatim && !crate::caller::apparmor_enabled() {
+            // Nobody promised confinement, and bundles made on another host name a profile: crun's behaviour.
+            None
+        } else {
+            label(
+                process.apparmor_profile.as_ref(),
+                crate::caller::apparmor_enabled,
+                "process.apparmorProfile",
+                "AppArmor",
+            )?
+        },
         selinux: label(
             process.selinux_label.as_ref(),
             crate::caller::selinux_enabled,

@@ -186,6 +186,7 @@ fn plan(
             .annotations
             .get("run.oci.keep_original_groups")
             .is_some_and(|v| v == "1"),
+        verbatim: record.spec.profile().profile().is_verbatim(),
     };
     let linux = &record.spec.linux;
     let early =
@@ -279,7 +280,10 @@ fn spawn(
     init: &OwnedFd,
 ) -> Result<Spawned> {
     let cgroups: Vec<_> = cgroups.iter().map(AsFd::as_fd).collect();
-    if !Caller::probe(&container.proc)?.privileged {
+    let caller = Caller::probe(&container.proc)?;
+    // Root of a user namespace (rootless podman) may enter the container's pid namespace but not come back to its own,
+    // which belongs to the host.
+    if !caller.privileged || !caller.initial_user_namespace {
         return Ok(launch_exec_unprivileged(plan, &cgroups)?);
     }
     if container.record.namespaces & flag::PID == 0 {

@@ -232,7 +232,12 @@ fn spawn(
             .call(|| "openat(/proc, \"self/ns/pid\")")?;
     ns::setns(pid, flag::PID).context("linux.namespaces pid")?;
     let child = launch(plan, cgroup);
-    ns::setns(&own, flag::PID).context("linux.namespaces pid: back")?;
+    match ns::setns(&own, flag::PID) {
+        // The way back to a pid namespace of the host is closed to root of a user namespace. Only hooks are made after this,
+        // and they have the same pids to work with.
+        Err(e) if e.errno() == rustix::io::Errno::PERM => {}
+        other => other.context("linux.namespaces pid: back")?,
+    }
     Ok(child?)
 }
 

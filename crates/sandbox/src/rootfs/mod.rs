@@ -43,14 +43,11 @@ impl<'p> Builder<'p> {
         if let UserNamespace::EnterLast(_) = user {
             own_what_is_created(plan.owner)?;
         }
-        let top = mount::open_path(Path::new("/"), false)?;
-        let change = AttrChange { propagation: plan.propagation.before, ..AttrChange::default() };
-        mount::set_attr(&top, change, true).step("rootfs", || "linux.rootfsPropagation")?;
+        if plan.own_mounts {
+            cut_off(plan)?;
+        }
         let place = mount::open_path(&plan.rootfs, false).step("rootfs", about)?;
         verify_identity(&place, plan)?;
-        if plan.propagation.before == mount::propagation::SHARED {
-            isolate_parent(&plan.rootfs)?;
-        }
         let root = mount::clone_tree(&place, true).step("rootfs", about)?;
         let private =
             AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
@@ -63,7 +60,10 @@ impl<'p> Builder<'p> {
             };
             mount::set_attr(&root, idmap, false).step("rootfs", about)?;
         }
-        mount::attach(&root, &place).step("rootfs", about)?;
+        // In the host's mount namespace nothing is attached: the tree grows on the detached mount (Linux 6.15).
+        if plan.own_mounts {
+            mount::attach(&root, &place).step("rootfs", about)?;
+        }
         Ok(Self { plan, root })
     }
 
@@ -156,6 +156,9 @@ impl Sealed<'_> {
     pub(crate) fn pivot(self) -> StepResult<()> {
         let about = || format!("root.path {}", self.plan.rootfs.display());
         rustix::process::fchdir(&self.root).call(|| "fchdir(rootfs)").step("pivot", about)?;
+        if !self.plan.own_mounts {
+            return self.enter_detached();
+        }
         let old = mount::open_path(Path::new("/"), false).step("pivot", about)?;
         if self.plan.no_pivot {
             // What is mounted over a shared "/" would cover the host's.
@@ -178,10 +181,34 @@ impl Sealed<'_> {
             let change = AttrChange { propagation, ..AttrChange::default() };
             mount::set_attr(&top, change, recursive).step("pivot", || "linux.rootfsPropagation")?;
         }
-        // Files that the hooks or later steps make are the caller's own again.
-        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        process::set_fs_ids(uid, gid).step("pivot", about)
+        own_files_again()
     }
+
+    /// Without a mount namespace there is no root to be exchanged: the detached tree becomes the root of this process alone,
+    /// and stays as long as it is used.
+    fn enter_detached(&self) -> StepResult<()> {
+        let about = || format!("root.path {}", self.plan.rootfs.display());
+        rustix::process::chroot(".").call(|| "chroot(\".\")").step("pivot", about)?;
+        rustix::process::chdir("/").call(|| "chdir(\"/\")").step("pivot", about)?;
+        own_files_again()
+    }
+}
+
+/// Files that later steps make are the caller's own again.
+fn own_files_again() -> StepResult<()> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    process::set_fs_ids(uid, gid).step("pivot", || "owner of the tree")
+}
+
+/// Cut our copy of the host's mounts off from the host, before the first mount of ours.
+fn cut_off(plan: &RootPlan) -> StepResult<()> {
+    let top = mount::open_path(Path::new("/"), false)?;
+    let change = AttrChange { propagation: plan.propagation.before, ..AttrChange::default() };
+    mount::set_attr(&top, change, true).step("rootfs", || "linux.rootfsPropagation")?;
+    if plan.propagation.before == mount::propagation::SHARED {
+        isolate_parent(&plan.rootfs)?;
+    }
+    Ok(())
 }
 
 /// Let whatever is created in the tree (mount points, device nodes, roots of tmpfs) belong to the container's root.
