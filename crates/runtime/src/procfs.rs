@@ -67,7 +67,8 @@ mod tests {
     fn own_process_has_a_start_time_and_runs() {
         let proc = open().unwrap();
         let stat = stat(&proc, std::process::id() as i32).unwrap();
-        assert_eq!(stat.state, 'R');
+        // The line is about the main thread, which may be waiting for this one.
+        assert!(!matches!(stat.state, 'Z' | 'X'), "{stat:?}");
         assert!(stat.start_time > 0);
     }
 }
