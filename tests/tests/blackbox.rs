@@ -1,52 +1,52 @@
 //! Containers, seen from outside: one binary, because each is a link step. Modules lie in blackbox/.
 
-#[path = "blackbox/cve_paths.rs"]
-mod cve_paths;
-#[path = "blackbox/cve_races.rs"]
-mod cve_races;
-#[path = "blackbox/smoke.rs"]
-mod smoke;
-#[path = "blackbox/cve_proc.rs"]
-mod cve_proc;
-#[path = "blackbox/cve_fds.rs"]
-mod cve_fds;
 #[path = "blackbox/cve_exe.rs"]
 mod cve_exe;
-#[path = "blackbox/cve_identity.rs"]
-mod cve_identity;
-#[path = "blackbox/spec_namespaces.rs"]
-mod spec_namespaces;
-#[path = "blackbox/spec_process.rs"]
-mod spec_process;
+#[path = "blackbox/cve_fds.rs"]
+mod cve_fds;
 #[path = "blackbox/cve_hooks.rs"]
 mod cve_hooks;
+#[path = "blackbox/cve_identity.rs"]
+mod cve_identity;
 #[path = "blackbox/cve_input.rs"]
 mod cve_input;
 #[path = "blackbox/cve_kernel.rs"]
 mod cve_kernel;
-#[path = "blackbox/spec_mounts.rs"]
-mod spec_mounts;
+#[path = "blackbox/cve_paths.rs"]
+mod cve_paths;
+#[path = "blackbox/cve_proc.rs"]
+mod cve_proc;
+#[path = "blackbox/cve_races.rs"]
+mod cve_races;
 #[path = "blackbox/hardening_defaults.rs"]
 mod hardening_defaults;
 #[path = "blackbox/hardening_userns.rs"]
 mod hardening_userns;
+#[path = "blackbox/smoke.rs"]
+mod smoke;
 #[path = "blackbox/spec_devices.rs"]
 mod spec_devices;
+#[path = "blackbox/spec_exec.rs"]
+mod spec_exec;
 #[path = "blackbox/spec_hooks.rs"]
 mod spec_hooks;
+#[path = "blackbox/spec_io.rs"]
+mod spec_io;
+#[path = "blackbox/spec_lifecycle.rs"]
+mod spec_lifecycle;
+#[path = "blackbox/spec_mounts.rs"]
+mod spec_mounts;
+#[path = "blackbox/spec_namespaces.rs"]
+mod spec_namespaces;
+#[path = "blackbox/spec_process.rs"]
+mod spec_process;
+#[path = "blackbox/spec_refusals.rs"]
+mod spec_refusals;
+#[path = "blackbox/spec_rootless.rs"]
+mod spec_rootless;
+#[path = "blackbox/spec_seccomp.rs"]
+mod spec_seccomp;
 #[path = "blackbox/stress_cycles.rs"]
 mod stress_cycles;
 #[path = "blackbox/stress_kill.rs"]
 mod stress_kill;
-#[path = "blackbox/spec_io.rs"]
-mod spec_io;
-#[path = "blackbox/spec_seccomp.rs"]
-mod spec_seccomp;
-#[path = "blackbox/spec_exec.rs"]
-mod spec_exec;
-#[path = "blackbox/spec_rootless.rs"]
-mod spec_rootless;
-#[path = "blackbox/spec_refusals.rs"]
-mod spec_refusals;
-#[path = "blackbox/spec_lifecycle.rs"]
-mod spec_lifecycle;

@@ -89,7 +89,10 @@ fn errno_has_a_key_and_the_hint_ends_the_message() {
     let answer = casemate("--log-format=json exec --user root x id");
     let record: Value = serde_json::from_str(&answer.stderr).unwrap();
     let message = record["msg"].as_str().unwrap();
-    assert!(message.ends_with("must be UID or UID:GID (hint: names are not looked up)"), "{message}");
+    assert!(
+        message.ends_with("must be UID or UID:GID (hint: names are not looked up)"),
+        "{message}"
+    );
 }
 
 #[test]
