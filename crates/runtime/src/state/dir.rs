@@ -48,7 +48,10 @@ impl StateRoot {
             OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC,
             Mode::empty(),
         ) {
-            Ok(dir) => Some(dir),
+            Ok(dir) => {
+                refuse_open_to_all(&dir, path)?;
+                Some(dir)
+            }
             Err(Errno::NOENT | Errno::NOTDIR) => None,
             Err(e) => {
                 return Err(e)
@@ -338,6 +341,15 @@ impl StateDir {
             Err(e) => Err(e).call(|| format!("rmdir(\"{}\")", self.id)).with_context(about),
         }
     }
+}
+
+/// Records say whom to signal and what to remove: nobody else may write them.
+fn refuse_open_to_all(dir: &OwnedFd, path: &Path) -> Result<()> {
+    let mode = rustix::fs::fstat(dir).call(|| "fstat(state root)")?.st_mode;
+    if mode & 0o002 != 0 {
+        bail!("state root {}: everybody may write it (hint: chmod 0700)", path.display());
+    }
+    Ok(())
 }
 
 fn remove_content(dir: &OwnedFd) -> casemate_sys::Result<()> {

@@ -37,7 +37,16 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
             Mode::empty(),
             plan.links,
         )?;
-        copy_up::copy(&old, &detached)?;
+        copy_up::copy(&old, &detached).map_err(|e| {
+            let full = e.errno() == Errno::NOSPC;
+            let mut failure = Failure::from(e);
+            if full {
+                failure.message.push_str(
+                    " (hint: the image holds more there than the tmpfs may: mount something larger there)",
+                );
+            }
+            failure
+        })?;
     }
     // Attributes were set by fsmount; what is left concerns propagation and, for tmpfs, read-only after the copy.
     apply_attributes(&detached, plan)?;
