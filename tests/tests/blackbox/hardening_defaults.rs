@@ -1,7 +1,10 @@
 //! What the default profile gives a payload, as the payload sees it; and what `--profile privileged` leaves alone.
 
+use casemate_tests::scratch::Dir;
 use casemate_tests::{host, requires, Bundle, Canary, Container, Done};
 use serde_json::{json, Value};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 const REPORT: &str = "sed -nE 's/^(Cap...|NoNewPrivs|Seccomp|Seccomp_filters):\t*/\\1=/p' /proc/self/status
     echo core=$(ulimit -Hc)
@@ -333,4 +336,19 @@ fn restrictions_of_mounts_with_odd_names_are_verified_too() {
     std::fs::create_dir(bundle.rootfs().join("my dir")).unwrap();
     std::fs::write(bundle.dir().join("shared/x"), "x").unwrap();
     assert_eq!(Container::new(bundle).run().ok().stdout, "EROFS\n1\n");
+}
+
+#[test]
+fn a_state_root_that_everybody_may_write_is_refused() {
+    requires!(root);
+    let root = Dir::new("open-root");
+    set_mode(root.path(), 0o777);
+    let message = Container::new(Bundle::sh("true")).in_root(root.path()).run().refused();
+    assert!(message.contains("everybody may write it"), "{message}");
+    set_mode(root.path(), 0o700);
+    Container::new(Bundle::sh("true")).in_root(root.path()).run().ok();
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
