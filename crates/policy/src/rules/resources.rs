@@ -63,6 +63,10 @@ fn narrow(rules: &[DeviceRule]) -> Vec<DeviceRule> {
             kept.push(rule.clone());
         } else if !is_class {
             let mut rule = rule.clone();
+            if rule.access.is_empty() {
+                // Not given means all three.
+                rule.access.push_str("rwm");
+            }
             if any(rule.minor) {
                 rule.access.retain(|access| access != 'm');
             }
@@ -80,5 +84,6 @@ fn denies_all(rule: &DeviceRule) -> bool {
         && matches!(rule.kind, None | Some(DeviceRuleKind::All))
         && any(rule.major)
         && any(rule.minor)
-        && ['r', 'w', 'm'].iter().all(|access| rule.access.contains(*access))
+        && (rule.access.is_empty()
+            || ['r', 'w', 'm'].iter().all(|access| rule.access.contains(*access)))
 }
