@@ -46,7 +46,8 @@ debian_mirror() {
         grep -oE '[a-z]+://[^ ]+/debian/?( |$)' | head -n 1 || true)
     uri=${uri%% *}
     uri=${uri%/}
-    printf '%s\n' "${uri:-http://deb.debian.org/debian}"
+    [ -n "$uri" ] || die "no Debian mirror in /etc/apt/sources.list or sources.list.d"
+    printf '%s\n' "$uri"
 }
 
 # suite_apt SUITE[:ARCH] ARGS...: apt-get with package lists of another Debian suite, kept apart from the host's own.
