@@ -64,10 +64,17 @@ pub fn load_filters(filters: &Filters, now: FilterSlot, channel: &OwnedFd) -> St
     if filters.slot != now {
         return Ok(());
     }
+    let about = || "process.capabilities";
     // Read before the filter is there, which then has to let capset pass but not capget.
-    let mut sets = caps::get().step("capabilities", || "process.capabilities")?;
-    sets.effective &= !filters.drop_after;
-    sets.permitted &= !filters.drop_after;
+    let after = match filters.drop_after {
+        0 => None,
+        gone => {
+            let mut sets = caps::get().step("capabilities", about)?;
+            sets.effective &= !gone;
+            sets.permitted &= !gone;
+            Some(sets)
+        }
+    };
     for filter in &filters.list {
         let listener =
             seccomp::load(&filter.program, filter.flags).step("seccomp", || "linux.seccomp")?;
@@ -78,10 +85,7 @@ pub fn load_filters(filters: &Filters, now: FilterSlot, channel: &OwnedFd) -> St
             proto::await_parent(channel, FromParent::Taken)?;
         }
     }
-    if filters.drop_after == 0 {
-        return Ok(());
-    }
-    caps::set(sets).step("capabilities", || "process.capabilities")
+    after.map_or(Ok(()), |sets| caps::set(sets).step("capabilities", about))
 }
 
 /// From root of the container's namespaces to the payload's identity.

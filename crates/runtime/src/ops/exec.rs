@@ -46,9 +46,10 @@ pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
         request.console_socket.as_ref(),
     )?;
     let foreground = if request.detach { None } else { Some(Foreground::take_over(true)?) };
-    let (plan, expectation) = plan(&container, &hardened, request, &init)?;
+    let caller = Caller::probe(&container.proc)?;
+    let (plan, expectation) = plan(&container, &caller, &hardened, request, &init)?;
     let cgroups = target_cgroups(&container, request)?;
-    let child = spawn(plan, &cgroups, &container, &init)?;
+    let child = spawn(plan, &cgroups, &container, &caller, &init)?;
     let outcome = supervise_exec(&container, console, &expectation, &child, request);
     let master = match outcome {
         Ok(master) => master,
@@ -165,13 +166,13 @@ fn add_capabilities(process: &mut Process, names: &[String]) -> Result<()> {
 
 fn plan(
     container: &Container,
+    caller: &Caller,
     process: &HardenedProcess,
     request: &ExecRequest,
     init: &OwnedFd,
 ) -> Result<(ExecPlan, Expectation)> {
     let record = &container.record;
     let maps = IdMaps { uid: record.uid_mappings.clone(), gid: record.gid_mappings.clone() };
-    let caller = Caller::probe(&container.proc)?;
     // An unprivileged caller sees the streams from outside and owns them; only a privileged one may give them away.
     let stdio_ids = if caller.privileged { maps.clone() } else { IdMaps::default() };
     let context = ProcessContext {
@@ -277,10 +278,10 @@ fn spawn(
     plan: ExecPlan,
     cgroups: &[Cgroup],
     container: &Container,
+    caller: &Caller,
     init: &OwnedFd,
 ) -> Result<Spawned> {
     let cgroups: Vec<_> = cgroups.iter().map(AsFd::as_fd).collect();
-    let caller = Caller::probe(&container.proc)?;
     // Root of a user namespace (rootless podman) may enter the container's pid namespace but not come back to its own,
     // which belongs to the host.
     if !caller.privileged || !caller.initial_user_namespace {
