@@ -130,11 +130,13 @@ fn commands_that_meet_a_delete_fail_cleanly_and_nothing_is_left() {
             4 => container.kill("TERM"),
             _ => container.verb("ps", &[]),
         });
-        for done in &done {
-            assert!(
-                !done.stderr.contains("panicked") && done.code() < 128 || done.code() == 255,
-                "{done:?}"
-            );
+        for (n, done) in done.iter().enumerate() {
+            assert!(!done.stderr.contains("panicked"), "{done:?}");
+            // The delete may end the process that `exec` had just added: its status is then that of the signal.
+            if n == 3 && [128 + 9, 128 + 15].contains(&done.code()) {
+                continue;
+            }
+            assert!(done.code() < 128 || done.code() == 255, "{done:?}");
             assert!(
                 done.code() == 0 || !done.stderr.is_empty(),
                 "a failure without a word: {done:?}"
