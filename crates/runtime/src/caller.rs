@@ -45,17 +45,22 @@ fn in_initial_user_namespace(proc: impl AsFd) -> bool {
 /// What the policy wants to know about the host. Only what some rule looks at is read: this is on the way of every
 /// create.
 pub fn host_facts(caller: &Caller, controllers: Vec<String>) -> HostFacts {
-    let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
     HostFacts {
         euid: caller.euid,
         in_initial_userns: caller.initial_user_namespace,
         apparmor: apparmor_enabled(),
         selinux: selinux_enabled(),
-        kernel: (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)),
+        kernel: kernel_release(),
         cgroup_controllers: controllers,
         ..HostFacts::default()
     }
+}
+
+/// The kernel's major and minor number.
+pub fn kernel_release() -> (u32, u32) {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// AppArmor is on.

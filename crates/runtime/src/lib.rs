@@ -17,6 +17,7 @@ pub mod namespaces;
 pub mod netdev;
 pub mod notify;
 pub mod ops;
+pub mod overlay;
 mod policy_choice;
 pub mod procfs;
 pub mod report;

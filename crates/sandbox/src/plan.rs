@@ -145,6 +145,8 @@ pub struct RootPlan {
     pub identity: (u64, u64),
     /// Id mapping of the rootfs mount itself, if any.
     pub idmap: Option<OwnedFd>,
+    /// With an id mapping: the rootfs is an overlay, which is put together a second time from layers that have it.
+    pub overlay: Option<OverlayPlan>,
     /// Propagation of everything before the tree is built, and of `/` at the end.
     pub propagation: RootPropagation,
     /// Owner of what is created in the tree: the container's root, in ids of the runtime's namespace.
@@ -168,6 +170,49 @@ pub struct RootPlan {
     /// The container has a mount namespace of its own. Without one its tree is attached nowhere, so that the host's
     /// mounts stay as they are.
     pub own_mounts: bool,
+}
+
+/// An overlay to be put together from layers with an id mapping: the mapping cannot be given to one that is mounted.
+#[derive(Debug)]
+pub struct OverlayPlan {
+    /// Directories that hold the layers: one for each mount that has some.
+    pub bases: Vec<PathBuf>,
+    /// The layers that are only read, uppermost first.
+    pub lowers: Vec<Layer>,
+    /// Where changes go.
+    pub upper: Upper,
+    /// Mount options that the new overlay shares with the old one.
+    pub options: Vec<(String, Option<String>)>,
+    /// Attributes of the mount (`mount::attr`).
+    pub attrs: u64,
+    /// Where in the overlay the rootfs is; empty: its top.
+    pub inside: PathBuf,
+}
+
+/// One layer of an overlay.
+#[derive(Debug)]
+pub struct Layer {
+    /// Which of the bases holds it.
+    pub base: usize,
+    /// Path below that, without links.
+    pub path: PathBuf,
+    /// Device and inode that it had when the plan was made.
+    pub identity: (u64, u64),
+}
+
+/// Where the changes to an overlay go.
+#[derive(Debug)]
+pub enum Upper {
+    /// To a tmpfs that goes with the container: mount points that the image lacks, and what hooks write before the root
+    /// is made read-only.
+    Scratch,
+    /// To the overlay's own upper directory, so that the engine finds them there.
+    Kept {
+        /// The upper directory.
+        upper: Layer,
+        /// The old overlay's work directory. The new one gets its own beside it, because the kernel empties it.
+        work: Layer,
+    },
 }
 
 /// rootfsPropagation, resolved.

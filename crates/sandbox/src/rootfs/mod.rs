@@ -10,6 +10,7 @@ mod copy_up;
 mod devices;
 mod filesystem;
 mod mask;
+mod overlay;
 
 use crate::failure::Step;
 use crate::plan::{MountPlan, MountSource, RootPlan, UserNamespace};
@@ -48,18 +49,12 @@ impl<'p> Builder<'p> {
         }
         let place = mount::open_path(&plan.rootfs, false).step("rootfs", about)?;
         verify_identity(&place, plan)?;
-        let root = mount::clone_tree(&place, true).step("rootfs", about)?;
-        let private =
-            AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
-        mount::set_attr(&root, private, false).step("rootfs", about)?;
-        if let Some(userns) = &plan.idmap {
-            let idmap = AttrChange {
-                set: attr::IDMAP,
-                userns: Some(userns.as_fd()),
-                ..AttrChange::default()
-            };
-            mount::set_attr(&root, idmap, false).step("rootfs", about)?;
-        }
+        let root = match (&plan.overlay, &plan.idmap) {
+            (Some(overlay), Some(userns)) => {
+                overlay::compose(overlay, userns, &place).step("rootfs", about)?
+            }
+            _ => clone_rootfs(plan, &place).step("rootfs", about)?,
+        };
         // In the host's mount namespace nothing is attached: the tree grows on the detached mount (Linux 6.15).
         if plan.own_mounts {
             mount::attach(&root, &place).step("rootfs", about)?;
@@ -198,6 +193,19 @@ impl Sealed<'_> {
 fn own_files_again() -> StepResult<()> {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     process::set_fs_ids(uid, gid).step("pivot", || "owner of the tree")
+}
+
+/// A copy of what is mounted there, cut off from the host, with the id mapping of the plan.
+fn clone_rootfs(plan: &RootPlan, place: &OwnedFd) -> casemate_sys::Result<OwnedFd> {
+    let root = mount::clone_tree(place, true)?;
+    let private = AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
+    mount::set_attr(&root, private, false)?;
+    if let Some(userns) = &plan.idmap {
+        let idmap =
+            AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
+        mount::set_attr(&root, idmap, false)?;
+    }
+    Ok(root)
 }
 
 /// Cut our copy of the host's mounts off from the host, before the first mount of ours.
