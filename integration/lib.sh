@@ -1,20 +1,64 @@
 # shellcheck shell=bash
-# What the test programs of integration/ share. A test is a function whose name begins with `test_` and says a
-# behaviour; it fails when one of its commands fails. `run_tests` at the end of a program runs them all and prints TAP.
+# What the test programs of integration/ share. `hack/integration` runs them on the test host of hack/vm as root, each
+# directory on a machine of its own.
+#
+# A program sources this file, says what it tests, holds its tests and ends with `run_tests`:
+#
+#     engine podman "$(podman --version)"  a column of docs/COMPAT.md; a program without it has no column
+#     feature exec quick                   all tests down to the next `feature` belong to that row of the table, and are
+#                                          part of the quick run that hack/test makes
+#     test_exec_gives_the_status() { ... } a test: its name says a behaviour, it fails when one of its commands fails
+#
+# Rows have the same name for every engine: look at docs/COMPAT.md before inventing one. A row is "yes" when all of its
+# tests pass. A test that has shown that something does not work by design ends with `no WHY`; one that works in another way than
+# with runc, with `differs WHY`. Both stand in the table.
+#
+# A line `# vm: OPTIONS` in the head of a program is for hack/vm and gives it a machine of its own; `# slow` leaves the program out of
+# the quick run. An executable file `prepare` in the directory is run on the host first, with a directory as its
+# argument; what it puts there is in $PREPARED.
 #
 # CASEMATE_RUNTIME is the runtime under test: the name podman knows it by, and a program in the PATH (default: casemate).
+# CASEMATE_QUICK is set for the quick run, TEST_LIMIT the seconds that one test may take, CASEMATE_ONLY a pattern of test names.
 
 CASEMATE_RUNTIME=${CASEMATE_RUNTIME:-casemate}
 RUNTIME=$(command -v "$CASEMATE_RUNTIME")
 HERE=$(cd "$(dirname "$0")" && pwd)
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 WORK=$(mktemp -d /var/tmp/casemate-test.XXXXXX)
-export CASEMATE_RUNTIME RUNTIME HERE TOP WORK
+PREPARED=${PREPARED:-/share/prepared}
+export CASEMATE_RUNTIME RUNTIME HERE TOP WORK PREPARED
+chmod 755 "$WORK"
+
+FEATURES=() # "LINE NAME" of each heading, in order
+QUICK=()    # the names of those in the quick run
+
+# engine NAME [VERSION]: the tests are of this engine.
+engine() {
+    printf '# engine %s\n# version %s\n' "$1" "${2:-}"
+}
+
+# feature NAME [quick]: a heading for the tests below.
+feature() {
+    FEATURES+=("${BASH_LINENO[0]} $1")
+    [ "${2:-}" != quick ] || QUICK+=("$1")
+}
 
 # skip WHY: leave the test, counted as skipped.
 skip() {
     printf 'SKIP %s\n' "$*"
     exit 77
+}
+
+# no WHY: the test has shown that the feature is not there, and that it says so properly.
+no() {
+    printf 'NO %s\n' "$*"
+    exit 78
+}
+
+# differs WHY: the test has shown that the feature works, but not as with runc.
+differs() {
+    printf 'DIFFERS %s\n' "$*"
+    exit 79
 }
 
 expect_eq() {
@@ -38,6 +82,15 @@ expect_status() {
     expect_eq "$status" "$wanted"
 }
 
+# expect_refusal PATTERN COMMAND...: the command must fail and say why.
+expect_refusal() {
+    local pattern=$1 said status=0
+    shift
+    said=$("$@" 2>&1) || status=$?
+    [ "$status" != 0 ] || { printf 'not refused: %s\n%s\n' "$*" "$said"; return 1; }
+    expect_match "$said" "$pattern"
+}
+
 # eventually COMMAND...: true as soon as the command is, within ten seconds.
 eventually() {
     local try
@@ -53,37 +106,91 @@ is_casemate() { "$RUNTIME" --version 2>/dev/null | grep -q casemate; }
 
 only_casemate() { is_casemate || skip "says something about casemate's defaults only"; }
 
-# The names of the tests as they stand in the program; bash by itself lists them by the alphabet.
+# "LINE NAME" of the tests as they stand in the program; bash by itself lists them by the alphabet.
 tests_in_order() {
     shopt -s extdebug
-    declare -F | awk '$3 ~ /^test_/ { print $3 }' | while read -r name; do declare -F "$name"; done | sort -k2n | awk '{ print $1 }'
+    declare -F | awk '$3 ~ /^test_/ { print $3 }' | while read -r name; do declare -F "$name"; done |
+        sort -k2n | awk '{ print $2, $1 }'
+}
+
+# feature_of LINE: the heading above that line.
+feature_of() {
+    local heading found=''
+    for heading in "${FEATURES[@]}"; do
+        [ "${heading%% *}" -gt "$1" ] || found=${heading#* }
+    done
+    printf '%s' "$found"
+}
+
+# in_this_run FEATURE TEST: false for what the quick run leaves out, and for tests that nobody asked for.
+in_this_run() {
+    [[ $2 =~ ${CASEMATE_ONLY:-} ]] || return 1
+    [ -n "${CASEMATE_QUICK:-}" ] && [ ${#FEATURES[@]} -gt 0 ] || return 0
+    local name
+    for name in "${QUICK[@]}"; do
+        [ "$name" != "$1" ] || return 0
+    done
+    return 1
+}
+
+# limited TEST: run a test, and end it with all that it started in the foreground when it takes too long.
+limited() {
+    local pid dog status=0
+    set -m
+    # Not in a condition, where bash would ignore `set -e` inside.
+    (
+        set -e
+        "$1"
+    ) >"$WORK/log" 2>&1 </dev/null &
+    pid=$!
+    (
+        sleep "${TEST_LIMIT:-120}"
+        echo "took more than ${TEST_LIMIT:-120} seconds" >>"$WORK/log"
+        kill -KILL -- "-$pid"
+    ) >/dev/null 2>&1 &
+    dog=$!
+    set +m
+    wait "$pid" 2>/dev/null || status=$?
+    kill -KILL -- "-$dog" 2>/dev/null || true
+    wait "$dog" 2>/dev/null || true
+    return "$status"
+}
+
+# report NUMBER NAME STATUS SECONDS: one line of TAP, and what a failed test said.
+report() {
+    local line="$1 - $2"
+    case $3 in
+        0) printf 'ok %s\n' "$line" ;;
+        77) printf 'ok %s # SKIP %s\n' "$line" "$(sed -n 's/^SKIP //p' "$WORK/log" | tail -n 1)" ;;
+        78) printf 'ok %s # NO %s\n' "$line" "$(sed -n 's/^NO //p' "$WORK/log" | tail -n 1)" ;;
+        79) printf 'ok %s # DIFFERS %s\n' "$line" "$(sed -n 's/^DIFFERS //p' "$WORK/log" | tail -n 1)" ;;
+        *)
+            printf 'not ok %s\n' "$line"
+            tail -n 20 "$WORK/log" | sed 's/^/# /'
+            ;;
+    esac
+    [ "$4" -lt 10 ] || printf '# took %s s\n' "$4"
 }
 
 run_tests() {
-    local tests test number=0 status failed=0 log=$WORK/log
-    mapfile -t tests < <(tests_in_order)
-    printf 'TAP version 13\n1..%d\n' "${#tests[@]}"
-    for test in "${tests[@]}"; do
-        number=$((number + 1))
-        # Not in a condition, where bash would ignore `set -e` inside.
-        set +e
-        (
-            set -e
-            "$test"
-        ) >"$log" 2>&1 </dev/null
-        status=$?
-        set -e
-        case $status in
-            0) printf 'ok %d - %s\n' $number "${test#test_}" ;;
-            77) printf 'ok %d - %s # SKIP %s\n' $number "${test#test_}" "$(sed -n 's/^SKIP //p' "$log" | tail -n 1)" ;;
-            *)
-                failed=1
-                printf 'not ok %d - %s\n' $number "${test#test_}"
-                tail -n 20 "$log" | sed 's/^/# /'
-                ;;
-        esac
+    local all=() line test name features=() names=() index status began failed=0
+    mapfile -t all < <(tests_in_order)
+    for test in "${all[@]}"; do
+        line=${test%% *} test=${test#* }
+        name=$(feature_of "$line")
+        in_this_run "$name" "$test" || continue
+        features+=("$name") names+=("$test")
     done
-    ! declare -F cleanup >/dev/null || cleanup >/dev/null 2>&1 || true
+    printf 'TAP version 13\n1..%d\n' "${#names[@]}"
+    for index in "${!names[@]}"; do
+        name=${names[$index]#test_}
+        [ -z "${features[$index]}" ] || name="${features[$index]}: $name"
+        began=$SECONDS status=0
+        limited "${names[$index]}" || status=$?
+        report $((index + 1)) "$name" "$status" $((SECONDS - began))
+        case $status in 0 | 77 | 78 | 79) ;; *) failed=1 ;; esac
+    done
+    ! declare -F cleanup >/dev/null || cleanup >/dev/null 2>&1 </dev/null || true
     rm -rf "$WORK"
     return $failed
 }

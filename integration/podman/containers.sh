@@ -6,10 +6,14 @@ set -euo pipefail
 
 IMAGE=localhost/busybox:latest
 
+engine podman "$(podman --version)"
+
 pm() { podman --runtime "$CASEMATE_RUNTIME" "$@"; }
 run() { pm run --rm --network=none "$@"; }
 running() { [ "$(pm inspect -f '{{.State.Running}}' "$1")" = "$2" ]; }
 cleanup() { pm rm -fa -t 0; }
+
+feature run quick
 
 test_run_prints_what_the_payload_prints() {
     expect_eq "$(run $IMAGE echo hello)" hello
@@ -35,6 +39,8 @@ test_a_command_without_execute_permission_is_status_126() {
     expect_status 126 run $IMAGE /etc/passwd
 }
 
+feature stop quick
+
 test_a_detached_container_runs_until_it_is_stopped_with_its_own_signal() {
     pm run -d --name stopme --network=none $IMAGE sh -c 'trap "exit 5" TERM; echo up; while :; do sleep 0.1; done'
     eventually sh -c "podman logs stopme | grep -q up"
@@ -52,6 +58,8 @@ test_stop_kills_what_ignores_its_signal() {
     pm rm deaf
 }
 
+feature logs quick
+
 test_logs_keep_stdout_and_stderr_and_nothing_of_the_runtime() {
     pm run -d --name talker --network=none $IMAGE sh -c 'echo out; echo err >&2'
     pm wait talker
@@ -59,6 +67,8 @@ test_logs_keep_stdout_and_stderr_and_nothing_of_the_runtime() {
     expect_eq "$(pm logs talker 2>&1 >/dev/null)" err
     pm rm talker
 }
+
+feature exec quick
 
 test_exec_runs_in_the_container_and_gives_its_status() {
     pm run -d --name target --hostname inside --network=none $IMAGE sleep 1000
@@ -71,6 +81,8 @@ test_exec_runs_in_the_container_and_gives_its_status() {
     pm rm -f -t 0 target
 }
 
+feature kill
+
 test_kill_delivers_the_named_signal() {
     pm run -d --name victim --network=none $IMAGE sh -c 'trap "echo got; exit 3" USR1; echo up; while :; do sleep 0.1; done'
     eventually sh -c "podman logs victim | grep -q up"
@@ -80,11 +92,15 @@ test_kill_delivers_the_named_signal() {
     pm rm victim
 }
 
+feature rm quick
+
 test_rm_force_removes_a_running_container() {
     pm run -d --name gone --network=none $IMAGE sleep 1000
     pm rm -f -t 0 gone
     expect_status 1 pm container exists gone
 }
+
+feature inspect
 
 test_inspect_names_the_runtime_and_the_process() {
     pm run -d --name seen --network=none $IMAGE sleep 1000
@@ -92,6 +108,8 @@ test_inspect_names_the_runtime_and_the_process() {
     expect_match "$(tr '\0' ' ' <"/proc/$(pm inspect -f '{{.State.Pid}}' seen)/cmdline")" '^sleep 1000'
     pm rm -f -t 0 seen
 }
+
+feature limits quick
 
 test_memory_limit_is_what_the_container_sees() {
     expect_eq "$(run --memory 64m $IMAGE cat /sys/fs/cgroup/memory.max)" 67108864
@@ -105,6 +123,8 @@ test_cpu_limit_is_what_the_container_sees() {
     expect_eq "$(run --cpus 0.5 $IMAGE cat /sys/fs/cgroup/cpu.max)" '50000 100000'
 }
 
+feature update quick
+
 test_update_changes_the_limits_of_a_running_container() {
     pm run -d --name grown --network=none --memory 64m $IMAGE sleep 1000
     pm update --memory 128m grown
@@ -112,9 +132,13 @@ test_update_changes_the_limits_of_a_running_container() {
     pm rm -f -t 0 grown
 }
 
+feature 'read-only root'
+
 test_read_only_root_with_writable_tmp() {
     run --read-only $IMAGE sh -c '! touch /file 2>/dev/null && touch /tmp/file /run/file /var/tmp/file'
 }
+
+feature terminal quick
 
 test_a_terminal_is_a_terminal_of_the_asked_size() {
     local out
@@ -127,6 +151,8 @@ test_exec_with_a_terminal_has_one() {
     expect_match "$(script -qec "podman --runtime $CASEMATE_RUNTIME exec -it typed tty" /dev/null)" '/dev/pts/'
     pm rm -f -t 0 typed
 }
+
+feature volumes quick
 
 test_a_volume_is_shared_with_the_host() {
     mkdir -p "$WORK/volume"
@@ -146,6 +172,8 @@ test_a_named_volume_outlives_its_container() {
     pm volume rm keep
 }
 
+feature import
+
 test_an_imported_busybox_tree_runs() {
     # shellcheck source=hack/lib.sh
     (. "$TOP/hack/lib.sh" && busybox_rootfs "$WORK/tree")
@@ -154,14 +182,20 @@ test_an_imported_busybox_tree_runs() {
     pm rmi localhost/imported:latest
 }
 
+feature user
+
 test_an_ordinary_user_id_is_applied() {
     expect_match "$(run --user 1000:1000 $IMAGE id)" 'uid=1000.*gid=1000'
 }
+
+feature capabilities quick
 
 test_added_and_dropped_capabilities_are_applied() {
     # CAP_CHOWN is bit 0.
     expect_eq "$(run --cap-drop all --cap-add CHOWN $IMAGE sh -c 'sed -n "s/^CapEff:\t//p" /proc/self/status')" 0000000000000001
 }
+
+feature pause quick
 
 test_pause_and_unpause_change_the_state() {
     pm run -d --name frozen --network=none $IMAGE sleep 1000
@@ -172,24 +206,34 @@ test_pause_and_unpause_change_the_state() {
     pm rm -f -t 0 frozen
 }
 
+feature '--userns=auto' quick
+
 test_a_user_namespace_of_its_own_works() {
     expect_match "$(run --userns=auto $IMAGE sh -c 'id; cat /proc/self/uid_map')" 'uid=0'
 }
 
+feature 'cgroupfs driver' quick
+
 test_the_cgroupfs_manager_works_too() {
     expect_eq "$(pm --cgroup-manager cgroupfs run --rm --network=none --memory 32m $IMAGE cat /sys/fs/cgroup/memory.max)" 33554432
 }
+
+feature apparmor quick
 
 test_apparmor_confines_the_payload() {
     [ -e /sys/kernel/security/apparmor/profiles ] || skip "no AppArmor on this host"
     expect_match "$(run $IMAGE cat /proc/self/attr/current)" '^containers-default.*\(enforce\)'
 }
 
+feature pods quick
+
 test_a_pod_shares_its_network_namespace() {
     pm pod create --name pair --network none --infra-image $IMAGE --infra-command 'sleep 1000' || skip "this podman cannot make a pod of a local image"
     expect_eq "$(pm run --rm --pod pair $IMAGE readlink /proc/self/ns/net)" "$(pm run --rm --pod pair $IMAGE readlink /proc/self/ns/net)"
     pm pod rm -f -t 0 pair
 }
+
+feature 'hardened by default' quick
 
 test_the_payload_is_hardened_without_being_asked() {
     only_casemate
@@ -200,6 +244,8 @@ test_the_payload_is_hardened_without_being_asked() {
     expect_match "$status" '^Seccomp_filters:[[:space:]]2$'
     run $IMAGE sh -c '! touch /file 2>/dev/null && touch /tmp/file'
 }
+
+feature 'clean up' quick
 
 test_nothing_is_left_behind() {
     pm rm -fa -t 0

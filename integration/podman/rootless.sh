@@ -6,6 +6,8 @@ set -euo pipefail
 
 IMAGE=localhost/busybox:latest
 
+engine 'podman rootless' "$(podman --version)"
+
 # A login session without a login: the user's systemd, its bus and its runtime directory.
 as_user() {
     setpriv --reuid 1000 --regid 1000 --init-groups --reset-env env -C /home/user \
@@ -14,13 +16,19 @@ as_user() {
 run() { as_user podman --runtime "$CASEMATE_RUNTIME" run --rm --network=none "$@"; }
 cleanup() { as_user podman rm -fa -t 0; }
 
+feature run quick
+
 test_a_user_runs_a_container() {
     expect_match "$(run $IMAGE id)" 'uid=0'
 }
 
+feature limits quick
+
 test_the_memory_limit_holds_in_the_users_own_slice() {
     expect_eq "$(run --memory 64m $IMAGE cat /sys/fs/cgroup/memory.max)" 67108864
 }
+
+feature exec quick
 
 test_exec_stop_and_rm_work_without_root() {
     as_user podman --runtime "$CASEMATE_RUNTIME" run -d --name mine --network=none $IMAGE sleep 1000
@@ -28,6 +36,8 @@ test_exec_stop_and_rm_work_without_root() {
     as_user podman stop -t 0 mine
     as_user podman rm mine
 }
+
+feature '--userns=keep-id' quick
 
 test_a_kept_user_id_is_the_users_own() {
     expect_eq "$(run --userns=keep-id $IMAGE id -u)" 1000

@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""report.py [--compat FILE] [--write] TAP...: what a run of hack/integration says.
+
+Prints the table of engines and features and a line of totals; the exit status is 1 if anything failed or did not run.
+With --write the table and its reasons replace those of FILE; engines that were not run keep what FILE says of them.
+"""
+
+import argparse
+import datetime
+import pathlib
+import re
+import sys
+
+# The order of the columns; others come behind.
+ENGINES = ["podman", "podman rootless", "docker", "containerd", "containerd CRI", "CRI-O"]
+RESULT = re.compile(r"^(not )?ok (\d+) - (?:([^:]+): )?([^#]*?)(?: # (SKIP|NO|DIFFERS) (.*))?$")
+ANSWERS = {"NO": "no", "DIFFERS": "differs", "SKIP": "not tried"}
+# What a row says when its tests say different things: the last of these.
+RANK = ["not tried", "yes", "differs", "no", "fails"]
+
+HEAD = """# What works with which engine
+
+Made by `hack/integration --write` from its run on the test host of `hack/vm`: casemate with its default profile, each
+engine as Debian 13 has it. A feature is *yes* when all its tests in `integration/` pass, *differs* when it works in
+another way than with runc, *no* when it does not work and says so; why stands below the table. Empty: there is no test,
+most often because the engine has no such thing.
+"""
+
+
+class Run:
+    """What one or more TAP files say."""
+
+    def __init__(self):
+        self.engines = {}
+        self.versions = {}
+        self.passed = self.failed = self.skipped = self.planned = self.seen = 0
+
+    def read(self, text):
+        engine = None
+        for line in text.splitlines():
+            if line.startswith("# program "):
+                engine = None
+            elif line.startswith("# engine "):
+                engine = line[len("# engine "):]
+            elif line.startswith("# version ") and engine:
+                self.versions[engine] = line[len("# version "):]
+            elif line.startswith("1.."):
+                self.planned += int(line[3:])
+            elif match := RESULT.match(line):
+                self.result(engine, *match.groups())
+
+    def result(self, engine, failed, number, feature, name, directive, why):
+        self.seen += number != "0"
+        if failed:
+            self.failed += 1
+            answer, why = "fails", name.replace("_", " ")
+        else:
+            answer = ANSWERS.get(directive, "yes")
+            self.skipped += directive == "SKIP"
+            self.passed += directive != "SKIP"
+        if engine and feature:
+            self.answer(engine, feature, answer, why)
+
+    def answer(self, engine, feature, answer, why):
+        row = self.engines.setdefault(engine, {}).setdefault(feature, [answer, []])
+        if answer == row[0]:
+            row[1].append(why)
+        elif RANK.index(answer) > RANK.index(row[0]):
+            row[:] = [answer, [why]]
+
+
+def read_compat(path):
+    """The engines, versions and rows of an existing docs/COMPAT.md: its sections below the table."""
+    engines, versions, engine = {}, {}, None
+    if not path.exists():
+        return engines, versions
+    for line in path.read_text().splitlines():
+        if line.startswith("## "):
+            engine = line[3:]
+        elif engine and line.startswith("Tried "):
+            versions[engine] = line
+        elif engine and (match := re.match(r"^\| ([^|]+) \| (yes|no|differs|fails|not tried) \| (.*)\|$", line)):
+            feature, answer, why = (part.strip() for part in match.groups())
+            engines.setdefault(engine, {})[feature] = [answer, [why] if why else []]
+    return engines, versions
+
+
+def columns(engines):
+    return sorted(engines, key=lambda name: (ENGINES.index(name) if name in ENGINES else len(ENGINES), name))
+
+
+def rows(engines):
+    """All features, in the order of the programs: a feature stands behind the one that precedes it there."""
+    order = []
+    for engine in columns(engines):
+        place = 0
+        for feature in engines[engine]:
+            if feature in order:
+                place = order.index(feature) + 1
+            else:
+                order.insert(place, feature)
+                place += 1
+    return order
+
+
+def table(engines):
+    names = columns(engines)
+    lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for feature in rows(engines):
+        cells = [engines[name].get(feature, [""])[0] for name in names]
+        lines.append(f"| {feature} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def reasons(whys):
+    """Each reason once, as a cell of a table."""
+    return "; ".join(dict.fromkeys(why for why in whys if why)).replace("|", "/")
+
+
+def sections(engines, versions):
+    for name in columns(engines):
+        yield f"\n## {name}\n\n{versions.get(name, '')}\n\n| feature | result | why |\n|---|---|---|"
+        for feature, (answer, why) in engines[name].items():
+            yield f"| {feature} | {answer} | {reasons(why)} |"
+
+
+def write_compat(path, run):
+    engines, versions = read_compat(path)
+    today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    for name, features in run.engines.items():
+        engines[name] = features
+        versions[name] = f"Tried on {today} with {run.versions.get(name) or name}."
+    path.write_text("\n".join([HEAD, table(engines), *sections(engines, versions), ""]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--compat", type=pathlib.Path)
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("files", nargs="+", type=pathlib.Path)
+    options = parser.parse_args()
+    run = Run()
+    for path in options.files:
+        run.read(path.read_text(errors="replace"))
+    if run.engines:
+        print(table(run.engines))
+        for name in columns(run.engines):
+            for feature, (answer, why) in run.engines[name].items():
+                if answer != "yes":
+                    print(f"{name}: {feature}: {answer}: {reasons(why)}")
+    if options.write:
+        write_compat(options.compat, run)
+    unseen = run.planned - run.seen
+    if unseen or not run.planned:
+        print(f"{unseen} tests were planned and never ran")
+        run.failed += max(unseen, 1)
+    print(f"integration: {run.passed} passed, {run.failed} failed, {run.skipped} skipped")
+    sys.exit(1 if run.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
