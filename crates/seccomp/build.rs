@@ -26,6 +26,7 @@ mod order;
 use arch::Arch;
 use model::{Action, Filter, Flags, Op, Rule, RuleOrder};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,18 @@ struct Profile {
     default_action: String,
     default_errno_ret: Option<u16>,
     bad_arch_action: String,
+    syscalls: Vec<Group>,
+    restricted: Vec<Group>,
+    features: Vec<JsonFeature>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonFeature {
+    name: String,
+    comment: String,
+    #[serde(default)]
+    architectures: BTreeMap<String, Vec<String>>,
     syscalls: Vec<Group>,
 }
 
@@ -132,6 +145,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", source.display()))?;
     let mut out = String::new();
     write_rules(&mut out, &profile)?;
+    write_features(&mut out, &profile.features)?;
     write_programs(&mut out, &profile)?;
     let file = PathBuf::from(std::env::var("OUT_DIR")?).join("default_rules.rs");
     std::fs::write(file, out)?;
@@ -143,9 +157,34 @@ fn write_rules(out: &mut String, profile: &Profile) -> Result<(), Box<dyn Error>
     let bad_arch = action(&profile.bad_arch_action, None)?;
     writeln!(out, "const DEFAULT_ACTION: Action = Action::{default:?};")?;
     writeln!(out, "const BAD_ARCH_ACTION: Action = Action::{bad_arch:?};")?;
-    writeln!(out, "static RULES: &[DefaultRule] = &[")?;
-    for group in &profile.syscalls {
+    for (name, groups) in [("RULES", &profile.syscalls), ("RESTRICTED", &profile.restricted)] {
+        writeln!(out, "static {name}: &[DefaultRule] = &[")?;
+        write_groups(out, groups)?;
+        writeln!(out, "];")?;
+    }
+    Ok(())
+}
+
+fn write_groups(out: &mut String, groups: &[Group]) -> Result<(), Box<dyn Error>> {
+    for group in groups {
         write_group(out, group).map_err(|error| format!("{:?}: {error}", group.names))?;
+    }
+    Ok(())
+}
+
+fn write_features(out: &mut String, features: &[JsonFeature]) -> Result<(), Box<dyn Error>> {
+    writeln!(out, "static FEATURES: &[Feature] = &[")?;
+    for JsonFeature { name, comment, architectures, syscalls } in features {
+        write!(out, "Feature {{ name: {name:?}, comment: {comment:?}, archs: &[")?;
+        for (of, others) in architectures {
+            for other in others {
+                let (of, other) = (Arch::from_scmp_name(of)?, Arch::from_scmp_name(other)?);
+                write!(out, "(Arch::{of:?}, Arch::{other:?}), ")?;
+            }
+        }
+        writeln!(out, "], rules: &[")?;
+        write_groups(out, syscalls)?;
+        writeln!(out, "] }},")?;
     }
     writeln!(out, "];")?;
     Ok(())
@@ -173,17 +212,17 @@ fn write_group(out: &mut String, group: &Group) -> Result<(), Box<dyn Error>> {
 
 fn write_programs(out: &mut String, profile: &Profile) -> Result<(), Box<dyn Error>> {
     let mut relevant = 0;
-    for group in &profile.syscalls {
+    for group in profile.restricted.iter().chain(&profile.syscalls) {
         relevant |= cap_mask(&group.caps)?;
     }
     writeln!(out, "const RELEVANT_CAPS: CapMask = {relevant:#x};")?;
-    writeln!(out, "static PRECOMPILED: &[(Arch, CapMask, &[Insn])] = &[")?;
-    for caps in USUAL_CAPS {
-        let names: Vec<String> = caps.iter().map(|name| (*name).to_owned()).collect();
-        let caps = cap_mask(&names)?;
-        if let Some(arch) = target() {
-            write_program(out, profile, arch, caps)?;
+    writeln!(out, "static PRECOMPILED: &[(Key, &[Insn])] = &[")?;
+    if let Some(arch) = target() {
+        for caps in USUAL_CAPS {
+            let names: Vec<String> = caps.iter().map(|name| (*name).to_owned()).collect();
+            write_program(out, profile, (arch, false, cap_mask(&names)?))?;
         }
+        write_program(out, profile, (arch, true, 0))?;
     }
     writeln!(out, "];")?;
     Ok(())
@@ -201,11 +240,11 @@ fn target() -> Option<Arch> {
 fn write_program(
     out: &mut String,
     profile: &Profile,
-    arch: Arch,
-    caps: u64,
+    key: (Arch, bool, u64),
 ) -> Result<(), Box<dyn Error>> {
-    let program = compile::compile(&filter(profile, arch, caps)?, arch)?.program;
-    write!(out, "(Arch::{arch:?}, {caps:#x}, &[")?;
+    let (arch, restricted, caps) = key;
+    let program = compile::compile(&filter(profile, key)?, arch)?.program;
+    write!(out, "((Arch::{arch:?}, {restricted}, {caps:#x}), &[")?;
     for bpf::Insn { code, jt, jf, k } in program.insns() {
         write!(out, "Insn {{ code: {code}, jt: {jt}, jf: {jf}, k: {k} }}, ")?;
     }
@@ -214,9 +253,13 @@ fn write_program(
 }
 
 /// The same choice of rules as `default_filter`, from the file instead of the statics.
-fn filter(profile: &Profile, arch: Arch, caps: u64) -> Result<Filter, Box<dyn Error>> {
+fn filter(
+    profile: &Profile,
+    (arch, restricted, caps): (Arch, bool, u64),
+) -> Result<Filter, Box<dyn Error>> {
     let mut rules = Vec::new();
-    for group in &profile.syscalls {
+    let first: &[Group] = if restricted { &profile.restricted } else { &[] };
+    for group in first.iter().chain(&profile.syscalls) {
         let here = group.arches.is_empty() || group.arches.iter().any(|it| it == arch.scmp_name());
         if !here || cap_mask(&group.caps)? & !caps != 0 {
             continue;

@@ -4,7 +4,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use casemate_seccomp::{compile, default_filter, default_program, Arch, Filter};
+use casemate_seccomp::{compile, default_filter, default_program, Arch, Filter, Variant};
 use std::time::Instant;
 
 const ROUNDS: usize = 2000;
@@ -14,11 +14,19 @@ fn main() {
     report("podman's profile", || podman.clone(), true);
     let start = Instant::now();
     for _ in 0..ROUNDS {
-        std::hint::black_box(default_program(Arch::X86_64, std::hint::black_box(0x5fb))).ok();
+        std::hint::black_box(default_program(
+            Arch::X86_64,
+            Variant::of_caps(std::hint::black_box(0x5fb)),
+        ))
+        .ok();
     }
     let each = start.elapsed().as_nanos() / ROUNDS as u128;
     println!("default program as the build made it: {each} ns");
-    report("default filter, rules included", || default_filter(Arch::X86_64, 0x5fb), false);
+    report(
+        "default filter, rules included",
+        || default_filter(Arch::X86_64, Variant::of_caps(0x5fb)),
+        false,
+    );
 }
 
 /// Times `compile`, and with `given` false the making of the filter too.

@@ -17,12 +17,16 @@ mod codegen;
 mod compile;
 mod default;
 mod eval;
+mod feature;
 mod model;
 mod order;
 
 pub use arch::{Arch, UnknownArch};
 pub use bpf::{BadProgram, Insn, Program, MAX_INSNS};
 pub use compile::{compile, CompileError, Compiled};
-pub use default::{default_filter, default_program, default_rules, CapMask, DefaultRule};
+pub use default::{
+    default_filter, default_program, default_rules, restricted_rules, CapMask, DefaultRule, Variant,
+};
 pub use eval::{EvalError, SeccompData, Verdict};
+pub use feature::{Feature, FeatureSet, UnknownFeature};
 pub use model::{Action, Arg, Filter, Flags, Op, ParseError, Rule, RuleOrder};

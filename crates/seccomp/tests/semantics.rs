@@ -8,7 +8,7 @@ mod common;
 
 use casemate_seccomp::{
     compile, default_filter, Action, Arch, Arg, Filter, Op, Program, Rule, RuleOrder, SeccompData,
-    Verdict,
+    Variant, Verdict,
 };
 use common::Random;
 use std::borrow::Cow;
@@ -247,7 +247,8 @@ fn unknown_names_are_skipped_and_reported() {
 
 #[test]
 fn a_decision_takes_few_instructions_before_arguments_matter() {
-    let program = compile(&default_filter(Arch::X86_64, 0), Arch::X86_64).unwrap().program;
+    let program =
+        compile(&default_filter(Arch::X86_64, Variant::default()), Arch::X86_64).unwrap().program;
     let known = ["read", "futex", "openat", "epoll_wait"];
     for name in known {
         let nr = Arch::X86_64.syscall_number(name).unwrap();

@@ -48,8 +48,7 @@ pub(crate) fn lower_container(
     let root = root_plan(request, decided, &namespaces, process)?;
     let rootfs = root.rootfs.clone();
     let filters = super::seccomp::filters(
-        spec.extras().default_seccomp,
-        spec.reachable_capabilities(),
+        super::seccomp::variant(spec, spec.reachable_capabilities())?,
         spec.linux.seccomp.as_ref(),
     )?;
     let context = process_context(request, decided, &namespaces, &filters);

@@ -2,22 +2,33 @@
 
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::spec::{SeccompArg, SeccompProfile, SeccompSyscall};
+use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::SeccompFilter;
-use casemate_seccomp::{compile, default_program, Action, Arch, Arg, Filter, Flags, Op, Rule};
+use casemate_seccomp::{
+    compile, default_program, Action, Arch, Arg, Filter, Flags, Op, Rule, Variant,
+};
 use std::borrow::Cow;
+
+/// Which default filter a process of this container gets, if any; `capabilities` is what it can come to hold.
+pub fn variant(spec: &HardenedSpec, capabilities: u64) -> Result<Option<Variant>> {
+    let extras = spec.extras();
+    if !extras.default_seccomp {
+        return Ok(None);
+    }
+    Ok(Some(Variant::of_caps(capabilities)))
+}
 
 /// Filters in the order in which they are loaded. The default one first: it lets the loading of a second one pass, which
 /// a bundle's own filter may not.
 pub fn filters(
-    default: bool,
-    capabilities: u64,
+    default: Option<Variant>,
     profile: Option<&SeccompProfile>,
 ) -> Result<Vec<SeccompFilter>> {
     let native =
         Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))?;
     let mut filters = Vec::new();
-    if default {
-        let program = default_program(native, capabilities)
+    if let Some(variant) = default {
+        let program = default_program(native, variant)
             .map_err(|e| anyhow!("the default system call filter: {e}"))?;
         filters.push(SeccompFilter { program: program.as_bytes(), flags: 0 });
     }

@@ -241,10 +241,12 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
         rest = behind;
         filters.push(SeccompFilter { program: program.to_vec(), flags: one.flags });
     }
-    let same = process.reachable_capabilities() == record.spec.reachable_capabilities();
-    if record.spec.extras().default_seccomp && !same {
-        filters[0] =
-            lower::seccomp::filters(true, process.reachable_capabilities(), None)?.remove(0);
+    let capabilities = process.reachable_capabilities();
+    if capabilities != record.spec.reachable_capabilities() {
+        let variant = lower::seccomp::variant(&record.spec, capabilities)?;
+        if let Some(own) = lower::seccomp::filters(variant, None)?.pop() {
+            filters[0] = own;
+        }
     }
     Ok(filters)
 }
