@@ -55,6 +55,7 @@ pub fn prepare(state: &StateDir, plan: &mut ContainerPlan) -> Result<()> {
             nofollow: true,
             copy_symlink: false,
             idmap: None,
+            prepared: None,
         },
         set: attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC,
         clear: 0,

@@ -147,6 +147,8 @@ pub struct RootPlan {
     pub idmap: Option<OwnedFd>,
     /// With an id mapping: the rootfs is an overlay, which is put together a second time from layers that have it.
     pub overlay: Option<OverlayPlan>,
+    /// The rootfs as the parent has prepared it; `None`: it is used as it lies at `rootfs`.
+    pub prepared: Option<DetachedTree>,
     /// Propagation of everything before the tree is built, and of `/` at the end.
     pub propagation: RootPropagation,
     /// Owner of what is created in the tree: the container's root, in ids of the runtime's namespace.
@@ -215,6 +217,16 @@ pub enum Upper {
     },
 }
 
+/// Mounts that the parent has made and configured, and that are attached nowhere yet. Made there because whether a file system
+/// can be shown with other ids is only known by trying, and has to be known before anything else is decided.
+#[derive(Debug)]
+pub struct DetachedTree {
+    /// The topmost mount.
+    pub top: OwnedFd,
+    /// What is mounted below it: where, relative to the top, and what; outer ones before inner ones.
+    pub below: Vec<(PathBuf, OwnedFd)>,
+}
+
 /// rootfsPropagation, resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RootPropagation {
@@ -278,6 +290,8 @@ pub enum MountSource {
         copy_symlink: bool,
         /// Id mapping: the user namespace, and whether everything below gets it.
         idmap: Option<(OwnedFd, bool)>,
+        /// The source as the parent has prepared it: used in place of `path`.
+        prepared: Option<DetachedTree>,
     },
     /// Change the attributes of what is mounted there already.
     Remount,

@@ -158,6 +158,7 @@ fn root_plan(
         identity,
         idmap: None,
         overlay: None,
+        prepared: None,
         propagation: super::root_propagation(spec.linux.rootfs_propagation),
         owner: (
             owner(namespaces.ids.host_uid(0), "linux.uidMappings")?,

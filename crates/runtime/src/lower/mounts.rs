@@ -120,6 +120,7 @@ fn bind(
         nofollow: flags.source_nofollow,
         copy_symlink: flags.copy_symlink,
         idmap: idmap(mount, flags, context)?,
+        prepared: None,
     })
 }
 
@@ -167,6 +168,7 @@ fn cgroup(context: &MountContext<'_>) -> Result<MountSource> {
         nofollow: false,
         copy_symlink: false,
         idmap: None,
+        prepared: None,
     })
 }
 

@@ -1,11 +1,11 @@
 //! Bind mounts: a part of the host's tree, cloned, configured while detached, attached.
 
-use super::apply_attributes;
+use super::{apply_attributes, apply_below};
 use crate::failure::Step;
-use crate::plan::{MountPlan, MountSource};
+use crate::plan::{DetachedTree, MountPlan, MountSource};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, AttrChange};
-use casemate_sys::path::{ensure_dir, ensure_file, split, Links};
+use casemate_sys::path::{ensure_dir, ensure_file, handle_in_root, split, Links};
 use casemate_sys::Context;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Mode};
@@ -16,10 +16,15 @@ const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 /// Mount `plan` (a [`MountSource::Bind`]) below `root`.
 pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
-    let MountSource::Bind { path, recursive, nofollow, copy_symlink, idmap } = &plan.source else {
+    let MountSource::Bind { path, recursive, nofollow, copy_symlink, idmap, prepared } =
+        &plan.source
+    else {
         return Err(Failure::new("mount", "not a bind mount"));
     };
     let about = || format!("source {}", path.display());
+    if let Some(tree) = prepared {
+        return attach_prepared(root, tree, plan).step("mount", about);
+    }
     let source = mount::open_path(path, *nofollow || *copy_symlink).step("mount", about)?;
     let kind =
         FileType::from_raw_mode(rustix::fs::fstat(&source).call(|| "fstat(source)")?.st_mode);
@@ -34,12 +39,39 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
         mount::set_attr(&detached, change, *recursive).step("mount", about)?;
     }
     apply_attributes(&detached, plan).step("mount", about)?;
-    let place = if kind == FileType::Directory {
-        ensure_dir(root, &plan.destination, Mode::from_raw_mode(0o755), plan.links)?
+    mount::attach(&detached, &place_for(root, kind, plan)?)?;
+    Ok(())
+}
+
+/// The place that `plan` names, made if it is missing, of the kind that the source is.
+fn place_for(root: &OwnedFd, kind: FileType, plan: &MountPlan) -> casemate_sys::Result<OwnedFd> {
+    if kind == FileType::Directory {
+        ensure_dir(root, &plan.destination, Mode::from_raw_mode(0o755), plan.links)
     } else {
-        ensure_file(root, &plan.destination, Mode::from_raw_mode(0o644), plan.links)?
-    };
-    mount::attach(&detached, &place)?;
+        ensure_file(root, &plan.destination, Mode::from_raw_mode(0o644), plan.links)
+    }
+}
+
+/// A source that the parent has cloned and mapped already.
+fn attach_prepared(root: &OwnedFd, tree: &DetachedTree, plan: &MountPlan) -> StepResult<()> {
+    let st = rustix::fs::fstat(&tree.top).call(|| "fstat(source)")?;
+    check_proc(&tree.top, plan)?;
+    apply_attributes(&tree.top, plan)?;
+    for (_, below) in &tree.below {
+        apply_below(below, plan)?;
+    }
+    let place = place_for(root, FileType::from_raw_mode(st.st_mode), plan)?;
+    mount::attach(&tree.top, &place)?;
+    attach_below(&tree.top, tree)
+}
+
+/// Attach what belongs below the top of `tree`, which is attached. Without links on the way: what lies on a volume is up to
+/// whoever can write to it.
+pub(super) fn attach_below(top: &OwnedFd, tree: &DetachedTree) -> StepResult<()> {
+    for (path, below) in &tree.below {
+        let place = handle_in_root(top, path, Links::Refused)?;
+        mount::attach(below, &place)?;
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ mod mask;
 mod overlay;
 
 use crate::failure::Step;
-use crate::plan::{MountPlan, MountSource, RootPlan, UserNamespace};
+use crate::plan::{DetachedTree, MountPlan, MountSource, RootPlan, UserNamespace};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, AttrChange};
 use casemate_sys::path::{ensure_dir, Links};
@@ -49,8 +49,9 @@ impl<'p> Builder<'p> {
         }
         let place = mount::open_path(&plan.rootfs, false).step("rootfs", about)?;
         verify_identity(&place, plan)?;
-        let root = match (&plan.overlay, &plan.idmap) {
-            (Some(overlay), Some(userns)) => {
+        let root = match (&plan.prepared, &plan.overlay, &plan.idmap) {
+            (Some(tree), ..) => prepared_rootfs(tree).step("rootfs", about)?,
+            (None, Some(overlay), Some(userns)) => {
                 overlay::compose(overlay, userns, &place).step("rootfs", about)?
             }
             _ => clone_rootfs(plan, &place).step("rootfs", about)?,
@@ -58,6 +59,9 @@ impl<'p> Builder<'p> {
         // In the host's mount namespace nothing is attached: the tree grows on the detached mount (Linux 6.15).
         if plan.own_mounts {
             mount::attach(&root, &place).step("rootfs", about)?;
+        }
+        if let Some(tree) = &plan.prepared {
+            bind::attach_below(&root, tree).step("rootfs", about)?;
         }
         Ok(Self { plan, root })
     }
@@ -196,6 +200,12 @@ fn own_files_again() -> StepResult<()> {
 }
 
 /// A copy of what is mounted there, cut off from the host, with the id mapping of the plan.
+fn prepared_rootfs(tree: &DetachedTree) -> casemate_sys::Result<OwnedFd> {
+    let private = AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
+    mount::set_attr(&tree.top, private, false)?;
+    rustix::io::fcntl_dupfd_cloexec(&tree.top, 3).call(|| "fcntl(rootfs, F_DUPFD_CLOEXEC)")
+}
+
 fn clone_rootfs(plan: &RootPlan, place: &OwnedFd) -> casemate_sys::Result<OwnedFd> {
     let root = mount::clone_tree(place, true)?;
     let private = AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
@@ -260,14 +270,7 @@ fn isolate_parent(rootfs: &Path) -> StepResult<()> {
 
 /// The attributes of a plan, on a mount that is not attached yet (or, for a remount, on one that is ours).
 fn apply_attributes(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
-    if plan.recursive_set | plan.recursive_clear != 0 {
-        let change = AttrChange {
-            set: plan.recursive_set,
-            clear: plan.recursive_clear,
-            ..AttrChange::default()
-        };
-        mount::set_attr(&fd, change, true)?;
-    }
+    apply_recursive(&fd, plan)?;
     if plan.set | plan.clear != 0 {
         mount::set_attr(
             &fd,
@@ -281,6 +284,24 @@ fn apply_attributes(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
             AttrChange { propagation: *propagation, ..AttrChange::default() },
             *recursive,
         )?;
+    }
+    Ok(())
+}
+
+fn apply_recursive(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
+    let (set, clear) = (plan.recursive_set, plan.recursive_clear);
+    if set | clear != 0 {
+        mount::set_attr(fd, AttrChange { set, clear, ..AttrChange::default() }, true)?;
+    }
+    Ok(())
+}
+
+/// The part of a plan's attributes that counts for what is mounted below the top as well.
+fn apply_below(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
+    apply_recursive(&fd, plan)?;
+    for (propagation, _) in plan.propagation.iter().filter(|(_, recursive)| *recursive) {
+        let change = AttrChange { propagation: *propagation, ..AttrChange::default() };
+        mount::set_attr(&fd, change, true)?;
     }
     Ok(())
 }
