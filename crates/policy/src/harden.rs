@@ -5,69 +5,97 @@
 //! its number comes before it.
 
 use crate::check;
-use crate::decision::{Decision, Refusal, RuleId, Verdict};
+use crate::control::{Mode, RuleId};
+use crate::decision::{Decision, Refusal, Remedy, Verdict};
 use crate::facts::HostFacts;
 use crate::hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
-use crate::profile::Profile;
+use crate::overrides::{Choice, Source};
+use crate::profile::{Profile, ProfileName};
 use crate::rules;
 use crate::spec::{Process, Spec};
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// A rule: looks at the draft, changes it, records what it did.
+/// A rule: looks at the draft, changes it, records what it did. It is called when its control is not off, and need not
+/// know whether the control enforces or warns.
 type Rule = fn(&mut Draft<'_>) -> Result<(), Refusal>;
 
-const RULES: [Rule; 12] = [
-    rules::namespaces::mount,
-    rules::process::no_new_privileges,
-    rules::capabilities::ceiling,
-    rules::process::core_limit,
-    rules::seccomp::default_filter,
-    rules::mounts::shared_propagation,
-    rules::root::readonly,
-    rules::root::tmpfs,
-    rules::paths::masked,
-    rules::paths::readonly,
-    rules::resources::pids,
-    rules::resources::devices,
+const RULES: &[(RuleId, Rule)] = &[
+    (RuleId::MOUNT_NAMESPACE, rules::namespaces::mount),
+    (RuleId::NO_NEW_PRIVILEGES, rules::process::no_new_privileges),
+    (RuleId::CAPABILITIES, rules::capabilities::ceiling),
+    (RuleId::CORE, rules::process::core_limit),
+    (RuleId::SECCOMP, rules::seccomp::default_filter),
+    (RuleId::PROPAGATION, rules::mounts::shared_propagation),
+    (RuleId::READONLY_ROOT, rules::root::readonly),
+    (RuleId::TMPFS, rules::root::tmpfs),
+    (RuleId::MASKED, rules::paths::masked),
+    (RuleId::READONLY_PATHS, rules::paths::readonly),
+    (RuleId::PIDS, rules::resources::pids),
+    (RuleId::DEVICES, rules::resources::devices),
 ];
 
 /// A configuration on its way through the rules.
 pub(crate) struct Draft<'a> {
-    pub(crate) profile: &'a Profile,
+    pub(crate) choice: &'a Choice,
+    pub(crate) profile: &'static Profile,
     pub(crate) facts: &'a HostFacts,
     pub(crate) spec: Spec,
     pub(crate) extras: Extras,
     pub(crate) log: Log,
+    /// Whether `root.readonly` changed the configuration.
+    pub(crate) made_root_readonly: bool,
 }
 
 /// The decisions so far.
 #[derive(Default)]
 pub(crate) struct Log {
     decisions: Vec<Decision>,
-    /// Whether `root.readonly` changed the configuration.
-    pub(crate) made_root_readonly: bool,
 }
 
-/// Applies a profile to a configuration.
+/// Applies a profile to a configuration, without any override.
+///
+/// # Errors
+/// As [`harden_as`].
+pub fn harden(
+    spec: Spec,
+    profile: &'static Profile,
+    facts: &HostFacts,
+) -> Result<Hardened, Refusal> {
+    harden_as(spec, &Choice::from(profile), facts)
+}
+
+/// Applies a profile, and what the container gets beside it, to a configuration.
 ///
 /// # Errors
 /// A configuration that the profile does not run; the host plays a part only through `facts`.
-pub fn harden(spec: Spec, profile: &Profile, facts: &HostFacts) -> Result<Hardened, Refusal> {
-    let mut draft = Draft { profile, facts, spec, extras: Extras::default(), log: Log::default() };
-    if profile.is_verbatim() {
-        draft.log.verbatim(profile);
-    } else {
-        for rule in RULES {
-            rule(&mut draft)?;
+pub fn harden_as(spec: Spec, choice: &Choice, facts: &HostFacts) -> Result<Hardened, Refusal> {
+    let mut draft = Draft {
+        choice,
+        profile: choice.profile,
+        facts,
+        spec,
+        extras: Extras::default(),
+        log: Log::default(),
+        made_root_readonly: false,
+    };
+    for (id, rule) in RULES {
+        match choice.mode(*id) {
+            Mode::Off => {}
+            Mode::Warn => draft.rehearse(*id, *rule),
+            Mode::Enforce => rule(&mut draft)?,
         }
     }
+    if draft.log.decisions.is_empty() {
+        draft.log.verbatim(choice.profile.name);
+    }
     let Draft { spec, extras, log, .. } = draft;
-    Ok(Hardened { spec: HardenedSpec::new(profile.name, extras, spec), decisions: log.decisions })
+    let spec = HardenedSpec::new(choice.profile.name, choice.overrides.clone(), extras, spec);
+    Ok(Hardened { spec, decisions: log.decisions })
 }
 
-/// Applies a container's profile to a process that is added to it. The profile is the one that the
-/// container was made with, not one that the caller of `exec` may choose: `exec` can only narrow.
+/// Applies what a container was made with to a process that is added to it; the caller of `exec` chooses nothing: `exec`
+/// can only narrow.
 ///
 /// # Errors
 /// Ids that the container does not map.
@@ -75,17 +103,17 @@ pub fn harden_process(
     process: Process,
     container: &HardenedSpec,
 ) -> Result<(HardenedProcess, Vec<Decision>), Refusal> {
-    let profile = container.profile().profile();
     let mut log = Log::default();
     let mut process = process;
-    check::container_ids(&process, &container.linux).map_err(|error| Refusal {
-        profile: profile.name,
-        decision: Box::new(refused(RuleId::IDS, pointer(error.path()), error.message().to_owned())),
+    check::container_ids(&process, &container.linux).map_err(|error| {
+        let pointer = pointer(error.path());
+        let reason = format!("{pointer}: {}", error.message());
+        let decision = Box::new(refused(RuleId::IDS, pointer, reason));
+        Refusal { profile: container.profile(), decision, allow: None }
     })?;
-    if profile.is_verbatim() {
-        log.verbatim(profile);
-    } else {
-        rules::process::added(&mut process, container, profile, &mut log);
+    rules::process::added(&mut process, container, &mut log);
+    if log.decisions.is_empty() {
+        log.verbatim(container.profile());
     }
     Ok((HardenedProcess::new(process), log.decisions))
 }
@@ -101,7 +129,22 @@ impl Log {
         reason: impl Into<Cow<'static, str>>,
     ) {
         let (pointer, reason) = (pointer.into(), reason.into());
-        self.decisions.push(Decision { rule, pointer, verdict, before, after, reason });
+        let source = Source::Profile;
+        self.decisions.push(Decision { rule, pointer, verdict, source, before, after, reason });
+    }
+
+    /// Records a rule that an override keeps from what it would have done.
+    pub(crate) fn waive(
+        &mut self,
+        rule: RuleId,
+        pointer: impl Into<Cow<'static, str>>,
+        source: &Source,
+        reason: impl Into<Cow<'static, str>>,
+    ) {
+        self.change(rule, pointer, Verdict::Waived, (Value::Null, Value::Null), reason);
+        if let Some(last) = self.decisions.last_mut() {
+            last.source = source.clone();
+        }
     }
 
     /// Records a rule that found nothing to change.
@@ -115,22 +158,46 @@ impl Log {
         self.change(rule, pointer, verdict, (Value::Null, Value::Null), reason);
     }
 
-    fn verbatim(&mut self, profile: &Profile) {
-        let reason = format!("profile {} runs the configuration as written", profile.name);
+    fn verbatim(&mut self, profile: ProfileName) {
+        let reason = format!("profile {profile} runs the configuration as written");
         self.change(RuleId::VERBATIM, "", Verdict::Waived, (Value::Null, Value::Null), reason);
     }
 }
 
-impl Draft<'_> {
-    /// Makes a refusal of this profile.
+impl<'a> Draft<'a> {
+    /// Who granted this override, if anybody did; the name as it stands in the table of controls.
+    pub(crate) fn allows(&self, name: &str) -> Option<&'a Source> {
+        self.choice.overrides.allows(name)
+    }
+
+    /// Makes a refusal of this profile; `allow` is the override that would let the configuration pass.
     pub(crate) fn refuse(
         &self,
         rule: RuleId,
-        pointer: &'static str,
-        reason: &'static str,
+        pointer: impl Into<Cow<'static, str>>,
+        reason: impl Into<Cow<'static, str>>,
+        allow: Option<&str>,
     ) -> Refusal {
         let decision = Box::new(refused(rule, pointer, reason));
-        Refusal { profile: self.profile.name, decision }
+        let remedy =
+            |name: &str| Remedy { name: name.to_owned(), permitted: self.choice.permits(name) };
+        Refusal { profile: self.profile.name, decision, allow: allow.map(remedy) }
+    }
+
+    /// Lets a rule run on a copy: what it says is kept, what it does is not.
+    fn rehearse(&mut self, id: RuleId, rule: Rule) {
+        let before = (self.spec.clone(), self.extras.clone(), self.made_root_readonly);
+        let known = self.log.decisions.len();
+        let outcome = rule(self);
+        (self.spec, self.extras, self.made_root_readonly) = before;
+        if let Err(refusal) = outcome {
+            self.log.decisions.push(*refusal.decision);
+        }
+        for decision in self.log.decisions.iter_mut().skip(known).filter(|d| d.rule == id) {
+            if matches!(decision.verdict, Verdict::Tightened | Verdict::Added | Verdict::Refused) {
+                decision.verdict = Verdict::Warned;
+            }
+        }
     }
 }
 
@@ -143,6 +210,7 @@ fn refused(
         rule,
         pointer: pointer.into(),
         verdict: Verdict::Refused,
+        source: Source::Profile,
         before: Value::Null,
         after: Value::Null,
         reason: reason.into(),

@@ -3,22 +3,27 @@
 //! It can be read like a [`Spec`] but not changed, and not made by hand: it comes from `harden`, or from the
 //! record that the runtime wrote of one that did.
 
+use crate::control::{Mode, RuleId};
 use crate::decision::Decision;
+use crate::overrides::Overrides;
 use crate::profile::ProfileName;
 use crate::spec::{Process, Spec, SpecError};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::ops::Deref;
 
 /// A configuration that went through a profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HardenedSpec {
     profile: ProfileName,
+    #[serde(default)]
+    overrides: Overrides,
     extras: Extras,
     spec: Spec,
 }
 
 /// What a profile demands and OCI cannot express.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Extras {
     /// Load the default system call filter, before the configuration's own if there is one.
@@ -29,11 +34,19 @@ pub struct Extras {
     /// How many mounts at the head of the list the profile has put there: what follows has the bundle's numbers.
     #[serde(default)]
     pub added_mounts: usize,
+    /// What the default filter lets pass on request: the granted `seccomp.<feature>` names, without the prefix.
+    #[serde(default)]
+    pub seccomp_features: BTreeSet<String>,
 }
 
 impl HardenedSpec {
-    pub(crate) fn new(profile: ProfileName, extras: Extras, spec: Spec) -> Self {
-        Self { profile, extras, spec }
+    pub(crate) fn new(
+        profile: ProfileName,
+        overrides: Overrides,
+        extras: Extras,
+        spec: Spec,
+    ) -> Self {
+        Self { profile, overrides, extras, spec }
     }
 
     /// Reads back what [`Serialize`] wrote. The caller vouches for the bytes: they come from a state
@@ -51,10 +64,28 @@ impl HardenedSpec {
         self.profile
     }
 
+    /// What differs from the profile, for `exec` and for reports.
+    #[must_use]
+    pub fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// What a control does in this container.
+    #[must_use]
+    pub fn mode(&self, rule: RuleId) -> Mode {
+        self.overrides.mode(self.profile, rule)
+    }
+
+    /// True when the profile runs configurations as written.
+    #[must_use]
+    pub fn is_verbatim(&self) -> bool {
+        self.profile.profile().is_verbatim()
+    }
+
     /// What OCI cannot express.
     #[must_use]
-    pub fn extras(&self) -> Extras {
-        self.extras
+    pub fn extras(&self) -> &Extras {
+        &self.extras
     }
 
     /// Takes the system call filter out, once it is compiled: the rest is what a record keeps.

@@ -5,17 +5,21 @@
 //! be tested and explained without running anything.
 
 mod check;
+mod control;
 mod decision;
 mod facts;
 mod harden;
 mod hardened;
 pub mod mount_options;
+mod overrides;
 mod profile;
 mod rules;
 pub mod spec;
 
-pub use decision::{Decision, Refusal, RuleId, Verdict};
+pub use control::{seccomp_features, Allow, Control, Mode, RuleId, CONTROLS};
+pub use decision::{Decision, Refusal, Remedy, Verdict};
 pub use facts::HostFacts;
-pub use harden::{harden, harden_process};
+pub use harden::{harden, harden_as, harden_process};
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
+pub use overrides::{Choice, Overrides, Source, ALLOW_PREFIX};
 pub use profile::{parse_node_policy, NodePolicy, PolicyError, Profile, ProfileName, Tmpfs};

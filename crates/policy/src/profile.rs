@@ -9,41 +9,42 @@ mod file;
 
 pub use file::{parse_node_policy, NodePolicy, PolicyError};
 
+use crate::control::{Mode, RuleId, CONTROLS};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The profiles of this release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The profiles, from the loosest to the strictest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProfileName {
     /// The configuration as written.
     Privileged,
+    /// Known ways out are shut; what Kubernetes' Pod Security Standard of this name asks for.
+    Baseline,
     /// The default.
     Hardened,
+    /// As little as a program can live with.
+    Restricted,
 }
-
-/// Names that later releases will have; asking for one must not look like a typing mistake.
-const PLANNED: [&str; 2] = ["baseline", "restricted"];
 
 impl ProfileName {
     /// What applies when nobody chose.
     pub const DEFAULT: Self = Self::Hardened;
 
+    /// From the loosest to the strictest.
+    pub const ALL: [Self; 4] = [Self::Privileged, Self::Baseline, Self::Hardened, Self::Restricted];
+
     /// The profile called `name`.
     ///
     /// # Errors
-    /// A name that is unknown, or that belongs to a later release.
+    /// A name that is unknown.
     pub fn parse(name: &str) -> Result<Self, PolicyError> {
-        match name {
-            "privileged" => Ok(Self::Privileged),
-            "hardened" => Ok(Self::Hardened),
-            _ if PLANNED.contains(&name) => Err(PolicyError::new(format!(
-                "profile {name:?} is not available in this release; use hardened or privileged"
-            ))),
-            _ => Err(PolicyError::new(format!(
-                "profile {name:?} is unknown; use hardened or privileged"
-            ))),
-        }
+        let found = Self::ALL.into_iter().find(|profile| profile.as_str() == name);
+        found.ok_or_else(|| {
+            PolicyError::new(format!(
+                "profile {name:?} is unknown; use privileged, baseline, hardened or restricted"
+            ))
+        })
     }
 
     /// The name as it is written.
@@ -51,16 +52,20 @@ impl ProfileName {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Privileged => "privileged",
+            Self::Baseline => "baseline",
             Self::Hardened => "hardened",
+            Self::Restricted => "restricted",
         }
     }
 
-    /// Its rules.
+    /// Its values.
     #[must_use]
     pub fn profile(self) -> &'static Profile {
         match self {
             Self::Privileged => &builtin::PRIVILEGED,
+            Self::Baseline => &builtin::BASELINE,
             Self::Hardened => &builtin::HARDENED,
+            Self::Restricted => &builtin::RESTRICTED,
         }
     }
 }
@@ -71,42 +76,40 @@ impl fmt::Display for ProfileName {
     }
 }
 
-/// One profile's rules. `None` and empty lists mean that the rule is off.
+/// One profile's values. Which of them are in force say the modes of the controls ([`Profile::mode`]): the values of a
+/// control that is off matter when a policy or an annotation switches it on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Which profile.
     pub name: ProfileName,
-    /// Rule `process.no-new-privileges`.
-    pub no_new_privileges: bool,
-    /// Rule `namespaces.mount`.
-    pub require_mount_namespace: bool,
-    /// Rule `mounts.shared-propagation`: off when true.
-    pub allow_shared_propagation: bool,
-    /// Rule `capabilities.ceiling`, as a mask.
-    pub capability_ceiling: Option<u64>,
-    /// Rule `rlimits.core`, bytes.
-    pub core_limit: Option<u64>,
-    /// Rule `seccomp.default`.
-    pub default_filter: bool,
-    /// Rule `root.readonly`.
-    pub readonly_root: bool,
-    /// Rule `root.tmpfs`.
+    /// Control `capabilities.ceiling`, as a mask.
+    pub capability_ceiling: u64,
+    /// Control `rlimits.core`, bytes.
+    pub core_limit: u64,
+    /// Control `seccomp.default`: the filter is loaded also beside one of the configuration's own.
+    pub stack_filter: bool,
+    /// Control `root.tmpfs`.
     pub tmpfs: &'static [Tmpfs],
-    /// Rule `paths.masked`.
+    /// Control `paths.masked`.
     pub masked_paths: &'static [&'static str],
-    /// Rule `paths.readonly`.
+    /// Control `paths.readonly`.
     pub readonly_paths: &'static [&'static str],
-    /// Rule `pids.limit`, tasks.
-    pub pids_limit: Option<i64>,
-    /// Rule `devices.cgroup`.
-    pub strict_devices: bool,
+    /// Control `pids.limit`, tasks.
+    pub pids_limit: i64,
 }
 
 impl Profile {
-    /// True when no rule is on.
+    /// What a control does in this profile.
+    #[must_use]
+    pub fn mode(&self, rule: RuleId) -> Mode {
+        let control = CONTROLS.iter().find(|control| control.id == rule);
+        control.map_or(Mode::Enforce, |control| control.mode(self.name))
+    }
+
+    /// True when configurations are run as written, as far as nothing else is demanded.
     #[must_use]
     pub fn is_verbatim(&self) -> bool {
-        *self == Self { name: self.name, ..builtin::PRIVILEGED }
+        self.name == ProfileName::Privileged
     }
 }
 

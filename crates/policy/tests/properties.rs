@@ -118,8 +118,8 @@ proptest! {
         let twice = harden((*once.spec).clone(), profile, &facts).unwrap();
         prop_assert_eq!(&*once.spec, &*twice.spec);
         // The second time there is nothing left to be put in front.
-        let settled = Extras { added_mounts: 0, ..once.spec.extras() };
-        prop_assert_eq!(settled, twice.spec.extras());
+        let settled = Extras { added_mounts: 0, ..once.spec.extras().clone() };
+        prop_assert_eq!(&settled, twice.spec.extras());
         let changes = |decision: &&Decision| !decision.after.is_null();
         prop_assert_eq!(twice.decisions.iter().filter(changes).count(), 0);
     }

@@ -66,7 +66,7 @@ pub struct Made {
 /// `org.systemd.property.NAME` annotations: unit properties in their text form, as runc and crun take them. They may loosen
 /// what the limits say, so only a profile that takes the bundle as it is honours them.
 fn unit_properties(spec: &HardenedSpec) -> Result<Vec<Property>> {
-    if !spec.profile().profile().is_verbatim() {
+    if !spec.is_verbatim() {
         return Ok(Vec::new());
     }
     let mut properties = Vec::new();

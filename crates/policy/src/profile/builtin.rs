@@ -2,31 +2,20 @@
 
 use super::{Profile, ProfileName, Tmpfs};
 
-pub(super) const PRIVILEGED: Profile = Profile {
-    name: ProfileName::Privileged,
-    no_new_privileges: false,
-    require_mount_namespace: false,
-    allow_shared_propagation: true,
-    capability_ceiling: None,
-    core_limit: None,
-    default_filter: false,
-    readonly_root: false,
-    tmpfs: &[],
-    masked_paths: &[],
-    readonly_paths: &[],
-    pids_limit: None,
-    strict_devices: false,
+pub(super) const PRIVILEGED: Profile = Profile { name: ProfileName::Privileged, ..BASELINE };
+
+pub(super) const BASELINE: Profile = Profile {
+    name: ProfileName::Baseline,
+    capability_ceiling: BASELINE_CEILING,
+    stack_filter: false,
+    ..HARDENED
 };
 
 pub(super) const HARDENED: Profile = Profile {
     name: ProfileName::Hardened,
-    no_new_privileges: true,
-    require_mount_namespace: true,
-    allow_shared_propagation: false,
-    capability_ceiling: Some(CEILING),
-    core_limit: Some(0),
-    default_filter: true,
-    readonly_root: true,
+    capability_ceiling: HARDENED_CEILING,
+    core_limit: 0,
+    stack_filter: true,
     tmpfs: &[
         Tmpfs { destination: "/tmp", options: &WORLD_WRITABLE },
         Tmpfs { destination: "/var/tmp", options: &WORLD_WRITABLE },
@@ -44,14 +33,41 @@ pub(super) const HARDENED: Profile = Profile {
         "/proc/sys",
         "/sys/module",
     ],
-    pids_limit: Some(2048),
-    strict_devices: true,
+    pids_limit: 2048,
 };
 
-/// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE, by number.
-const CEILING: u64 = 1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 10;
+pub(super) const RESTRICTED: Profile = Profile {
+    name: ProfileName::Restricted,
+    capability_ceiling: bit(NET_BIND_SERVICE),
+    tmpfs: &[
+        Tmpfs { destination: "/tmp", options: &WORLD_WRITABLE_NOEXEC },
+        Tmpfs { destination: "/var/tmp", options: &WORLD_WRITABLE_NOEXEC },
+        Tmpfs {
+            destination: "/run",
+            options: &["nosuid", "nodev", "noexec", "mode=755", "size=64m", "tmpcopyup"],
+        },
+    ],
+    pids_limit: 512,
+    ..HARDENED
+};
+
+const NET_BIND_SERVICE: u8 = 10;
+
+const fn bit(number: u8) -> u64 {
+    1 << number
+}
+
+/// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, NET_BIND_SERVICE.
+const HARDENED_CEILING: u64 =
+    bit(0) | bit(1) | bit(3) | bit(4) | bit(5) | bit(6) | bit(7) | bit(NET_BIND_SERVICE);
+
+/// The same and SETPCAP, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP.
+const BASELINE_CEILING: u64 = HARDENED_CEILING | bit(8) | bit(18) | bit(27) | bit(29) | bit(31);
 
 const WORLD_WRITABLE: [&str; 5] = ["nosuid", "nodev", "mode=1777", "size=64m", "tmpcopyup"];
+
+const WORLD_WRITABLE_NOEXEC: [&str; 6] =
+    ["nosuid", "nodev", "noexec", "mode=1777", "size=64m", "tmpcopyup"];
 
 const MASKED: [&str; 31] = [
     "/proc/acpi",

@@ -25,7 +25,7 @@ pub struct PolicyError {
 }
 
 impl PolicyError {
-    pub(super) fn new(message: String) -> Self {
+    pub(crate) fn new(message: String) -> Self {
         Self { message }
     }
 }

@@ -1,24 +1,36 @@
 //! `capabilities.ceiling`: cuts all five sets.
 
-use crate::decision::{Refusal, RuleId, Verdict};
+use crate::control::RuleId;
+use crate::decision::{Refusal, Verdict};
 use crate::harden::{Draft, Log};
+use crate::overrides::Overrides;
+use crate::profile::Profile;
 use crate::spec::{CapSet, Capabilities};
 use serde_json::{json, Value};
 
 /// Rule `capabilities.ceiling` for a container.
 pub(crate) fn ceiling(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let Some(ceiling) = draft.profile.capability_ceiling else { return Ok(()) };
+    let overrides = &draft.choice.overrides;
+    let (rule, pointer) = (RuleId::CAPABILITIES, "/process/capabilities");
     let process = draft.spec.process.as_mut();
-    match process.and_then(|process| process.capabilities.as_mut()) {
-        Some(capabilities) => cut(capabilities, ceiling, &mut draft.log),
-        None => draft.log.note(
-            RuleId::CAPABILITIES,
-            "/process/capabilities",
-            Verdict::Kept,
-            "none are asked for",
-        ),
+    let Some(capabilities) = process.and_then(|process| process.capabilities.as_mut()) else {
+        draft.log.note(rule, pointer, Verdict::Kept, "none are asked for");
+        return Ok(());
+    };
+    let asked = capabilities.sets().iter().fold(0, |mask, (_, set)| mask | set.mask);
+    let (granted, source) = overrides.capabilities();
+    let above = CapSet::from_mask(asked & granted & !draft.profile.capability_ceiling);
+    if let (Some(source), false) = (source, above.is_empty()) {
+        let reason = format!("above the profile's ceiling, and left: {}", join(&above));
+        draft.log.waive(rule, pointer, source, reason);
     }
+    cut(capabilities, ceiling_of(draft.profile, overrides), &mut draft.log);
     Ok(())
+}
+
+/// The profile's ceiling, with what is granted beside it and without what is denied.
+pub(crate) fn ceiling_of(profile: &Profile, overrides: &Overrides) -> u64 {
+    (profile.capability_ceiling | overrides.capabilities().0) & !overrides.denied_capabilities()
 }
 
 /// Cuts each set to `ceiling`. Unknown names go too: what has no number here might get one in a newer

@@ -1,16 +1,18 @@
 //! `mounts.*`: what mounts may do to the host.
 
-use crate::decision::{Refusal, RuleId, Verdict};
+use crate::control::RuleId;
+use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::Propagation;
 use serde_json::json;
 
 /// Rule `mounts.shared-propagation`: of the root and of each mount.
 pub(crate) fn shared_propagation(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    if draft.profile.allow_shared_propagation {
+    let rule = RuleId::PROPAGATION;
+    if let Some(source) = draft.allows("mounts.shared") {
+        draft.log.waive(rule, "/mounts", source, "propagation to the host is as asked for");
         return Ok(());
     }
-    let rule = RuleId::PROPAGATION;
     let reason = "mounts made in the container must not appear on the host";
     let mut changed = false;
     let root = &mut draft.spec.linux.rootfs_propagation;

@@ -1,7 +1,8 @@
 //! `paths.*`: the union of the configuration's and the profile's lists.
 
 use crate::check::clean;
-use crate::decision::{Refusal, RuleId, Verdict};
+use crate::control::RuleId;
+use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::Mount;
 use serde_json::{json, Value};
@@ -9,7 +10,9 @@ use serde_json::{json, Value};
 /// Rule `paths.masked`.
 pub(crate) fn masked(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let wanted = draft.profile.masked_paths;
-    if wanted.is_empty() {
+    if let Some(source) = draft.allows("paths.unmasked") {
+        let reason = "only what the configuration lists is hidden";
+        draft.log.waive(RuleId::MASKED, "/linux/maskedPaths", source, reason);
         return Ok(());
     }
     let linux = &mut draft.spec.linux;
@@ -23,7 +26,9 @@ pub(crate) fn masked(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 /// Rule `paths.readonly`. Comes after the masks: a hidden path need not be made read-only as well.
 pub(crate) fn readonly(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let wanted = draft.profile.readonly_paths;
-    if wanted.is_empty() {
+    if let Some(source) = draft.allows("paths.writable") {
+        let reason = "only what the configuration lists is read-only";
+        draft.log.waive(RuleId::READONLY_PATHS, "/linux/readonlyPaths", source, reason);
         return Ok(());
     }
     let linux = &mut draft.spec.linux;

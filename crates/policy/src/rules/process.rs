@@ -1,49 +1,65 @@
 //! `process.*` and `rlimits.*`: the process itself, at start and on `exec`.
 
 use super::capabilities;
-use crate::decision::{Refusal, RuleId, Verdict};
+use crate::control::{Mode, RuleId};
+use crate::decision::{Refusal, Verdict};
 use crate::harden::{Draft, Log};
 use crate::hardened::HardenedSpec;
-use crate::profile::Profile;
 use crate::spec::{Process, Rlimit, RlimitKind};
 use serde_json::{json, Value};
 
 /// Rule `process.no-new-privileges` for a container.
 pub(crate) fn no_new_privileges(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    if let (true, Some(process)) = (draft.profile.no_new_privileges, &mut draft.spec.process) {
-        forbid_gain(process, &mut draft.log);
+    let granted = draft.allows("process.new-privileges");
+    let Some(process) = &mut draft.spec.process else { return Ok(()) };
+    match granted.filter(|_| !process.no_new_privileges) {
+        Some(source) => {
+            let (rule, pointer) = (RuleId::NO_NEW_PRIVILEGES, "/process/noNewPrivileges");
+            draft.log.waive(rule, pointer, source, "set-user-ID files may add privileges");
+        }
+        None => forbid_gain(process, &mut draft.log),
     }
     Ok(())
 }
 
 /// Rule `rlimits.core` for a container.
 pub(crate) fn core_limit(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    if let (Some(limit), Some(process)) = (draft.profile.core_limit, &mut draft.spec.process) {
-        limit_core(process, limit, &mut draft.log);
+    let granted = draft.allows("rlimits.core");
+    let Some(process) = &mut draft.spec.process else { return Ok(()) };
+    match granted {
+        Some(source) => {
+            let reason = "core dumps as the configuration limits them";
+            draft.log.waive(RuleId::CORE, "/process/rlimits", source, reason);
+        }
+        None => limit_core(process, draft.profile.core_limit, &mut draft.log),
     }
     Ok(())
 }
 
-/// All rules for a process that is added to a container.
-pub(crate) fn added(
-    process: &mut Process,
-    container: &HardenedSpec,
-    profile: &Profile,
-    log: &mut Log,
-) {
-    if profile.no_new_privileges {
+/// All rules for a process that is added to a container. What was overridden when the container was made is so for
+/// its other processes too, but never more: what the container's first process has given up stays given up.
+pub(crate) fn added(process: &mut Process, container: &HardenedSpec, log: &mut Log) {
+    let enforced = |rule| container.mode(rule) == Mode::Enforce;
+    let overrides = container.overrides();
+    let profile = container.profile().profile();
+    let gained = container.process.as_ref().is_some_and(|init| !init.no_new_privileges);
+    let may_gain = overrides.allows("process.new-privileges").is_some() && gained;
+    if enforced(RuleId::NO_NEW_PRIVILEGES) && !may_gain {
         forbid_gain(process, log);
     }
-    if let Some(ceiling) = profile.capability_ceiling {
+    if enforced(RuleId::CAPABILITIES) {
         // Absent means the container's own, which went through the rules already.
         if let Some(capabilities) = &mut process.capabilities {
+            let ceiling = capabilities::ceiling_of(profile, overrides);
             capabilities::cut(capabilities, ceiling & bounding(container), log);
         }
     }
-    if let Some(limit) = profile.core_limit {
-        limit_core(process, limit, log);
+    if enforced(RuleId::CORE) && overrides.allows("rlimits.core").is_none() {
+        limit_core(process, profile.core_limit, log);
     }
-    keep_labels(process, container, log);
+    if enforced(RuleId::LABELS) {
+        keep_labels(process, container, log);
+    }
 }
 
 fn bounding(container: &HardenedSpec) -> u64 {

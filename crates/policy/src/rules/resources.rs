@@ -1,17 +1,22 @@
 //! `pids.*` and `devices.*`: what the container's cgroup enforces.
 
-use crate::decision::{Refusal, RuleId, Verdict};
+use crate::control::RuleId;
+use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::{DeviceRule, DeviceRuleKind, Pids};
 use serde_json::{json, Value};
 
 /// Rule `pids.limit`.
 pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let Some(limit) = draft.profile.pids_limit else { return Ok(()) };
+    let limit = draft.profile.pids_limit;
     let (rule, pointer) = (RuleId::PIDS, "/linux/resources/pids");
     let present = draft.spec.linux.resources.as_ref().and_then(|resources| resources.pids);
     if present.and_then(|pids| pids.limit).is_some() {
         draft.log.note(rule, pointer, Verdict::Kept, "set by the configuration");
+        return Ok(());
+    }
+    if let Some(source) = draft.allows("pids.unlimited") {
+        draft.log.waive(rule, pointer, source, "no limit is added");
         return Ok(());
     }
     if !draft.facts.has_controller("pids") {
@@ -29,11 +34,12 @@ pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 /// Rule `devices.cgroup`. The list is made whether or not the container gets a cgroup to enforce it in: an
 /// `update` or a record must never find a looser one.
 pub(crate) fn devices(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    if !draft.profile.strict_devices {
+    let (rule, pointer) = (RuleId::DEVICES, "/linux/resources/devices");
+    if let Some(source) = draft.allows("devices.all") {
+        draft.log.waive(rule, pointer, source, "device rules are as asked for");
         return Ok(());
     }
     draft.extras.strict_devices = true;
-    let (rule, pointer) = (RuleId::DEVICES, "/linux/resources/devices");
     let resources = draft.spec.linux.resources.as_mut();
     let before = resources.map(|limits| std::mem::take(&mut limits.devices)).unwrap_or_default();
     let mut after = narrow(&before);

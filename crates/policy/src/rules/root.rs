@@ -1,7 +1,8 @@
 //! `root.*`: a read-only root, and the writable places that it then needs.
 
 use crate::check::clean;
-use crate::decision::{Refusal, RuleId, Verdict};
+use crate::control::RuleId;
+use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::profile::Tmpfs;
 use crate::spec::Mount;
@@ -9,16 +10,17 @@ use serde_json::{json, Value};
 
 /// Rule `root.readonly`.
 pub(crate) fn readonly(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    if !draft.profile.readonly_root {
-        return Ok(());
-    }
     let (rule, pointer) = (RuleId::READONLY_ROOT, "/root/readonly");
     if draft.spec.root.readonly {
         draft.log.note(rule, pointer, Verdict::Kept, "set by the configuration");
         return Ok(());
     }
+    if let Some(source) = draft.allows("rootfs.writable") {
+        draft.log.waive(rule, pointer, source, "the root stays writable");
+        return Ok(());
+    }
     draft.spec.root.readonly = true;
-    draft.log.made_root_readonly = true;
+    draft.made_root_readonly = true;
     let reason = "what cannot be written cannot be tampered with; use volumes for data";
     draft.log.change(rule, pointer, Verdict::Tightened, (json!(false), json!(true)), reason);
     Ok(())
@@ -27,7 +29,11 @@ pub(crate) fn readonly(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 /// Rule `root.tmpfs`. A configuration that asked for a read-only root knows what it needs to write: only
 /// one that did not gets these.
 pub(crate) fn tmpfs(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    if !draft.log.made_root_readonly {
+    if !draft.made_root_readonly {
+        return Ok(());
+    }
+    if let Some(source) = draft.allows("root.no-tmpfs") {
+        draft.log.waive(RuleId::TMPFS, "/mounts", source, "the read-only root gets no tmpfs");
         return Ok(());
     }
     let added: Vec<Mount> = draft

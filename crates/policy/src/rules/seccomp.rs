@@ -1,21 +1,33 @@
 //! `seccomp.default`: the default filter, alone or on top of the engine's.
 
-use crate::decision::{Refusal, RuleId, Verdict};
+use crate::control::RuleId;
+use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 
 /// Rule `seccomp.default`. The kernel evaluates all filters and takes the most restrictive answer, so two
 /// filters together are never weaker than either. Ours follows the capabilities that are left; the
 /// engine's was made for those that it granted.
 pub(crate) fn default_filter(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    if !draft.profile.default_filter {
+    let (rule, pointer) = (RuleId::SECCOMP, "/linux/seccomp");
+    if let Some(source) = draft.allows("seccomp.unconfined") {
+        draft.log.waive(rule, pointer, source, "the default filter is not loaded");
+        return Ok(());
+    }
+    let own = draft.spec.linux.seccomp.as_ref().is_some_and(|profile| !profile.is_empty());
+    if own && !draft.profile.stack_filter {
+        draft.log.note(rule, pointer, Verdict::Kept, "the configuration has a filter");
         return Ok(());
     }
     draft.extras.default_seccomp = true;
-    let own = draft.spec.linux.seccomp.as_ref().filter(|profile| !profile.is_empty());
     let (verdict, reason) = match own {
-        None => (Verdict::Added, "the configuration has no filter: the default one is loaded"),
-        Some(_) => (Verdict::Tightened, "the default filter is loaded beside the configuration's"),
+        false => (Verdict::Added, "the configuration has no filter: the default one is loaded"),
+        true => (Verdict::Tightened, "the default filter is loaded beside the configuration's"),
     };
-    draft.log.note(RuleId::SECCOMP, "/linux/seccomp", verdict, reason);
+    draft.log.note(rule, pointer, verdict, reason);
+    for (feature, source) in draft.choice.overrides.seccomp_features() {
+        let reason = format!("the default filter lets pass what {feature} needs");
+        draft.log.waive(rule, pointer, source, reason);
+        draft.extras.seccomp_features.insert(feature.to_owned());
+    }
     Ok(())
 }

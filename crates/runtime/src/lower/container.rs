@@ -122,7 +122,7 @@ fn process_context<'a>(
             .annotations
             .get("run.oci.keep_original_groups")
             .is_some_and(|v| v == "1"),
-        verbatim: decided.spec.profile().profile().is_verbatim(),
+        verbatim: decided.spec.is_verbatim(),
     }
 }
 
@@ -192,7 +192,7 @@ struct LoweredHooks {
 
 /// The environment of hooks that name none.
 pub(crate) fn hook_environment(spec: &HardenedSpec) -> DefaultEnv {
-    if spec.profile().profile().is_verbatim() {
+    if spec.is_verbatim() {
         DefaultEnv::Inherit
     } else {
         DefaultEnv::Minimal

@@ -187,7 +187,7 @@ fn plan(
             .annotations
             .get("run.oci.keep_original_groups")
             .is_some_and(|v| v == "1"),
-        verbatim: record.spec.profile().profile().is_verbatim(),
+        verbatim: record.spec.is_verbatim(),
     };
     let linux = &record.spec.linux;
     let early =

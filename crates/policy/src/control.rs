@@ -1,0 +1,75 @@
+//! The table of controls: what each is called, how its overrides are called, and what it does in each profile.
+//!
+//! To add a control: an id in [`RuleId`], a row in [`CONTROLS`], a line in each file of `profiles/`, a function in
+//! `rules`, and its place in the order of `harden`. Values (lists, limits) belong to `Profile`. This module knows names
+//! and modes; it changes no configuration.
+
+mod allow;
+mod id;
+mod table;
+
+pub use allow::{seccomp_features, Allow};
+pub use id::RuleId;
+pub use table::CONTROLS;
+
+use crate::profile::ProfileName;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a control does when the configuration is not as it wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Nothing, and it does not look.
+    Off,
+    /// Records what it would have done.
+    Warn,
+    /// Changes or refuses the configuration.
+    Enforce,
+}
+
+impl Mode {
+    /// As it is written in policies.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Control {
+    /// Its id.
+    pub id: RuleId,
+    /// What its overrides are called. `family.*` stands for a name that is made of parts (`capabilities.net_raw`);
+    /// the control's own id means all names that are written out. Empty: there is no override.
+    pub allow: &'static [&'static str],
+    /// The mode in privileged, baseline, hardened and restricted.
+    pub modes: [Mode; 4],
+    /// What it does, in one line.
+    pub summary: &'static str,
+}
+
+impl Control {
+    /// The control with this id.
+    #[must_use]
+    pub fn find(id: &str) -> Option<&'static Self> {
+        CONTROLS.iter().find(|control| control.id.as_str() == id)
+    }
+
+    /// Its mode in a profile.
+    #[must_use]
+    pub fn mode(&self, profile: ProfileName) -> Mode {
+        self.modes[profile as usize]
+    }
+}

@@ -1,0 +1,76 @@
+//! The ids of the controls.
+
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::{Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
+
+/// The id of a control and of the rule that carries it out, `family.name`: stable, and the anchor of its documentation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleId(&'static str);
+
+impl RuleId {
+    /// The configuration is run as written. Not a control: the answer when every control is off.
+    pub const VERBATIM: Self = Self("profile.verbatim");
+    /// prctl(PR_SET_NO_NEW_PRIVS).
+    pub const NO_NEW_PRIVILEGES: Self = Self("process.no-new-privileges");
+    /// Upper bound of all five capability sets.
+    pub const CAPABILITIES: Self = Self("capabilities.ceiling");
+    /// No core dumps.
+    pub const CORE: Self = Self("rlimits.core");
+    /// The default system call filter.
+    pub const SECCOMP: Self = Self("seccomp.default");
+    /// An own mount namespace.
+    pub const MOUNT_NAMESPACE: Self = Self("namespaces.mount");
+    /// No propagation to the host.
+    pub const PROPAGATION: Self = Self("mounts.shared-propagation");
+    /// A read-only root file system.
+    pub const READONLY_ROOT: Self = Self("root.readonly");
+    /// Writable places in a root that was made read-only.
+    pub const TMPFS: Self = Self("root.tmpfs");
+    /// Hidden paths.
+    pub const MASKED: Self = Self("paths.masked");
+    /// Read-only paths.
+    pub const READONLY_PATHS: Self = Self("paths.readonly");
+    /// Task limit.
+    pub const PIDS: Self = Self("pids.limit");
+    /// Device access.
+    pub const DEVICES: Self = Self("devices.cgroup");
+    /// Ids that the container does not map; no profile switches this off.
+    pub const IDS: Self = Self("process.ids");
+    /// A process added by `exec` keeps the container's security labels.
+    pub const LABELS: Self = Self("process.labels");
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl fmt::Debug for RuleId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.0)
+    }
+}
+
+impl fmt::Display for RuleId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.0)
+    }
+}
+
+impl Serialize for RuleId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
+
+/// Only ids of the table: a record of another release may hold one that this one does not have.
+impl<'de> Deserialize<'de> for RuleId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let found = super::Control::find(&text).map(|control| control.id);
+        found.ok_or_else(|| D::Error::custom(format!("control {text:?} is unknown")))
+    }
+}

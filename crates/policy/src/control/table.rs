@@ -1,0 +1,96 @@
+//! The controls, one row each, in the order in which a reader looks for them. The reasons for each value stand in
+//! `profiles/*.toml`; a test compares the two.
+
+use super::{Control, Mode, RuleId};
+
+const OFF: Mode = Mode::Off;
+const WARN: Mode = Mode::Warn;
+const ON: Mode = Mode::Enforce;
+
+/// All controls. Modes: privileged, baseline, hardened, restricted.
+pub const CONTROLS: &[Control] = &[
+    Control {
+        id: RuleId::NO_NEW_PRIVILEGES,
+        allow: &["process.new-privileges"],
+        modes: [OFF, WARN, ON, ON],
+        summary: "set-user-ID files and file capabilities add nothing",
+    },
+    Control {
+        id: RuleId::CAPABILITIES,
+        allow: &["capabilities.all", "capabilities.*"],
+        modes: [OFF, ON, ON, ON],
+        summary: "all five capability sets are cut to a list",
+    },
+    Control {
+        id: RuleId::CORE,
+        allow: &["rlimits.core"],
+        modes: [OFF, WARN, ON, ON],
+        summary: "no core dumps",
+    },
+    Control {
+        id: RuleId::SECCOMP,
+        allow: &["seccomp.unconfined", "seccomp.*"],
+        modes: [OFF, ON, ON, ON],
+        summary: "the default system call filter is loaded",
+    },
+    Control {
+        id: RuleId::MOUNT_NAMESPACE,
+        allow: &[],
+        modes: [OFF, ON, ON, ON],
+        summary: "the container has a mount namespace of its own",
+    },
+    Control {
+        id: RuleId::PROPAGATION,
+        allow: &["mounts.shared"],
+        modes: [OFF, WARN, ON, ON],
+        summary: "mounts made in the container do not appear on the host",
+    },
+    Control {
+        id: RuleId::READONLY_ROOT,
+        allow: &["rootfs.writable"],
+        modes: [OFF, WARN, ON, ON],
+        summary: "the root file system is read-only",
+    },
+    Control {
+        id: RuleId::TMPFS,
+        allow: &["root.no-tmpfs"],
+        modes: [OFF, OFF, ON, ON],
+        summary: "a root that was made read-only gets writable /tmp, /var/tmp and /run",
+    },
+    Control {
+        id: RuleId::MASKED,
+        allow: &["paths.unmasked"],
+        modes: [OFF, ON, ON, ON],
+        summary: "paths that show or change the host are hidden",
+    },
+    Control {
+        id: RuleId::READONLY_PATHS,
+        allow: &["paths.writable"],
+        modes: [OFF, ON, ON, ON],
+        summary: "paths that change the host when written are read-only",
+    },
+    Control {
+        id: RuleId::PIDS,
+        allow: &["pids.unlimited"],
+        modes: [OFF, WARN, ON, ON],
+        summary: "the number of tasks is limited",
+    },
+    Control {
+        id: RuleId::DEVICES,
+        allow: &["devices.all"],
+        modes: [OFF, ON, ON, ON],
+        summary: "only devices that are named, and no creating of device nodes",
+    },
+    Control {
+        id: RuleId::IDS,
+        allow: &[],
+        modes: [ON, ON, ON, ON],
+        summary: "exec runs with ids that the container maps",
+    },
+    Control {
+        id: RuleId::LABELS,
+        allow: &[],
+        modes: [OFF, ON, ON, ON],
+        summary: "exec keeps the container's security labels",
+    },
+];

@@ -1,0 +1,141 @@
+//! What one container gets beside its profile: overrides that were granted, controls that were switched, and by whom.
+//!
+//! [`Choice`] is what rules ask. How it comes about (policy files, annotations, the command line) is `policy`'s; this
+//! module only holds it, and stores with the container what `exec` has to know.
+
+use crate::control::{Allow, Mode, RuleId};
+use crate::profile::{PolicyError, Profile, ProfileName};
+use crate::spec::Capability;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Annotations that ask for an override.
+pub const ALLOW_PREFIX: &str = "org.casemate.allow/";
+
+/// Who decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Source {
+    /// The profile itself.
+    #[default]
+    Profile,
+    /// `--allow` or `--profile`.
+    CommandLine,
+    /// An annotation of the bundle, and which policy permitted it.
+    Annotation(String),
+    /// A policy file: which, and where in it.
+    Policy(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Profile => out.write_str("the profile"),
+            Self::CommandLine => out.write_str("the command line"),
+            Self::Annotation(permitted) => write!(out, "an annotation, permitted by {permitted}"),
+            Self::Policy(place) => out.write_str(place),
+        }
+    }
+}
+
+/// What differs from the profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Overrides {
+    /// Canonical override names that are granted.
+    pub granted: BTreeMap<String, Source>,
+    /// Override names that may not be granted, and capabilities to be taken away beyond the ceiling.
+    pub denied: BTreeSet<String>,
+    /// Controls whose mode is not the profile's.
+    pub modes: BTreeMap<RuleId, Mode>,
+}
+
+impl Overrides {
+    /// Grants an override; `name` as [`Allow::parse`] reads it.
+    ///
+    /// # Errors
+    /// An unknown name.
+    pub fn grant(&mut self, name: &str, source: &Source) -> Result<(), PolicyError> {
+        for name in Allow::parse(name)?.names {
+            self.granted.insert(name, source.clone());
+        }
+        Ok(())
+    }
+
+    /// Who granted this, if anybody did; a canonical name.
+    #[must_use]
+    pub fn allows(&self, name: &str) -> Option<&Source> {
+        self.granted.get(name)
+    }
+
+    /// The mode of a control.
+    #[must_use]
+    pub fn mode(&self, profile: ProfileName, rule: RuleId) -> Mode {
+        self.modes.get(&rule).copied().unwrap_or_else(|| profile.profile().mode(rule))
+    }
+
+    /// The granted `seccomp.<feature>` names, without the prefix.
+    pub fn seccomp_features(&self) -> impl Iterator<Item = (&str, &Source)> {
+        let named = self.granted.iter();
+        named
+            .filter_map(|(name, source)| Some((name.strip_prefix("seccomp.")?, source)))
+            .filter(|(feature, _)| *feature != "unconfined")
+    }
+
+    /// The granted capabilities, as a mask, and who granted the first of them.
+    pub(crate) fn capabilities(&self) -> (u64, Option<&Source>) {
+        let mut found = (0, None);
+        for (name, source) in &self.granted {
+            let mask = capability_mask(name);
+            if mask != 0 {
+                found = (found.0 | mask, found.1.or(Some(source)));
+            }
+        }
+        found
+    }
+
+    /// Capabilities that are taken away beyond the ceiling, as a mask.
+    pub(crate) fn denied_capabilities(&self) -> u64 {
+        self.denied.iter().fold(0, |mask, name| mask | capability_mask(name))
+    }
+}
+
+/// The bits of `capabilities.NAME`; 0 for any other override.
+fn capability_mask(name: &str) -> u64 {
+    match name.strip_prefix("capabilities.") {
+        Some("all") => u64::MAX,
+        Some(part) => Capability::from_name(part).map_or(0, Capability::mask),
+        None => 0,
+    }
+}
+
+/// A profile, and what one container gets beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// The profile.
+    pub profile: &'static Profile,
+    /// What differs from it.
+    pub overrides: Overrides,
+}
+
+impl From<&'static Profile> for Choice {
+    /// The profile and nothing beside it.
+    fn from(profile: &'static Profile) -> Self {
+        Self { profile, overrides: Overrides::default() }
+    }
+}
+
+impl Choice {
+    /// The mode of a control.
+    #[must_use]
+    pub fn mode(&self, rule: RuleId) -> Mode {
+        self.overrides.mode(self.profile.name, rule)
+    }
+
+    /// Whether callers may ask for this override by annotation.
+    #[must_use]
+    pub fn permits(&self, _name: &str) -> bool {
+        false
+    }
+}
