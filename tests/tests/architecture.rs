@@ -7,8 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What each crate may use of the project, besides itself.
-const ALLOWED: [(&str, &[&str]); 7] = [
-    ("casemate", &["casemate-runtime", "casemate-sys"]),
+const ALLOWED: [(&str, &[&str]); 8] = [
+    ("casemate", &["casemate-inspect", "casemate-runtime", "casemate-sys"]),
+    (
+        "casemate-inspect",
+        &["casemate-runtime", "casemate-policy", "casemate-cgroup", "casemate-sys"],
+    ),
     (
         "casemate-runtime",
         &[

@@ -35,7 +35,7 @@ pub(crate) fn command_list() -> String {
         let lines: String = VERBS
             .iter()
             .filter(|verb| verb.group == group)
-            .map(|verb| format!("  {:<9} {}\n", verb.name, verb.about))
+            .map(|verb| format!("  {:<10} {}\n", verb.name, verb.about))
             .collect();
         format!("{}:\n{lines}", group.title())
     };
@@ -55,7 +55,7 @@ mod tests {
     fn overview_names_every_command_once() {
         let text = overview();
         for verb in &VERBS {
-            let entry = format!("  {:<9} {}", verb.name, verb.about);
+            let entry = format!("  {:<10} {}", verb.name, verb.about);
             assert_eq!(text.matches(&entry).count(), 1, "{}", verb.name);
         }
     }

@@ -6,6 +6,7 @@
 pub(crate) mod exec;
 pub(crate) mod globals;
 pub(crate) mod help;
+pub(crate) mod inspect;
 pub(crate) mod lifecycle;
 pub(crate) mod observe;
 pub(crate) mod parse;

@@ -1,6 +1,7 @@
 //! The commands: one row each, from which parsing, help, man pages and completions are all made.
 
 use super::exec::ExecArgs;
+use super::inspect::HostCheckArgs;
 use super::lifecycle::{CreateOnlyArgs, DeleteArgs, IdArgs, KillArgs, RunArgs};
 use super::observe::{EventsArgs, ExplainArgs, FeaturesArgs, ListArgs, PsArgs, SpecArgs};
 use super::scan::FlagsEnd;
@@ -26,6 +27,7 @@ pub(crate) enum Asked {
     Spec(SpecArgs),
     Features(FeaturesArgs),
     Explain(ExplainArgs),
+    HostCheck(HostCheckArgs),
 }
 
 /// How many positionals a command takes.
@@ -123,7 +125,7 @@ impl Verb {
 use Arity::{AtLeast, Between, Exactly};
 
 /// All commands, in the order of the help.
-pub(crate) static VERBS: [Verb; 16] = [
+pub(crate) static VERBS: [Verb; 17] = [
     verb::<CreateOnlyArgs>(
         "create",
         Group::Life,
@@ -236,6 +238,14 @@ pub(crate) static VERBS: [Verb; 16] = [
         |matches| ExplainArgs::from_arg_matches(matches).map(Asked::Explain),
     )
     .more(EXPLAIN_MORE),
+    verb::<HostCheckArgs>(
+        "host-check",
+        Group::Bundle,
+        "Say what this host can enforce, and whether an engine is set up to use casemate",
+        Exactly(0),
+        |matches| HostCheckArgs::from_arg_matches(matches).map(Asked::HostCheck),
+    )
+    .more(HOST_CHECK_MORE),
     verb::<FeaturesArgs>(
         "features",
         Group::Bundle,
@@ -298,3 +308,11 @@ const EXPLAIN_MORE: &str = "\
 Examples:
   casemate explain --bundle /var/lib/web
   casemate --profile privileged explain --bundle /var/lib/web --format json";
+
+const HOST_CHECK_MORE: &str = "\
+Examples:
+  casemate host-check
+  casemate host-check --engine podman --engine docker
+
+The exit status is 1 if something is missing without which containers, or the engine's, do not
+run. Nothing is changed.";

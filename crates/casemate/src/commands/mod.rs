@@ -6,6 +6,7 @@ mod events;
 mod exec;
 mod explain;
 mod features;
+mod host_check;
 mod kill;
 mod list;
 mod pause;
@@ -15,6 +16,7 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod style;
 mod update;
 
 use crate::cli::Asked;
@@ -63,6 +65,7 @@ pub(crate) fn execute(asked: Asked, context: &mut Context<'_>) -> Outcome {
         Asked::Spec(args) => spec::execute(&args),
         Asked::Features(_) => features::execute(),
         Asked::Explain(args) => explain::execute(&args, context),
+        Asked::HostCheck(args) => host_check::execute(&args),
     }
 }
 

@@ -1,0 +1,168 @@
+//! `host-check`: what this host can enforce, and whether engines are set up to use casemate.
+
+use super::style::{clean, width, wrap, Style, Tone};
+use super::Outcome;
+use crate::cli::inspect::HostCheckArgs;
+use crate::output;
+use crate::request::path;
+use anyhow::bail;
+use casemate_inspect::engine::Engine;
+use casemate_inspect::host::{self, Check, Host, Status};
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Exit status when something is missing.
+const INCOMPLETE: u8 = 1;
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Report {
+    /// The worst status of all checks.
+    status: Status,
+    host: Vec<Check>,
+    engines: Vec<EngineReport>,
+}
+
+#[derive(Serialize)]
+struct EngineReport {
+    engine: String,
+    status: Status,
+    checks: Vec<Check>,
+}
+
+pub(crate) fn execute(args: &HostCheckArgs) -> Outcome {
+    let engines =
+        args.engine.iter().map(|name| engine(name)).collect::<anyhow::Result<Vec<_>>>()?;
+    let root = path::optional(args.host_root.as_deref())?.unwrap_or_else(|| PathBuf::from("/"));
+    let as_json = match args.format.as_str() {
+        "json" => true,
+        "text" | "" => false,
+        _ => return Err(anyhow::anyhow!("invalid format option\nhint: one of text, json").into()),
+    };
+    let report = look(&Host::at(root), engines);
+    if as_json {
+        output::print_json(&report)?;
+    } else {
+        output::print(&render(&report, Style::of_stdout(), width()))?;
+    }
+    Ok(if report.status == Status::Missing { INCOMPLETE } else { 0 })
+}
+
+fn engine(name: &str) -> anyhow::Result<(String, Engine)> {
+    let Some(engine) = Engine::named(name) else {
+        let known: Vec<&str> = Engine::ALL.iter().map(|(name, _)| *name).collect();
+        bail!("unknown engine {name:?}\nhint: one of {}", known.join(", "));
+    };
+    Ok((name.to_owned(), engine))
+}
+
+fn look(host: &Host, engines: Vec<(String, Engine)>) -> Report {
+    let on_host = host::check(host);
+    let engines: Vec<EngineReport> = engines
+        .into_iter()
+        .map(|(name, engine)| {
+            let checks = engine.check(host);
+            EngineReport { engine: name, status: worst(&checks), checks }
+        })
+        .collect();
+    let status = engines.iter().map(|engine| engine.status).chain([worst(&on_host)]).max();
+    Report { status: status.unwrap_or(Status::Ok), host: on_host, engines }
+}
+
+fn worst(checks: &[Check]) -> Status {
+    checks.iter().map(|check| check.status).max().unwrap_or(Status::Ok)
+}
+
+fn render(report: &Report, style: Style, width: usize) -> String {
+    let mut text = section("This host", &report.host, style, width);
+    for engine in &report.engines {
+        text.push('\n');
+        text.push_str(&section(&engine.engine, &engine.checks, style, width));
+    }
+    text.push('\n');
+    text.push_str(&verdict(report, style));
+    text
+}
+
+fn section(title: &str, checks: &[Check], style: Style, width: usize) -> String {
+    let names = checks.iter().map(|check| check.id.chars().count()).max().unwrap_or(0);
+    let mut text = format!("{}\n", style.paint(Tone::Strong, title));
+    for check in checks {
+        let (word, tone) = shown(check.status);
+        let head = format!("  {} {:<names$}  ", style.padded(tone, word, 7), check.id);
+        let indent = 12 + names;
+        let found = wrap(&clean(&check.found), width.saturating_sub(indent).max(30));
+        text.push_str(&head);
+        text.push_str(&found.join(&format!("\n{}", " ".repeat(indent))));
+        text.push('\n');
+        let mut below = |label: &str, content: &str| {
+            let lines = wrap(&clean(content), width.saturating_sub(indent + label.len()).max(30));
+            let joint = format!("\n{}", " ".repeat(indent + label.len()));
+            let line = format!("{}{label}{}", " ".repeat(indent), lines.join(&joint));
+            text.push_str(&style.paint(Tone::Dim, &line));
+            text.push('\n');
+        };
+        if check.status >= Status::Warning && !check.needed_for.is_empty() {
+            below("for: ", check.needed_for);
+        }
+        if let Some(fix) = &check.fix {
+            below("fix: ", fix);
+        }
+        for line in check.snippet.iter().flat_map(|snippet| snippet.lines()) {
+            let line = format!("{}  {}", " ".repeat(indent), clean(line));
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn shown(status: Status) -> (&'static str, Tone) {
+    match status {
+        Status::Ok => ("ok", Tone::Good),
+        Status::Info => ("note", Tone::Note),
+        Status::Warning => ("weaker", Tone::Warn),
+        Status::Missing => ("MISSING", Tone::Bad),
+    }
+}
+
+fn verdict(report: &Report, style: Style) -> String {
+    let all = report.host.iter().chain(report.engines.iter().flat_map(|engine| &engine.checks));
+    let count = |status| all.clone().filter(|check| check.status == status).count();
+    let (missing, weaker) = (count(Status::Missing), count(Status::Warning));
+    let (text, tone) = match (missing, weaker) {
+        (0, 0) => ("Everything that was looked at is in order.".to_owned(), Tone::Good),
+        (0, n) => (
+            format!("Containers will run; {n} of {} could be better.", all.clone().count()),
+            Tone::Warn,
+        ),
+        (n, _) => (format!("{n} of {} must be put right first.", all.clone().count()), Tone::Bad),
+    };
+    format!("{}\n", style.paint(tone, &text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_shown_with_its_remedy_and_decides_the_verdict() {
+        let bad = Check::new("a.b", Status::Missing, "nothing")
+            .needed_for("all")
+            .fix("get it")
+            .snippet("x = 1\n");
+        let good = Check::new("c", Status::Ok, "there").fix("not shown");
+        let report = Report { status: Status::Missing, host: vec![bad, good], engines: Vec::new() };
+        let wanted = "\
+This host
+  MISSING a.b  nothing
+               for: all
+               fix: get it
+                 x = 1
+  ok      c    there
+
+1 of 2 must be put right first.
+";
+        assert_eq!(render(&report, Style::plain(), 80), wanted);
+    }
+}

@@ -1,0 +1,123 @@
+//! Whether a container engine is set up to use casemate: its configuration files are read as the engine reads
+//! them, and nothing of it is run or asked.
+
+mod containerd;
+mod crio;
+mod docker;
+mod files;
+mod kubernetes;
+mod podman;
+
+use crate::host::{Check, Host, Status};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// The engines that can be asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// podman, as root or not.
+    Podman,
+    /// containerd, by its CRI plug-in and `ctr`.
+    Containerd,
+    /// dockerd.
+    Docker,
+    /// CRI-O.
+    Crio,
+    /// The kubelet, and whichever of containerd and CRI-O it uses.
+    Kubernetes,
+}
+
+impl Engine {
+    /// All, with their names on the command line.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("podman", Self::Podman),
+        ("containerd", Self::Containerd),
+        ("docker", Self::Docker),
+        ("crio", Self::Crio),
+        ("kubernetes", Self::Kubernetes),
+    ];
+
+    /// The engine called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        let name = if name == "cri-o" { "crio" } else { name };
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, engine)| *engine)
+    }
+
+    /// Reads its configuration.
+    pub fn check(self, host: &Host) -> Vec<Check> {
+        match self {
+            Self::Podman => podman::checks(host),
+            Self::Containerd => containerd::checks(host),
+            Self::Docker => docker::checks(host),
+            Self::Crio => crio::checks(host),
+            Self::Kubernetes => kubernetes::checks(host),
+        }
+    }
+}
+
+/// Where a snippet puts the binary when nobody said otherwise.
+const INSTALLED: [&str; 2] = ["/usr/bin/casemate", "/usr/local/bin/casemate"];
+const PATH: [&str; 6] =
+    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+/// The binary to write into a snippet: the installed one.
+fn binary_path(host: &Host) -> &'static str {
+    INSTALLED.into_iter().find(|path| host.exists(path)).unwrap_or(INSTALLED[0])
+}
+
+/// Whether a configured program is casemate, or a script that stands for it.
+fn is_casemate(path: &str) -> bool {
+    Path::new(path).file_name().is_some_and(|name| name.to_string_lossy().starts_with("casemate"))
+}
+
+/// A program as an engine finds it: a path as it stands, a bare name in the usual directories.
+fn locate(host: &Host, program: &str) -> Option<String> {
+    if program.contains('/') {
+        return host.exists(program).then(|| program.to_owned());
+    }
+    PATH.iter().map(|dir| format!("{dir}/{program}")).find(|path| host.exists(path))
+}
+
+/// A configured program: it is there, may be executed, and nobody but root can replace it.
+fn program(host: &Host, id: &str, configured: &str) -> Check {
+    let Some(path) = locate(host, configured) else {
+        return Check::new(id, Status::Missing, format!("{configured} does not exist")).fix(
+            format!("install casemate, or name the place where it is ({})", binary_path(host)),
+        );
+    };
+    let Ok(metadata) = host.path(&path).metadata() else {
+        return Check::new(id, Status::Missing, format!("{path} leads nowhere"));
+    };
+    let mode = metadata.permissions().mode();
+    if mode & 0o111 == 0 || !metadata.is_file() {
+        return Check::new(id, Status::Missing, format!("{path} cannot be executed"))
+            .fix(format!("chmod 0755 {path}"));
+    }
+    if mode & 0o002 != 0 {
+        return Check::new(id, Status::Missing, format!("{path} can be written by everybody"))
+            .fix(format!("chmod 0755 {path}"));
+    }
+    Check::new(id, Status::Ok, path)
+}
+
+/// The cgroup driver that an engine asks for, against what runs the host.
+fn driver(host: &Host, id: &str, systemd: Option<bool>, fix: &str) -> Check {
+    let booted = host.exists("/run/systemd/system");
+    let name = |systemd: bool| if systemd { "systemd" } else { "cgroupfs" };
+    match systemd {
+        None => Check::new(id, Status::Info, "the engine's default"),
+        Some(asked) if asked == booted => Check::new(id, Status::Ok, name(asked)),
+        Some(asked) => {
+            let runs = if booted { "systemd runs this host" } else { "there is no systemd" };
+            let found = format!("{}, but {runs}", name(asked));
+            let status = if booted { Status::Warning } else { Status::Missing };
+            Check::new(id, status, found).fix(fix)
+        }
+    }
+}
+
+/// A file that could not be read as what it should be.
+fn unreadable(id: &str, error: &files::FileError) -> Check {
+    Check::new(id, Status::Missing, error.to_string())
+        .fix("correct the file: the engine will not read it either")
+}

@@ -1,0 +1,78 @@
+//! casemate's own installation on this node: its binary, its policy, its range of ids.
+
+use super::{Check, Host, Status};
+use std::os::unix::fs::MetadataExt;
+
+const POLICY: &str = "/etc/casemate/policy.toml";
+const DROP_INS: &str = "/etc/casemate/policy.d";
+
+pub(super) fn checks(host: &Host) -> Vec<Check> {
+    let mut checks = vec![policy(host)];
+    checks.extend(subordinate(host, "/etc/subuid"));
+    checks.extend(subordinate(host, "/etc/subgid"));
+    checks.push(rootless_helpers(host));
+    checks
+}
+
+/// Owner and mode of everything that can change the policy.
+fn policy(host: &Host) -> Check {
+    let id = "node.policy";
+    let mut files: Vec<String> =
+        host.names(DROP_INS, ".toml").iter().map(|name| format!("{DROP_INS}/{name}")).collect();
+    if host.exists(POLICY) {
+        files.insert(0, POLICY.to_owned());
+    }
+    if files.is_empty() {
+        return Check::new(id, Status::Ok, "none: the built-in default applies");
+    }
+    let places = ["/etc/casemate", DROP_INS].iter().filter(|path| host.exists(path));
+    let loose = places.map(|path| (*path).to_owned()).chain(files.iter().cloned()).find(|path| {
+        let metadata = host.path(path).metadata();
+        !metadata.is_ok_and(|m| m.uid() == 0 && m.mode() & 0o022 == 0)
+    });
+    match loose {
+        None => Check::new(id, Status::Ok, files.join(" ")),
+        Some(path) => Check::new(
+            id,
+            Status::Missing,
+            format!("{path} does not belong to root alone: no container will be created"),
+        )
+        .fix(format!("chown root:root {path} && chmod go-w {path}")),
+    }
+}
+
+/// A range for automatic user namespaces.
+fn subordinate(host: &Host, file: &str) -> Option<Check> {
+    let text = host.read(file)?;
+    let id = format!("node.{}", file.trim_start_matches("/etc/"));
+    let count = |line: &str| {
+        let mut fields = line.split(':');
+        (fields.next() == Some("casemate")).then(|| fields.nth(1)?.trim().parse::<u64>().ok())?
+    };
+    let check = match text.lines().filter_map(count).max() {
+        Some(size) if size >= 65536 => {
+            Check::new(id, Status::Ok, format!("casemate has {size} ids"))
+        }
+        Some(size) => {
+            let found = format!("casemate has {size} ids, a container takes 65536");
+            Check::new(id, Status::Warning, found)
+        }
+        None => Check::new(id, Status::Info, "no line for casemate: the built-in range is used"),
+    };
+    let fix = format!("a line casemate:FIRST:COUNT in {file}, COUNT at least 65536");
+    Some(check.needed_for("automatic user namespaces").fix(fix))
+}
+
+fn rootless_helpers(host: &Host) -> Check {
+    let dirs = ["/usr/bin", "/usr/local/bin", "/bin"];
+    let has = |name: &str| dirs.iter().any(|dir| host.exists(format!("{dir}/{name}")));
+    let check = match (has("newuidmap"), has("newgidmap")) {
+        (true, true) => Check::new("node.uidmap", Status::Ok, "newuidmap and newgidmap are there"),
+        _ => Check::new(
+            "node.uidmap",
+            Status::Info,
+            "newuidmap is missing: ordinary users can map their own id only (package uidmap)",
+        ),
+    };
+    check.needed_for("rootless containers with more than one id")
+}

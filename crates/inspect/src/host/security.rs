@@ -1,0 +1,78 @@
+//! Security modules and filters: seccomp, AppArmor, SELinux, Landlock.
+
+use super::{Check, Host, Status};
+use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
+
+/// The profile that casemate brings.
+const PROFILE: &str = "casemate-default";
+
+pub(super) fn checks(host: &Host) -> Vec<Check> {
+    let mut checks = vec![seccomp(host)];
+    checks.extend(mandatory(host));
+    checks.push(landlock(host));
+    checks
+}
+
+fn seccomp(host: &Host) -> Check {
+    let actions = host.line("/proc/sys/kernel/seccomp/actions_avail");
+    let check = match actions {
+        Some(actions) => Check::new("security.seccomp", Status::Ok, actions),
+        None => Check::new("security.seccomp", Status::Missing, "the kernel has no filters"),
+    };
+    check.needed_for("the default filter").fix("a kernel with CONFIG_SECCOMP_FILTER")
+}
+
+/// One of the two is enough; without either that layer is missing.
+fn mandatory(host: &Host) -> Vec<Check> {
+    match (apparmor_enabled(), selinux_enabled()) {
+        (true, _) => vec![apparmor(host)],
+        (_, true) => vec![selinux(host)],
+        _ => vec![Check::new(
+            "security.mac",
+            Status::Info,
+            "neither AppArmor nor SELinux is on: the other layers have to do",
+        )
+        .needed_for("a second opinion on every file and signal")],
+    }
+}
+
+fn apparmor(host: &Host) -> Check {
+    let id = "security.apparmor";
+    let Some(list) = host.read("/sys/kernel/security/apparmor/profiles") else {
+        return Check::new(id, Status::Info, "on; the list of profiles is for root only");
+    };
+    let loaded = list.lines().any(|line| line.split(" (").next() == Some(PROFILE));
+    let check = if loaded {
+        Check::new(id, Status::Ok, format!("on, {PROFILE} is loaded"))
+    } else {
+        Check::new(id, Status::Warning, format!("on, {PROFILE} is not loaded"))
+    };
+    check
+        .needed_for("confining containers that bring no profile")
+        .fix(format!("apparmor_parser -r /etc/apparmor.d/{PROFILE}"))
+}
+
+fn selinux(host: &Host) -> Check {
+    let enforcing = host.line("/sys/fs/selinux/enforce").as_deref() == Some("1");
+    let check = if enforcing {
+        Check::new("security.selinux", Status::Ok, "on, enforcing")
+    } else {
+        Check::new("security.selinux", Status::Warning, "on, permissive: it only writes a log")
+    };
+    check.needed_for("labels that keep containers apart").fix("setenforce 1")
+}
+
+fn landlock(host: &Host) -> Check {
+    let id = "security.landlock";
+    let modules = host.line("/sys/kernel/security/lsm");
+    let check = match modules {
+        Some(list) if list.split(',').any(|name| name == "landlock") => {
+            Check::new(id, Status::Ok, format!("among the kernel's modules: {list}"))
+        }
+        Some(list) => Check::new(id, Status::Warning, format!("not among the modules: {list}")),
+        None => Check::new(id, Status::Info, "not known: securityfs is not mounted"),
+    };
+    check
+        .needed_for("the profile restricted")
+        .fix("add landlock to the kernel's lsm= parameter (CONFIG_LANDLOCK, Linux 5.13)")
+}

@@ -1,0 +1,10 @@
+//! Looking at containers, hosts and engines, and judging what is seen. Nothing here changes anything, and
+//! nothing here is on the way of `create`, `start` or `exec`.
+//!
+//! [`host`] asks what this kernel and host can enforce, [`engine`] whether a container engine is set up to
+//! use casemate. Printing and exit statuses are the command line's.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod engine;
+pub mod host;

@@ -1,0 +1,292 @@
+//! `host-check`: what it says about hosts and engines that are directories of fixture files.
+
+use casemate_tests::cli::{Casemate, Scratch};
+use serde_json::{json, Value};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// A host whose files lie in a directory.
+struct Host(Scratch);
+
+impl Host {
+    /// One with the binary installed.
+    fn new() -> Self {
+        let host = Self(Scratch::new());
+        host.file("usr/bin/casemate", "#!/bin/sh\n").mode("usr/bin/casemate", 0o755)
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    fn mode(self, name: &str, mode: u32) -> Self {
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        self
+    }
+
+    fn systemd(self) -> Self {
+        std::fs::create_dir_all(self.path("run/systemd/system")).unwrap();
+        self
+    }
+
+    /// The report about one engine, and the exit status.
+    fn ask(&self, engine: &str) -> (Value, i32) {
+        let root = Path::new("--host-root");
+        let words = [
+            Path::new("host-check"),
+            Path::new("--format"),
+            Path::new("json"),
+            Path::new("--engine"),
+            Path::new(engine),
+            root,
+            self.0.path(),
+        ];
+        let answer = Casemate::with(words).answer();
+        let report: Value = serde_json::from_str(&answer.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {} {}", answer.stdout, answer.stderr));
+        (report["engines"][0].clone(), answer.status)
+    }
+
+    /// The status of one check about an engine.
+    fn status(&self, engine: &str, id: &str) -> String {
+        let check = self.check(engine, id);
+        check["status"].as_str().unwrap().to_owned()
+    }
+
+    fn check(&self, engine: &str, id: &str) -> Value {
+        let (report, _) = self.ask(engine);
+        let checks = report["checks"].as_array().unwrap();
+        let found = checks.iter().find(|check| check["id"] == id);
+        found.unwrap_or_else(|| panic!("no {id} in {report:#}")).clone()
+    }
+}
+
+const PODMAN: &str = "[engine]\nruntime_supports_json = [\"casemate\"]\n\
+                      runtime_supports_nocgroups = [\"casemate\"]\n[engine.runtimes]\n\
+                      casemate = [\"/usr/bin/casemate\"]\n";
+const PODMAN_FILE: &str = "etc/containers/containers.conf.d/casemate.conf";
+
+#[test]
+fn podman_that_is_set_up_as_documented_is_in_order() {
+    let host = Host::new().file(PODMAN_FILE, PODMAN);
+    let (report, _) = host.ask("podman");
+    assert!(["ok", "info"].contains(&report["status"].as_str().unwrap()), "{report:#}");
+    assert_eq!(host.status("podman", "podman.runtime"), "ok");
+}
+
+#[test]
+fn podman_without_the_table_is_told_what_to_paste_and_the_paste_works() {
+    let host = Host::new();
+    let check = host.check("podman", "podman.runtime");
+    assert_eq!(check["status"], "warning");
+    let snippet = check["snippet"].as_str().unwrap().to_owned();
+    let host = host.file(PODMAN_FILE, &snippet);
+    assert_eq!(host.status("podman", "podman.runtime"), "ok");
+    assert_eq!(host.status("podman", "podman.json-errors"), "ok");
+}
+
+#[test]
+fn podman_with_a_path_that_leads_nowhere_is_not_set_up() {
+    let wrong = PODMAN.replace("/usr/bin/", "/opt/");
+    let host = Host::new().file(PODMAN_FILE, &wrong);
+    let check = host.check("podman", "podman.runtime");
+    assert_eq!(check["status"], "missing");
+    assert!(check["found"].as_str().unwrap().contains("/opt/casemate"), "{check}");
+    assert_eq!(host.ask("podman").1, 1);
+}
+
+#[test]
+fn a_binary_that_everybody_may_replace_is_not_accepted() {
+    let host = Host::new().file(PODMAN_FILE, PODMAN).mode("usr/bin/casemate", 0o757);
+    assert_eq!(host.status("podman", "podman.runtime"), "missing");
+    let host = host.mode("usr/bin/casemate", 0o644);
+    assert_eq!(host.status("podman", "podman.runtime"), "missing");
+}
+
+#[test]
+fn podman_drop_ins_go_over_the_main_file_in_the_order_of_their_names() {
+    let host = Host::new()
+        .file("etc/containers/containers.conf", "[engine]\nruntime = \"crun\"\n")
+        .file("etc/containers/containers.conf.d/10.conf", PODMAN)
+        .file("etc/containers/containers.conf.d/20.conf", "[engine]\nruntime = \"casemate\"\n");
+    assert_eq!(host.status("podman", "podman.default"), "ok");
+    let host = host.file("etc/containers/containers.conf.d/30.conf", "[engine]\nruntime = 1 2\n");
+    let check = host.check("podman", "podman.config");
+    assert_eq!(check["status"], "missing");
+    assert!(check["found"].as_str().unwrap().contains("30.conf: line 2"), "{check}");
+}
+
+#[test]
+fn podman_flags_that_loosen_every_container_are_pointed_out() {
+    let text = format!("{PODMAN}[engine.runtimes_flags]\ncasemate = [\"profile=privileged\"]\n");
+    let host = Host::new().file(PODMAN_FILE, &text);
+    assert_eq!(host.status("podman", "podman.flags"), "warning");
+}
+
+/// containerd's file: version, plug-in, and what stands in the runtime's table and in its options.
+fn containerd(version: u32, plugin: &str, runtime: &str, options: &str) -> String {
+    let table = format!("plugins.\"{plugin}\".containerd.runtimes.casemate");
+    format!("version = {version}\n[{table}]\n{runtime}\n[{table}.options]\n{options}\n")
+}
+
+const V2: &str = "io.containerd.grpc.v1.cri";
+const V3: &str = "io.containerd.cri.v1.runtime";
+const SHIM: &str = "runtime_type = \"io.containerd.runc.v2\"";
+const BINARY: &str = "BinaryName = \"/usr/bin/casemate\"\nSystemdCgroup = true";
+const CONTAINERD_FILE: &str = "etc/containerd/config.toml";
+
+#[test]
+fn containerd_of_both_versions_is_understood() {
+    for (version, plugin) in [(2, V2), (3, V3)] {
+        let text = containerd(version, plugin, SHIM, BINARY);
+        let host = Host::new().systemd().file(CONTAINERD_FILE, &text);
+        let (report, _) = host.ask("containerd");
+        assert!(["ok", "info"].contains(&report["status"].as_str().unwrap()), "{report:#}");
+    }
+}
+
+#[test]
+fn containerd_imports_are_read() {
+    let host = Host::new()
+        .systemd()
+        .file(CONTAINERD_FILE, "version = 2\nimports = [\"conf.d/*.toml\"]\n")
+        .file("etc/containerd/conf.d/casemate.toml", &containerd(2, V2, SHIM, BINARY));
+    assert_eq!(host.status("containerd", "containerd.runtime.casemate"), "ok");
+}
+
+#[test]
+fn a_runtime_below_the_plugin_of_the_other_version_is_noticed() {
+    let host = Host::new().file(CONTAINERD_FILE, &containerd(3, V2, SHIM, BINARY));
+    assert_eq!(host.status("containerd", "containerd.plugin"), "missing");
+}
+
+#[test]
+fn binary_name_in_the_wrong_table_is_noticed() {
+    let text = containerd(2, V2, &format!("{SHIM}\nBinaryName = \"/usr/bin/casemate\""), "");
+    let host = Host::new().file(CONTAINERD_FILE, &text);
+    let check = host.check("containerd", "containerd.runtime.casemate");
+    assert_eq!(check["status"], "missing");
+    assert!(check["found"].as_str().unwrap().contains("beside options"), "{check}");
+    let snippet = check["snippet"].as_str().unwrap().to_owned();
+    let host = host.file(CONTAINERD_FILE, &snippet);
+    assert_eq!(host.status("containerd", "containerd.runtime.casemate"), "ok");
+}
+
+#[test]
+fn a_shim_of_its_own_and_a_runtime_path_are_mistakes() {
+    let type_of_its_own = "runtime_type = \"io.containerd.casemate.v2\"";
+    let host = Host::new().file(CONTAINERD_FILE, &containerd(2, V2, type_of_its_own, BINARY));
+    assert_eq!(host.status("containerd", "containerd.runtime.casemate.type"), "missing");
+    let path = format!("{SHIM}\nruntime_path = \"/usr/bin/casemate\"");
+    let host = Host::new().file(CONTAINERD_FILE, &containerd(2, V2, &path, BINARY));
+    assert_eq!(host.status("containerd", "containerd.runtime.casemate.path"), "missing");
+}
+
+#[test]
+fn a_cgroup_driver_that_the_host_cannot_have_is_missing_and_an_unwise_one_a_warning() {
+    let id = "containerd.runtime.casemate.cgroup-driver";
+    let host = Host::new().file(CONTAINERD_FILE, &containerd(2, V2, SHIM, BINARY));
+    assert_eq!(host.status("containerd", id), "missing");
+    let cgroupfs = "BinaryName = \"/usr/bin/casemate\"";
+    let host = Host::new().systemd().file(CONTAINERD_FILE, &containerd(2, V2, SHIM, cgroupfs));
+    assert_eq!(host.status("containerd", id), "warning");
+}
+
+#[test]
+fn annotations_that_containerd_keeps_to_itself_are_mentioned() {
+    let id = "containerd.runtime.casemate.annotations";
+    let host = Host::new().file(CONTAINERD_FILE, &containerd(2, V2, SHIM, BINARY));
+    assert_eq!(host.status("containerd", id), "info");
+    let passed = format!("{SHIM}\npod_annotations = [\"org.casemate.*\"]");
+    let host = Host::new().file(CONTAINERD_FILE, &containerd(2, V2, &passed, BINARY));
+    assert_eq!(host.status("containerd", id), "ok");
+}
+
+#[test]
+fn docker_runtimes_are_found_by_name_and_by_program() {
+    let daemon = |value: Value| Host::new().file("etc/docker/daemon.json", &value.to_string());
+    let host = daemon(json!({"runtimes": {"casemate": {"path": "/usr/bin/casemate"}}}));
+    assert_eq!(host.status("docker", "docker.runtime.casemate"), "ok");
+    assert_eq!(host.status("docker", "docker.default"), "info");
+    let host = daemon(json!({
+        "default-runtime": "safe",
+        "runtimes": {"safe": {
+            "runtimeType": "io.containerd.runc.v2",
+            "options": {"BinaryName": "/usr/bin/casemate"},
+        }},
+    }));
+    assert_eq!(host.status("docker", "docker.runtime.safe"), "ok");
+    assert_eq!(host.status("docker", "docker.default"), "ok");
+    let host = daemon(
+        json!({"runtimes": {"casemate": {"runtimeType": "io.containerd.casemate.v2", "path": "/usr/bin/casemate"}}}),
+    );
+    assert_eq!(host.status("docker", "docker.runtime.casemate"), "missing");
+    let host = daemon(json!({"default-runtime": "casemate"}));
+    assert_eq!(host.status("docker", "docker.runtime"), "missing");
+}
+
+#[test]
+fn a_daemon_json_that_is_no_json_is_missing() {
+    let host = Host::new().file("etc/docker/daemon.json", "{\"runtimes\": {},}");
+    assert_eq!(host.status("docker", "docker.config"), "missing");
+}
+
+const CRIO_FILE: &str = "etc/crio/crio.conf.d/50-casemate.conf";
+
+#[test]
+fn crio_snippet_is_in_order_and_its_mistakes_are_noticed() {
+    let host = Host::new().systemd();
+    let snippet = host.check("crio", "crio.runtime")["snippet"].as_str().unwrap().to_owned();
+    let host = host.file(CRIO_FILE, &snippet);
+    let (report, _) = host.ask("crio");
+    assert!(["ok", "info"].contains(&report["status"].as_str().unwrap()), "{report:#}");
+    let host = host.file(CRIO_FILE, &snippet.replace("\"oci\"", "\"vm\""));
+    assert_eq!(host.status("crio", "crio.runtime.casemate.type"), "missing");
+    let host = host.file(CRIO_FILE, &snippet.replace("/usr/bin/", "/opt/"));
+    assert_eq!(host.status("crio", "crio.runtime.casemate"), "missing");
+    let host = host.file(CRIO_FILE, &snippet.replace("runtime_root", "#"));
+    assert_eq!(host.status("crio", "crio.runtime.casemate.root"), "warning");
+}
+
+#[test]
+fn a_kubelet_with_another_cgroup_driver_than_its_engine_is_noticed() {
+    let id = "kubernetes.cgroup-driver";
+    let host = Host::new()
+        .systemd()
+        .file(CONTAINERD_FILE, &containerd(2, V2, SHIM, BINARY))
+        .file("var/lib/kubelet/config.yaml", "kind: KubeletConfiguration\ncgroupDriver: systemd\n");
+    assert_eq!(host.status("kubernetes", id), "ok");
+    let host = host.file("var/lib/kubelet/config.yaml", "cgroupDriver: cgroupfs\n");
+    assert_eq!(host.status("kubernetes", id), "missing");
+}
+
+#[test]
+fn a_policy_that_others_can_write_is_missing() {
+    let host = Host::new().file("etc/casemate/policy.toml", "profile = \"hardened\"\n");
+    let ask = |host: &Host| {
+        let words = ["host-check", "--format", "json", "--host-root"].map(Path::new);
+        let answer = Casemate::with(words.into_iter().chain([host.0.path()])).answer();
+        let report: Value = serde_json::from_str(&answer.stdout).unwrap();
+        let checks = report["host"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["id"] == "node.policy").unwrap()
+    };
+    let host = host.mode("etc/casemate/policy.toml", 0o664);
+    let check = ask(&host);
+    assert_eq!(check["status"], "missing");
+    assert!(check["fix"].as_str().unwrap().contains("chmod go-w"), "{check}");
+}
+
+#[test]
+fn unknown_engines_and_formats_are_refused() {
+    let answer = Casemate::with(["host-check", "--engine", "rkt"]).answer();
+    assert_eq!(answer.status, 1);
+    assert!(answer.stderr.contains("unknown engine"), "{}", answer.stderr);
+    assert_eq!(Casemate::with(["host-check", "--format", "xml"]).answer().status, 1);
+}
