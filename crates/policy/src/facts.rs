@@ -3,7 +3,14 @@
 //! Nothing here is looked up; a fact that is missing cannot be guessed later. The record of a container
 //! keeps these facts, so that the same decisions can be made again from it.
 
+mod files;
+
+pub use files::{
+    FileFact, FileKind, Place, PlaceFact, Reach, SourceFact, ENGINE_DATA, PLACES, SOCKETS,
+};
+
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The host as the rules see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +32,26 @@ pub struct HostFacts {
     pub cgroup_controllers: Vec<String>,
     /// `kernel.core_pattern` starts a program.
     pub core_pattern_is_pipe: bool,
+    /// The sources of bind mounts, by the number of the mount.
+    pub sources: BTreeMap<usize, SourceFact>,
+    /// The places of the host that exist; looked for only when something is bound.
+    pub places: Vec<PlaceFact>,
+    /// Why a hook is not to be trusted, by its JSON pointer. A hook that is not here was found trustworthy.
+    pub hook_faults: BTreeMap<String, String>,
+    /// The caller's limits, where the configuration sets none of its own.
+    pub limits: CallerLimits,
+}
+
+/// What a container inherits from the caller unless its configuration says otherwise; `None`: it does say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CallerLimits {
+    /// RLIMIT_NOFILE: soft, hard.
+    pub nofile: Option<(u64, u64)>,
+    /// RLIMIT_MEMLOCK: soft, hard, bytes.
+    pub memlock: Option<(u64, u64)>,
+    /// /proc/self/oom_score_adj.
+    pub oom_score_adj: Option<i32>,
 }
 
 impl HostFacts {

@@ -18,7 +18,10 @@ pub mod spec;
 
 pub use control::{seccomp_features, Allow, Control, Mode, RuleId, CONTROLS};
 pub use decision::{Decision, Refusal, Remedy, Verdict};
-pub use facts::HostFacts;
+pub use facts::{
+    CallerLimits, FileFact, FileKind, HostFacts, Place, PlaceFact, Reach, SourceFact, ENGINE_DATA,
+    PLACES, SOCKETS,
+};
 pub use harden::{harden, harden_as, harden_process};
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use overrides::{Choice, Overrides, Source, ALLOW_PREFIX};

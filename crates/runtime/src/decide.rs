@@ -7,7 +7,7 @@ use crate::request::Global;
 use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
-use casemate_policy::{harden, Decision, HardenedSpec};
+use casemate_policy::{harden, Decision, HardenedSpec, HostFacts};
 use rustix::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,7 @@ pub(crate) struct Decided {
     pub(crate) bundle: Bundle,
     pub(crate) spec: HardenedSpec,
     pub(crate) decisions: Vec<Decision>,
+    pub(crate) facts: HostFacts,
     pub(crate) caller: Caller,
     pub(crate) proc: OwnedFd,
     pub(crate) cgroup: CgroupPlan,
@@ -39,7 +40,12 @@ pub(crate) fn decide(
         Some(hierarchy) if !cgroups::is_rootless(global, &caller) => hierarchy.controllers()?,
         _ => Vec::new(),
     };
-    let hardened = harden(spec, profile, &host_facts(&caller, controllers))?;
+    let mut facts = host_facts(&caller, controllers);
+    if !profile.is_verbatim() {
+        crate::facts::gather(&mut facts, &spec, &bundle, &proc, &global.root);
+    }
+    let hardened = harden(spec, profile, &facts)?;
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
-    Ok(Decided { bundle, spec: hardened.spec, decisions: hardened.decisions, caller, proc, cgroup })
+    let (spec, decisions) = (hardened.spec, hardened.decisions);
+    Ok(Decided { bundle, spec, decisions, facts, caller, proc, cgroup })
 }

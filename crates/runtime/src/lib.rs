@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod caller;
 pub mod cgroups;
 mod decide;
+mod facts;
 pub mod foreground;
 pub mod ids;
 pub mod listen_fds;

@@ -53,6 +53,7 @@ pub fn prepare(state: &StateDir, plan: &mut ContainerPlan) -> Result<()> {
             path: state.path().join(DIR),
             recursive: false,
             nofollow: true,
+            identity: None,
             copy_symlink: false,
             idmap: None,
             prepared: None,

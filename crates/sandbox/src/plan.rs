@@ -286,6 +286,8 @@ pub enum MountSource {
         recursive: bool,
         /// Do not follow a final link.
         nofollow: bool,
+        /// Device and inode that were judged: another file in its place is refused.
+        identity: Option<(u64, u64)>,
         /// Final link: make an equal link in place of a mount.
         copy_symlink: bool,
         /// Id mapping: the user namespace, and whether everything below gets it.

@@ -137,6 +137,7 @@ fn root_plan(
     let identity = rootfs_identity(&rootfs)?;
     let mounts = MountContext {
         bundle,
+        sources: &decided.facts.sources,
         proc,
         ids: &namespaces.ids,
         user_namespace: match &namespaces.plan.user {

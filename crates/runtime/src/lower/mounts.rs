@@ -6,10 +6,11 @@ use crate::lower::propagation_of;
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
-use casemate_policy::HardenedSpec;
+use casemate_policy::{HardenedSpec, SourceFact};
 use casemate_sandbox::plan::{MountPlan, MountSource};
 use casemate_sys::path::Links;
 use rustix::fd::{AsFd, OwnedFd};
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 /// What lowering a mount has to know besides the spec.
@@ -17,6 +18,8 @@ use std::path::{Component, Path, PathBuf};
 pub struct MountContext<'a> {
     /// The bundle, for relative sources.
     pub bundle: &'a Bundle,
+    /// What the rules were told about the sources, by the bundle's number of the mount.
+    pub sources: &'a BTreeMap<usize, SourceFact>,
     /// The runtime's /proc.
     pub proc: &'a OwnedFd,
     /// Ids of what is created on the host's side of the user namespace.
@@ -42,17 +45,24 @@ pub fn lower(spec: &HardenedSpec, context: &MountContext<'_>) -> Result<Vec<Moun
             Some(index) => format!("mounts[{index}] {}", mount.destination),
             None => format!("root.tmpfs {}", mount.destination),
         };
-        one(spec, mount, label.clone(), context).context(label)
+        let source = index.checked_sub(added).and_then(|index| context.sources.get(&index));
+        one(spec, mount, label.clone(), source, context).context(label)
     };
     spec.mounts.iter().enumerate().map(lower_one).collect()
 }
 
-fn one(spec: &Spec, mount: &Mount, label: String, context: &MountContext<'_>) -> Result<MountPlan> {
+fn one(
+    spec: &Spec,
+    mount: &Mount,
+    label: String,
+    judged: Option<&SourceFact>,
+    context: &MountContext<'_>,
+) -> Result<MountPlan> {
     let flags = MountPlanFlags::parse(&mount.options)?;
     let destination = normalise(&mount.destination)?;
     let source = match (flags.bind, flags.remount) {
         (None, true) => MountSource::Remount,
-        (Some(depth), _) => bind(mount, &flags, depth, context)?,
+        (Some(depth), _) => bind(mount, &flags, depth, judged, context)?,
         (None, false)
             if mount.kind.as_deref() == Some("cgroup")
                 || mount.kind.as_deref() == Some("cgroup2") =>
@@ -109,15 +119,25 @@ fn bind(
     mount: &Mount,
     flags: &MountPlanFlags,
     depth: Depth,
+    judged: Option<&SourceFact>,
     context: &MountContext<'_>,
 ) -> Result<MountSource> {
     let source = mount.source.as_deref().ok_or_else(|| anyhow!("a bind mount needs a source"))?;
+    // What could not be judged is not mounted, even if it appears in the meantime.
+    let identity = match judged {
+        Some(SourceFact::Missing(reason)) => {
+            bail!("source {}: {reason}", context.bundle.resolve(source).display())
+        }
+        Some(SourceFact::Found(file)) => Some((file.device, file.inode)),
+        None => None,
+    };
     // Options for a file system mean nothing here: the bound one exists already. mount(8) ignores them too, and images of
     // tools that add `mode=` to every mount are many.
     Ok(MountSource::Bind {
         path: context.bundle.resolve(source),
         recursive: depth == Depth::Recursive,
         nofollow: flags.source_nofollow,
+        identity,
         copy_symlink: flags.copy_symlink,
         idmap: idmap(mount, flags, context)?,
         prepared: None,
@@ -166,6 +186,7 @@ fn cgroup(context: &MountContext<'_>) -> Result<MountSource> {
         path,
         recursive: true,
         nofollow: false,
+        identity: None,
         copy_symlink: false,
         idmap: None,
         prepared: None,

@@ -16,7 +16,7 @@ const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 /// Mount `plan` (a [`MountSource::Bind`]) below `root`.
 pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
-    let MountSource::Bind { path, recursive, nofollow, copy_symlink, idmap, prepared } =
+    let MountSource::Bind { path, recursive, nofollow, identity, copy_symlink, idmap, prepared } =
         &plan.source
     else {
         return Err(Failure::new("mount", "not a bind mount"));
@@ -26,8 +26,11 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
         return attach_prepared(root, tree, plan).step("mount", about);
     }
     let source = mount::open_path(path, *nofollow || *copy_symlink).step("mount", about)?;
-    let kind =
-        FileType::from_raw_mode(rustix::fs::fstat(&source).call(|| "fstat(source)")?.st_mode);
+    let stat = rustix::fs::fstat(&source).call(|| "fstat(source)")?;
+    if identity.is_some_and(|judged| judged != (stat.st_dev, stat.st_ino)) {
+        return Err(Failure::new("mount", format!("{}: changed while it was looked at", about())));
+    }
+    let kind = FileType::from_raw_mode(stat.st_mode);
     if *copy_symlink && kind == FileType::Symlink {
         return copy_link(root, path, plan);
     }

@@ -1,0 +1,29 @@
+//! Facts about the host that the rules ask for, as far as they depend on the configuration: what bind mounts would show,
+//! who could change a hook, what the caller's limits are. Read once, before anything is changed; judged by the rules.
+
+mod hooks;
+mod limits;
+mod sources;
+
+use crate::bundle::Bundle;
+use casemate_policy::spec::Spec;
+use casemate_policy::HostFacts;
+use rustix::fd::OwnedFd;
+use std::path::Path;
+
+/// Add to `facts` what `spec` makes worth knowing. `state_root` is where containers are kept: nothing that a container
+/// should see.
+pub(crate) fn gather(
+    facts: &mut HostFacts,
+    spec: &Spec,
+    bundle: &Bundle,
+    proc: &OwnedFd,
+    state_root: &Path,
+) {
+    facts.sources = sources::of(spec, bundle, proc);
+    if !facts.sources.is_empty() {
+        facts.places = sources::places(proc, state_root);
+    }
+    facts.hook_faults = hooks::faults(&spec.hooks, facts);
+    facts.limits = limits::of_caller(spec.process.as_ref(), proc);
+}
