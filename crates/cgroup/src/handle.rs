@@ -11,7 +11,7 @@ use crate::files::{open_directory, Dir};
 use crate::freeze;
 use crate::hierarchy::Hierarchy;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -148,6 +148,21 @@ impl Cgroup {
             return Err(Error::WrongType { path: self.path.clone(), kind });
         }
         Ok(())
+    }
+
+    /// Whether the caller, being in the cgroup `own` (from [`Hierarchy::own_path`]), may bear processes here and move his own
+    /// here. The kernel asks for write access to cgroup.procs of the common ancestor as well (cgroups(7), "delegation
+    /// containment"). `true` as well where that cannot be told.
+    pub fn takes_from(&self, hierarchy: &Hierarchy, own: &Path) -> bool {
+        let Ok(own) = hierarchy.locate(own) else { return true };
+        let common = own.ancestors().find(|ancestor| self.path.starts_with(ancestor));
+        let Some(common) = common.filter(|c| c.starts_with(hierarchy.mount_point())) else {
+            return true;
+        };
+        let file = common.join("cgroup.procs");
+        let answer =
+            rustix::fs::accessat(rustix::fs::CWD, &file, Access::WRITE_OK, AtFlags::EACCESS);
+        !matches!(answer, Err(Errno::ACCESS | Errno::PERM))
     }
 
     /// The processes in this cgroup, with those of its descendants if `recursive`; in the caller's pid namespace,

@@ -85,7 +85,7 @@ fn enter(scope: &Scope, process: &Child) {
     match std::fs::write(procs, process.id().to_string()) {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             eprintln!("the caller is outside the delegated tree: systemd attaches");
-            scope.unit.attach(&[process.id() as i32]).unwrap();
+            scope.unit.attach("", &[process.id() as i32]).unwrap();
         }
         other => other.unwrap(),
     }

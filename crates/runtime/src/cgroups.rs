@@ -13,7 +13,8 @@ use casemate_cgroup::{resolve_fs_path, Cgroup, Hierarchy, Limits, SystemdPath};
 use casemate_policy::spec::{Mount, NamespaceKind};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::launch::Parked;
-use std::path::PathBuf;
+use casemate_sandbox::{Failure, StepResult};
+use std::path::{Path, PathBuf};
 
 /// Where the cgroup goes and what is in force there; nothing is made yet.
 #[derive(Debug)]
@@ -212,6 +213,43 @@ impl CgroupPlan {
             other => other.context("linux.resources.devices"),
         }
     }
+}
+
+/// For a unit's cgroups that the caller may neither bear processes in nor move them to: have systemd move one, by its pid, into
+/// the first of `cgroups` that takes it. An ordinary user's login session is such a caller: it stands beside what was
+/// delegated to the user's own systemd.
+pub fn mover<'a>(
+    record: Option<&'a CgroupRecord>,
+    cgroups: &[&'a Cgroup],
+) -> Result<Option<impl Fn(i32) -> StepResult<()> + 'a>> {
+    let Some((unit, base)) = record.and_then(|r| Some((r.unit.as_ref()?, r.path.as_path()))) else {
+        return Ok(None);
+    };
+    if unit.manager != Manager::User {
+        return Ok(None);
+    }
+    let hierarchy = Hierarchy::discover()?;
+    let own = hierarchy.own_path()?;
+    if cgroups.iter().all(|cgroup| cgroup.takes_from(&hierarchy, &own)) {
+        return Ok(None);
+    }
+    let places: Vec<String> = cgroups.iter().filter_map(|c| below(base, c.path())).collect();
+    Ok(Some(move |pid: i32| {
+        let mut outcome = Err(Failure::new("cgroup", format!("{} has no place", unit.name)));
+        for place in &places {
+            outcome = unit.attach(place, &[pid]).map_err(|e| Failure::new("cgroup", e.to_string()));
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }))
+}
+
+/// A cgroup as seen from its unit's: empty for that one, else with a leading slash.
+fn below(base: &Path, path: &Path) -> Option<String> {
+    let rest = path.strip_prefix(base).ok()?.to_str()?;
+    Some(if rest.is_empty() { String::new() } else { format!("/{rest}") })
 }
 
 /// Put changed limits in force.

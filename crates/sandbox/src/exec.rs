@@ -59,13 +59,15 @@ fn become_root() -> StepResult<()> {
     process::set_res_uid(0, 0, 0).step("namespaces", || "join the container")
 }
 
-/// The go-between's side; returns only what went wrong.
+/// The go-between's side; returns only what went wrong. `moved`: it waits for the parent to have it moved.
 pub(crate) fn run_go_between(
     plan: ExecPlan,
     cgroups: &[BorrowedFd<'_>],
+    moved: bool,
     channel: &OwnedFd,
 ) -> Failure {
-    go_between(plan, cgroups, channel).unwrap_or_else(|failure| failure)
+    let wait = if moved { proto::await_parent(channel, FromParent::Moved) } else { Ok(()) };
+    wait.and_then(|()| go_between(plan, cgroups, channel)).unwrap_or_else(|failure| failure)
 }
 
 /// First the user namespace, which gives the right to the pid namespace, which counts for children only: so one more
@@ -84,7 +86,8 @@ fn go_between(
     if plan.join & flag::PID != 0 {
         ns::setns(&plan.init, flag::PID).step("namespaces", about)?;
     }
-    match first_that_takes(cgroups, process::clone_sibling).step("namespaces", about)? {
+    let cloned = first_that_takes(cgroups, |cgroup| process::clone_sibling(0, cgroup));
+    match cloned.step("namespaces", about)? {
         Cloned::Parent { pid, pidfd } => {
             proto::send_process(channel, pid, pidfd)?;
             process::exit_now(0)

@@ -2,10 +2,10 @@
 
 use crate::exec::{run_exec, run_go_between};
 use crate::plan::{ContainerPlan, ExecPlan};
-use crate::proto::FromChild;
+use crate::proto::{self, FromChild, FromParent};
 use crate::stage::run_container;
 use crate::{Failure, StepResult};
-use casemate_sys::process::{clone_process, exit_now, Cloned};
+use casemate_sys::process::{clone_process, clone_sibling, exit_now, Cloned};
 use casemate_sys::socket;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
@@ -24,23 +24,69 @@ pub struct Spawned {
     pub channel: OwnedFd,
 }
 
-/// Launch a container's init. `cgroup`: the directory it is born into.
-pub fn launch(plan: ContainerPlan, cgroup: Option<BorrowedFd<'_>>) -> StepResult<Spawned> {
+/// Has somebody with the right to do so (systemd) move a process, given by its pid, into the container's cgroup.
+pub type Mover<'a> = &'a dyn Fn(i32) -> StepResult<()>;
+
+/// How a container's init comes into its cgroup.
+#[derive(Clone, Copy)]
+pub enum Birth<'a> {
+    /// Born into this directory; `None`: into our own cgroup.
+    Into(Option<BorrowedFd<'a>>),
+    /// The kernel lets the caller neither bear nor move a process there (an ordinary user outside of what was delegated to
+    /// him): a go-between is moved, and bears init where it is then.
+    Moved(Mover<'a>),
+}
+
+impl std::fmt::Debug for Birth<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Into(cgroup) => f.debug_tuple("Into").field(cgroup).finish(),
+            Self::Moved(_) => f.write_str("Moved"),
+        }
+    }
+}
+
+/// Launch a container's init.
+pub fn launch(plan: ContainerPlan, birth: Birth<'_>) -> StepResult<Spawned> {
     let kinds = plan.namespaces.clone;
-    spawn(kinds, cgroup, move |channel| run_container(plan, channel))
+    match birth {
+        Birth::Into(cgroup) => spawn(kinds, cgroup, move |channel| run_container(plan, channel)),
+        Birth::Moved(mover) => {
+            let between = spawn(0, None, move |channel| {
+                bear_when_moved(kinds, channel, |channel| run_container(plan, channel))
+            })?;
+            let moved = mover(between.pid)
+                .and_then(|()| proto::tell_child(&between.channel, FromParent::Moved));
+            take_over(between, moved)
+        }
+    }
 }
 
-/// Launch a process that joins a running container. The pid namespace must have been joined by the caller. `cgroups`: it
-/// is born into the first of these that takes it; where there is none, into our own.
-pub fn launch_exec(plan: ExecPlan, cgroups: &[BorrowedFd<'_>]) -> StepResult<Spawned> {
-    spawn_into(cgroups, move |channel| run_exec(plan, channel))
+/// The go-between's side of [`Birth::Moved`]; returns only what went wrong.
+fn bear_when_moved(
+    kinds: u64,
+    channel: &OwnedFd,
+    body: impl FnOnce(&OwnedFd) -> Failure,
+) -> Failure {
+    let cloned = proto::await_parent(channel, FromParent::Moved)
+        .and_then(|()| clone_sibling(kinds, None).map_err(no_room));
+    match cloned {
+        Ok(Cloned::Child) => body(channel),
+        Ok(Cloned::Parent { pid, pidfd }) => match proto::send_process(channel, pid, pidfd) {
+            Ok(()) => exit_now(0),
+            Err(failure) => failure,
+        },
+        Err(failure) => failure,
+    }
 }
 
-/// The same for a caller whose only privilege is in the container's user namespace: a go-between enters that, then the
-/// pid namespace, and makes the process a child of ours. `cgroups`: as above.
-pub fn launch_exec_unprivileged(plan: ExecPlan, cgroups: &[BorrowedFd<'_>]) -> StepResult<Spawned> {
-    let between = spawn(0, None, |channel| run_go_between(plan, cgroups, channel))?;
-    let answer = crate::proto::receive(&between.channel);
+/// The parent's side: from a go-between to the process that it made. `prepared`: what was to be done before it can.
+fn take_over(between: Spawned, prepared: StepResult<()>) -> StepResult<Spawned> {
+    let answer = prepared.and_then(|()| proto::receive(&between.channel));
+    if answer.is_err() {
+        // It may still be waiting for a word; failing means that it is gone already.
+        casemate_sys::process::pidfd_signal(&between.pidfd, 9).ok();
+    }
     // Nothing is left for it to do, whatever it answered.
     casemate_sys::process::wait(between.pid, true).ok();
     match answer? {
@@ -50,6 +96,30 @@ pub fn launch_exec_unprivileged(plan: ExecPlan, cgroups: &[BorrowedFd<'_>]) -> S
             Err(Failure::new("protocol", format!("the way into the container ended: {other:?}")))
         }
     }
+}
+
+/// Launch a process that joins a running container. The pid namespace must have been joined by the caller. `cgroups`: it
+/// is born into the first of these that takes it; where there is none, into our own.
+pub fn launch_exec(plan: ExecPlan, cgroups: &[BorrowedFd<'_>]) -> StepResult<Spawned> {
+    spawn_into(cgroups, move |channel| run_exec(plan, channel))
+}
+
+/// The same for a caller whose only privilege is in the container's user namespace: a go-between enters that, then the
+/// pid namespace, and makes the process a child of ours. `cgroups`: as above. With a `mover` they are not used: the go-between
+/// is moved first, while it has the ids that systemd knows the caller by.
+pub fn launch_exec_unprivileged(
+    plan: ExecPlan,
+    cgroups: &[BorrowedFd<'_>],
+    mover: Option<Mover<'_>>,
+) -> StepResult<Spawned> {
+    let cgroups = if mover.is_some() { &[] } else { cgroups };
+    let moved = mover.is_some();
+    let between = spawn(0, None, |channel| run_go_between(plan, cgroups, moved, channel))?;
+    let prepared = mover.map_or(Ok(()), |mover| {
+        mover(between.pid)?;
+        proto::tell_child(&between.channel, FromParent::Moved)
+    });
+    take_over(between, prepared)
 }
 
 /// The first cgroup that can hold processes. One that has become an inner node answers EBUSY, one that is

@@ -2,7 +2,8 @@
 //!
 //! | phase   | child sends      | parent answers | when                                                       |
 //! |---------|------------------|----------------|------------------------------------------------------------|
-//! | launch  | `Process` n + fd |                | only exec without privilege: from the go-between           |
+//! | launch  |                  | `Moved`        | only [`crate::launch::Birth::Moved`]: to the go-between    |
+//! | launch  | `Process` n + fd |                | from a go-between: with `Moved`, and exec without privilege |
 //! | map     |                  | `Mapped`       | only `UserNamespace::EnterFirst`: the id maps are written  |
 //! | build   | `Console` + fd   |                | only with a terminal: the pty's master                     |
 //! | build   | `TreeBuilt`      | `HooksDone`    | only with prestart or createRuntime hooks                  |
@@ -43,6 +44,8 @@ pub enum FromChild {
 /// What the parent says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FromParent {
+    /// The go-between is in the cgroup.
+    Moved = b'g' as isize,
     /// Id maps are written.
     Mapped = b'm' as isize,
     /// Hooks have run.

@@ -46,10 +46,10 @@ pub fn clone_process(kinds: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone
 }
 
 /// As [`clone_process`], but the new process becomes a child of our parent, which has to wait for it (CLONE_PARENT).
-pub fn clone_sibling(cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
+pub fn clone_sibling(kinds: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     const CLONE_PARENT: u64 = 0x8000;
     // The signal at its end is that of ours, and the kernel wants 0 here.
-    clone_with(CLONE_PARENT, 0, cgroup)
+    clone_with(kinds | CLONE_PARENT, 0, cgroup)
 }
 
 fn clone_with(kinds: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {

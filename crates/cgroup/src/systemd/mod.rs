@@ -162,15 +162,16 @@ impl Unit {
         session.set_properties(&self.name, &properties::of_limits(limits, version)?)
     }
 
-    /// Have systemd move processes of the caller into the unit (`AttachProcessesToUnit`, version 238).
+    /// Have systemd move processes of the caller into the unit (`AttachProcessesToUnit`, version 238), or into the cgroup
+    /// `below` the unit's: absolute from there, `""` for the unit's own.
     ///
     /// For the one case in which a process cannot be born there: clone3 into, or a move to, a cgroup is refused (EACCES)
     /// to an ordinary user whose own cgroup lies outside what systemd has delegated to him, as in a login session.
-    pub fn attach(&self, processes: &[i32]) -> Result<()> {
+    pub fn attach(&self, below: &str, processes: &[i32]) -> Result<()> {
         let mut session = Session::open(&self.bus)?;
         let mut body = Writer::default();
         body.string(&self.name);
-        body.string("");
+        body.string(below);
         body.numbers(&processes.iter().map(|pid| pid.unsigned_abs()).collect::<Vec<_>>());
         session.call(&manager_call("AttachProcessesToUnit", "ssau"), &self.name, body).map(drop)
     }

@@ -15,7 +15,7 @@ use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Hierarchy};
 use casemate_policy::spec::{Capabilities, Capability, Process};
 use casemate_policy::{harden_process, HardenedProcess};
-use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Spawned};
+use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Mover, Spawned};
 use casemate_sandbox::plan::{Early, ExecPlan, HookState, SeccompFilter};
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
@@ -283,11 +283,14 @@ fn spawn(
     caller: &Caller,
     init: &OwnedFd,
 ) -> Result<Spawned> {
+    let handles: Vec<&Cgroup> = cgroups.iter().collect();
     let cgroups: Vec<_> = cgroups.iter().map(AsFd::as_fd).collect();
     // Root of a user namespace (rootless podman) may enter the container's pid namespace but not come back to its own,
     // which belongs to the host.
     if !caller.privileged || !caller.initial_user_namespace {
-        return Ok(launch_exec_unprivileged(plan, &cgroups)?);
+        let mover = crate::cgroups::mover(container.record.cgroup.as_ref(), &handles)?;
+        let mover = mover.as_ref().map(|mover| mover as Mover<'_>);
+        return Ok(launch_exec_unprivileged(plan, &cgroups, mover)?);
     }
     if container.record.namespaces & flag::PID == 0 {
         return Ok(launch_exec(plan, &cgroups)?);

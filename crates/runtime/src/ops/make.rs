@@ -4,7 +4,7 @@ use crate::cgroups;
 use crate::decide::{decide, Decided};
 use crate::lower::container::{lower_container, Lowered};
 use crate::request::{CreateRequest, Global};
-use crate::state::{InitRecord, Record, SeccompRecord, StateDir, StateRoot};
+use crate::state::{CgroupRecord, InitRecord, Record, SeccompRecord, StateDir, StateRoot};
 use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
 use crate::verify::Posture;
@@ -12,7 +12,7 @@ use crate::{ids, namespaces, netdev, notify, procfs};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_sandbox::hooks;
-use casemate_sandbox::launch::{launch, Spawned};
+use casemate_sandbox::launch::{launch, Birth, Spawned};
 use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter};
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
@@ -138,7 +138,8 @@ fn build(
         notify::prepare(state, &mut plan)?;
     }
     let joined = joined_network(&plan)?;
-    let child = spawn(plan, cgroup.as_ref(), lowered.pid_namespace.as_ref(), &decided.proc)?;
+    let target = (cgroup.as_ref(), record.cgroup.as_ref());
+    let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
     drop(placeholder);
     let pid = child.pid;
     undo.push("container init", move || kill_init(pid));
@@ -221,17 +222,20 @@ fn agent(record: &Record) -> Option<SeccompAgent<'_>> {
 /// clone3; around it, for a joined pid namespace, our own "namespace of children" is switched there and back.
 fn spawn(
     plan: ContainerPlan,
-    cgroup: Option<&Cgroup>,
+    (cgroup, recorded): (Option<&Cgroup>, Option<&CgroupRecord>),
     pid: Option<&OwnedFd>,
     proc: &OwnedFd,
 ) -> Result<Spawned> {
-    let cgroup = cgroup.map(AsFd::as_fd);
-    let Some(pid) = pid else { return Ok(launch(plan, cgroup)?) };
+    let birth = Birth::Into(cgroup.map(AsFd::as_fd));
+    let Some(pid) = pid else {
+        let mover = cgroup.map_or(Ok(None), |cgroup| cgroups::mover(recorded, &[cgroup]))?;
+        return Ok(launch(plan, mover.as_ref().map_or(birth, |mover| Birth::Moved(mover)))?);
+    };
     let own =
         rustix::fs::openat(proc, "self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .call(|| "openat(/proc, \"self/ns/pid\")")?;
     ns::setns(pid, flag::PID).context("linux.namespaces pid")?;
-    let child = launch(plan, cgroup);
+    let child = launch(plan, birth);
     match ns::setns(&own, flag::PID) {
         // The way back to a pid namespace of the host is closed to root of a user namespace. Only hooks are made after this,
         // and they have the same pids to work with.
