@@ -66,11 +66,12 @@ test_a_volume_that_two_containers_share_belongs_to_the_same_users_in_both() {
 test_containers_of_a_pod_that_shares_processes_see_and_signal_each_other() {
     local pod trapper sender shared='.linux.security_context.namespace_options.pid = "POD"'
     pod=$(new_pod together "$shared")
-    trapper=$(new_container together "$pod" trapper "$shared" sh -c 'trap "echo got-it; exit 4" USR1; echo ready; while :; do sleep 0.1; done')
+    trapper=$(new_container together "$pod" trapper "$shared" \
+        sh -c 'trap "echo got-it; exit 4" USR1; echo trapper >/proc/self/comm; echo ready; while :; do sleep 0.1; done')
     sender=$(new_container together "$pod" sender "$shared" sleep 1000)
     expect_match "$(exec_sync "$sender" ps)" ' 1 .*/pause'
     eventually sh -c "grep -q ready $WORK/logs/together/trapper.log"
-    exec_sync "$sender" sh -c 'kill -USR1 $(pgrep -f got-it | head -n 1)'
+    exec_sync "$sender" killall -USR1 trapper
     eventually is_in_state "$trapper" EXITED
     expect_eq "$(status "$trapper" exit_code)" 4
     expect_match "$(log_of "$trapper")" got-it
@@ -97,9 +98,11 @@ test_a_pod_that_was_removed_leaves_no_state_and_no_cgroup() {
     local pod id
     pod=$(new_pod tidy)
     id=$(new_container tidy "$pod" worker . sleep 1000)
-    [ -d "$STATE_ROOT/$pod" ] && [ -d "$STATE_ROOT/$id" ]
+    [ -d "$STATE_ROOT/$pod" ]
+    [ -d "$STATE_ROOT/$id" ]
     remove_pod "$pod"
-    [ ! -e "$STATE_ROOT/$pod" ] && [ ! -e "$STATE_ROOT/$id" ]
+    [ ! -e "$STATE_ROOT/$pod" ]
+    [ ! -e "$STATE_ROOT/$id" ]
     expect_eq "$(find /sys/fs/cgroup -type d \( -name "*$pod*" -o -name "*$id*" \))" ''
     expect_eq "$(systemctl list-units --all --no-legend "cri-containerd-$pod*" "cri-containerd-$id*")" ''
 }

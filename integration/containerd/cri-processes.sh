@@ -100,6 +100,7 @@ test_streams_go_both_ways_and_the_status_comes_back() {
     local id
     id=$(sleeper streamed)
     echo words | {
+        # shellcheck disable=SC2016  # expanded in the container
         expect_status 3 stream "$id" '{ cmd: ["sh", "-c", "read x; echo got $x; echo err >&2; exit 3"], stdin: true, stderr: true }' >"$WORK/out" 2>"$WORK/err"
     }
     expect_eq "$(cat "$WORK/out")" 'got words'
@@ -122,6 +123,7 @@ test_an_exec_with_a_terminal_has_one_of_the_asked_size() {
 
 test_a_container_with_a_terminal_can_be_attached_to() {
     local id url
+    # shellcheck disable=SC2016  # expanded in the container
     id=$(new_container base "$BASE" console '.tty = true | .stdin = true' sh -c 'test -t 0 && read line && echo "heard $line"; tty; exit 6')
     url=$(cri call Attach "{\"container_id\":\"$id\",\"stdin\":true,\"stdout\":true,\"tty\":true}" | jq -r .url)
     expect_match "$(printf 'a word\n' | timeout 30 "$PREPARED/cri-client" stream "$url")" 'heard a word'

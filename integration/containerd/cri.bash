@@ -27,7 +27,7 @@ handler() {
   pod_annotations = ["org.casemate.*"]
   container_annotations = ["org.casemate.*"]
   [plugins.$table.options]
-    BinaryName = "$RUNTIME"
+    BinaryName = "${RUNTIME:?}"
     SystemdCgroup = $3
 CONFIG
 }
