@@ -16,7 +16,7 @@ use std::ops::Deref;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HardenedSpec {
     profile: ProfileName,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Overrides::is_empty")]
     overrides: Overrides,
     extras: Extras,
     spec: Spec,
@@ -35,7 +35,7 @@ pub struct Extras {
     #[serde(default)]
     pub added_mounts: usize,
     /// What the default filter lets pass on request: the granted `seccomp.<feature>` names, without the prefix.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub seccomp_features: BTreeSet<String>,
 }
 

@@ -5,24 +5,30 @@
 //! be tested and explained without running anything.
 
 mod check;
+mod choose;
 mod control;
 mod decision;
+mod error;
 mod facts;
 mod harden;
 mod hardened;
 pub mod mount_options;
+mod node;
 mod overrides;
 mod profile;
 mod rules;
 pub mod spec;
 
+pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, Mode, RuleId, CONTROLS};
 pub use decision::{Decision, Refusal, Remedy, Verdict};
+pub use error::PolicyError;
 pub use facts::{
     CallerLimits, FileFact, FileKind, HostFacts, Place, PlaceFact, Reach, SourceFact, ENGINE_DATA,
     PLACES, SOCKETS,
 };
 pub use harden::{harden, harden_as, harden_process};
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
-pub use overrides::{Choice, Overrides, Source, ALLOW_PREFIX};
-pub use profile::{parse_node_policy, NodePolicy, PolicyError, Profile, ProfileName, Tmpfs};
+pub use node::{NodePolicy, Subject};
+pub use overrides::{Choice, Overrides, Source, Values, ALLOW_PREFIX};
+pub use profile::{Profile, ProfileName, Tmpfs};

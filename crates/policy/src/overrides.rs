@@ -4,11 +4,14 @@
 //! module only holds it, and stores with the container what `exec` has to know.
 
 use crate::control::{Allow, Mode, RuleId};
-use crate::profile::{PolicyError, Profile, ProfileName};
+use crate::error::PolicyError;
+use crate::node::Permits;
+use crate::profile::{Profile, ProfileName};
 use crate::spec::Capability;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::num::NonZeroU32;
 
 /// Annotations that ask for an override.
 pub const ALLOW_PREFIX: &str = "org.casemate.allow/";
@@ -44,14 +47,46 @@ impl fmt::Display for Source {
 #[serde(rename_all = "camelCase", default)]
 pub struct Overrides {
     /// Canonical override names that are granted.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub granted: BTreeMap<String, Source>,
     /// Override names that may not be granted, and capabilities to be taken away beyond the ceiling.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub denied: BTreeSet<String>,
     /// Controls whose mode is not the profile's.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub modes: BTreeMap<RuleId, Mode>,
+    /// Values that are not the profile's.
+    #[serde(skip_serializing_if = "Values::is_none")]
+    pub values: Values,
+}
+
+/// Values that a policy file sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Values {
+    /// Control `pids.limit`: tasks, for containers that name no limit.
+    #[serde(rename = "pids.limit", skip_serializing_if = "Option::is_none")]
+    pub pids_limit: Option<NonZeroU32>,
+}
+
+impl Values {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes what the other one has.
+    pub(crate) fn take_from(&mut self, other: &Self) {
+        self.pids_limit = other.pids_limit.or(self.pids_limit);
+    }
 }
 
 impl Overrides {
+    /// True when nothing differs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Grants an override; `name` as [`Allow::parse`] reads it.
     ///
     /// # Errors
@@ -117,12 +152,13 @@ pub struct Choice {
     pub profile: &'static Profile,
     /// What differs from it.
     pub overrides: Overrides,
+    pub(crate) permits: Permits,
 }
 
 impl From<&'static Profile> for Choice {
     /// The profile and nothing beside it.
     fn from(profile: &'static Profile) -> Self {
-        Self { profile, overrides: Overrides::default() }
+        Self { profile, overrides: Overrides::default(), permits: Permits::default() }
     }
 }
 
@@ -133,9 +169,15 @@ impl Choice {
         self.overrides.mode(self.profile.name, rule)
     }
 
+    /// True when configurations are run as written and nothing else is demanded.
+    #[must_use]
+    pub fn is_verbatim(&self) -> bool {
+        self.profile.is_verbatim() && self.overrides.modes.values().all(|mode| *mode == Mode::Off)
+    }
+
     /// Whether callers may ask for this override by annotation.
     #[must_use]
-    pub fn permits(&self, _name: &str) -> bool {
-        false
+    pub fn permits(&self, name: &str) -> bool {
+        self.permits.permitted(name).is_some() && self.permits.forbidden(name).is_none()
     }
 }

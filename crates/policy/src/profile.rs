@@ -1,15 +1,13 @@
-//! Profiles: named sets of rules, and the node's choice among them.
+//! Profiles: named sets of rules.
 //!
 //! A profile is data. The values live in `profiles/*.toml`, each with the reason for it; the constants here
 //! are the same values for a start-up that parses nothing, and a test compares the two. This module does
 //! not apply anything: `rules` does.
 
 mod builtin;
-mod file;
-
-pub use file::{parse_node_policy, NodePolicy, PolicyError};
 
 use crate::control::{Mode, RuleId, CONTROLS};
+use crate::error::PolicyError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 

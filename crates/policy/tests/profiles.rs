@@ -1,9 +1,9 @@
-//! Profiles: the files and the code agree, and the node's choice is read strictly.
+//! Profiles: the files and the code agree.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use casemate_policy::spec::Capability;
-use casemate_policy::{parse_node_policy, Mode, NodePolicy, Profile, ProfileName, CONTROLS};
+use casemate_policy::{Mode, Profile, ProfileName, CONTROLS};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -160,27 +160,4 @@ fn an_unknown_profile_is_refused() {
     let error = ProfileName::parse("hardend").unwrap_err().to_string();
     let wanted = "profile \"hardend\" is unknown; use privileged, baseline, hardened or restricted";
     assert_eq!(error, wanted);
-}
-
-#[test]
-fn a_node_policy_chooses_the_profile() {
-    let policy = parse_node_policy("# node\nprofile = \"privileged\"\n").unwrap();
-    assert_eq!(policy.profile, ProfileName::Privileged);
-    assert_eq!(parse_node_policy("").unwrap(), NodePolicy::default());
-}
-
-#[test]
-fn a_node_policy_with_a_mistake_is_refused_in_one_line() {
-    let cases = [
-        ("profil = \"hardened\"", "line 1: unknown field `profil`"),
-        ("\nprofile = hardened", "line 2: "),
-        ("profile = 1", "line 1: invalid type: integer `1`"),
-        ("profile = \"strict\"", "profile \"strict\" is unknown"),
-        ("[profile]", "line 1: invalid type: map"),
-    ];
-    for (text, wanted) in cases {
-        let error = parse_node_policy(text).unwrap_err().to_string();
-        assert!(error.starts_with(wanted), "{error}");
-        assert!(!error.contains('\n'), "{error}");
-    }
 }

@@ -7,7 +7,7 @@ use crate::request::Global;
 use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
-use casemate_policy::{harden, Decision, HardenedSpec, HostFacts};
+use casemate_policy::{harden_as, Decision, HardenedSpec, HostFacts};
 use rustix::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -31,9 +31,9 @@ pub(crate) fn decide(
 ) -> Result<Decided> {
     let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
     let spec = Spec::parse(&bundle.config).context("config.json")?;
-    let profile = policy_choice::choose(global.profile.as_deref())?;
     let proc = procfs::open()?;
     let caller = Caller::probe(&proc)?;
+    let choice = policy_choice::choice(global, &spec, &caller)?;
     let hierarchy = cgroups::hierarchy(global)?;
     // Who may be refused a cgroup gets no limit that nobody asked for.
     let controllers = match &hierarchy {
@@ -41,10 +41,10 @@ pub(crate) fn decide(
         _ => Vec::new(),
     };
     let mut facts = host_facts(&caller, controllers);
-    if !profile.is_verbatim() {
+    if !choice.is_verbatim() {
         crate::facts::gather(&mut facts, &spec, &bundle, &proc, &global.root);
     }
-    let hardened = harden(spec, profile, &facts)?;
+    let hardened = harden_as(spec, &choice, &facts)?;
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
     let (spec, decisions) = (hardened.spec, hardened.decisions);
     Ok(Decided { bundle, spec, decisions, facts, caller, proc, cgroup })

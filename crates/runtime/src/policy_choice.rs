@@ -1,33 +1,137 @@
-//! Which profile is in force: the caller's choice, the node's, the built-in default, in that order.
+//! Which policy is in force on this node, and what it makes of one container's wishes.
+//!
+//! The files are looked for at each create: with one system call when there are none, which is the usual case. What stands in
+//! them is the policy crate's; here is only who may have written them.
 
-use crate::bundle::{read_capped, say};
-use anyhow::{bail, Context as _, Result};
-use casemate_policy::{parse_node_policy, Profile, ProfileName};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use crate::bundle::say;
+use crate::caller::Caller;
+use crate::request::Global;
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_policy::spec::Spec;
+use casemate_policy::{choose, Choice, CommandLine, NodePolicy, Subject};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-/// The node's policy.
-pub(crate) const NODE_POLICY: &str = "/etc/casemate/policy.toml";
+/// Where the node's policy is.
+const POLICY_DIR: &str = "/etc/casemate";
 
-/// Choose the profile; `asked` is `--profile`.
-pub(crate) fn choose(asked: Option<&str>) -> Result<&'static Profile> {
-    if let Some(name) = asked {
-        return Ok(ProfileName::parse(name).context("--profile")?.profile());
-    }
-    Ok(node_choice(Path::new(NODE_POLICY))?.unwrap_or(ProfileName::DEFAULT).profile())
+/// The first file, and the directory of those that are read after it.
+const FIRST: &str = "policy.toml";
+const MORE: &str = "policy.d";
+
+/// Largest file that is read.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The profile and the overrides of a container.
+pub(crate) fn choice(global: &Global, spec: &Spec, caller: &Caller) -> Result<Choice> {
+    let node = node_policy(global, caller)?;
+    let line = CommandLine { profile: global.profile.as_deref(), allow: &global.allow };
+    Ok(choose(&node, &Subject::new(spec, caller.euid), &line)?)
 }
 
-/// What the node's policy says. A file that others than root can write decides nothing: it is refused, not skipped.
-fn node_choice(path: &Path) -> Result<Option<ProfileName>> {
-    let shown = path.display();
-    let metadata = match std::fs::metadata(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(|e| say(&e)).with_context(|| format!("stat {shown}"))?,
-    };
-    if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 {
-        bail!("{shown}: must belong to root and be writable by nobody else (hint: chown root:root, chmod 0644)");
+/// The node's policy, or the built-in one where there are no files. `--policy-dir` stands in for a policy that the node does
+/// not have: it is no way around the one that it has.
+pub(crate) fn node_policy(global: &Global, caller: &Caller) -> Result<NodePolicy> {
+    let node = read_dir(Path::new(POLICY_DIR), caller)?;
+    let Some(dir) = &global.policy_dir else { return Ok(node.unwrap_or_default()) };
+    if node.is_some_and(|node| !node.files().is_empty()) {
+        bail!(
+            "--policy-dir {}: {POLICY_DIR} has a policy, which cannot be replaced",
+            dir.display()
+        );
     }
-    let bytes = read_capped(path)?;
-    let text = std::str::from_utf8(&bytes).with_context(|| shown.to_string())?;
-    Ok(Some(parse_node_policy(text).with_context(|| shown.to_string())?.profile))
+    read_dir(dir, caller)?
+        .ok_or_else(|| anyhow!("--policy-dir {}: no such directory", dir.display()))
+}
+
+/// The policy in a directory; `None` when that is not there.
+fn read_dir(dir: &Path, caller: &Caller) -> Result<Option<NodePolicy>> {
+    let Some(open) = open_dir(rustix::fs::CWD, dir, dir, caller)? else { return Ok(None) };
+    let mut policy = NodePolicy::default();
+    add_file(&mut policy, &open, Path::new(FIRST), &dir.join(FIRST), caller)?;
+    let more = dir.join(MORE);
+    if let Some(open) = open_dir(&open, Path::new(MORE), &more, caller)? {
+        for name in names(&open, &more)? {
+            add_file(&mut policy, &open, &name, &more.join(&name), caller)?;
+        }
+    }
+    Ok(Some(policy))
+}
+
+fn open_dir(at: impl AsFd, name: &Path, shown: &Path, caller: &Caller) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::openat(at, name, flags, Mode::empty()) {
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(anyhow!("open {}: {}", shown.display(), casemate_sys::errno_text(e))),
+        Ok(fd) => {
+            check_owner(&fd, shown, "0755", caller)?;
+            Ok(Some(fd))
+        }
+    }
+}
+
+/// The policy files of a directory, by name.
+fn names(dir: &OwnedFd, shown: &Path) -> Result<Vec<PathBuf>> {
+    let about = || format!("read {}", shown.display());
+    let mut names = Vec::new();
+    for entry in rustix::fs::Dir::read_from(dir).with_context(about)? {
+        let entry = entry.with_context(about)?;
+        let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
+        if Path::new(name).extension().is_some_and(|extension| extension == "toml") {
+            names.push(PathBuf::from(name));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// A file that is not there is skipped only if nobody listed it: the first one.
+fn add_file(
+    policy: &mut NodePolicy,
+    dir: &OwnedFd,
+    name: &Path,
+    shown: &Path,
+    caller: &Caller,
+) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let fd = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::LOOP) => bail!("{}: must be a file, not a symbolic link", shown.display()),
+        other => other
+            .map_err(|e| anyhow!("open {}: {}", shown.display(), casemate_sys::errno_text(e)))?,
+    };
+    check_owner(&fd, shown, "0644", caller)?;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::from(fd).take(MAX_FILE + 1).read_to_end(&mut bytes);
+    read.map_err(|e| say(&e)).with_context(|| format!("read {}", shown.display()))?;
+    if bytes.len() as u64 > MAX_FILE {
+        bail!("{}: larger than {} MiB", shown.display(), MAX_FILE >> 20);
+    }
+    let text = std::str::from_utf8(&bytes).with_context(|| shown.display().to_string())?;
+    Ok(policy.add(&shown.to_string_lossy(), text)?)
+}
+
+/// Who can write the policy decides for all containers. What others than root can write decides nothing: it is refused, not
+/// skipped.
+fn check_owner(fd: &OwnedFd, shown: &Path, mode: &str, caller: &Caller) -> Result<()> {
+    let shown = shown.display();
+    let stat = rustix::fs::fstat(fd).with_context(|| format!("stat {shown}"))?;
+    let root = stat.st_uid == 0 || !caller.initial_user_namespace && stat.st_uid == overflow_uid();
+    if !root || stat.st_mode & 0o022 != 0 {
+        bail!(
+            "{shown}: must belong to root and be writable by nobody else \
+             (hint: chown root:root {shown} && chmod {mode} {shown})"
+        );
+    }
+    Ok(())
+}
+
+/// Whom the host's root looks like from within a user namespace that does not map it (rootless podman).
+fn overflow_uid() -> u32 {
+    let text = std::fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
+    text.trim().parse().unwrap_or(65534)
 }

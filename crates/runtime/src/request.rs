@@ -43,6 +43,10 @@ pub struct Global {
     pub rootless: Rootless,
     /// `--profile`; `None`: the node policy's choice, else the built-in default.
     pub profile: Option<String>,
+    /// `--allow`: overrides, one name each.
+    pub allow: Vec<String>,
+    /// `--policy-dir`: another directory in place of `/etc/casemate`; absolute.
+    pub policy_dir: Option<PathBuf>,
     /// `--debug`.
     pub debug: bool,
 }

@@ -26,10 +26,19 @@ pub(crate) struct GlobalArgs {
     #[arg(long, help_heading = "Logging")]
     pub(crate) debug: bool,
 
-    /// Hardening profile for new containers: hardened or privileged [default: the node policy's,
-    /// else hardened]
+    /// Hardening profile for new containers: privileged, baseline, hardened or restricted
+    /// [default: the node policy's, else hardened]
     #[arg(long, value_name = "NAME", help_heading = "Hardening")]
     pub(crate) profile: Option<String>,
+
+    /// Override one control for a new container, such as rootfs.writable or capabilities.net_raw;
+    /// repeatable, or several with commas
+    #[arg(long, value_name = "NAME", help_heading = "Hardening", action = clap::ArgAction::Append)]
+    pub(crate) allow: Vec<String>,
+
+    /// Node policy to use in place of /etc/casemate, where that has none; for tests
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) policy_dir: Option<OsString>,
 
     /// Let systemd make the cgroups; cgroupsPath then reads SLICE:PREFIX:NAME
     #[arg(long, help_heading = "Cgroups")]

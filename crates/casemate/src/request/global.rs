@@ -46,6 +46,8 @@ pub(crate) fn resolve(args: &GlobalArgs) -> anyhow::Result<Global> {
         cgroup_manager: cgroup_manager(args)?,
         rootless: rootless(args.rootless.as_deref())?,
         profile: args.profile.clone().filter(|name| !name.is_empty()),
+        allow: args.allow.iter().flat_map(|list| list.split(',')).map(ToOwned::to_owned).collect(),
+        policy_dir: path::optional(args.policy_dir.as_deref())?,
         debug: args.debug || args.log_level.as_deref() == Some("debug"),
     })
 }

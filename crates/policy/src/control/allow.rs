@@ -1,7 +1,7 @@
 //! Names of overrides: from what a person writes to the canonical name and the control that it belongs to.
 
 use super::{Control, RuleId, CONTROLS};
-use crate::profile::PolicyError;
+use crate::error::PolicyError;
 use crate::spec::Capability;
 
 /// What the default filter can let pass on request, by the name behind `seccomp.` and `+`. What each opens is said where the
@@ -49,6 +49,19 @@ impl Allow {
             return Self::parse_full(&format!("seccomp.{feature}"), name);
         }
         Self::parse_full(name, name)
+    }
+
+    /// As [`Allow::parse`], for what is to be enforced: a control without overrides is fine.
+    ///
+    /// # Errors
+    /// A name that no control has.
+    pub fn parse_control(name: &str) -> Result<Self, PolicyError> {
+        match Control::find(name) {
+            Some(control) if control.allow.iter().all(|name| name.ends_with('*')) => {
+                Ok(Self { control: control.id, names: Vec::new() })
+            }
+            _ => Self::parse(name),
+        }
     }
 
     fn parse_full(name: &str, written: &str) -> Result<Self, PolicyError> {

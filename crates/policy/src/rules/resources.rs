@@ -8,7 +8,8 @@ use serde_json::{json, Value};
 
 /// Rule `pids.limit`.
 pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let limit = draft.profile.pids_limit;
+    let set = draft.choice.overrides.values.pids_limit;
+    let limit = set.map_or(draft.profile.pids_limit, |limit| limit.get().into());
     let (rule, pointer) = (RuleId::PIDS, "/linux/resources/pids");
     let present = draft.spec.linux.resources.as_ref().and_then(|resources| resources.pids);
     if present.and_then(|pids| pids.limit).is_some() {

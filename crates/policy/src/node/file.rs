@@ -1,0 +1,169 @@
+//! The text of a policy file.
+
+use super::scope::Scope;
+use super::{patterns, Effects, Rule};
+use crate::control::{Allow, Control, Mode};
+use crate::error::PolicyError;
+use crate::overrides::Values;
+use crate::profile::ProfileName;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use toml::Spanned;
+
+type Text = Spanned<String>;
+
+/// An unknown key is an error: a mistyped rule must not silently leave the node without it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    profile: Option<Text>,
+    permit: Option<Vec<Text>>,
+    #[serde(default)]
+    forbid: Vec<Text>,
+    #[serde(default)]
+    allow: Vec<Text>,
+    #[serde(default)]
+    controls: BTreeMap<Text, Mode>,
+    #[serde(default)]
+    values: Values,
+    #[serde(default, rename = "rule")]
+    rules: Vec<Spanned<RuleText>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleText {
+    name: Option<String>,
+    #[serde(rename = "match")]
+    scope: ScopeText,
+    profile: Option<Text>,
+    permit: Option<Vec<Text>>,
+    #[serde(default)]
+    forbid: Vec<Text>,
+    #[serde(default)]
+    allow: Vec<Text>,
+    #[serde(default)]
+    controls: BTreeMap<Text, Mode>,
+    #[serde(default)]
+    values: Values,
+}
+
+/// Whom a rule is for: all that is given has to match, of each list one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ScopeText {
+    #[serde(default)]
+    pub(super) image: Vec<String>,
+    #[serde(default)]
+    pub(super) namespace: Vec<String>,
+    #[serde(default)]
+    pub(super) annotation: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) uid: Vec<u32>,
+    #[serde(default)]
+    pub(super) cgroup_parent: Vec<String>,
+}
+
+impl ScopeText {
+    fn is_empty(&self) -> bool {
+        self.image.is_empty()
+            && self.namespace.is_empty()
+            && self.annotation.is_empty()
+            && self.uid.is_empty()
+            && self.cgroup_parent.is_empty()
+    }
+}
+
+/// Where in which file.
+struct Places<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl Places<'_> {
+    fn at(&self, offset: usize) -> String {
+        let before = &self.text.as_bytes()[..offset.min(self.text.len())];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("{}:{line}", self.file)
+    }
+
+    fn of<T>(&self, value: &Spanned<T>) -> String {
+        self.at(value.span().start)
+    }
+}
+
+/// Reads a file: what it says about all containers, and its rules.
+pub(super) fn read(file: &str, text: &str) -> Result<(Effects, Vec<Rule>), PolicyError> {
+    let places = Places { file, text };
+    let content: File = toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        PolicyError::new(error.message().replace('\n', " ")).at(places.at(at))
+    })?;
+    let everyone = effects(
+        &places,
+        content.profile,
+        content.permit,
+        (content.forbid, content.allow),
+        (content.controls, content.values),
+    )?;
+    let rules = content.rules.into_iter().map(|rule| read_rule(&places, rule));
+    Ok((everyone, rules.collect::<Result<_, _>>()?))
+}
+
+fn read_rule(places: &Places<'_>, text: Spanned<RuleText>) -> Result<Rule, PolicyError> {
+    let mut place = places.of(&text);
+    let rule = text.into_inner();
+    if rule.scope.is_empty() {
+        let message = "a rule needs something to match; what is for all containers stands at the top of the file";
+        return Err(PolicyError::new(message).at(place));
+    }
+    if let Some(name) = &rule.name {
+        place.push_str(&format!(" (rule {name:?})"));
+    }
+    let effects = effects(
+        places,
+        rule.profile,
+        rule.permit,
+        (rule.forbid, rule.allow),
+        (rule.controls, rule.values),
+    )?;
+    Ok(Rule { scope: Scope::new(place, rule.scope), effects })
+}
+
+fn effects(
+    places: &Places<'_>,
+    profile: Option<Text>,
+    permit: Option<Vec<Text>>,
+    (forbid, allow): (Vec<Text>, Vec<Text>),
+    (controls, values): (BTreeMap<Text, Mode>, Values),
+) -> Result<Effects, PolicyError> {
+    let named = |list: Vec<Text>| {
+        let mut all = Vec::new();
+        for text in list {
+            let place = places.of(&text);
+            all.extend(patterns(text.as_ref(), &place).map_err(|error| error.at(&place))?);
+        }
+        Ok(all)
+    };
+    let mut effects = Effects { values, ..Effects::default() };
+    if let Some(text) = profile {
+        let place = places.of(&text);
+        let name = ProfileName::parse(text.as_ref()).map_err(|error| error.at(&place))?;
+        effects.profile = Some((name, place));
+    }
+    effects.permit = permit.map(named).transpose()?;
+    effects.forbid = named(forbid)?;
+    for text in allow {
+        let place = places.of(&text);
+        let names = Allow::parse(text.as_ref()).map_err(|error| error.at(&place))?.names;
+        effects.allow.extend(names.into_iter().map(|name| (name, place.clone())));
+    }
+    for (text, mode) in controls {
+        let control = Control::find(text.as_ref()).ok_or_else(|| {
+            let message = format!("control {:?} is unknown", text.as_ref());
+            PolicyError::new(message).at(places.of(&text))
+        })?;
+        effects.modes.insert(control.id, mode);
+    }
+    Ok(effects)
+}

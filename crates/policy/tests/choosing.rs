@@ -1,0 +1,343 @@
+//! Who may loosen what: annotations, the command line and the node's policy, made into one container's choice.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod common;
+
+use casemate_policy::spec::Spec;
+use casemate_policy::{
+    choose, harden_as, Choice, CommandLine, HostFacts, Mode, NodePolicy, ProfileName, RuleId,
+    Source, Subject, Verdict, CONTROLS,
+};
+use common::{parse, plain, put};
+use serde_json::json;
+
+fn spec_with(annotations: &[(&str, &str)]) -> Spec {
+    let mut document = plain();
+    let map: serde_json::Map<_, _> =
+        annotations.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();
+    put(&mut document, "/annotations", json!(map));
+    put(&mut document, "/root/readonly", json!(false));
+    parse(&document).unwrap()
+}
+
+fn policy(text: &str) -> NodePolicy {
+    let mut policy = NodePolicy::default();
+    policy.add("policy.toml", text).unwrap();
+    policy
+}
+
+fn chosen(
+    node: &NodePolicy,
+    annotations: &[(&str, &str)],
+    allow: &[&str],
+) -> Result<Choice, String> {
+    let spec = spec_with(annotations);
+    let allow: Vec<String> = allow.iter().map(|name| (*name).to_owned()).collect();
+    let line = CommandLine { profile: None, allow: &allow };
+    choose(node, &Subject::new(&spec, 0), &line).map_err(|error| error.to_string())
+}
+
+fn refused(node: &NodePolicy, annotations: &[(&str, &str)], allow: &[&str]) -> String {
+    let message = chosen(node, annotations, allow).unwrap_err();
+    assert!(!message.contains('\n'), "{message}");
+    message
+}
+
+fn built_in() -> NodePolicy {
+    NodePolicy::default()
+}
+
+const WRITABLE: (&str, &str) = ("org.casemate.allow/rootfs.writable", "true");
+
+#[test]
+fn nobody_asking_means_the_default_profile_and_nothing_beside_it() {
+    let choice = chosen(&built_in(), &[("com.example/x", "1")], &[]).unwrap();
+    assert_eq!(choice, Choice::from(ProfileName::Hardened.profile()));
+}
+
+#[test]
+fn an_annotation_that_the_built_in_policy_permits_is_granted() {
+    let choice = chosen(&built_in(), &[WRITABLE], &[]).unwrap();
+    let source = choice.overrides.allows("rootfs.writable").unwrap();
+    assert_eq!(*source, Source::Annotation("the built-in policy".to_owned()));
+    let result = harden_as(spec_with(&[WRITABLE]), &choice, &HostFacts::default()).unwrap();
+    assert!(!result.spec.root.readonly);
+    let decision = result.decisions.iter().find(|d| d.rule == RuleId::READONLY_ROOT).unwrap();
+    assert_eq!(decision.verdict, Verdict::Waived);
+    assert_eq!(decision.source, *source);
+}
+
+#[test]
+fn an_annotation_that_no_policy_permits_is_refused_with_the_line_that_would() {
+    let asked = [("org.casemate.allow/devices.all", "true")];
+    assert_eq!(
+        refused(&built_in(), &asked, &[]),
+        "annotations org.casemate.allow/devices.all: the node policy does not permit devices.all \
+         (hint: permit = [\"@default\", \"devices.all\"] in /etc/casemate/policy.toml)"
+    );
+    let node = policy("permit = [\"@default\", \"devices.*\"]");
+    let choice = chosen(&node, &[asked[0], WRITABLE], &[]).unwrap();
+    let source = choice.overrides.allows("devices.all").unwrap();
+    assert_eq!(*source, Source::Annotation("policy.toml:1".to_owned()));
+}
+
+#[test]
+fn an_empty_list_permits_nothing() {
+    let node = policy("permit = []");
+    assert!(refused(&node, &[WRITABLE], &[]).contains("does not permit rootfs.writable"));
+}
+
+#[test]
+fn the_command_line_needs_no_permission_but_obeys_a_prohibition() {
+    let choice = chosen(&built_in(), &[], &["devices.all", "+io_uring"]).unwrap();
+    assert_eq!(choice.overrides.allows("devices.all"), Some(&Source::CommandLine));
+    assert_eq!(choice.overrides.allows("seccomp.io_uring"), Some(&Source::CommandLine));
+    let node = policy("\nforbid = [\n  \"devices.*\",\n]\npermit = [\"*\"]");
+    let wanted = "--allow devices.all: devices.all is forbidden by policy.toml:3";
+    assert_eq!(refused(&node, &[], &["devices.all"]), wanted);
+    let asked = [("org.casemate.allow/devices.all", "true")];
+    assert!(refused(&node, &asked, &[]).ends_with("devices.all is forbidden by policy.toml:3"));
+}
+
+#[test]
+fn unknown_names_and_values_are_errors_that_name_them() {
+    let cases = [
+        ("org.casemate.allow/rootfs.writeable", "true", "override \"rootfs.writeable\" is unknown"),
+        (
+            "org.casemate.allow/capabilities.nonsense",
+            "true",
+            "\"capabilities.nonsense\" is unknown",
+        ),
+        ("org.casemate.allow/seccomp.nonsense", "true", "\"seccomp.nonsense\" is unknown"),
+        ("org.casemate.allow/rootfs.writable", "false", "must be \"true\", is \"false\""),
+        ("org.casemate.allow/rootfs.writable", "", "must be \"true\", is \"\""),
+        ("org.casemate.allow/namespaces.mount", "true", "has no override"),
+        ("org.casemate.deny/nonsense", "true", "override \"nonsense\" is unknown"),
+        ("org.casemate.profil", "restricted", "is unknown (hint: "),
+        ("org.casemate.", "true", "is unknown (hint: "),
+        ("org.casemate.profile", "strict", "profile \"strict\" is unknown"),
+    ];
+    for (key, value, wanted) in cases {
+        let message = refused(&built_in(), &[(key, value)], &[]);
+        assert!(message.starts_with(&format!("annotations {key}: ")), "{message}");
+        assert!(message.contains(wanted), "{message}");
+    }
+    assert!(refused(&built_in(), &[], &["nonsense"]).starts_with("--allow nonsense: override"));
+    assert!(refused(&built_in(), &[], &[""]).starts_with("--allow : override \"\" is unknown"));
+    // Annotations that only look like ours are not.
+    chosen(&built_in(), &[("org.casemates.allow/x", "true"), ("casemate.org/x", "y")], &[])
+        .unwrap();
+}
+
+#[test]
+fn a_control_can_be_named_by_its_id() {
+    let by_id = chosen(&built_in(), &[("org.casemate.allow/root.readonly", "true")], &[]).unwrap();
+    assert!(by_id.overrides.allows("rootfs.writable").is_some());
+    let by_id = chosen(&built_in(), &[], &["capabilities.ceiling"]).unwrap();
+    assert!(by_id.overrides.allows("capabilities.all").is_some());
+}
+
+#[test]
+fn every_name_of_the_table_can_be_asked_for() {
+    for control in CONTROLS {
+        for name in control.allow.iter().filter(|name| !name.contains('*')) {
+            chosen(&built_in(), &[], &[name]).unwrap();
+        }
+    }
+    for name in ["capabilities.net_raw", "capabilities.NET_RAW", "capabilities.cap_net_raw"] {
+        let choice = chosen(&built_in(), &[], &[name]).unwrap();
+        assert!(choice.overrides.allows("capabilities.net_raw").is_some());
+    }
+}
+
+#[test]
+fn a_stricter_profile_is_free_and_a_looser_one_is_not() {
+    let ask = |node: &NodePolicy, name: &str| chosen(node, &[("org.casemate.profile", name)], &[]);
+    let profile = |result: Result<Choice, String>| result.unwrap().profile.name;
+    assert_eq!(profile(ask(&built_in(), "restricted")), ProfileName::Restricted);
+    assert_eq!(profile(ask(&built_in(), "hardened")), ProfileName::Hardened);
+    let message = ask(&built_in(), "baseline").unwrap_err();
+    assert!(message.contains("does not permit profile.baseline"), "{message}");
+    let node = policy("permit = [\"profile.baseline\"]");
+    assert_eq!(profile(ask(&node, "baseline")), ProfileName::Baseline);
+    assert!(ask(&node, "privileged").is_err());
+}
+
+#[test]
+fn the_command_line_chooses_the_profile_unless_a_looser_one_is_forbidden() {
+    let spec = spec_with(&[]);
+    let ask = |node: &NodePolicy, name: &str| {
+        let line = CommandLine { profile: Some(name), allow: &[] };
+        choose(node, &Subject::new(&spec, 0), &line).map_err(|error| error.to_string())
+    };
+    let node = policy("profile = \"baseline\"\nforbid = [\"profile.privileged\"]");
+    assert_eq!(ask(&node, "hardened").unwrap().profile.name, ProfileName::Hardened);
+    let wanted = "--profile: profile.privileged is forbidden by policy.toml:2";
+    assert_eq!(ask(&node, "privileged").unwrap_err(), wanted);
+    assert_eq!(chosen(&node, &[], &[]).unwrap().profile.name, ProfileName::Baseline);
+}
+
+#[test]
+fn what_is_denied_is_not_granted_by_anybody() {
+    let node = policy("allow = [\"rootfs.writable\", \"capabilities.net_raw\"]");
+    let asked = [
+        WRITABLE,
+        ("org.casemate.deny/rootfs.writable", "true"),
+        ("org.casemate.deny/capabilities.chown", "true"),
+    ];
+    let choice = chosen(&node, &asked, &["rootfs.writable"]).unwrap();
+    assert_eq!(choice.overrides.allows("rootfs.writable"), None);
+    let wanted = Source::Policy("policy.toml:1".to_owned());
+    assert_eq!(choice.overrides.allows("capabilities.net_raw"), Some(&wanted));
+    let result = harden_as(spec_with(&asked), &choice, &HostFacts::default()).unwrap();
+    assert!(result.spec.root.readonly);
+    for (_, set) in result.spec.process.as_ref().unwrap().capabilities.as_ref().unwrap().sets() {
+        assert_eq!(set.mask & 1, 0);
+    }
+}
+
+#[test]
+fn a_denied_control_is_enforced_where_the_profile_leaves_it_off() {
+    for profile in ["privileged", "baseline"] {
+        let spec = spec_with(&[("org.casemate.deny/root.readonly", "true")]);
+        let line = CommandLine { profile: Some(profile), allow: &[] };
+        let choice = choose(&built_in(), &Subject::new(&spec, 0), &line).unwrap();
+        assert_eq!(choice.mode(RuleId::READONLY_ROOT), Mode::Enforce);
+        assert!(harden_as(spec, &choice, &HostFacts::default()).unwrap().spec.root.readonly);
+    }
+}
+
+#[test]
+fn a_rule_is_for_whom_it_matches() {
+    let text = r#"
+[[rule]]
+name = "web"
+profile = "restricted"
+[rule.match]
+namespace = ["web-*", "shop"]
+image = ["docker.io/library/nginx:*"]
+"#;
+    let node = policy(text);
+    let namespace = ("io.kubernetes.cri.sandbox-namespace", "web-7");
+    let image = ("io.kubernetes.cri.image-name", "docker.io/library/nginx:1.27");
+    let profile =
+        |annotations: &[(&str, &str)]| chosen(&node, annotations, &[]).unwrap().profile.name;
+    assert_eq!(profile(&[namespace, image]), ProfileName::Restricted);
+    assert_eq!(profile(&[namespace]), ProfileName::Hardened);
+    assert_eq!(
+        profile(&[("io.kubernetes.cri.sandbox-namespace", "web"), image]),
+        ProfileName::Hardened
+    );
+    let cri_o = ("io.kubernetes.cri-o.ImageName", "docker.io/library/nginx:1");
+    assert_eq!(
+        profile(&[("io.kubernetes.cri-o.Namespace", "shop"), cri_o]),
+        ProfileName::Restricted
+    );
+    // Podman hands on the annotations of the image, which may claim anything.
+    let podman = ("io.container.manager", "libpod");
+    assert_eq!(profile(&[namespace, image, podman]), ProfileName::Hardened);
+}
+
+#[test]
+fn rules_match_the_callers_uid_the_cgroup_and_annotations() {
+    let mut document = plain();
+    put(&mut document, "/annotations", json!({"team": "payments-eu"}));
+    put(&mut document, "/linux/cgroupsPath", json!("/kubepods/burstable/x"));
+    let spec = parse(&document).unwrap();
+    let matches = |scope: &str| {
+        let node = policy(&format!("[[rule]]\nprofile = \"baseline\"\n[rule.match]\n{scope}\n"));
+        let choice = choose(&node, &Subject::new(&spec, 1000), &CommandLine::default()).unwrap();
+        choice.profile.name == ProfileName::Baseline
+    };
+    assert!(matches("uid = [0, 1000]"));
+    assert!(!matches("uid = [0]"));
+    assert!(matches("cgroup-parent = [\"/kubepods\"]"));
+    assert!(matches("cgroup-parent = [\"/kubepods/\"]"));
+    assert!(!matches("cgroup-parent = [\"/kube\"]"));
+    assert!(matches("annotation = { team = \"payments*\" }"));
+    assert!(!matches("annotation = { team = \"payments\" }"));
+    assert!(!matches("annotation = { other = \"*\" }"));
+}
+
+#[test]
+fn what_a_rule_permits_forbids_and_sets_is_for_its_containers_only() {
+    let node = policy(
+        r#"
+permit = ["rootfs.writable"]
+[controls]
+"process.no-new-privileges" = "warn"
+[[rule]]
+match.annotation = { "team" = "ci" }
+permit = ["devices.all"]
+forbid = ["rootfs.writable"]
+allow = ["capabilities.net_raw"]
+controls = { "pids.limit" = "off" }
+values = { "pids.limit" = 99 }
+"#,
+    );
+    let ci = ("team", "ci");
+    let devices = ("org.casemate.allow/devices.all", "true");
+    let choice = chosen(&node, &[ci, devices], &[]).unwrap();
+    assert!(choice.overrides.allows("capabilities.net_raw").is_some());
+    assert_eq!(choice.mode(RuleId::PIDS), Mode::Off);
+    assert_eq!(choice.mode(RuleId::NO_NEW_PRIVILEGES), Mode::Warn);
+    assert_eq!(choice.overrides.values.pids_limit.unwrap().get(), 99);
+    assert!(refused(&node, &[ci, WRITABLE], &[]).contains("forbidden by policy.toml:8"));
+    chosen(&node, &[WRITABLE], &[]).unwrap();
+    assert!(chosen(&node, &[devices], &[]).is_err());
+    assert_eq!(chosen(&node, &[], &[]).unwrap().mode(RuleId::PIDS), Mode::Enforce);
+}
+
+#[test]
+fn a_later_file_replaces_what_an_earlier_one_says_except_prohibitions() {
+    let mut node = policy("profile = \"baseline\"\npermit = [\"*\"]\nforbid = [\"devices.*\"]");
+    node.add("policy.d/1.toml", "profile = \"restricted\"\npermit = [\"rootfs.writable\"]")
+        .unwrap();
+    assert_eq!(node.profile(), ProfileName::Restricted);
+    let permitted: Vec<String> = node.permitted().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(permitted, ["rootfs.writable"]);
+    assert!(refused(&node, &[], &["devices.all"]).contains("policy.toml:3"));
+    assert_eq!(node.files(), ["policy.toml", "policy.d/1.toml"]);
+}
+
+#[test]
+fn a_policy_with_a_mistake_is_refused_with_file_and_line() {
+    let cases = [
+        ("profil = \"hardened\"", "policy.toml:1: unknown field `profil`"),
+        ("\nprofile = hardened", "policy.toml:2: "),
+        ("profile = 1", "policy.toml:1: invalid type: integer `1`"),
+        ("\nprofile = \"strict\"", "policy.toml:2: profile \"strict\" is unknown"),
+        (
+            "permit = [\n\"rootfs.writeable\"]",
+            "policy.toml:2: override \"rootfs.writeable\" is unknown",
+        ),
+        ("forbid = [\"devises.*\"]", "policy.toml:1: pattern \"devises.*\" matches no override"),
+        ("allow = [\"capabilities.*\"]", "policy.toml:1: override \"capabilities.*\" is unknown"),
+        (
+            "[controls]\n\"root.readonl\" = \"off\"",
+            "policy.toml:2: control \"root.readonl\" is unknown",
+        ),
+        ("[controls]\n\"root.readonly\" = \"on\"", "policy.toml:2: unknown variant `on`"),
+        ("[values]\n\"pids.limit\" = 0", "policy.toml:2: invalid value"),
+        ("[[rule]]\nprofile = \"baseline\"", "policy.toml:1: missing field `match`"),
+        ("[[rule]]\n[rule.match]\n", "policy.toml:1: a rule needs something to match"),
+        ("[[rule]]\n[rule.match]\nuser = 1", "policy.toml:3: unknown field `user`"),
+    ];
+    for (text, wanted) in cases {
+        let error = NodePolicy::default().add("policy.toml", text).unwrap_err().to_string();
+        assert!(error.starts_with(wanted), "{error}");
+        assert!(!error.contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn overrides_and_switched_controls_are_in_the_record() {
+    let asked = [WRITABLE, ("org.casemate.deny/capabilities.chown", "true")];
+    let choice = chosen(&built_in(), &asked, &["+ptrace"]).unwrap();
+    let result = harden_as(spec_with(&asked), &choice, &HostFacts::default()).unwrap();
+    let bytes = serde_json::to_vec(&result.spec).unwrap();
+    let restored = casemate_policy::HardenedSpec::restore(&bytes).unwrap();
+    assert_eq!(restored.overrides(), &choice.overrides);
+    assert!(restored.extras().seccomp_features.contains("ptrace"));
+}
