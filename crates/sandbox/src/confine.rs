@@ -1,4 +1,4 @@
-//! Giving up privilege: label, personality, groups, ids, capabilities, no_new_privs, seccomp.
+//! Giving up privilege: label, personality, groups, ids, capabilities, no_new_privs, Landlock, seccomp.
 //!
 //! The lattice that fixes the order: labels may need privilege, so they are requested first (they take effect at
 //! execve). The bounding set needs CAP_SETPCAP, groups need CAP_SETGID, so both come before capset. Changing the uid
@@ -6,8 +6,12 @@
 //! seccomp filter, because it is what permits one. A container that must not have no_new_privs needs CAP_SYS_ADMIN for
 //! the filter (seccomp(2)): that one is kept until the filter is loaded, so that working directory and program are looked
 //! up with the payload's identity and before a filter could be in the way.
+//!
+//! The Landlock layer needs no_new_privs or CAP_SYS_ADMIN, and comes after the last write of ours (labels, in /proc). Its
+//! rules are written before the ids change, because looking at the tree takes root's view of it.
 
 use crate::failure::Step;
+use crate::landlock::Layer;
 use crate::lsm;
 use crate::plan::{ProcessPlan, SeccompFilter};
 use crate::proto::{self, FromParent};
@@ -100,6 +104,14 @@ pub fn drop_privilege(plan: &ProcessPlan, host_proc: impl AsFd) -> StepResult<()
     if let Some(label) = &plan.selinux {
         lsm::selinux_on_exec(&host_proc, label)?;
     }
+    let mut layer = match &plan.landlock {
+        Some(landlock) => Some(Layer::prepare(landlock, &host_proc)?),
+        None => None,
+    };
+    if !plan.no_new_privs {
+        // Takes CAP_SYS_ADMIN then, which is about to go.
+        layer.take().map_or(Ok(()), Layer::enforce)?;
+    }
     enter_cwd_as_root(plan)?;
     let known = caps::known();
     caps::limit_bounding(plan.caps.bounding, known)
@@ -114,7 +126,7 @@ pub fn drop_privilege(plan: &ProcessPlan, host_proc: impl AsFd) -> StepResult<()
     if plan.no_new_privs {
         caps::set_no_new_privs().step("no-new-privs", || "process.noNewPrivileges")?;
     }
-    Ok(())
+    layer.map_or(Ok(()), Layer::enforce)
 }
 
 /// The directory may be closed to the payload's user but open to root, or the other way round (a network file system):

@@ -11,6 +11,7 @@ pub mod failure;
 pub mod holder;
 pub mod hooks;
 pub mod identity;
+mod landlock;
 pub mod launch;
 mod lsm;
 mod namespaces;

@@ -402,8 +402,21 @@ pub struct ProcessPlan {
     pub selinux: Option<String>,
     /// Compiled filters, in the order in which they are loaded.
     pub seccomp: Vec<SeccompFilter>,
+    /// The Landlock layer, if there is to be one.
+    pub landlock: Option<LandlockPlan>,
     /// Descriptors from 3 on that the payload keeps: how many.
     pub keep_fds: u32,
+}
+
+/// What the Landlock layer denies beside writing, which it always does. Namespaces that are the container's own keep
+/// these apart already, and keep the container's processes together: each process that `exec` adds is a domain of its
+/// own, and would be cut off from the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LandlockPlan {
+    /// Signals to other processes: the pid namespace is shared with others.
+    pub signals: bool,
+    /// Abstract unix sockets of others: the network namespace is shared with others.
+    pub abstract_sockets: bool,
 }
 
 /// The five sets.

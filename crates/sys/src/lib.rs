@@ -13,6 +13,7 @@ mod error;
 pub mod exe;
 pub mod fd;
 pub mod keyring;
+pub mod landlock;
 pub mod mount;
 pub mod net;
 pub mod netlink;

@@ -6,7 +6,7 @@ use casemate_policy::spec::{
     Capabilities, IoPriorityClass, Linux, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode,
     PersonalityDomain, Process, RlimitKind, Scheduler, SchedulerFlag, SchedulerPolicy,
 };
-use casemate_sandbox::plan::{CapabilityPlan, Early, ProcessPlan, SeccompFilter};
+use casemate_sandbox::plan::{CapabilityPlan, Early, LandlockPlan, ProcessPlan, SeccompFilter};
 use casemate_sys::sched::SchedAttr;
 use casemate_sys::tty::Size;
 use std::ffi::CString;
@@ -26,6 +26,8 @@ pub struct ProcessContext<'a> {
     pub keyring: Option<String>,
     /// Compiled filters.
     pub seccomp: Vec<SeccompFilter>,
+    /// The Landlock layer.
+    pub landlock: Option<LandlockPlan>,
     /// Descriptors from 3 on that are kept.
     pub keep_fds: u32,
     /// Environment added behind the spec's own.
@@ -104,6 +106,7 @@ pub fn plan(process: &Process, linux: &Linux, context: ProcessContext<'_>) -> Re
             "SELinux",
         )?,
         seccomp: context.seccomp,
+        landlock: context.landlock,
         keep_fds: context.keep_fds,
     })
 }
