@@ -33,6 +33,8 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::READONLY_PATHS, rules::paths::readonly),
     (RuleId::PIDS, rules::resources::pids),
     (RuleId::DEVICES, rules::resources::devices),
+    (RuleId::LANDLOCK, rules::landlock::layer),
+    (RuleId::NESTED_USERNS, rules::userns::nested),
 ];
 
 /// A configuration on its way through the rules.

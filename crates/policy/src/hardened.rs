@@ -37,6 +37,15 @@ pub struct Extras {
     /// What the default filter lets pass on request: the granted `seccomp.<feature>` names, without the prefix.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub seccomp_features: BTreeSet<String>,
+    /// The default filter is the one with the additional refusals of `restricted`.
+    #[serde(default)]
+    pub strict_seccomp: bool,
+    /// The Landlock layer is put on every process.
+    #[serde(default)]
+    pub landlock: bool,
+    /// No user namespaces below the container's own, if it gets one.
+    #[serde(default)]
+    pub no_nested_userns: bool,
 }
 
 impl HardenedSpec {
@@ -136,7 +145,7 @@ impl Deref for HardenedProcess {
     }
 }
 
-fn reachable_capabilities(process: &Process) -> u64 {
+pub(crate) fn reachable_capabilities(process: &Process) -> u64 {
     let Some(capabilities) = &process.capabilities else { return 0 };
     let held =
         capabilities.permitted.mask | capabilities.effective.mask | capabilities.ambient.mask;

@@ -86,6 +86,10 @@ pub struct Profile {
     pub core_limit: u64,
     /// Control `seccomp.default`: the filter is loaded also beside one of the configuration's own.
     pub stack_filter: bool,
+    /// Control `seccomp.default`: the filter is the one with additional refusals.
+    pub strict_filter: bool,
+    /// A control that the kernel cannot carry out refuses the container, and is not waived.
+    pub fail_closed: bool,
     /// Control `root.tmpfs`.
     pub tmpfs: &'static [Tmpfs],
     /// Control `paths.masked`.

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 #[serde(deny_unknown_fields)]
 struct File {
     name: ProfileName,
+    fail_closed: Option<bool>,
     controls: BTreeMap<String, Mode>,
     capabilities: Option<Capabilities>,
     rlimits: Option<Rlimits>,
@@ -36,7 +37,8 @@ struct Rlimits {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Seccomp {
-    stack: bool,
+    stack: Option<bool>,
+    strict: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +89,10 @@ fn assert_same(text: &str, built_in: &Profile, base: &Profile) {
     assert_eq!(modes, file.controls, "{}", built_in.name);
     assert_eq!(built_in.capability_ceiling, ceiling(&file).unwrap_or(base.capability_ceiling));
     assert_eq!(built_in.core_limit, file.rlimits.map_or(base.core_limit, |r| r.core));
-    assert_eq!(built_in.stack_filter, file.seccomp.map_or(base.stack_filter, |s| s.stack));
+    let (stack, strict) = file.seccomp.map_or((None, None), |s| (s.stack, s.strict));
+    assert_eq!(built_in.stack_filter, stack.unwrap_or(base.stack_filter));
+    assert_eq!(built_in.strict_filter, strict.unwrap_or(base.strict_filter));
+    assert_eq!(built_in.fail_closed, file.fail_closed.unwrap_or(base.fail_closed));
     assert_eq!(tmpfs(built_in), file.root.map_or_else(|| tmpfs(base), |r| r.tmpfs));
     assert_eq!(built_in.pids_limit, file.pids.map_or(base.pids_limit, |p| p.limit));
     match file.paths {
@@ -111,6 +116,7 @@ fn the_profile_files_and_the_compiled_profiles_are_the_same() {
     let text = include_str!("../../../profiles/hardened.toml");
     let file: File = toml::from_str(text).unwrap();
     assert!(file.capabilities.is_some() && file.rlimits.is_some() && file.seccomp.is_some());
+    assert!(file.fail_closed.is_some());
     assert!(file.root.is_some() && file.paths.is_some() && file.pids.is_some());
     assert_same(text, hardened, hardened);
     assert_same(include_str!("../../../profiles/restricted.toml"), restricted, hardened);
@@ -134,6 +140,8 @@ fn no_profile_is_looser_than_the_one_before_it() {
         assert_eq!(strict.capability_ceiling & !loose.capability_ceiling, 0);
         assert!(strict.pids_limit <= loose.pids_limit && strict.core_limit <= loose.core_limit);
         assert!(strict.stack_filter >= loose.stack_filter);
+        assert!(strict.strict_filter >= loose.strict_filter);
+        assert!(strict.fail_closed >= loose.fail_closed);
         assert!(loose.masked_paths.iter().all(|path| strict.masked_paths.contains(path)));
         assert!(loose.readonly_paths.iter().all(|path| strict.readonly_paths.contains(path)));
     }

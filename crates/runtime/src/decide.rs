@@ -7,7 +7,7 @@ use crate::request::Global;
 use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
-use casemate_policy::{harden_as, Decision, HardenedSpec, HostFacts};
+use casemate_policy::{harden_as, Decision, HardenedSpec, HostFacts, Mode, RuleId};
 use rustix::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,9 @@ pub(crate) fn decide(
     let mut facts = host_facts(&caller, controllers);
     if !choice.is_verbatim() {
         crate::facts::gather(&mut facts, &spec, &bundle, &proc, &global.root);
+    }
+    if choice.mode(RuleId::LANDLOCK) != Mode::Off {
+        facts.landlock_abi = casemate_sys::landlock::abi();
     }
     let hardened = harden_as(spec, &choice, &facts)?;
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;

@@ -5,6 +5,7 @@ use crate::caller::Caller;
 use crate::ids::{read_map, write_maps, IdMaps};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_policy::spec::{IdMapping, NamespaceKind, Spec, Sysctl as SpecSysctl};
+use casemate_policy::HardenedSpec;
 use casemate_sandbox::holder;
 use casemate_sandbox::plan::{Namespaces, Sysctl, TimeOffset, UserNamespace};
 use casemate_sys::ns::{self, flag};
@@ -64,7 +65,7 @@ const DOMAINNAME: &str = "kernel/domainname";
 const HELD: u64 = flag::NET | flag::IPC | flag::UTS;
 
 /// Open, make and sort the namespaces of `spec`.
-pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared> {
+pub fn prepare(spec: &HardenedSpec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared> {
     let mut new = 0;
     let mut join = Vec::new();
     for namespace in &spec.linux.namespaces {
@@ -101,6 +102,10 @@ pub fn prepare(spec: &Spec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared>
     }
     let user = take(&mut join, flag::USER);
     let mut sysctls = spec.sysctls()?;
+    if spec.extras().no_nested_userns && new & flag::USER != 0 {
+        // Behind the configuration's own, so that it cannot be lifted again.
+        sysctls.push(no_nesting());
+    }
     prepared.domainname = spec.domainname.clone();
     // The file is the host's root's to write, whichever namespace it is about; the system call asks the namespace.
     if let Some(at) = sysctls.iter().position(|sysctl| sysctl.path == DOMAINNAME) {
@@ -148,6 +153,16 @@ fn take(join: &mut Vec<(u64, OwnedFd)>, kind: u64) -> Option<OwnedFd> {
 
 fn lower_sysctl(sysctl: SpecSysctl) -> Sysctl {
     Sysctl { path: sysctl.path, value: sysctl.value }
+}
+
+/// user.max_user_namespaces counts below the user namespace of whoever writes it (namespaces(7)): the holder, or the
+/// container's process while it is root there.
+fn no_nesting() -> SpecSysctl {
+    SpecSysctl {
+        path: "user/max_user_namespaces".to_owned(),
+        value: "0".to_owned(),
+        namespace: NamespaceKind::User,
+    }
 }
 
 fn time_offsets(spec: &Spec) -> Vec<TimeOffset> {

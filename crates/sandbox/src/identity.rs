@@ -43,10 +43,12 @@ fn join_keyring(early: &Early, host_proc: impl AsFd) -> StepResult<()> {
     if let Some(label) = &early.keyring_label {
         lsm::selinux_on_key_creation(&host_proc, label)?;
     }
-    match keyring::join_session(name) {
+    let joined = if name.is_empty() { keyring::new_session() } else { keyring::join_session(name) };
+    match joined {
         // A kernel without keyrings has none to protect.
         Err(e) if e.errno() == Errno::NOSYS => Ok(()),
         Err(e) => Err(e).step("keyring", || "session keyring"),
+        Ok(_) if name.is_empty() => Ok(()),
         Ok(serial) => keyring::let_owner_search(serial).step("keyring", || "session keyring"),
     }
 }

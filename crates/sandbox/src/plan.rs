@@ -119,7 +119,7 @@ pub struct Early {
     pub affinity: Option<Vec<u64>>,
     /// Mode with flags, and nodes, of set_mempolicy(2).
     pub mempolicy: Option<(u32, Vec<u64>)>,
-    /// Name of the session keyring to join.
+    /// The session keyring to join; an empty name: a new one, which nobody else can join.
     pub keyring: Option<String>,
     /// SELinux label of that keyring.
     pub keyring_label: Option<String>,

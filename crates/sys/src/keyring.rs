@@ -12,6 +12,16 @@ pub fn join_session(name: &str) -> Result<i64> {
         .call(|| format!("keyctl(JOIN_SESSION_KEYRING, \"{name}\")"))
 }
 
+/// Make a session keyring without a name and join it. Nobody else can: joining by name takes the right to search, which a
+/// new keyring gives to its possessor only (keyrings(7)).
+pub fn new_session() -> Result<i64> {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    let unnamed = std::ptr::null::<libc::c_char>();
+    // SAFETY: without a name nothing is read.
+    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, unnamed) })
+        .call(|| "keyctl(JOIN_SESSION_KEYRING, NULL)")
+}
+
 /// Let the possessor do everything and the owner search, so that the payload can use its own keyring.
 pub fn let_owner_search(serial: i64) -> Result<()> {
     const SETPERM: libc::c_long = 5;

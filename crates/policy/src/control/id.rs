@@ -41,6 +41,11 @@ impl RuleId {
     /// A process added by `exec` keeps the container's security labels.
     pub const LABELS: Self = Self("process.labels");
 
+    /// Nothing is written but where the container is meant to write, by Landlock.
+    pub const LANDLOCK: Self = Self("landlock.layer");
+    /// No user namespaces in the container's own.
+    pub const NESTED_USERNS: Self = Self("userns.nested");
+
     /// The id as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {

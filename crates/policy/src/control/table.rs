@@ -34,6 +34,18 @@ pub const CONTROLS: &[Control] = &[
         summary: "the default system call filter is loaded",
     },
     Control {
+        id: RuleId::LANDLOCK,
+        allow: &["landlock.off"],
+        modes: [OFF, OFF, OFF, ON],
+        summary: "a second layer under the read-only flags: no writing but to writable mounts and devices",
+    },
+    Control {
+        id: RuleId::NESTED_USERNS,
+        allow: &["userns.nested"],
+        modes: [OFF, OFF, ON, ON],
+        summary: "no user namespaces can be made in the container's own",
+    },
+    Control {
         id: RuleId::MOUNT_NAMESPACE,
         allow: &[],
         modes: [OFF, ON, ON, ON],

@@ -16,6 +16,8 @@ pub(super) const HARDENED: Profile = Profile {
     capability_ceiling: HARDENED_CEILING,
     core_limit: 0,
     stack_filter: true,
+    strict_filter: false,
+    fail_closed: false,
     tmpfs: &[
         Tmpfs { destination: "/tmp", options: &WORLD_WRITABLE },
         Tmpfs { destination: "/var/tmp", options: &WORLD_WRITABLE },
@@ -48,6 +50,8 @@ pub(super) const RESTRICTED: Profile = Profile {
         },
     ],
     pids_limit: 512,
+    strict_filter: true,
+    fail_closed: true,
     ..HARDENED
 };
 
@@ -69,7 +73,7 @@ const WORLD_WRITABLE: [&str; 5] = ["nosuid", "nodev", "mode=1777", "size=64m", "
 const WORLD_WRITABLE_NOEXEC: [&str; 6] =
     ["nosuid", "nodev", "noexec", "mode=1777", "size=64m", "tmpcopyup"];
 
-const MASKED: [&str; 31] = [
+const MASKED: [&str; 32] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/dynamic_debug",
@@ -91,6 +95,7 @@ const MASKED: [&str; 31] = [
     "/proc/timer_list",
     "/proc/timer_stats",
     "/proc/vmallocinfo",
+    "/sys/devices/system/cpu/cpu*/thermal_throttle",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
     "/sys/fs/bpf",

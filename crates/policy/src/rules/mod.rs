@@ -2,6 +2,7 @@
 //! only at its data.
 
 pub(crate) mod capabilities;
+pub(crate) mod landlock;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod paths;
@@ -9,3 +10,4 @@ pub(crate) mod process;
 pub(crate) mod resources;
 pub(crate) mod root;
 pub(crate) mod seccomp;
+pub(crate) mod userns;

@@ -19,13 +19,15 @@ pub(crate) fn default_filter(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     draft.extras.default_seccomp = true;
+    draft.extras.strict_seccomp = draft.profile.strict_filter;
     let (verdict, reason) = match own {
         false => (Verdict::Added, "the configuration has no filter: the default one is loaded"),
         true => (Verdict::Tightened, "the default filter is loaded beside the configuration's"),
     };
     draft.log.note(rule, pointer, verdict, reason);
     for (feature, source) in draft.choice.overrides.seccomp_features() {
-        let reason = format!("the default filter lets pass what {feature} needs");
+        let beside = if own { ", the configuration's own filter has to as well" } else { "" };
+        let reason = format!("the default filter lets pass what {feature} needs{beside}");
         draft.log.waive(rule, pointer, source, reason);
         draft.extras.seccomp_features.insert(feature.to_owned());
     }

@@ -51,7 +51,7 @@ pub(crate) fn lower_container(
         super::seccomp::variant(spec, spec.reachable_capabilities())?,
         spec.linux.seccomp.as_ref(),
     )?;
-    let context = process_context(request, decided, &namespaces, &filters);
+    let context = process_context(request, decided, &namespaces, &filters)?;
     let keyring = context.keyring.clone();
     let early = super::process::early(process, &spec.linux, &context)?;
     let payload = super::process::plan(process, &spec.linux, context)?;
@@ -106,15 +106,19 @@ fn process_context<'a>(
     decided: &Decided,
     namespaces: &'a Prepared,
     filters: &[SeccompFilter],
-) -> ProcessContext<'a> {
-    ProcessContext {
+) -> Result<ProcessContext<'a>> {
+    Ok(ProcessContext {
         stdio_ids: &namespaces.ids,
         // Who made the user namespace that we are in may have denied it for good.
         groups_may_fail: enters_first(namespaces)
             || !decided.caller.initial_user_namespace
             || !namespaces.maps.gid.is_empty(),
-        keyring: (!request.no_new_keyring).then(|| format!("_ses.{}", request.id)),
+        keyring: match request.no_new_keyring {
+            true => None,
+            false => Some(super::process::keyring_name(&decided.spec, &request.id)?),
+        },
         seccomp: filters.to_vec(),
+        landlock: super::process::landlock(&decided.spec),
         keep_fds: request.preserve_fds + crate::listen_fds::count(),
         extra_env: crate::listen_fds::environment(),
         keep_groups: decided
@@ -123,7 +127,7 @@ fn process_context<'a>(
             .get("run.oci.keep_original_groups")
             .is_some_and(|v| v == "1"),
         verbatim: decided.spec.is_verbatim(),
-    }
+    })
 }
 
 fn root_plan(
@@ -168,7 +172,7 @@ fn root_plan(
         mounts: super::mounts::lower(spec, &mounts)?,
         devices: super::devices::nodes(spec, &namespaces.ids)?,
         symlinks: super::devices::links(spec),
-        masked: paths(&spec.linux.masked_paths),
+        masked: super::masks::expand(&spec.linux.masked_paths, plain),
         readonly_paths: paths(&spec.linux.readonly_paths),
         readonly: spec.root.readonly,
         cwd: PathBuf::from(&process.cwd),

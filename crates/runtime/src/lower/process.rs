@@ -4,11 +4,14 @@ use crate::ids::IdMaps;
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::spec::{
     Capabilities, IoPriorityClass, Linux, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode,
-    PersonalityDomain, Process, RlimitKind, Scheduler, SchedulerFlag, SchedulerPolicy,
+    NamespaceKind, PersonalityDomain, Process, RlimitKind, Scheduler, SchedulerFlag,
+    SchedulerPolicy,
 };
+use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{CapabilityPlan, Early, LandlockPlan, ProcessPlan, SeccompFilter};
 use casemate_sys::sched::SchedAttr;
 use casemate_sys::tty::Size;
+use casemate_sys::Context as _;
 use std::ffi::CString;
 use std::path::PathBuf;
 
@@ -62,6 +65,31 @@ pub fn early(process: &Process, linux: &Linux, context: &ProcessContext<'_>) -> 
         stdio_owner: context.stdio_ids.host_uid(process.user.uid).ok_or_else(|| {
             anyhow!("process.user.uid {}: not mapped into the user namespace", process.user.uid)
         })?,
+    })
+}
+
+/// The name of the session keyring that the container's processes share. runc's way is a name that can be guessed, so that
+/// other containers with keyctl(2) can join it; a profile that hardens gives each process one without a name, and one
+/// with a secret name to a container that was granted the calls.
+pub fn keyring_name(spec: &HardenedSpec, id: &str) -> Result<String> {
+    if spec.is_verbatim() {
+        return Ok(format!("_ses.{id}"));
+    }
+    if !spec.extras().seccomp_features.contains("keyring") {
+        return Ok(String::new());
+    }
+    let mut secret = [0u8; 16];
+    rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())
+        .call(|| "getrandom()")?;
+    Ok(secret.iter().fold("_ses.".to_owned(), |name, byte| format!("{name}{byte:02x}")))
+}
+
+/// The Landlock layer of a process of this container, if the profile wants one.
+pub fn landlock(spec: &HardenedSpec) -> Option<LandlockPlan> {
+    let shared = |kind| spec.namespace(kind).is_none_or(|namespace| namespace.path.is_some());
+    spec.extras().landlock.then(|| LandlockPlan {
+        signals: shared(NamespaceKind::Pid),
+        abstract_sockets: shared(NamespaceKind::Network),
     })
 }
 

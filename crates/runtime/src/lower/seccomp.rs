@@ -5,7 +5,7 @@ use casemate_policy::spec::{SeccompArg, SeccompProfile, SeccompSyscall};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::SeccompFilter;
 use casemate_seccomp::{
-    compile, default_program, Action, Arch, Arg, Filter, Flags, Op, Rule, Variant,
+    compile, default_program, Action, Arch, Arg, FeatureSet, Filter, Flags, Op, Rule, Variant,
 };
 use std::borrow::Cow;
 
@@ -15,7 +15,9 @@ pub fn variant(spec: &HardenedSpec, capabilities: u64) -> Result<Option<Variant>
     if !extras.default_seccomp {
         return Ok(None);
     }
-    Ok(Some(Variant::of_caps(capabilities)))
+    let features = FeatureSet::from_names(&extras.seccomp_features)
+        .map_err(|e| anyhow!("the default system call filter: {e}"))?;
+    Ok(Some(Variant { caps: capabilities, restricted: extras.strict_seccomp, features }))
 }
 
 /// Filters in the order in which they are loaded. The default one first: it lets the loading of a second one pass, which

@@ -180,6 +180,7 @@ fn plan(
         groups_may_fail: record.rootless || !record.gid_mappings.is_empty(),
         keyring: record.keyring.clone(),
         seccomp: filters(container, process)?,
+        landlock: lower::process::landlock(&record.spec),
         keep_fds: request.preserve_fds,
         extra_env: Vec::new(),
         keep_groups: record

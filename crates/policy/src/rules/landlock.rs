@@ -1,0 +1,50 @@
+//! `landlock.layer`: whether the runtime puts a Landlock layer under the read-only flags.
+
+use crate::control::RuleId;
+use crate::decision::{Refusal, Verdict};
+use crate::harden::Draft;
+use crate::hardened::reachable_capabilities;
+use serde_json::Value;
+
+const POINTER: &str = "/process";
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+/// Before ABI 3 (Linux 6.2) a file can be truncated whatever the rules say: the layer would not keep its promise.
+const FIRST_USEFUL: u32 = 3;
+/// Device ioctls since ABI 5 (Linux 6.10), signals and abstract sockets since ABI 6 (Linux 6.12).
+const COMPLETE: u32 = 6;
+
+/// Rule `landlock.layer`. What may be written is found by the runtime when the tree stands; the rule decides only whether.
+/// Without effect on a process that may mount: Landlock forbids mounting, and a capability that was granted is meant to
+/// be used.
+pub(crate) fn layer(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let rule = RuleId::LANDLOCK;
+    if let Some(source) = draft.allows("landlock.off") {
+        draft.log.waive(rule, POINTER, source, "no Landlock layer");
+        return Ok(());
+    }
+    if draft.spec.process.as_ref().is_some_and(|p| reachable_capabilities(p) & CAP_SYS_ADMIN != 0) {
+        let reason = "CAP_SYS_ADMIN is granted, and Landlock would forbid to mount";
+        draft.log.note(rule, POINTER, Verdict::Waived, reason);
+        return Ok(());
+    }
+    let abi = draft.facts.landlock_abi;
+    if abi < FIRST_USEFUL {
+        let has = match abi {
+            0 => "the kernel has no Landlock (boot with lsm=landlock,...)".to_owned(),
+            _ => format!("the kernel's Landlock (ABI {abi}) cannot deny truncation; Linux 6.2 can"),
+        };
+        if draft.profile.fail_closed {
+            return Err(draft.refuse(rule, POINTER, has, Some("landlock.off")));
+        }
+        draft.log.change(rule, POINTER, Verdict::Waived, (Value::Null, Value::Null), has);
+        return Ok(());
+    }
+    draft.extras.landlock = true;
+    let reason = if abi < COMPLETE {
+        "writing only to writable mounts and devices; this kernel cannot limit signals and abstract sockets"
+    } else {
+        "writing only to writable mounts and devices; no signals and abstract sockets to others"
+    };
+    draft.log.note(rule, POINTER, Verdict::Added, reason);
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! Masked paths whose names depend on the host.
+
+use std::path::{Path, PathBuf};
+
+/// Temperature events of each processor: a side channel, and one directory per processor. As profiles and some engines
+/// write it.
+const PER_CPU: &str = "/sys/devices/system/cpu/cpu*/thermal_throttle";
+const CPUS: &str = "/sys/devices/system/cpu";
+
+/// The paths of a configuration, the pattern above replaced by what this host has. No other pattern is known to the
+/// specification, and a `*` elsewhere is a character like any other.
+pub fn expand(list: &[String], plain: impl Fn(&String) -> PathBuf) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = list.iter().filter(|path| *path != PER_CPU).map(plain).collect();
+    if paths.len() != list.len() {
+        let listed = per_cpu(Path::new(CPUS));
+        paths.extend(listed.into_iter().filter(|path| !list.iter().any(|l| Path::new(l) == path)));
+    }
+    paths
+}
+
+/// What cannot be read is not there to be hidden either.
+fn per_cpu(cpus: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(cpus) else { return Vec::new() };
+    let is_cpu = |name: &str| {
+        name.strip_prefix("cpu")
+            .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()) && !n.is_empty())
+    };
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_cpu))
+        .map(|entry| entry.path().join("thermal_throttle"))
+        .filter(|path| path.is_dir())
+        .collect();
+    found.sort_unstable();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pattern_becomes_the_directories_that_exist() {
+        let dir = std::env::temp_dir().join(format!("casemate-cpus-{}", std::process::id()));
+        for name in ["cpu0", "cpu11", "cpufreq", "cpu"] {
+            std::fs::create_dir_all(dir.join(name).join("thermal_throttle")).unwrap();
+        }
+        std::fs::create_dir_all(dir.join("cpu2")).unwrap();
+        let found = per_cpu(&dir);
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(found, [dir.join("cpu0/thermal_throttle"), dir.join("cpu11/thermal_throttle")]);
+        assert!(per_cpu(&dir).is_empty());
+    }
+
+    #[test]
+    fn other_paths_stay_as_they_are() {
+        let list = ["/proc/kcore".to_owned(), PER_CPU.to_owned(), "/a*b".to_owned()];
+        let paths = expand(&list, |path| PathBuf::from(path));
+        assert_eq!(paths[..2], [PathBuf::from("/proc/kcore"), PathBuf::from("/a*b")]);
+        assert!(paths.iter().all(|path| path != Path::new(PER_CPU)));
+    }
+}
