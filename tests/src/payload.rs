@@ -2,7 +2,8 @@
 //! program that says the same, that is used instead.
 
 use std::io::{Error, Result};
-use std::os::unix::net::UnixDatagram;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
 /// Take the words that the probe itself does not know.
 pub fn attempt(words: &[&str]) -> Result<()> {
@@ -14,6 +15,8 @@ pub fn attempt(words: &[&str]) -> Result<()> {
         ["notify", text] => notify(text),
         ["keyring"] => keyring(),
         ["persona"] => persona(),
+        ["listen-abstract", name] => listen_abstract(name),
+        ["connect-abstract", name] => connect_abstract(name),
         ["adopt", program, arguments @ ..] => adopt(program, arguments),
         other => panic!("probe: what is {other:?}?"),
     }
@@ -114,6 +117,16 @@ fn notify(text: &str) -> Result<()> {
     let path =
         std::env::var_os("NOTIFY_SOCKET").ok_or_else(|| Error::from_raw_os_error(libc::ENOENT))?;
     UnixDatagram::unbound()?.send_to(text.as_bytes(), path).map(drop)
+}
+
+/// Listen on an abstract socket until killed.
+fn listen_abstract(name: &str) -> Result<()> {
+    let listener = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
+    listener.incoming().try_for_each(|connection| connection.map(drop))
+}
+
+fn connect_abstract(name: &str) -> Result<()> {
+    UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?).map(drop)
 }
 
 /// The session keyring, as keyctl(2) describes it.

@@ -20,6 +20,8 @@ mod cve_proc;
 mod cve_races;
 #[path = "blackbox/hardening_defaults.rs"]
 mod hardening_defaults;
+#[path = "blackbox/hardening_landlock.rs"]
+mod hardening_landlock;
 #[path = "blackbox/hardening_userns.rs"]
 mod hardening_userns;
 #[path = "blackbox/smoke.rs"]

@@ -91,3 +91,15 @@ fn convert_rule(rule: &SeccompSyscall, action: Action) -> Result<Rule> {
         args: rule.args.iter().map(arg).collect::<Result<_>>()?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use casemate_seccomp::Feature;
+
+    #[test]
+    fn overrides_and_the_filter_know_the_same_features() {
+        let mut of_filter: Vec<&str> = Feature::all().iter().map(|feature| feature.name).collect();
+        of_filter.sort_unstable();
+        assert_eq!(casemate_policy::seccomp_features(), of_filter);
+    }
+}
