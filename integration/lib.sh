@@ -102,6 +102,22 @@ eventually() {
     return 1
 }
 
+# as_user COMMAND...: as the ordinary user of the test host, with the user's systemd, bus and runtime directory, but in our own
+# cgroup: outside of what is delegated to the user. `systemctl start user@1000` comes first.
+as_user() {
+    setpriv --reuid 1000 --regid 1000 --init-groups --reset-env env -C /home/user \
+        XDG_RUNTIME_DIR=/run/user/1000 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus "$@"
+}
+
+# as_login COMMAND...: the same in a cgroup beside user@1000.service, where logind puts the sessions of ssh and consoles.
+as_login() {
+    systemd-run --quiet --slice user-1000.slice -p User=user -p WorkingDirectory=/home/user --pipe --wait \
+        -E XDG_RUNTIME_DIR=/run/user/1000 -E PATH="$PATH" "$@"
+}
+
+# as_delegated COMMAND...: the same in a scope of the user's own systemd.
+as_delegated() { as_user systemd-run --user --quiet --scope -p Delegate=yes "$@"; }
+
 is_casemate() { "$RUNTIME" --version 2>/dev/null | grep -q casemate; }
 
 only_casemate() { is_casemate || skip "says something about casemate's defaults only"; }
