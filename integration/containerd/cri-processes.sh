@@ -10,7 +10,7 @@ engine "$(engine_name)" "$(version_of_containerd)"
 start_containerd
 BASE=$(new_pod base)
 
-feature run $QUICK_CRI
+feature run "$QUICK_CRI"
 
 test_a_container_gives_its_output_and_its_status() {
     expect_eq "$(in_base . echo hello)" hello
@@ -46,7 +46,7 @@ test_a_container_that_was_created_and_never_started_can_be_removed() {
     [ ! -e "$STATE_ROOT/$id" ]
 }
 
-feature exec $QUICK_CRI
+feature exec "$QUICK_CRI"
 
 test_exec_gives_output_error_and_status() {
     local id
@@ -83,11 +83,11 @@ test_probes_in_quick_succession_leave_nothing_behind() {
     id=$(sleeper probed)
     for _ in {1..10}; do exec_sync "$id" true; done
     # What is there besides the first process belongs to this exec itself.
-    expect_eq "$(exec_sync "$id" sh -c 'cat /proc/[0-9]*/comm' | sort -u | tr '\n' ' ')" 'cat sh sleep '
+    expect_eq "$(exec_sync "$id" sh -c 'cat /proc/[0-9]*/comm' | sort | tr '\n' ' ')" 'cat sleep '
     expect_eq "$(find "$CRI_STATE/$id" -name '*.pid' ! -name init.pid)" ''
 }
 
-feature 'streaming exec' $QUICK_CRI
+feature 'streaming exec' "$QUICK_CRI"
 
 # stream ID REQUEST [OPTION...]: what kubectl exec does; REQUEST is what is asked beside the container.
 stream() {
@@ -113,7 +113,7 @@ test_much_output_arrives_whole() {
     expect_eq "$(stream "$id" '{ cmd: ["sh", "-c", "seq 1 50000"] }' | cksum)" "$(seq 1 50000 | cksum)"
 }
 
-feature terminal $QUICK_CRI
+feature terminal "$QUICK_CRI"
 
 test_an_exec_with_a_terminal_has_one_of_the_asked_size() {
     local id
@@ -138,7 +138,7 @@ test_ctrl_c_interrupts_what_runs_on_the_terminal() {
     expect_status 130 stream "$id" '{ cmd: ["sh", "-c", "sleep 100"], stdin: true, tty: true }' < <(sleep 1; printf '\003'; sleep 1)
 }
 
-feature stop $QUICK_CRI
+feature stop "$QUICK_CRI"
 
 test_stop_sends_the_signal_and_gives_time() {
     local id
@@ -164,7 +164,7 @@ test_stopping_twice_and_removing_twice_is_no_error() {
     remove_container "$id"
 }
 
-feature limits $QUICK_CRI
+feature limits "$QUICK_CRI"
 
 test_the_limits_of_a_container_are_in_its_cgroup() {
     local id
@@ -173,18 +173,21 @@ test_the_limits_of_a_container_are_in_its_cgroup() {
     expect_match "$(exec_sync "$id" cat /sys/fs/cgroup/cpu.weight)" '^(20|59)$'
 }
 
+has_reason() { [ "$(status "$1" reason)" = "$2" ]; }
+
 test_a_container_that_takes_too_much_memory_is_reported_as_killed_for_it() {
     local id
     id=$(new_container base "$BASE" greedy '.linux.resources = { memory_limit_in_bytes: 33554432, memory_swap_limit_in_bytes: 33554432 }' sh -c 'sleep 0.5; tail /dev/zero')
     eventually is_in_state "$id" EXITED
-    expect_eq "$(status "$id" reason) $(status "$id" exit_code)" 'OOMKilled 137'
+    expect_eq "$(status "$id" exit_code)" 137
+    eventually has_reason "$id" OOMKilled
 }
 
 test_oom_score_is_what_the_kubelet_asked() {
     expect_eq "$(in_base '.linux.resources.oom_score_adj = 800' cat /proc/self/oom_score_adj)" 800
 }
 
-feature update $QUICK_CRI
+feature update "$QUICK_CRI"
 
 test_the_limits_of_a_running_container_can_be_changed() {
     local id
@@ -194,7 +197,7 @@ test_the_limits_of_a_running_container_can_be_changed() {
     expect_eq "$(status "$id" resources.linux.memory_limit_in_bytes)" 134217728
 }
 
-feature stats $QUICK_CRI
+feature stats "$QUICK_CRI"
 
 test_stats_of_a_container_say_what_it_uses() {
     local id answer
@@ -220,7 +223,7 @@ feature checkpoint
 test_a_checkpoint_is_refused_and_the_container_lives_on() {
     local id
     id=$(sleeper kept)
-    expect_refusal 'checkpoint|unknown method' cri call CheckpointContainer "{\"container_id\":\"$id\",\"location\":\"$WORK/checkpoint.tar\"}"
+    expect_refusal 'checkpoint|unknown method|not implemented' cri call CheckpointContainer "{\"container_id\":\"$id\",\"location\":\"$WORK/checkpoint.tar\"}"
     expect_eq "$(exec_sync "$id" echo alive)" alive
     no 'casemate does not checkpoint containers'
 }

@@ -33,8 +33,9 @@ CONFIG
 }
 
 config_of_containerd() {
-    local runtime='"io.containerd.grpc.v1.cri"' images='"io.containerd.grpc.v1.cri"'
-    [ $CONTAINERD = 1 ] || runtime='"io.containerd.cri.v1.runtime"' images='"io.containerd.cri.v1.images"'
+    local runtime='"io.containerd.grpc.v1.cri"' images='' plugins='bin_dir = "/usr/lib/cni"'
+    [ $CONTAINERD = 1 ] ||
+        runtime='"io.containerd.cri.v1.runtime"' images='"io.containerd.cri.v1.images"' plugins='bin_dirs = ["/usr/lib/cni"]'
     printf 'version = %s\nroot = "/var/lib/casemate-cri/%s"\nstate = "%s/state"\n' $((CONTAINERD + 1)) $CONTAINERD $CRI_DIR
     printf '[grpc]\n  address = "%s"\n[plugins."io.containerd.internal.v1.opt"]\n  path = "%s/opt"\n' $CRI_SOCKET $CRI_DIR
     if [ $CONTAINERD = 1 ]; then
@@ -42,7 +43,7 @@ config_of_containerd() {
     else
         printf '[plugins.%s.pinned_images]\n  sandbox = "localhost/pause:latest"\n' "$images"
     fi
-    printf '[plugins.%s.cni]\n  bin_dir = "/usr/lib/cni"\n  conf_dir = "%s/net.d"\n' "$runtime" $CRI_DIR
+    printf '[plugins.%s.cni]\n  %s\n  conf_dir = "%s/net.d"\n' "$runtime" "$plugins" $CRI_DIR
     printf '[plugins.%s.containerd]\n  default_runtime_name = "casemate"\n' "$runtime"
     handler "$runtime" casemate true
     handler "$runtime" casemate-cgroupfs false
