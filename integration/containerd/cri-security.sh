@@ -147,7 +147,7 @@ test_the_root_is_read_only_without_being_asked_and_temporary_directories_are_wri
 feature 'masked paths' "$QUICK_CRI"
 
 test_masked_and_read_only_paths_are_covered() {
-    expect_eq "$(in_base . sh -c 'wc -c </proc/kcore; ls /sys/firmware | wc -l; echo 1 2>/dev/null >/proc/sys/kernel/printk || echo refused' | tr '\n' ' ')" '0 0 refused '
+    expect_eq "$(in_base . sh -c 'wc -c </proc/keys; ls /sys/firmware | wc -l; echo 1 2>/dev/null >/proc/sys/kernel/printk || echo refused' | tr '\n' ' ')" '0 0 refused '
 }
 
 test_a_path_of_the_pod_is_masked_too() {
@@ -156,7 +156,7 @@ test_a_path_of_the_pod_is_masked_too() {
 
 test_proc_mount_unmasked_stays_masked() {
     only_casemate
-    expect_eq "$(in_base "$CONTEXT |= (.masked_paths = [] | .readonly_paths = [])" sh -c 'wc -c </proc/kcore')" 0
+    expect_eq "$(in_base "$CONTEXT |= (.masked_paths = [] | .readonly_paths = [])" sh -c 'wc -c </proc/keys')" 0
     differs 'procMount: Unmasked needs an override'
 }
 
@@ -235,6 +235,17 @@ test_a_pod_with_host_users_false_has_the_mapping_of_the_kubelet() {
     remove_pod "$pod"
 }
 
+test_two_pods_with_host_users_false_and_different_ranges_run_side_by_side() {
+    local one two map="$CONTEXT.namespace_options.userns_options = $USERNS"
+    one=$(new_pod first "$map")
+    two=$(new_pod second "${map//1000000/2000000}")
+    expect_eq "$(run_in second "$two" "${map//1000000/2000000}" cat /proc/self/uid_map | awk '{ print $2 }')" 2000000
+    remove_pod "$one"
+    remove_pod "$two"
+}
+
+feature 'idmapped mounts' "$QUICK_CRI"
+
 test_a_volume_of_a_pod_with_host_users_false_is_mapped() {
     only_containerd_2
     local pod id map="$CONTEXT.namespace_options.userns_options = $USERNS"
@@ -245,15 +256,6 @@ test_a_volume_of_a_pod_with_host_users_false_is_mapped() {
     exec_sync "$id" sh -c 'touch /data/root /data/user; chown 1000:1000 /data/user'
     expect_eq "$(stat -c %u:%g "$WORK/idmapped/root" "$WORK/idmapped/user" | tr '\n' ' ')" '0:0 1000:1000 '
     remove_pod "$pod"
-}
-
-test_two_pods_with_host_users_false_and_different_ranges_run_side_by_side() {
-    local one two map="$CONTEXT.namespace_options.userns_options = $USERNS"
-    one=$(new_pod first "$map")
-    two=$(new_pod second "${map//1000000/2000000}")
-    expect_eq "$(run_in second "$two" "${map//1000000/2000000}" cat /proc/self/uid_map | awk '{ print $2 }')" 2000000
-    remove_pod "$one"
-    remove_pod "$two"
 }
 
 feature 'hardened by default' "$QUICK_CRI"

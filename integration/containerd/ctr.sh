@@ -38,7 +38,8 @@ test_run_prints_what_the_payload_prints_and_gives_its_status() {
 }
 
 test_run_passes_stdin_environment_user_and_directory() {
-    expect_eq "$(echo piped | run $IMAGE piped cat)" piped
+    # One line, because the ctr of containerd 1.7 never says that standard input has ended.
+    expect_eq "$(echo piped | run $IMAGE piped head -n 1)" piped
     # shellcheck disable=SC2016  # expanded in the container
     expect_eq "$(run --env 'GREETING=hi there' --user 1000:1000 --cwd /tmp $IMAGE settings sh -c 'echo "$GREETING"; id -u; pwd' | tr '\n' ';')" 'hi there;1000;/tmp;'
 }
@@ -61,7 +62,7 @@ feature rm quick
 test_a_stopped_task_can_be_deleted_and_started_again() {
     ct -d $IMAGE again sh -c 'exit 3'
     eventually is_in_state again STOPPED
-    expect_status 3 ctr task delete again
+    expect_match "$(ctr task delete again 2>&1)" 'exit code 3'
     ctr task start -d again
     eventually is_in_state again STOPPED
     remove again
@@ -168,8 +169,12 @@ test_metrics_say_what_the_container_uses() {
 
 feature limits quick
 
-test_limits_are_what_the_container_sees() {
-    expect_eq "$(run --memory-limit 67108864 --cpu-quota 50000 --cpu-period 100000 $IMAGE limited sh -c 'cd /sys/fs/cgroup; cat memory.max cpu.max' | tr '\n' ';')" '67108864;50000 100000;'
+test_limits_are_those_of_the_cgroup_of_the_container() {
+    local cgroup
+    sleeper limited --memory-limit 67108864 --cpu-quota 50000 --cpu-period 100000
+    cgroup=/sys/fs/cgroup$(cut -d : -f 3 "/proc/$(pid_of limited)/cgroup")
+    expect_eq "$(cat "$cgroup/memory.max" "$cgroup/cpu.max" | tr '\n' ';')" '67108864;50000 100000;'
+    remove limited
 }
 
 test_the_cgroup_is_the_one_that_was_asked() {
@@ -191,8 +196,14 @@ test_the_systemd_driver_makes_the_scope_that_was_asked() {
 
 feature 'read-only root'
 
-test_read_only_root_with_writable_tmp() {
-    run --read-only $IMAGE locked sh -c '! touch /file 2>/dev/null && touch /tmp/file'
+test_a_read_only_root_is_read_only() {
+    run --read-only $IMAGE locked sh -c '! touch /file 2>/dev/null && touch /run/file /dev/shm/file'
+}
+
+test_the_root_is_read_only_without_being_asked_and_temporary_directories_are_writable() {
+    only_casemate
+    run $IMAGE sealed sh -c '! touch /file 2>/dev/null && touch /tmp/file /var/tmp/file'
+    differs 'the root is read-only unless overridden; /tmp, /var/tmp and /run are writable'
 }
 
 feature snapshots quick
@@ -200,7 +211,7 @@ feature snapshots quick
 test_a_root_from_a_directory_runs() {
     # shellcheck source=hack/lib.sh
     (. "$TOP/hack/lib.sh" && busybox_rootfs "$WORK/tree")
-    expect_match "$(ct --rm --rootfs "$WORK/tree" rooted id)" 'uid=0'
+    expect_match "$(ct --rm --rootfs "$WORK/tree" rooted /bin/id)" 'uid=0'
 }
 
 test_the_native_snapshotter_works_too() {
@@ -243,7 +254,7 @@ test_dropped_capabilities_are_gone() {
 
 test_an_added_capability_beyond_the_profile_is_left_out() {
     only_casemate
-    expect_eq "$(run --cap-add CAP_SYS_ADMIN $IMAGE added sed -n 's/^CapEff:\t//p' /proc/self/status)" 00000000000004fb
+    expect_eq "$(run --cap-add CAP_SYS_ADMIN $IMAGE added grep CapEff /proc/self/status)" $'CapEff:\t00000000000004fb'
     differs 'capabilities beyond those of the profile need an override'
 }
 
@@ -274,12 +285,6 @@ feature 'user namespaces' quick
 
 test_mappings_that_were_asked_are_those_of_the_container() {
     expect_match "$(run --uidmap 0:100000:65536 --gidmap 0:100000:65536 $IMAGE mapped sh -c 'cat /proc/self/uid_map; id -u; stat -c %u /bin/busybox' | tr -s ' \n' ' ')" '^ ?0 100000 65536 0 0'
-}
-
-feature rlimits
-
-test_a_limit_of_open_files_is_that_of_the_configuration() {
-    expect_eq "$(run --rlimit-nofile 123 $IMAGE files sh -c 'ulimit -n')" 123
 }
 
 feature devices
