@@ -49,6 +49,7 @@ pub(crate) fn decide(
     }
     let hardened = harden_as(spec, &choice, &facts)?;
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
-    let (spec, decisions) = (hardened.spec, hardened.decisions);
+    let (spec, mut decisions) = (hardened.spec, hardened.decisions);
+    crate::lower::seccomp::note_conflicts(&spec, &mut decisions)?;
     Ok(Decided { bundle, spec, decisions, facts, caller, proc, cgroup })
 }

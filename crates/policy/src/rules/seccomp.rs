@@ -26,8 +26,7 @@ pub(crate) fn default_filter(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     };
     draft.log.note(rule, pointer, verdict, reason);
     for (feature, source) in draft.choice.overrides.seccomp_features() {
-        let beside = if own { ", the configuration's own filter has to as well" } else { "" };
-        let reason = format!("the default filter lets pass what {feature} needs{beside}");
+        let reason = format!("the default filter lets pass what {feature} needs");
         draft.log.waive(rule, pointer, source, reason);
         draft.extras.seccomp_features.insert(feature.to_owned());
     }

@@ -2,10 +2,11 @@
 
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::spec::{SeccompArg, SeccompProfile, SeccompSyscall};
-use casemate_policy::HardenedSpec;
+use casemate_policy::{Decision, HardenedSpec, RuleId};
 use casemate_sandbox::plan::SeccompFilter;
 use casemate_seccomp::{
-    compile, default_program, Action, Arch, Arg, FeatureSet, Filter, Flags, Op, Rule, Variant,
+    compile, default_program, Action, Arch, Arg, Feature, FeatureSet, Filter, Flags, Op, Rule,
+    Variant,
 };
 use std::borrow::Cow;
 
@@ -39,6 +40,30 @@ pub fn filters(
         filters.push(build(&filter, native).context("linux.seccomp")?);
     }
     Ok(filters)
+}
+
+/// Says beside each granted feature what the bundle's own filter still refuses of it: two filters allow what both do.
+pub fn note_conflicts(spec: &HardenedSpec, decisions: &mut [Decision]) -> Result<()> {
+    let granted = &spec.extras().seccomp_features;
+    let own = spec.linux.seccomp.as_ref().filter(|profile| !profile.is_empty());
+    let (Some(own), Some(native), false) = (own, Arch::native(), granted.is_empty()) else {
+        return Ok(());
+    };
+    let filter = convert(own)?;
+    let program = compile(&filter, native).map_err(|e| anyhow!("linux.seccomp: {e}"))?.program;
+    for feature in Feature::all().iter().filter(|feature| granted.contains(feature.name)) {
+        let refused = feature.refused_by(native, &program);
+        let about = format!(" {} ", feature.name);
+        let decision =
+            decisions.iter_mut().find(|d| d.rule == RuleId::SECCOMP && d.reason.contains(&about));
+        if let (Some(decision), false) = (decision, refused.is_empty()) {
+            let refused = refused.join(", ");
+            decision.reason.to_mut().push_str(&format!(
+                ", and the configuration's own filter refuses {refused}: give the engine one that does not"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn build(filter: &Filter, native: Arch) -> Result<SeccompFilter> {
