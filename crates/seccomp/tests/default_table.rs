@@ -302,3 +302,12 @@ fn names_of_the_table_are_system_calls_and_capabilities_of_the_table_are_tested(
         }
     }
 }
+
+#[test]
+fn every_feature_stands_in_the_documentation() {
+    let text = include_str!("../../../docs/HARDENING.md");
+    for feature in Feature::all() {
+        let row = format!("| `seccomp.{}` | {} |", feature.name, feature.comment);
+        assert!(text.contains(&row), "{row}");
+    }
+}
