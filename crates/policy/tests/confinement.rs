@@ -107,7 +107,11 @@ fn nested_user_namespaces_are_off_unless_allowed_by_either_name() {
     let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
     put(&mut own, "/linux/uidMappings", map.clone());
     put(&mut own, "/linux/gidMappings", map);
-    put(&mut own, "/linux/namespaces", json!([{"type": "user"}, {"type": "mount"}, {"type": "uts"}]));
+    put(
+        &mut own,
+        "/linux/namespaces",
+        json!([{"type": "user"}, {"type": "mount"}, {"type": "uts"}]),
+    );
     let spec = parse(&own).unwrap();
     let result = run(spec.clone(), ProfileName::Hardened, &[], &facts()).unwrap();
     assert!(result.spec.extras().no_nested_userns);
