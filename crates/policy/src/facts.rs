@@ -9,6 +9,7 @@ pub use files::{
     FileFact, FileKind, Place, PlaceFact, Reach, SourceFact, ENGINE_DATA, PLACES, SOCKETS,
 };
 
+use crate::spec::NamespaceKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -38,6 +39,8 @@ pub struct HostFacts {
     pub places: Vec<PlaceFact>,
     /// Why a hook is not to be trusted, by its JSON pointer. A hook that is not here was found trustworthy.
     pub hook_faults: BTreeMap<String, String>,
+    /// Namespaces that the configuration joins by path and that are the runtime's own, the host's.
+    pub host_namespaces: Vec<NamespaceKind>,
     /// The caller's limits, where the configuration sets none of its own.
     pub limits: CallerLimits,
 }

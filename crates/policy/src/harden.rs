@@ -22,6 +22,15 @@ type Rule = fn(&mut Draft<'_>) -> Result<(), Refusal>;
 
 const RULES: &[(RuleId, Rule)] = &[
     (RuleId::MOUNT_NAMESPACE, rules::namespaces::mount),
+    (RuleId::PRIVILEGED_BUNDLE, rules::bundle::privileged),
+    (RuleId::HOST_NETWORK, rules::namespaces::network),
+    (RuleId::HOST_PID, rules::namespaces::pid),
+    (RuleId::HOST_IPC, rules::namespaces::ipc),
+    (RuleId::HOST_UTS, rules::namespaces::uts),
+    (RuleId::HOST_CGROUP, rules::namespaces::cgroup),
+    (RuleId::ROOT_USER, rules::process::root),
+    (RuleId::MEMORY, rules::resources::memory),
+    (RuleId::PROC_SUBSET, rules::mounts::proc_subset),
     (RuleId::NO_NEW_PRIVILEGES, rules::process::no_new_privileges),
     (RuleId::CAPABILITIES, rules::capabilities::ceiling),
     (RuleId::CORE, rules::process::core_limit),
@@ -113,7 +122,7 @@ pub fn harden_process(
         let decision = Box::new(refused(RuleId::IDS, pointer, reason));
         Refusal { profile: container.profile(), decision, allow: None }
     })?;
-    rules::process::added(&mut process, container, &mut log);
+    rules::process::added(&mut process, container, &mut log)?;
     if log.decisions.is_empty() {
         log.verbatim(container.profile());
     }
@@ -203,7 +212,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn refused(
+pub(crate) fn refused(
     rule: RuleId,
     pointer: impl Into<Cow<'static, str>>,
     reason: impl Into<Cow<'static, str>>,

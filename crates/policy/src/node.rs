@@ -28,6 +28,9 @@ pub(crate) const PERMITTED: &[&str] = &[
     "capabilities.setfcap",
     "capabilities.setpcap",
     "capabilities.sys_chroot",
+    "seccomp.kcmp",
+    "seccomp.lsm",
+    "seccomp.numa",
     "seccomp.personality",
     "seccomp.ptrace",
 ];

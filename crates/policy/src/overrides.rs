@@ -11,7 +11,7 @@ use crate::spec::Capability;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 /// Annotations that ask for an override.
 pub const ALLOW_PREFIX: &str = "org.casemate.allow/";
@@ -67,6 +67,9 @@ pub struct Values {
     /// Control `pids.limit`: tasks, for containers that name no limit.
     #[serde(rename = "pids.limit", skip_serializing_if = "Option::is_none")]
     pub pids_limit: Option<NonZeroU32>,
+    /// Control `memory.limit`: bytes, for containers that name no limit.
+    #[serde(rename = "memory.limit", skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<NonZeroU64>,
 }
 
 impl Values {
@@ -77,6 +80,7 @@ impl Values {
     /// Takes what the other one has.
     pub(crate) fn take_from(&mut self, other: &Self) {
         self.pids_limit = other.pids_limit.or(self.pids_limit);
+        self.memory_limit = other.memory_limit.or(self.memory_limit);
     }
 }
 

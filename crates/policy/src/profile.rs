@@ -96,8 +96,13 @@ pub struct Profile {
     pub masked_paths: &'static [&'static str],
     /// Control `paths.readonly`.
     pub readonly_paths: &'static [&'static str],
+    /// Controls `paths.masked` and `paths.readonly`: a container with a user namespace whose configuration hides nothing
+    /// at all is left as it is.
+    pub unmasked_in_userns: bool,
     /// Control `pids.limit`, tasks.
     pub pids_limit: i64,
+    /// Control `process.root`: root of a user namespace is nobody's root.
+    pub root_in_userns: bool,
 }
 
 impl Profile {

@@ -20,6 +20,7 @@ struct File {
     root: Option<Root>,
     paths: Option<Paths>,
     pids: Option<Pids>,
+    process: Option<Process>,
 }
 
 #[derive(Deserialize)]
@@ -57,8 +58,15 @@ struct Tmpfs {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Paths {
-    masked: Vec<String>,
-    readonly: Vec<String>,
+    masked: Option<Vec<String>>,
+    readonly: Option<Vec<String>>,
+    unmasked_in_userns: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Process {
+    root_in_userns: bool,
 }
 
 #[derive(Deserialize)]
@@ -95,16 +103,19 @@ fn assert_same(text: &str, built_in: &Profile, base: &Profile) {
     assert_eq!(built_in.fail_closed, file.fail_closed.unwrap_or(base.fail_closed));
     assert_eq!(tmpfs(built_in), file.root.map_or_else(|| tmpfs(base), |r| r.tmpfs));
     assert_eq!(built_in.pids_limit, file.pids.map_or(base.pids_limit, |p| p.limit));
-    match file.paths {
-        Some(paths) => {
-            assert_eq!(built_in.masked_paths, paths.masked);
-            assert_eq!(built_in.readonly_paths, paths.readonly);
-        }
-        None => {
-            assert_eq!(built_in.masked_paths, base.masked_paths);
-            assert_eq!(built_in.readonly_paths, base.readonly_paths);
-        }
-    }
+    let root_in_userns = file.process.map(|process| process.root_in_userns);
+    assert_eq!(built_in.root_in_userns, root_in_userns.unwrap_or(base.root_in_userns));
+    let paths = file.paths.as_ref();
+    let own = |list: Option<&Vec<String>>, base: &[&str]| match list {
+        Some(list) => list.clone(),
+        None => base.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    let masked = paths.and_then(|paths| paths.masked.as_ref());
+    assert_eq!(built_in.masked_paths, own(masked, base.masked_paths));
+    let readonly = paths.and_then(|paths| paths.readonly.as_ref());
+    assert_eq!(built_in.readonly_paths, own(readonly, base.readonly_paths));
+    let unmasked = paths.map(|paths| paths.unmasked_in_userns);
+    assert_eq!(built_in.unmasked_in_userns, unmasked.unwrap_or(base.unmasked_in_userns));
 }
 
 #[test]
@@ -116,8 +127,9 @@ fn the_profile_files_and_the_compiled_profiles_are_the_same() {
     let text = include_str!("../../../profiles/hardened.toml");
     let file: File = toml::from_str(text).unwrap();
     assert!(file.capabilities.is_some() && file.rlimits.is_some() && file.seccomp.is_some());
-    assert!(file.fail_closed.is_some());
-    assert!(file.root.is_some() && file.paths.is_some() && file.pids.is_some());
+    assert!(file.fail_closed.is_some() && file.root.is_some() && file.pids.is_some());
+    let paths = file.paths.unwrap();
+    assert!(paths.masked.is_some() && paths.readonly.is_some() && file.process.is_some());
     assert_same(text, hardened, hardened);
     assert_same(include_str!("../../../profiles/restricted.toml"), restricted, hardened);
 }

@@ -64,15 +64,27 @@ const DOMAINNAME: &str = "kernel/domainname";
 /// The kinds that belong to the container's user namespace when they are new.
 const HELD: u64 = flag::NET | flag::IPC | flag::UTS;
 
-/// Open, make and sort the namespaces of `spec`.
-pub fn prepare(spec: &HardenedSpec, caller: &Caller, proc: &OwnedFd) -> Result<Prepared> {
+/// Open, make and sort the namespaces of `spec`. `hosts` are those paths of which the policy was told that they lead to the
+/// host's; `None`: it was not asked.
+pub fn prepare(
+    spec: &HardenedSpec,
+    caller: &Caller,
+    proc: &OwnedFd,
+    hosts: Option<&[NamespaceKind]>,
+) -> Result<Prepared> {
     let mut new = 0;
     let mut join = Vec::new();
     for namespace in &spec.linux.namespaces {
         let kind = flag_of(namespace.kind);
         match &namespace.path {
             None => new |= kind,
-            Some(path) => join.push((kind, open(namespace.kind, path)?)),
+            Some(path) => {
+                let fd = open(namespace.kind, path)?;
+                if hosts.is_some_and(|hosts| !hosts.contains(&namespace.kind)) {
+                    still_not_ours(namespace.kind, &fd, path, proc)?;
+                }
+                join.push((kind, fd));
+            }
         }
     }
     keep_own(spec, &join, proc)?;
@@ -142,6 +154,16 @@ fn keep_own(spec: &Spec, join: &[(u64, OwnedFd)], proc: &OwnedFd) -> Result<()> 
         if (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino) {
             bail!("{what}: the {name} namespace that is joined is the host's own");
         }
+    }
+    Ok(())
+}
+
+/// The policy looked at what the path led to; somebody may have changed a link since.
+fn still_not_ours(kind: NamespaceKind, fd: &OwnedFd, path: &str, proc: &OwnedFd) -> Result<()> {
+    let own = rustix::fs::statat(proc, crate::facts::own_namespace(kind), AtFlags::empty());
+    let joined = rustix::fs::fstat(fd).call(|| "fstat(namespace)")?;
+    if own.is_ok_and(|own| (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino)) {
+        bail!("linux.namespaces {} path {path}: has become the host's own", kind.name());
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use crate::error::PolicyError;
 use crate::spec::Capability;
 
 /// What the default filter can let pass on request, by the name behind `seccomp.` and `+`. What each opens is said where the
-/// filter is described (`profiles/seccomp`).
+/// filter is described (`profiles/seccomp`); a test of the runtime compares the two.
 const SECCOMP_FEATURES: &[&str] = &[
     "af_alg",
     "bluetooth",

@@ -36,6 +36,24 @@ impl RuleId {
     pub const PIDS: Self = Self("pids.limit");
     /// Device access.
     pub const DEVICES: Self = Self("devices.cgroup");
+    /// The configuration is what engines make of `--privileged`.
+    pub const PRIVILEGED_BUNDLE: Self = Self("bundle.privileged");
+    /// Not the host's network.
+    pub const HOST_NETWORK: Self = Self("namespaces.host-network");
+    /// Not the host's processes.
+    pub const HOST_PID: Self = Self("namespaces.host-pid");
+    /// Not the host's System V objects and message queues.
+    pub const HOST_IPC: Self = Self("namespaces.host-ipc");
+    /// Not the host's name.
+    pub const HOST_UTS: Self = Self("namespaces.host-uts");
+    /// Not the host's view of control groups.
+    pub const HOST_CGROUP: Self = Self("namespaces.host-cgroup");
+    /// No process runs as root.
+    pub const ROOT_USER: Self = Self("process.root");
+    /// A memory limit.
+    pub const MEMORY: Self = Self("memory.limit");
+    /// Of /proc, the processes only.
+    pub const PROC_SUBSET: Self = Self("mounts.proc-subset");
     /// Ids that the container does not map; no profile switches this off.
     pub const IDS: Self = Self("process.ids");
     /// A process added by `exec` keeps the container's security labels.

@@ -10,6 +10,12 @@ const ON: Mode = Mode::Enforce;
 /// All controls. Modes: privileged, baseline, hardened, restricted.
 pub const CONTROLS: &[Control] = &[
     Control {
+        id: RuleId::PRIVILEGED_BUNDLE,
+        allow: &["bundle.privileged"],
+        modes: [OFF, WARN, WARN, ON],
+        summary: "a configuration that asks for everything at once is not run",
+    },
+    Control {
         id: RuleId::NO_NEW_PRIVILEGES,
         allow: &["process.new-privileges"],
         modes: [OFF, WARN, ON, ON],
@@ -20,6 +26,12 @@ pub const CONTROLS: &[Control] = &[
         allow: &["capabilities.all", "capabilities.*"],
         modes: [OFF, ON, ON, ON],
         summary: "all five capability sets are cut to a list",
+    },
+    Control {
+        id: RuleId::ROOT_USER,
+        allow: &["process.root"],
+        modes: [OFF, OFF, WARN, ON],
+        summary: "no process runs as root or in its group",
     },
     Control {
         id: RuleId::CORE,
@@ -52,10 +64,46 @@ pub const CONTROLS: &[Control] = &[
         summary: "the container has a mount namespace of its own",
     },
     Control {
+        id: RuleId::HOST_NETWORK,
+        allow: &["namespaces.host-network"],
+        modes: [OFF, ON, ON, ON],
+        summary: "the container has a network of its own",
+    },
+    Control {
+        id: RuleId::HOST_PID,
+        allow: &["namespaces.host-pid"],
+        modes: [OFF, ON, ON, ON],
+        summary: "the container does not see the host's processes",
+    },
+    Control {
+        id: RuleId::HOST_IPC,
+        allow: &["namespaces.host-ipc"],
+        modes: [OFF, ON, ON, ON],
+        summary: "the container does not reach the host's shared memory and queues",
+    },
+    Control {
+        id: RuleId::HOST_UTS,
+        allow: &["namespaces.host-uts"],
+        modes: [OFF, ON, ON, ON],
+        summary: "the container has a host name of its own",
+    },
+    Control {
+        id: RuleId::HOST_CGROUP,
+        allow: &["namespaces.host-cgroup"],
+        modes: [OFF, ON, ON, ON],
+        summary: "the container sees its own control group as the root",
+    },
+    Control {
         id: RuleId::PROPAGATION,
         allow: &["mounts.shared"],
         modes: [OFF, WARN, ON, ON],
         summary: "mounts made in the container do not appear on the host",
+    },
+    Control {
+        id: RuleId::PROC_SUBSET,
+        allow: &["mounts.proc-full"],
+        modes: [OFF, OFF, OFF, ON],
+        summary: "/proc shows processes only, and only the own user's",
     },
     Control {
         id: RuleId::READONLY_ROOT,
@@ -86,6 +134,12 @@ pub const CONTROLS: &[Control] = &[
         allow: &["pids.unlimited"],
         modes: [OFF, WARN, ON, ON],
         summary: "the number of tasks is limited",
+    },
+    Control {
+        id: RuleId::MEMORY,
+        allow: &["memory.unlimited"],
+        modes: [OFF, OFF, WARN, ON],
+        summary: "memory is limited",
     },
     Control {
         id: RuleId::DEVICES,

@@ -8,6 +8,7 @@ pub(super) const BASELINE: Profile = Profile {
     name: ProfileName::Baseline,
     capability_ceiling: BASELINE_CEILING,
     stack_filter: false,
+    unmasked_in_userns: true,
     ..HARDENED
 };
 
@@ -35,7 +36,9 @@ pub(super) const HARDENED: Profile = Profile {
         "/proc/sys",
         "/sys/module",
     ],
+    unmasked_in_userns: false,
     pids_limit: 2048,
+    root_in_userns: true,
 };
 
 pub(super) const RESTRICTED: Profile = Profile {
@@ -52,6 +55,7 @@ pub(super) const RESTRICTED: Profile = Profile {
     pids_limit: 512,
     strict_filter: true,
     fail_closed: true,
+    root_in_userns: false,
     ..HARDENED
 };
 

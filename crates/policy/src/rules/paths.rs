@@ -4,7 +4,7 @@ use crate::check::clean;
 use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
-use crate::spec::Mount;
+use crate::spec::{Mount, NamespaceKind};
 use serde_json::{json, Value};
 
 /// Rule `paths.masked`.
@@ -13,6 +13,11 @@ pub(crate) fn masked(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     if let Some(source) = draft.allows("paths.unmasked") {
         let reason = "only what the configuration lists is hidden";
         draft.log.waive(RuleId::MASKED, "/linux/maskedPaths", source, reason);
+        return Ok(());
+    }
+    if is_left_open(draft) {
+        let reason = "the configuration hides nothing, and has a user namespace";
+        draft.log.note(RuleId::MASKED, "/linux/maskedPaths", Verdict::Kept, reason);
         return Ok(());
     }
     let linux = &mut draft.spec.linux;
@@ -31,12 +36,27 @@ pub(crate) fn readonly(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.log.waive(RuleId::READONLY_PATHS, "/linux/readonlyPaths", source, reason);
         return Ok(());
     }
+    if is_left_open(draft) {
+        let reason = "the configuration protects nothing, and has a user namespace";
+        draft.log.note(RuleId::READONLY_PATHS, "/linux/readonlyPaths", Verdict::Kept, reason);
+        return Ok(());
+    }
     let linux = &mut draft.spec.linux;
     let added = missing(wanted, &[&linux.readonly_paths, &linux.masked_paths], &draft.spec.mounts);
     linux.readonly_paths.extend(added.iter().map(|path| (*path).to_owned()));
     let reason = "changes the host when written";
     record(draft, (RuleId::READONLY_PATHS, "/linux/readonlyPaths"), &added, reason);
     Ok(())
+}
+
+/// Kubernetes' `procMount: Unmasked` for a pod with `hostUsers: false`, which the baseline standard has nothing against: in a
+/// user namespace, what is not hidden cannot be written.
+fn is_left_open(draft: &Draft<'_>) -> bool {
+    let linux = &draft.spec.linux;
+    draft.profile.unmasked_in_userns
+        && draft.spec.namespace(NamespaceKind::User).is_some()
+        && linux.masked_paths.is_empty()
+        && linux.readonly_paths.is_empty()
 }
 
 /// Those of `wanted` that are in none of the lists and that no mount covers (lxcfs puts its own files

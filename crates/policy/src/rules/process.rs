@@ -3,9 +3,10 @@
 use super::capabilities;
 use crate::control::{Mode, RuleId};
 use crate::decision::{Refusal, Verdict};
-use crate::harden::{Draft, Log};
+use crate::harden::{refused, Draft, Log};
 use crate::hardened::HardenedSpec;
-use crate::spec::{Process, Rlimit, RlimitKind};
+use crate::profile::Profile;
+use crate::spec::{NamespaceKind, Process, Rlimit, RlimitKind, Spec, User};
 use serde_json::{json, Value};
 
 /// Rule `process.no-new-privileges` for a container.
@@ -38,7 +39,14 @@ pub(crate) fn core_limit(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 
 /// All rules for a process that is added to a container. What was overridden when the container was made is so for
 /// its other processes too, but never more: what the container's first process has given up stays given up.
-pub(crate) fn added(process: &mut Process, container: &HardenedSpec, log: &mut Log) {
+///
+/// # Errors
+/// Root, where the container must not have it.
+pub(crate) fn added(
+    process: &mut Process,
+    container: &HardenedSpec,
+    log: &mut Log,
+) -> Result<(), Refusal> {
     let enforced = |rule| container.mode(rule) == Mode::Enforce;
     let overrides = container.overrides();
     let profile = container.profile().profile();
@@ -59,6 +67,50 @@ pub(crate) fn added(process: &mut Process, container: &HardenedSpec, log: &mut L
     }
     if enforced(RuleId::LABELS) {
         keep_labels(process, container, log);
+    }
+    let user = user_namespace_counts(profile, container);
+    if enforced(RuleId::ROOT_USER) && overrides.allows("process.root").is_none() && !user {
+        if let Some(reason) = as_root(&process.user) {
+            let decision = Box::new(refused(RuleId::ROOT_USER, "/process/user", reason));
+            return Err(Refusal { profile: profile.name, decision, allow: None });
+        }
+    }
+    Ok(())
+}
+
+/// Rule `process.root` for a container.
+pub(crate) fn root(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let (rule, pointer) = (RuleId::ROOT_USER, "/process/user");
+    let Some(reason) = draft.spec.process.as_ref().and_then(|process| as_root(&process.user))
+    else {
+        draft.log.note(rule, pointer, Verdict::Kept, "is an ordinary user in ordinary groups");
+        return Ok(());
+    };
+    if user_namespace_counts(draft.profile, &draft.spec) {
+        draft.log.note(rule, pointer, Verdict::Kept, "is root of a user namespace only");
+        return Ok(());
+    }
+    match draft.allows("process.root") {
+        Some(source) => draft.log.waive(rule, pointer, source, reason),
+        None => return Err(draft.refuse(rule, pointer, reason, Some("process.root"))),
+    }
+    Ok(())
+}
+
+fn user_namespace_counts(profile: &Profile, spec: &Spec) -> bool {
+    profile.root_in_userns && spec.namespace(NamespaceKind::User).is_some()
+}
+
+/// What of root there is in a user's ids. The group too: its files are writable in many images, and it is what the
+/// standard does not ask about.
+fn as_root(user: &User) -> Option<&'static str> {
+    match user {
+        User { uid: 0, .. } => Some("the process runs as root (uid 0)"),
+        User { gid: 0, .. } => Some("the process runs in root's group (gid 0)"),
+        User { additional_gids, .. } if additional_gids.contains(&0) => {
+            Some("the process has root's group (gid 0) beside its own")
+        }
+        _ => None,
     }
 }
 

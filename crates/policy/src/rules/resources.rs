@@ -4,7 +4,7 @@ use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::{DeviceRule, DeviceRuleKind, Pids};
-use serde_json::{json, Value};
+use serde_json::json;
 
 /// Rule `pids.limit`.
 pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
@@ -12,7 +12,8 @@ pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let limit = set.map_or(draft.profile.pids_limit, |limit| limit.get().into());
     let (rule, pointer) = (RuleId::PIDS, "/linux/resources/pids");
     let present = draft.spec.linux.resources.as_ref().and_then(|resources| resources.pids);
-    if present.and_then(|pids| pids.limit).is_some() {
+    let required = draft.profile.fail_closed;
+    if present.and_then(|pids| pids.limit).is_some_and(|limit| !required || limit > 0) {
         draft.log.note(rule, pointer, Verdict::Kept, "set by the configuration");
         return Ok(());
     }
@@ -22,13 +23,62 @@ pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     }
     if !draft.facts.has_controller("pids") {
         let reason = "no limit: the container's cgroup has no pids controller";
+        if required {
+            return Err(draft.refuse(rule, pointer, reason, Some("pids.unlimited")));
+        }
         draft.log.note(rule, pointer, Verdict::Waived, reason);
         return Ok(());
     }
     let pids = Pids { limit: Some(limit) };
     draft.spec.linux.resources.get_or_insert_default().pids = Some(pids);
     let reason = "a fork bomb would take the host's process table";
-    draft.log.change(rule, pointer, Verdict::Added, (Value::Null, json!(pids)), reason);
+    let verdict = if present.is_some() { Verdict::Tightened } else { Verdict::Added };
+    draft.log.change(rule, pointer, verdict, (json!(present), json!(pids)), reason);
+    Ok(())
+}
+
+/// Bytes for a pod's sandbox, which only sleeps and which engines never limit.
+const SANDBOX_MEMORY: i64 = 64 << 20;
+
+/// How engines mark the sandbox of a pod: containerd's CRI service, CRI-O. Nothing is gained by saying so.
+const SANDBOX: [(&str, &str); 2] = [
+    ("io.kubernetes.cri.container-type", "sandbox"),
+    ("io.kubernetes.cri-o.ContainerType", "sandbox"),
+];
+
+/// Rule `memory.limit`. How much a program needs nobody knows but its owner, so nothing is invented: a policy may have a
+/// value for those who say nothing.
+pub(crate) fn memory(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let (rule, pointer) = (RuleId::MEMORY, "/linux/resources/memory/limit");
+    let present = draft.spec.linux.resources.as_ref().and_then(|resources| resources.memory.limit);
+    if present.is_some_and(|limit| limit > 0) {
+        draft.log.note(rule, pointer, Verdict::Kept, "set by the configuration");
+        return Ok(());
+    }
+    if let Some(source) = draft.allows("memory.unlimited") {
+        draft.log.waive(rule, pointer, source, "memory is not limited");
+        return Ok(());
+    }
+    let annotations = &draft.spec.annotations;
+    let is_sandbox =
+        SANDBOX.iter().any(|(key, value)| annotations.get(*key).is_some_and(|v| v == value));
+    let value = draft.choice.overrides.values.memory_limit;
+    let value = value.map(|limit| i64::try_from(limit.get()).unwrap_or(i64::MAX));
+    let Some(limit) = value.or(is_sandbox.then_some(SANDBOX_MEMORY)) else {
+        let reason = "memory is not limited: the host's ends first (set a limit)";
+        return Err(draft.refuse(rule, pointer, reason, Some("memory.unlimited")));
+    };
+    if !draft.facts.has_controller("memory") {
+        let reason = "memory cannot be limited: the container's cgroup has no memory controller";
+        if draft.profile.fail_closed {
+            return Err(draft.refuse(rule, pointer, reason, Some("memory.unlimited")));
+        }
+        draft.log.note(rule, pointer, Verdict::Waived, reason);
+        return Ok(());
+    }
+    draft.spec.linux.resources.get_or_insert_default().memory.limit = Some(limit);
+    let reason = "the policy's limit for containers that have none";
+    draft.log.change(rule, pointer, Verdict::Added, (json!(present), json!(limit)), reason);
     Ok(())
 }
 

@@ -3,7 +3,10 @@
 
 mod hooks;
 mod limits;
+mod namespaces;
 mod sources;
+
+pub(crate) use namespaces::link as own_namespace;
 
 use crate::bundle::Bundle;
 use casemate_policy::spec::Spec;
@@ -25,5 +28,6 @@ pub(crate) fn gather(
         facts.places = sources::places(proc, state_root);
     }
     facts.hook_faults = hooks::faults(&spec.hooks, facts);
+    facts.host_namespaces = namespaces::of_host(spec, proc);
     facts.limits = limits::of_caller(spec.process.as_ref(), proc);
 }

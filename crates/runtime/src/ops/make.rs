@@ -66,7 +66,8 @@ pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Re
     let detached = mode != HeldBy::Run(false);
     let terminal = decided.spec.process.as_ref().is_some_and(|p| p.terminal);
     let console = supervise::console_sink(terminal, detached, request.console_socket.as_ref())?;
-    let namespaces = namespaces::prepare(&decided.spec, &decided.caller, &decided.proc)?;
+    let hosts = (!decided.spec.is_verbatim()).then_some(&decided.facts.host_namespaces[..]);
+    let namespaces = namespaces::prepare(&decided.spec, &decided.caller, &decided.proc, hosts)?;
     let mut lowering = lower_container(request, &decided, namespaces)?;
     let state =
         StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?.reserve(&request.id)?;
