@@ -83,7 +83,6 @@ mod tests {
         linux["uidMappings"] = id(rustix::process::geteuid().as_raw());
         linux["gidMappings"] = id(rustix::process::getegid().as_raw());
         let namespaces = linux["namespaces"].as_array_mut().unwrap();
-        namespaces.retain(|ns| ns["type"] != "network");
         namespaces.push(json!({"type": "user"}));
         for mount in spec["mounts"].as_array_mut().unwrap() {
             if let Some(options) = mount.get_mut("options").and_then(Value::as_array_mut) {

@@ -77,9 +77,12 @@ fn change(text: &mut String, decision: &Map<String, Value>) {
     if !reason.is_empty() {
         text.push_str(&format!("            why: {reason}\n"));
     }
+    if let Some(by) = decision.get("source").and_then(decided_by) {
+        text.push_str(&format!("            by: {by}\n"));
+    }
     let before_then_after =
         ["before", "after"].into_iter().filter_map(|key| Some((key, decision.get(key)?)));
-    let shown = ["verdict", "rule", "pointer", "reason", "before", "after"];
+    let shown = ["verdict", "rule", "pointer", "reason", "source", "before", "after"];
     let others = decision
         .iter()
         .map(|(key, value)| (key.as_str(), value))
@@ -87,6 +90,19 @@ fn change(text: &mut String, decision: &Map<String, Value>) {
     for (key, value) in before_then_after.chain(others) {
         text.push_str(&format!("            {key}: {}\n", in_line(value)));
     }
+}
+
+/// Who decided, unless it was the profile, as everywhere where nothing is said.
+fn decided_by(source: &Value) -> Option<String> {
+    if source == "profile" {
+        return None;
+    }
+    if source == "commandLine" {
+        return Some("the command line".to_owned());
+    }
+    let of = |key: &str| source.get(key).map(word);
+    let annotation = of("annotation").map(|by| format!("an annotation, permitted by {by}"));
+    Some(annotation.or_else(|| of("policy")).unwrap_or_else(|| in_line(source)))
 }
 
 /// A list under a heading; no heading without a list.

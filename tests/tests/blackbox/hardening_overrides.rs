@@ -1,0 +1,263 @@
+//! Overrides: one control at a time, by whose word, and what the payload then sees.
+
+use casemate_tests::scratch::Dir;
+use casemate_tests::{requires, Bundle, Container, Done};
+use serde_json::{json, Value};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+const REPORT: &str = "sed -nE 's/^(CapBnd|NoNewPrivs|Seccomp):\t*/\\1=/p' /proc/self/status
+    echo core=$(ulimit -Hc)
+    echo root=$(touch /x 2>/dev/null && echo rw || echo ro)
+    echo slab=$(wc -c < /proc/slabinfo)";
+
+/// What the default profile leaves of a bundle that asks for everything.
+const DEFAULT: [(&str, &str); 6] = [
+    ("CapBnd", "00000000000004fb"),
+    ("NoNewPrivs", "1"),
+    ("Seccomp", "2"),
+    ("core", "0"),
+    ("root", "ro"),
+    ("slab", "0"),
+];
+
+fn careless() -> Bundle {
+    Bundle::sh(REPORT).all_capabilities().edit(|c| {
+        c["process"]["noNewPrivileges"] = json!(false);
+        c["process"]["rlimits"] = json!([{"type": "RLIMIT_CORE", "hard": 4096, "soft": 4096}]);
+        c["root"]["readonly"] = json!(false);
+        c["linux"].as_object_mut().unwrap().remove("maskedPaths");
+    })
+}
+
+fn annotated(key: &str, value: &str) -> Bundle {
+    careless().edit(|c| c["annotations"] = json!({ key: value }))
+}
+
+fn assert_default_but(done: &Done, changed: &[&str]) {
+    for (name, value) in DEFAULT {
+        let same = done.value(name) == value;
+        assert_eq!(same, !changed.contains(&name), "{name}={}: {}", done.value(name), done.stdout);
+    }
+}
+
+#[test]
+fn each_override_changes_what_it_is_named_for_and_nothing_else() {
+    requires!(root);
+    let cases: [(&str, &[&str]); 7] = [
+        ("rootfs.writable", &["root"]),
+        ("process.new-privileges", &["NoNewPrivs"]),
+        ("capabilities.net_raw", &["CapBnd"]),
+        ("rlimits.core", &["core"]),
+        ("paths.unmasked", &["slab"]),
+        ("pids.unlimited", &[]),
+        // The filter is the only one: the bundle has none.
+        ("seccomp.unconfined", &["Seccomp"]),
+    ];
+    for (name, changed) in cases {
+        let done = Container::new(careless()).global(&["--allow", name]).run().ok();
+        assert_default_but(&done, changed);
+    }
+    assert_default_but(&Container::new(careless()).run().ok(), &[]);
+}
+
+#[test]
+fn an_annotation_of_the_permitted_set_is_enough() {
+    requires!(root);
+    let bundle = annotated("org.casemate.allow/rootfs.writable", "true");
+    assert_default_but(&Container::new(bundle).run().ok(), &["root"]);
+}
+
+#[test]
+fn annotations_outside_of_the_permitted_set_are_refused_before_anything_is_made() {
+    requires!(root);
+    for (key, value, wanted) in [
+        ("org.casemate.allow/devices.all", "true", "the node policy does not permit devices.all"),
+        ("org.casemate.allow/rootfs.writable", "false", "must be \\\"true\\\""),
+        ("org.casemate.allow/rootfs.writeable", "true", "is unknown"),
+        ("org.casemate.profile", "privileged", "does not permit profile.privileged"),
+    ] {
+        let container = Container::new(annotated(key, value));
+        let text = container.run().refused();
+        assert!(text.contains(key) && text.contains(wanted), "{text}");
+        assert!(!container.state_dir().exists());
+    }
+}
+
+#[test]
+fn several_overrides_can_be_given_at_once_and_behind_the_command() {
+    requires!(root);
+    let container = Container::new(careless()).global(&[
+        "--allow",
+        "rootfs.writable,rlimits.core",
+        "--allow=capabilities.net_raw",
+    ]);
+    assert_default_but(&container.run().ok(), &["root", "core", "CapBnd"]);
+    let container = Container::new(careless());
+    let text = container.run_command(&["--allow=nonsense"]).refused();
+    assert!(text.contains("--allow nonsense: override "), "{text}");
+}
+
+#[test]
+fn what_was_overridden_at_create_stays_so_for_exec_and_nothing_more() {
+    requires!(root);
+    let bundle = careless().args(&["sleep", "60"]);
+    let container =
+        Container::new(bundle).global(&["--allow", "process.new-privileges,capabilities.net_raw"]);
+    let container = container.up();
+    let done = container.exec(REPORT).ok();
+    assert_default_but(&done, &["NoNewPrivs", "CapBnd"]);
+    // exec has no say of its own.
+    let options = ["--allow", "rlimits.core,capabilities.all", "--cap", "CAP_SYS_ADMIN"];
+    let done = container.exec_command(&options, &["sh", "-c", REPORT]).ok();
+    assert_default_but(&done, &["NoNewPrivs", "CapBnd"]);
+    assert_eq!(done.value("CapBnd"), "00000000000024fb");
+}
+
+/// A policy directory, owned by root as the test is.
+fn policy(files: &[(&str, &str)]) -> (Dir, PathBuf) {
+    let dir = Dir::new("policy");
+    let path = dir.path().join("casemate");
+    std::fs::create_dir_all(path.join("policy.d")).unwrap();
+    for (name, text) in files {
+        std::fs::write(path.join(name), text).unwrap();
+    }
+    (dir, path)
+}
+
+fn under(bundle: Bundle, policy: &std::path::Path) -> Container {
+    Container::new(bundle).global(&["--policy-dir", policy.to_str().unwrap()])
+}
+
+#[test]
+fn a_node_policy_chooses_permits_and_forbids() {
+    requires!(root);
+    let (_keep, dir) = policy(&[
+        ("policy.toml", "profile = \"baseline\"\npermit = [\"capabilities.*\"]\n"),
+        (
+            "policy.d/50-ci.toml",
+            "[[rule]]\nname = \"ci\"\nprofile = \"hardened\"\nallow = [\"rootfs.writable\"]\n\
+             forbid = [\"rlimits.core\"]\nmatch.annotation = { \"team\" = \"ci\" }\n",
+        ),
+        ("policy.d/ignored.txt", "this is not a policy"),
+    ]);
+    let ci = || careless().edit(|c| c["annotations"] = json!({"team": "ci"}));
+    assert_default_but(&under(ci(), &dir).run().ok(), &["root"]);
+    let baseline = under(careless(), &dir).run().ok();
+    assert_eq!((baseline.value("root"), baseline.value("NoNewPrivs")), ("rw", "0"));
+    assert_eq!((baseline.value("CapBnd"), baseline.value("slab")), ("00000000a80405fb", "0"));
+    let text = under(ci(), &dir).global(&["--allow", "rlimits.core"]).run().refused();
+    assert!(text.contains("forbidden by") && text.contains("50-ci.toml:5"), "{text}");
+    let asked = annotated("org.casemate.allow/rootfs.writable", "true");
+    let text = under(asked, &dir).run().refused();
+    assert!(text.contains("does not permit rootfs.writable"), "{text}");
+}
+
+#[test]
+fn a_policy_that_others_could_have_written_starts_nothing() {
+    requires!(root);
+    let modes: [(&str, u32, &str); 4] = [
+        ("policy.toml", 0o664, "0644"),
+        ("policy.d", 0o777, "0755"),
+        ("policy.d/1.toml", 0o646, "0644"),
+        (".", 0o775, "0755"),
+    ];
+    for (name, mode, wanted) in modes {
+        let (_keep, dir) = policy(&[("policy.toml", ""), ("policy.d/1.toml", "")]);
+        let path = dir.join(name);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let text = under(careless(), &dir).run().refused();
+        assert!(text.contains("must belong to root and be writable by nobody else"), "{text}");
+        assert!(text.contains(&format!("chmod {wanted}")), "{text}");
+    }
+    let (_keep, dir) = policy(&[("policy.toml", "")]);
+    std::os::unix::fs::chown(dir.join("policy.toml"), Some(4711), None).unwrap();
+    assert!(under(careless(), &dir).run().refused().contains("must belong to root"));
+    std::fs::remove_file(dir.join("policy.toml")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", dir.join("policy.toml")).unwrap();
+    assert!(under(careless(), &dir).run().refused().contains("not a symbolic link"));
+}
+
+#[test]
+fn a_policy_with_a_mistake_starts_nothing_and_says_where_it_is() {
+    requires!(root);
+    let (_keep, dir) = policy(&[("policy.d/1.toml", "\npermits = []\n")]);
+    let text = under(careless(), &dir).run().refused();
+    assert!(text.contains("policy.d/1.toml:2: unknown field `permits`"), "{text}");
+    let text = under(careless(), &dir.join("nowhere")).run().refused();
+    assert!(text.contains("no such directory"), "{text}");
+}
+
+#[test]
+fn explain_says_who_decided() {
+    requires!(root);
+    let bundle = annotated("org.casemate.allow/rootfs.writable", "true");
+    let container = Container::new(bundle).global(&["--allow", "rlimits.core"]);
+    let dir = container.bundle.dir().to_str().unwrap().to_owned();
+    let done = container.command("explain").args(["--bundle", &dir, "--format", "json"]).ok();
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    let decision = |rule: &str| {
+        let all = report["decisions"].as_array().unwrap();
+        all.iter().find(|decision| decision["rule"] == rule).unwrap().clone()
+    };
+    assert_eq!(decision("root.readonly")["verdict"], "waived");
+    assert_eq!(decision("root.readonly")["source"], json!({"annotation": "the built-in policy"}));
+    assert_eq!(decision("rlimits.core")["source"], "commandLine");
+    assert_eq!(decision("pids.limit")["source"], "profile");
+    let text = container.command("explain").args(["--bundle", &dir]).ok().stdout;
+    assert!(text.contains("the command line"), "{text}");
+    assert!(text.contains("an annotation, permitted by the built-in policy"), "{text}");
+}
+
+#[test]
+fn the_hosts_namespaces_are_refused_by_name_and_inode() {
+    requires!(root);
+    for (kind, file, name) in [
+        ("network", "net", "namespaces.host-network"),
+        ("pid", "pid", "namespaces.host-pid"),
+        ("ipc", "ipc", "namespaces.host-ipc"),
+        ("uts", "uts", "namespaces.host-uts"),
+    ] {
+        let without = || {
+            Bundle::sh("true").without_namespace(kind).edit(|c| {
+                c.as_object_mut().unwrap().remove("hostname");
+            })
+        };
+        let by_path = || {
+            without().edit(|c| {
+                let path = format!("/proc/{}/ns/{file}", std::process::id());
+                let entry = json!({"type": kind, "path": path});
+                c["linux"]["namespaces"].as_array_mut().unwrap().push(entry);
+            })
+        };
+        for bundle in [without(), by_path()] {
+            let text = Container::new(bundle).run().refused();
+            assert!(text.contains(&format!("(rule {name}); allow with annotation ")), "{text}");
+            assert!(text.contains(&format!("org.casemate.allow/{name}=true")), "{text}");
+        }
+        Container::new(without()).global(&["--allow", name]).run().ok();
+    }
+}
+
+#[test]
+fn a_cgroup_namespace_is_given_to_a_container_that_asks_for_none() {
+    requires!(root);
+    let bundle = || Bundle::sh("cat /proc/self/cgroup").without_namespace("cgroup");
+    assert_eq!(Container::new(bundle()).run().ok().stdout.lines().last(), Some("0::/"));
+    let host = Container::new(bundle()).global(&["--allow", "namespaces.host-cgroup"]).run().ok();
+    assert_ne!(host.stdout.lines().last(), Some("0::/"));
+}
+
+#[test]
+fn restricted_asks_for_a_user_and_a_memory_limit_and_gives_less() {
+    requires!(root);
+    let strict = |bundle: Bundle| Container::new(bundle).global(&["--profile", "restricted"]);
+    let user =
+        |bundle: Bundle| bundle.edit(|c| c["process"]["user"] = json!({"uid": 1000, "gid": 1000}));
+    let text = strict(Bundle::sh("true")).run().refused();
+    assert!(text.contains("runs as root (uid 0) (rule process.root)"), "{text}");
+    let text = strict(user(Bundle::sh("true"))).run().refused();
+    assert!(text.contains("(rule memory.limit)"), "{text}");
+    let group = user(Bundle::sh("true")).edit(|c| c["process"]["user"]["gid"] = json!(0));
+    assert!(strict(group).run().refused().contains("root's group (gid 0) (rule process.root)"));
+}
