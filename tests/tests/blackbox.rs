@@ -22,10 +22,10 @@ mod cve_races;
 mod hardening_defaults;
 #[path = "blackbox/hardening_landlock.rs"]
 mod hardening_landlock;
-#[path = "blackbox/hardening_seccomp.rs"]
-mod hardening_seccomp;
 #[path = "blackbox/hardening_overrides.rs"]
 mod hardening_overrides;
+#[path = "blackbox/hardening_seccomp.rs"]
+mod hardening_seccomp;
 #[path = "blackbox/hardening_userns.rs"]
 mod hardening_userns;
 #[path = "blackbox/smoke.rs"]
