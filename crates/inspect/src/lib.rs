@@ -2,9 +2,15 @@
 //! nothing here is on the way of `create`, `start` or `exec`.
 //!
 //! [`host`] asks what this kernel and host can enforce, [`engine`] whether a container engine is set up to
-//! use casemate. Printing and exit statuses are the command line's.
+//! use casemate. [`observe`] sees a container, as configured or as it runs; [`judge`] says whether a control's aim holds in
+//! it; [`report`] puts that beside what was decided and by whom, and [`standards`] beside what others ask for. [`subject`]
+//! finds the container. Printing and exit statuses are the command line's.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod engine;
 pub mod host;
+pub mod judge;
+pub mod observe;
+pub mod report;
+pub mod standards;

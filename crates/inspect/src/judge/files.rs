@@ -1,0 +1,128 @@
+//! The container's tree: root, mounts, what of the kernel is hidden, devices.
+
+use super::{some, Judgement};
+use crate::observe::{sources, Access, Mount, Observation};
+use casemate_policy::Profile;
+
+pub(super) fn propagation(seen: &Observation, _: &Profile) -> Judgement {
+    let mut found: Vec<String> =
+        seen.mounts.iter().filter(|mount| mount.shared).map(|mount| mount.point.clone()).collect();
+    if seen.root_shared && !found.iter().any(|point| point == "/") {
+        found.insert(0, "/".to_owned());
+    }
+    let shown = if found.is_empty() { "nothing".to_owned() } else { some(&found) };
+    Judgement::new(found.is_empty(), format!("{shown} reaches the host"))
+}
+
+/// Mounts that show a path of the host; the root itself is the image.
+fn binds(seen: &Observation) -> impl Iterator<Item = (&Mount, &str)> {
+    seen.mounts
+        .iter()
+        .filter(|mount| mount.point != "/")
+        .filter_map(|mount| Some((mount, mount.source.as_deref()?)))
+}
+
+pub(super) fn sources(seen: &Observation, _: &Profile) -> Judgement {
+    // Where a directory of the kernel's own file systems stands on its usual place, it is what every container has.
+    let usual = |mount: &Mount, source: &str| {
+        source == mount.point && matches!(source, "/sys" | "/proc" | "/dev")
+    };
+    let found: Vec<String> = binds(seen)
+        .filter(|(mount, source)| !usual(mount, source))
+        .filter_map(|(mount, source)| {
+            sources::danger(source)?;
+            Some(format!("{source} on {}", mount.point))
+        })
+        .collect();
+    Judgement::new(found.is_empty(), if found.is_empty() { "none".into() } else { some(&found) })
+}
+
+pub(super) fn flags(seen: &Observation, _: &Profile) -> Judgement {
+    let device = |source: &str| source.starts_with("/dev/");
+    let all: Vec<(&Mount, &str)> = binds(seen).filter(|(_, source)| !device(source)).collect();
+    let lax: Vec<String> = all
+        .iter()
+        .filter(|(mount, _)| !(mount.has("nosuid") && mount.has("nodev")))
+        .map(|(mount, _)| mount.point.clone())
+        .collect();
+    let shown = match (all.len(), lax.len()) {
+        (0, _) => "no volumes".to_owned(),
+        (n, 0) => format!("{n} volumes, all nosuid and nodev"),
+        (n, _) => format!("{} of {n} volumes lack nosuid or nodev: {}", lax.len(), some(&lax)),
+    };
+    Judgement::new(lax.is_empty(), shown)
+}
+
+pub(super) fn cgroup(seen: &Observation, _: &Profile) -> Judgement {
+    let mount = seen.mounts.iter().find(|mount| {
+        mount.kind.starts_with("cgroup")
+            || (mount.kind == "bind" && mount.point.starts_with("/sys/fs/cgroup"))
+    });
+    match mount {
+        None => Judgement::new(true, "not mounted"),
+        Some(mount) if mount.has("ro") => Judgement::new(true, "read-only"),
+        Some(_) => Judgement::new(false, "writable"),
+    }
+}
+
+pub(super) fn root(seen: &Observation, _: &Profile) -> Judgement {
+    let shown = if seen.root_readonly { "read-only" } else { "writable" };
+    Judgement::new(seen.root_readonly, shown)
+}
+
+/// For information: which places are writable although the root is not.
+pub(super) fn tmpfs(seen: &Observation, _: &Profile) -> Judgement {
+    let places: Vec<String> = seen
+        .mounts
+        .iter()
+        .filter(|mount| {
+            mount.kind == "tmpfs" && !mount.has("ro") && !mount.point.starts_with("/dev")
+        })
+        .map(|mount| mount.point.clone())
+        .collect();
+    Judgement::new(true, some(&places))
+}
+
+pub(super) fn masked(seen: &Observation, profile: &Profile) -> Judgement {
+    let open: Vec<String> = profile
+        .masked_paths
+        .iter()
+        .filter(|path| matches!(seen.access(path), Access::ReadOnly | Access::Open))
+        .map(|path| (*path).to_owned())
+        .collect();
+    let shown = match open.len() {
+        0 => "all hidden".to_owned(),
+        _ => format!("visible: {}", some(&open)),
+    };
+    Judgement::new(open.is_empty(), shown)
+}
+
+pub(super) fn readonly(seen: &Observation, profile: &Profile) -> Judgement {
+    let open: Vec<String> = profile
+        .readonly_paths
+        .iter()
+        .filter(|path| seen.access(path) == Access::Open)
+        .map(|path| (*path).to_owned())
+        .collect();
+    let shown = match open.len() {
+        0 => "all read-only".to_owned(),
+        _ => format!("writable: {}", some(&open)),
+    };
+    Judgement::new(open.is_empty(), shown)
+}
+
+pub(super) fn devices(seen: &Observation, _: &Profile) -> Judgement {
+    const USUAL: [&str; 8] = [
+        "/dev/null",
+        "/dev/zero",
+        "/dev/full",
+        "/dev/random",
+        "/dev/urandom",
+        "/dev/tty",
+        "/dev/console",
+        "/dev/ptmx",
+    ];
+    let extra: Vec<String> =
+        seen.devices.iter().filter(|path| !USUAL.contains(&path.as_str())).cloned().collect();
+    Judgement::new(extra.is_empty(), some(&extra))
+}

@@ -1,0 +1,93 @@
+//! /proc/PID/mountinfo (proc_pid_mountinfo(5)) as data.
+
+use std::collections::BTreeSet;
+
+/// One line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// Number of the mount.
+    pub id: u64,
+    /// Device of the file system, `MAJOR:MINOR`.
+    pub device: String,
+    /// Path in the file system that is mounted.
+    pub root: String,
+    /// Where.
+    pub point: String,
+    /// Options of this mount.
+    pub options: BTreeSet<String>,
+    /// Peer group, when its mounts are passed on.
+    pub peers: Option<u64>,
+    /// File system type.
+    pub kind: String,
+    /// Options of the file system.
+    pub super_options: BTreeSet<String>,
+}
+
+/// All lines that can be read.
+pub fn parse(text: &str) -> Vec<Line> {
+    text.lines().filter_map(line).collect()
+}
+
+fn line(text: &str) -> Option<Line> {
+    let (before, after) = text.split_once(" - ")?;
+    let mut fields = before.split(' ');
+    let id = fields.next()?.parse().ok()?;
+    let device = fields.nth(1)?.to_owned();
+    let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
+    let options = set(fields.next()?);
+    let peers = fields.find_map(|field| field.strip_prefix("shared:")?.parse().ok());
+    let mut fields = after.split(' ');
+    let kind = fields.next()?.to_owned();
+    let super_options = set(fields.nth(1).unwrap_or_default());
+    Some(Line { id, device, root, point, options, peers, kind, super_options })
+}
+
+fn set(text: &str) -> BTreeSet<String> {
+    text.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect()
+}
+
+/// Undoes the kernel's octal escapes.
+fn unescape(text: &str) -> String {
+    let plain = text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
+    plain.replace("\\134", "\\")
+}
+
+/// The path on the host at which something of a file system can be found, given the host's own mounts: the one that shows
+/// the most of what is asked for.
+pub fn on_host(host: &[Line], device: &str, root: &str) -> Option<String> {
+    let shows = host.iter().filter(|line| line.device == device && super::covers(&line.root, root));
+    let best = shows.max_by_key(|line| line.root.len())?;
+    let rest = root.strip_prefix(best.root.trim_end_matches('/')).unwrap_or_default();
+    let path = format!("{}{rest}", best.point.trim_end_matches('/'));
+    Some(if path.is_empty() { "/".to_owned() } else { path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOST: &str = "\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 22 0:25 / /run rw,nosuid,nodev shared:13 - tmpfs tmpfs rw,size=10%
+31 22 8:2 /vol /data\\040x rw - xfs /dev/sdb rw
+";
+
+    #[test]
+    fn fields_are_found_around_the_optional_ones() {
+        let lines = parse(HOST);
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[0].peers, Some(1));
+        assert!(lines[1].options.contains("nosuid") && lines[1].super_options.contains("size=10%"));
+        assert_eq!((lines[2].point.as_str(), lines[2].peers), ("/data x", None));
+    }
+
+    #[test]
+    fn a_bind_mount_is_traced_back_to_a_path_of_the_host() {
+        let host = parse(HOST);
+        assert_eq!(on_host(&host, "0:25", "/docker.sock").as_deref(), Some("/run/docker.sock"));
+        assert_eq!(on_host(&host, "8:1", "/").as_deref(), Some("/"));
+        assert_eq!(on_host(&host, "8:1", "/etc").as_deref(), Some("/etc"));
+        assert_eq!(on_host(&host, "8:2", "/vol/a").as_deref(), Some("/data x/a"));
+        assert_eq!(on_host(&host, "8:2", "/other"), None);
+    }
+}

@@ -1,0 +1,289 @@
+//! What the kernel says about a process now: /proc/PID and its cgroup. Nothing of the process's own files is opened:
+//! it may be hostile.
+
+use super::mountinfo::{self, Line};
+use super::{cgroup, Capabilities, Mount, Observation, Origin, Place};
+use anyhow::{bail, Context as _, Result};
+use casemate_policy::spec::{IdMapping, NamespaceKind};
+use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
+use casemate_runtime::procfs;
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many descriptors of a process are looked at.
+const MOST_DESCRIPTORS: usize = 4096;
+
+/// Everything about one process.
+///
+/// # Errors
+/// No such process; one that may not be looked at (another user's).
+pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Observation> {
+    let status = Status::read(proc, pid)?;
+    let uid_map = id_map(proc, pid, "uid_map")?;
+    let gid_map = id_map(proc, pid, "gid_map")?;
+    let lines = mountinfo::parse(&procfs::read(proc, &format!("{pid}/mountinfo"))?);
+    let host = mountinfo::parse(&host_mounts(proc)?);
+    let namespaces = namespaces(proc, pid)?;
+    let limits = procfs::read(proc, &format!("{pid}/limits")).unwrap_or_default();
+    let mounts = mounts(&lines, &host);
+    let root = lines.iter().rev().find(|line| line.point == "/");
+    let inside = |map: &[IdMapping], id: u32| to_inside(map, id);
+    let is_host = |map: &[IdMapping]| matches!(map, [one] if one.size == u32::MAX);
+    Ok(Observation {
+        origin: Origin::Kernel,
+        uid: inside(&uid_map, status.uid),
+        gid: inside(&gid_map, status.gid),
+        groups: status.groups.iter().map(|group| inside(&gid_map, *group)).collect(),
+        capabilities: status.capabilities,
+        no_new_privileges: status.no_new_privileges,
+        filters: status.filters,
+        namespaces,
+        uid_map: if is_host(&uid_map) { Vec::new() } else { uid_map },
+        root_readonly: root
+            .is_some_and(|line| line.options.contains("ro") || line.super_options.contains("ro")),
+        root_shared: root.is_some_and(|line| reaches(line, &host)),
+        masked: Vec::new(),
+        readonly: Vec::new(),
+        present: paths.clone(),
+        apparmor: apparmor_enabled().then(|| label(proc, pid, "apparmor/current")),
+        selinux: selinux_enabled().then(|| label(proc, pid, "current")),
+        core_limit: hard_limit(&limits, "Max core file size"),
+        open_files: hard_limit(&limits, "Max open files"),
+        oom_score_adj: procfs::read(proc, &format!("{pid}/oom_score_adj"))
+            .ok()
+            .and_then(|text| text.trim().parse().ok()),
+        limits: cgroup::limits(&procfs::read(proc, &format!("{pid}/cgroup"))?),
+        devices_listed: None,
+        devices: device_binds(&mounts),
+        sysctls: None,
+        hooks: None,
+        escapes: descriptors(proc, pid, &lines),
+        mounts,
+    })
+}
+
+/// The lines of /proc/PID/status that confinement shows in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Name of the program, up to 15 bytes.
+    pub name: String,
+    /// Effective user id, in the reader's namespace.
+    pub uid: u32,
+    /// Effective group id, in the reader's namespace.
+    pub gid: u32,
+    /// Supplementary groups, in the reader's namespace.
+    pub groups: Vec<u32>,
+    /// All five sets.
+    pub capabilities: Capabilities,
+    /// no_new_privs.
+    pub no_new_privileges: bool,
+    /// Loaded filters; 1 where the kernel does not count them.
+    pub filters: usize,
+}
+
+impl Status {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// No such process.
+    pub fn read(proc: &OwnedFd, pid: i32) -> Result<Self> {
+        let text = procfs::read(proc, &format!("{pid}/status"))
+            .with_context(|| format!("process {pid}"))?;
+        Self::parse(&text).with_context(|| format!("/proc/{pid}/status: not as expected"))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let field = |name: &str| {
+            text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
+        };
+        let second = |name: &str| field(name)?.split_whitespace().nth(1)?.parse().ok();
+        let mask = |name: &str| u64::from_str_radix(field(name)?, 16).ok();
+        let filters = match field("Seccomp")? {
+            "0" => 0,
+            _ => field("Seccomp_filters").and_then(|count| count.parse().ok()).unwrap_or(1),
+        };
+        Some(Self {
+            name: field("Name")?.to_owned(),
+            uid: second("Uid")?,
+            gid: second("Gid")?,
+            groups: field("Groups")?.split_whitespace().filter_map(|id| id.parse().ok()).collect(),
+            capabilities: Capabilities {
+                inheritable: mask("CapInh")?,
+                permitted: mask("CapPrm")?,
+                effective: mask("CapEff")?,
+                bounding: mask("CapBnd")?,
+                ambient: mask("CapAmb")?,
+            },
+            no_new_privileges: field("NoNewPrivs") == Some("1"),
+            filters,
+        })
+    }
+}
+
+fn id_map(proc: &OwnedFd, pid: i32, file: &str) -> Result<Vec<IdMapping>> {
+    casemate_runtime::ids::read_map(proc, pid, file)
+}
+
+/// The number that the process itself sees; the kernel's "nobody" for one that it does not have.
+fn to_inside(map: &[IdMapping], id: u32) -> u32 {
+    let range = map.iter().find(|range| id >= range.host_id && id - range.host_id < range.size);
+    range.map_or(65534, |range| range.container_id + (id - range.host_id))
+}
+
+/// The host's mounts: those of pid 1, or the caller's own where pid 1 may not be looked at.
+fn host_mounts(proc: &OwnedFd) -> Result<String> {
+    match procfs::read(proc, "1/mountinfo") {
+        Ok(text) => Ok(text),
+        Err(_) => Ok(procfs::read(proc, "self/mountinfo")?),
+    }
+}
+
+fn namespaces(proc: &OwnedFd, pid: i32) -> Result<BTreeMap<NamespaceKind, Place>> {
+    let mut found = BTreeMap::new();
+    for (kind, file) in [
+        (NamespaceKind::Pid, "pid"),
+        (NamespaceKind::Network, "net"),
+        (NamespaceKind::Mount, "mnt"),
+        (NamespaceKind::Ipc, "ipc"),
+        (NamespaceKind::Uts, "uts"),
+        (NamespaceKind::User, "user"),
+        (NamespaceKind::Cgroup, "cgroup"),
+        (NamespaceKind::Time, "time"),
+    ] {
+        let inode = |of: &str| {
+            let path = format!("{of}/ns/{file}");
+            rustix::fs::statat(proc, path, AtFlags::empty()).map(|stat| (stat.st_dev, stat.st_ino))
+        };
+        let own = match inode(&pid.to_string()) {
+            Ok(own) => own,
+            Err(rustix::io::Errno::NOENT) => continue,
+            Err(error) => bail!("namespaces of process {pid}: {error} (hint: only root can look at other users' processes)"),
+        };
+        // For an ordinary user pid 1 is closed; then the caller's own namespaces stand for the host's.
+        let host = inode("1").or_else(|_| inode("self"));
+        let place = if host == Ok(own) { Place::Host } else { Place::Private };
+        found.insert(kind, place);
+    }
+    Ok(found)
+}
+
+fn mounts(lines: &[Line], host: &[Line]) -> Vec<Mount> {
+    let mount = |line: &Line| {
+        let virtual_kind = matches!(
+            line.kind.as_str(),
+            "proc" | "sysfs" | "tmpfs" | "devpts" | "mqueue" | "cgroup2" | "cgroup" | "overlay"
+        );
+        // A file system of the container's own is on no path of the host, unless the host has mounted the very same.
+        let source = mountinfo::on_host(host, &line.device, &line.root)
+            .filter(|_| !(virtual_kind && line.root == "/" && line.kind != "tmpfs"));
+        let mut options = line.options.clone();
+        if line.super_options.contains("ro") {
+            options.insert("ro".to_owned());
+        }
+        Mount {
+            point: line.point.clone(),
+            kind: line.kind.clone(),
+            source,
+            options,
+            shared: reaches(line, host),
+        }
+    };
+    lines.iter().map(mount).collect()
+}
+
+/// Whether what is mounted below appears on the host: both are in one peer group.
+fn reaches(line: &Line, host: &[Line]) -> bool {
+    line.peers.is_some_and(|group| host.iter().any(|other| other.peers == Some(group)))
+}
+
+fn label(proc: &OwnedFd, pid: i32, file: &str) -> String {
+    let read = |name: &str| procfs::read(proc, &format!("{pid}/attr/{name}"));
+    let text = read(file).or_else(|_| read("current")).unwrap_or_default();
+    text.trim_end_matches(['\0', '\n']).to_owned()
+}
+
+/// The hard limit of a line of /proc/PID/limits; unlimited is the largest number.
+fn hard_limit(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    match line.split_whitespace().nth(1)? {
+        "unlimited" => Some(u64::MAX),
+        number => number.parse().ok(),
+    }
+}
+
+/// Devices that were bound from the host one by one, beside those that every container has.
+fn device_binds(mounts: &[Mount]) -> Vec<String> {
+    const USUAL: [&str; 10] =
+        ["null", "zero", "full", "random", "urandom", "tty", "console", "ptmx", "pts", "shm"];
+    let name = |mount: &Mount| mount.point.strip_prefix("/dev/").map(str::to_owned);
+    mounts
+        .iter()
+        .filter(|mount| {
+            mount.kind == "devtmpfs"
+                || mount.source.as_deref().is_some_and(|s| super::covers("/dev", s))
+        })
+        .filter_map(name)
+        .filter(|name| !USUAL.contains(&name.as_str()) && !name.starts_with("pts/"))
+        .map(|name| format!("/dev/{name}"))
+        .collect()
+}
+
+/// Descriptors of directories on mounts that the process cannot reach by any path: the way out of CVE-2024-21626.
+fn descriptors(proc: &OwnedFd, pid: i32, mounts: &[Line]) -> Option<Vec<String>> {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(proc, format!("{pid}/fd"), flags, Mode::empty()).ok()?;
+    let mut found = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&dir).ok()?.flatten().take(MOST_DESCRIPTORS) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        let Ok(stat) = rustix::fs::statat(&dir, entry.file_name(), AtFlags::empty()) else {
+            continue;
+        };
+        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
+            continue;
+        }
+        let info = procfs::read(proc, &format!("{pid}/fdinfo/{name}")).unwrap_or_default();
+        let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
+        if mount.is_some_and(|id: u64| !mounts.iter().any(|line| line.id == id)) {
+            let target = rustix::fs::readlinkat(&dir, entry.file_name(), Vec::new());
+            let target = target.map(|t| t.to_string_lossy().into_owned()).unwrap_or_default();
+            found.push(format!("{name} -> {target}"));
+        }
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_process_can_be_looked_at_and_sits_in_its_own_namespaces() {
+        let proc = procfs::open().unwrap();
+        let pid = std::process::id() as i32;
+        let seen = observe(&proc, pid, &BTreeSet::new()).unwrap();
+        assert_eq!(seen.origin, Origin::Kernel);
+        assert!(seen.mounts.iter().any(|mount| mount.point == "/"));
+        assert!(seen.core_limit.is_some());
+        assert!(Status::read(&proc, i32::MAX).is_err());
+    }
+
+    #[test]
+    fn host_numbers_become_those_of_the_container() {
+        let map = [IdMapping { container_id: 0, host_id: 1_000_000, size: 65536 }];
+        assert_eq!(to_inside(&map, 1_000_033), 33);
+        assert_eq!(to_inside(&map, 33), 65534);
+    }
+
+    #[test]
+    fn hard_limits_are_read_from_their_column() {
+        let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                    Max core file size        0                    unlimited            bytes     \n\
+                    Max open files            1024                 4096                 files     \n";
+        assert_eq!(hard_limit(text, "Max core file size"), Some(u64::MAX));
+        assert_eq!(hard_limit(text, "Max open files"), Some(4096));
+    }
+}

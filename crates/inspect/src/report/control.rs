@@ -1,0 +1,261 @@
+//! One control in a report.
+
+use super::{Decision, Finding, Level, Material};
+use crate::judge::{is_for_exec, judge, Judgement};
+use crate::observe::Origin;
+use crate::standards::severity;
+use casemate_policy::{Control, Mode, Source};
+use serde::Serialize;
+use serde_json::Value;
+
+/// What became of a control's aim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// It holds, and the profile sees to it.
+    Enforced,
+    /// It holds because the configuration asks for it.
+    Requested,
+    /// It holds with exceptions that somebody allowed.
+    Loosened,
+    /// Somebody allowed that it does not.
+    Overridden,
+    /// It could not be put in force here.
+    Waived,
+    /// The control only warns.
+    Warned,
+    /// Nobody asks for it.
+    Off,
+    /// It is the reason for which the configuration is not run.
+    Refused,
+    /// It should hold and does not.
+    Violated,
+    /// It cannot be seen from here.
+    Unknown,
+}
+
+/// One control, or something else that was looked at.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ControlReport {
+    /// Its id.
+    pub id: String,
+    /// What it is about, in a line.
+    pub summary: &'static str,
+    /// Its mode; absent for what no control decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// What the configuration asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// What is in force.
+    pub effective: String,
+    /// What became of it.
+    pub status: Status,
+    /// Who decided.
+    pub decided_by: String,
+    /// Why, as recorded.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// Where in `config.json`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub pointer: String,
+    /// What it weighs when it does not hold.
+    pub severity: Level,
+    /// What overrides of it are called.
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    pub allow: &'static [&'static str],
+}
+
+impl ControlReport {
+    /// Whether the aim holds.
+    pub fn holds(&self) -> Option<bool> {
+        match self.status {
+            Status::Enforced | Status::Requested | Status::Loosened => Some(true),
+            Status::Unknown => None,
+            _ => Some(false),
+        }
+    }
+
+    /// What a reader should know about it, if anything.
+    pub(super) fn finding(&self) -> Option<Finding> {
+        let level = match self.status {
+            Status::Enforced | Status::Requested | Status::Unknown => return None,
+            Status::Loosened => Level::Low,
+            Status::Violated => Level::High,
+            _ => self.severity,
+        };
+        Some(Finding {
+            level,
+            control: self.id.clone(),
+            message: self.message(),
+            pointer: self.pointer.clone(),
+        })
+    }
+
+    fn message(&self) -> String {
+        let what = &self.effective;
+        match self.status {
+            Status::Loosened => format!("exceptions by {}: {}", self.decided_by, self.reason),
+            Status::Overridden => format!("{what}: allowed by {}", self.decided_by),
+            Status::Waived => format!("{what}: {}", self.reason),
+            Status::Warned => format!("{what}; this profile only warns ({})", self.summary),
+            Status::Refused => format!("refused: {}", self.reason),
+            Status::Violated => format!("is now {what}, and should not be ({})", self.summary),
+            _ => format!("{what} (wanted: {})", self.summary),
+        }
+    }
+}
+
+/// A control of the table.
+pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> ControlReport {
+    let id = row.id.as_str();
+    let mode = material.mode(row.id);
+    let decisions: Vec<&Decision> =
+        material.decisions.iter().filter(|decision| decision.rule == id).collect();
+    let leading = decisions.iter().max_by_key(|decision| weight(&decision.verdict)).copied();
+    let now = judge(id, material.effective, material.profile);
+    let promised = material.recorded.and_then(|seen| judge(id, seen, material.profile));
+    let status = if is_for_exec(row.id) && mode == Mode::Enforce {
+        Status::Enforced
+    } else {
+        status(mode, material.effective.origin, now.as_ref(), promised.as_ref(), leading)
+    };
+    let asked = material.asked.and_then(|seen| judge(id, seen, material.profile));
+    ControlReport {
+        id: id.to_owned(),
+        summary: row.summary,
+        mode: material.ours.then_some(mode),
+        asked: asked.map(|judgement| judgement.shown).or_else(|| before(leading)),
+        effective: effective(now, leading, is_for_exec(row.id)),
+        status,
+        decided_by: decided_by(status, material, leading),
+        reason: leading.map(|decision| decision.reason.clone()).unwrap_or_default(),
+        pointer: leading.map(|decision| decision.pointer.clone()).unwrap_or_default(),
+        severity: severity(id),
+        allow: row.allow,
+    }
+}
+
+/// Something that no control decides.
+pub(super) fn of_observation(
+    material: &Material<'_>,
+    id: &'static str,
+    summary: &'static str,
+) -> ControlReport {
+    let unseen = || Judgement { holds: None, shown: String::new() };
+    let now = judge(id, material.effective, material.profile).unwrap_or_else(unseen);
+    let promised = material.recorded.and_then(|seen| judge(id, seen, material.profile));
+    let asked = material.asked.and_then(|seen| judge(id, seen, material.profile));
+    let status = status(Mode::Off, material.effective.origin, Some(&now), promised.as_ref(), None);
+    ControlReport {
+        id: id.to_owned(),
+        summary,
+        mode: None,
+        asked: asked.map(|judgement| judgement.shown),
+        effective: now.shown,
+        status,
+        decided_by: decided_by(status, material, None),
+        reason: String::new(),
+        pointer: String::new(),
+        severity: severity(id),
+        allow: &[],
+    }
+}
+
+/// Which of several decisions about one control counts.
+fn weight(verdict: &str) -> u8 {
+    match verdict {
+        "refused" => 5,
+        "waived" => 4,
+        "warned" => 3,
+        "tightened" => 2,
+        "added" => 1,
+        _ => 0,
+    }
+}
+
+fn status(
+    mode: Mode,
+    origin: Origin,
+    now: Option<&Judgement>,
+    promised: Option<&Judgement>,
+    decision: Option<&Decision>,
+) -> Status {
+    let verdict = decision.map_or("", |decision| decision.verdict.as_str());
+    if verdict == "refused" {
+        return Status::Refused;
+    }
+    let somebody = decision.is_some_and(|decision| decision.source != Source::Profile);
+    match now.and_then(|judgement| judgement.holds) {
+        Some(true) if verdict == "waived" && somebody => Status::Loosened,
+        Some(true) if mode == Mode::Enforce => Status::Enforced,
+        Some(true) => Status::Requested,
+        Some(false) if verdict == "waived" && somebody => Status::Overridden,
+        Some(false) if verdict == "waived" => Status::Waived,
+        Some(false) if promised.is_some_and(|p| p.holds == Some(true)) => Status::Violated,
+        Some(false) if verdict == "warned" => Status::Warned,
+        Some(false) if mode == Mode::Off => Status::Off,
+        Some(false) if mode == Mode::Warn => Status::Warned,
+        // What the configuration does not show, such as ids that are not chosen yet, is as it was decided.
+        Some(false) if origin == Origin::Config && took_effect(verdict) => Status::Enforced,
+        Some(false) if promised.is_some() => Status::Waived,
+        Some(false) => Status::Violated,
+        None if verdict == "waived" && somebody => Status::Overridden,
+        None if verdict == "waived" => Status::Waived,
+        None if verdict == "warned" => Status::Warned,
+        None if took_effect(verdict) => Status::Enforced,
+        None => Status::Unknown,
+    }
+}
+
+fn took_effect(verdict: &str) -> bool {
+    matches!(verdict, "kept" | "tightened" | "added")
+}
+
+fn effective(now: Option<Judgement>, decision: Option<&Decision>, at_exec: bool) -> String {
+    match (now, decision) {
+        (Some(judgement), _) => judgement.shown,
+        (None, _) if at_exec => "looked at by each exec".to_owned(),
+        (None, Some(decision)) if !decision.after.is_null() => brief(&decision.after),
+        (None, Some(decision)) => decision.reason.clone(),
+        (None, None) => "not seen from here".to_owned(),
+    }
+}
+
+fn before(decision: Option<&Decision>) -> Option<String> {
+    let before = &decision?.before;
+    (!before.is_null()).then(|| brief(before))
+}
+
+/// A value in a few words.
+fn brief(value: &Value) -> String {
+    const MOST: usize = 60;
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(brief).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text,
+    }
+}
+
+fn decided_by(status: Status, material: &Material<'_>, decision: Option<&Decision>) -> String {
+    let profile = || format!("profile {}", material.profile.name);
+    match status {
+        Status::Requested => "the configuration".to_owned(),
+        Status::Off if material.ours => "nobody".to_owned(),
+        Status::Off => "its engine".to_owned(),
+        Status::Unknown => "-".to_owned(),
+        Status::Violated => "somebody, after the start".to_owned(),
+        Status::Enforced if decision.is_some_and(|d| d.verdict == "kept") => {
+            format!("the configuration, and {}", profile())
+        }
+        _ => match decision.map(|decision| &decision.source) {
+            None | Some(Source::Profile) => profile(),
+            Some(other) => other.to_string(),
+        },
+    }
+}

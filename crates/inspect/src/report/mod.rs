@@ -1,0 +1,245 @@
+//! The report: for each control what was asked for, what is in force, and who decided; what follows from that.
+//!
+//! Its JSON form is stable: keys are added, and not renamed or taken away, within one `version`.
+
+mod control;
+mod drift;
+
+pub use control::{ControlReport, Status};
+pub use drift::{differences, Peer};
+
+use crate::observe::Observation;
+use crate::standards::StandardReport;
+use casemate_policy::{Mode, Overrides, Profile, Source, CONTROLS};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Version of the JSON form.
+pub const VERSION: u32 = 1;
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Worth knowing.
+    Note,
+    /// A nuisance, or a layer that others back up.
+    Low,
+    /// One layer less.
+    Medium,
+    /// The host is within reach.
+    High,
+}
+
+impl Level {
+    /// The level called `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "note" => Self::Note,
+            "low" => Self::Low,
+            "medium" => Self::Medium,
+            "high" => Self::High,
+            _ => return None,
+        })
+    }
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+}
+
+/// What a report is about.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Subject {
+    /// `bundle`, `container` or `process`.
+    pub kind: &'static str,
+    /// Container id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Bundle directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    /// The configuration's file, for what points into it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
+    /// First process, in the caller's numbers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid: Option<i32>,
+    /// Status of the container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Which runtime made it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<&'static str>,
+}
+
+/// A decision of the record, whatever release wrote it.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Decision {
+    /// Id of the control.
+    pub rule: String,
+    /// JSON pointer into `config.json`.
+    #[serde(default)]
+    pub pointer: String,
+    /// kept, tightened, added, waived, warned or refused.
+    pub verdict: String,
+    /// Who decided.
+    #[serde(default)]
+    pub source: Source,
+    /// What stood there.
+    #[serde(default)]
+    pub before: Value,
+    /// What stands there now.
+    #[serde(default)]
+    pub after: Value,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+impl Decision {
+    /// The decisions of a JSON list; what is none is left out.
+    pub fn list(value: &Value) -> Vec<Self> {
+        let entries = value.as_array().into_iter().flatten();
+        entries.filter_map(|entry| Self::deserialize(entry).ok()).collect()
+    }
+}
+
+/// Something that a reader should know.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// How much it weighs.
+    pub level: Level,
+    /// Id of the control, or of what was looked at.
+    pub control: String,
+    /// What is the matter, in a line.
+    pub message: String,
+    /// Where in `config.json`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub pointer: String,
+}
+
+/// Everything that a report is made from.
+#[derive(Debug)]
+pub struct Material<'a> {
+    /// What it is about.
+    pub subject: Subject,
+    /// Whose values count.
+    pub profile: &'static Profile,
+    /// Whether that profile is in force; `false` for containers of others.
+    pub ours: bool,
+    /// What differs from the profile.
+    pub overrides: Overrides,
+    /// What the configuration asked for.
+    pub asked: Option<&'a Observation>,
+    /// What is in force.
+    pub effective: &'a Observation,
+    /// What the record promises, for a container that runs.
+    pub recorded: Option<&'a Observation>,
+    /// What was decided.
+    pub decisions: Vec<Decision>,
+    /// The container's other processes.
+    pub peers: Vec<Peer>,
+}
+
+/// The report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: u32,
+    /// What it is about.
+    pub subject: Subject,
+    /// Name of the profile in force; absent for containers of others.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<&'static str>,
+    /// Where the last column comes from: `config` or `kernel`.
+    pub seen: crate::observe::Origin,
+    /// One entry for each control, then for what else is looked at.
+    pub controls: Vec<ControlReport>,
+    /// What a reader should know, the worst first.
+    pub findings: Vec<Finding>,
+    /// Standards that were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub standards: Vec<StandardReport>,
+    /// Level of the worst finding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worst: Option<Level>,
+    /// All of it in one line.
+    pub verdict: String,
+}
+
+impl Material<'_> {
+    /// The mode of a control: off in a container of somebody else.
+    fn mode(&self, rule: casemate_policy::RuleId) -> Mode {
+        if self.ours {
+            self.overrides.mode(self.profile.name, rule)
+        } else {
+            Mode::Off
+        }
+    }
+
+    /// The report, with the standards called `names`.
+    pub fn report(self, names: &[&'static crate::standards::Standard]) -> Report {
+        let mut controls: Vec<ControlReport> =
+            CONTROLS.iter().map(|row| control::of_control(&self, row)).collect();
+        let extra = crate::judge::EXTRA
+            .iter()
+            .filter(|(id, _)| casemate_policy::Control::find(id).is_none());
+        controls.extend(extra.map(|(id, summary)| control::of_observation(&self, id, summary)));
+        let mut findings: Vec<Finding> =
+            controls.iter().filter_map(ControlReport::finding).collect();
+        findings.extend(differences(&self));
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        let standards = names
+            .iter()
+            .map(|standard| standard.compare(&controls, self.effective, self.profile, self.ours))
+            .collect();
+        let verdict = verdict(&controls, &findings, self.ours);
+        Report {
+            version: VERSION,
+            profile: self.ours.then_some(self.profile.name.as_str()),
+            seen: self.effective.origin,
+            worst: findings.first().map(|finding| finding.level),
+            subject: self.subject,
+            controls,
+            findings,
+            standards,
+            verdict,
+        }
+    }
+}
+
+fn verdict(controls: &[ControlReport], findings: &[Finding], ours: bool) -> String {
+    let count = |wanted: &[Status]| {
+        controls.iter().filter(|control| wanted.contains(&control.status)).count()
+    };
+    let refused = count(&[Status::Refused]);
+    if refused > 0 {
+        let what = if refused == 1 {
+            "1 control refuses".into()
+        } else {
+            format!("{refused} controls refuse")
+        };
+        return format!("This configuration is not run: {what} it.");
+    }
+    let high = findings.iter().filter(|finding| finding.level == Level::High).count();
+    let violated = count(&[Status::Violated]);
+    if violated > 0 {
+        return format!("Not as recorded: {violated} of {} no longer hold.", controls.len());
+    }
+    let holding = count(&[Status::Enforced, Status::Requested, Status::Loosened]);
+    let rest = match (high, findings.iter().filter(|f| f.level > Level::Note).count()) {
+        (0, 0) => "nothing to complain of".to_owned(),
+        (0, n) => format!("{n} findings, none of them high"),
+        (n, all) => format!("{all} findings, {n} of them high"),
+    };
+    let whose = if ours { "" } else { "; casemate did not make it" };
+    format!("{holding} of {} hold, {rest}{whose}.", controls.len())
+}
