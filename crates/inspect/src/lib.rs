@@ -9,8 +9,10 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod engine;
+pub mod foreign;
 pub mod host;
 pub mod judge;
 pub mod observe;
 pub mod report;
 pub mod standards;
+pub mod subject;

@@ -3,7 +3,7 @@
 use crate::judge::measure;
 use crate::observe::Observation;
 use crate::report::{ControlReport, Level, Status};
-use casemate_policy::Profile;
+use casemate_policy::ProfileName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -130,10 +130,9 @@ impl Standard {
         &'static self,
         controls: &[ControlReport],
         seen: &Observation,
-        profile: &Profile,
-        ours: bool,
+        in_force: Option<ProfileName>,
     ) -> StandardReport {
-        let context = Context { controls, seen, profile, ours };
+        let context = Context { controls, seen, in_force };
         let items = self.items.iter().map(|item| context.answer(item)).collect();
         StandardReport { name: &self.name, title: &self.title, items }
     }
@@ -142,8 +141,7 @@ impl Standard {
 struct Context<'a> {
     controls: &'a [ControlReport],
     seen: &'a Observation,
-    profile: &'a Profile,
-    ours: bool,
+    in_force: Option<ProfileName>,
 }
 
 /// One of the things that an item depends on: whether it holds, whether the profile insists, what to show.
@@ -189,10 +187,11 @@ impl Context<'_> {
                 shown: control.effective.clone(),
             };
         }
-        match measure(id, self.seen, self.profile) {
+        let profile = self.in_force.unwrap_or(ProfileName::DEFAULT).profile();
+        match measure(id, self.seen, profile) {
             Some((judgement, enforced)) => Part {
                 holds: judgement.holds,
-                enforced: enforced && self.ours,
+                enforced: enforced && self.in_force.is_some(),
                 shown: judgement.shown,
             },
             None => Part { holds: None, enforced: false, shown: "not looked at".to_owned() },

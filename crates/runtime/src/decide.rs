@@ -7,7 +7,9 @@ use crate::request::Global;
 use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
-use casemate_policy::{harden_as, Decision, HardenedSpec, HostFacts, Mode, RuleId};
+use casemate_policy::{
+    harden_as, Choice, Decision, Hardened, HardenedSpec, HostFacts, Mode, Refusal, RuleId,
+};
 use rustix::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +31,17 @@ pub(crate) fn decide(
     config: Option<&PathBuf>,
     id: &str,
 ) -> Result<Decided> {
+    decide_by(global, bundle, config, id, harden_as)
+}
+
+/// The same with another way to harden, which `survey` has.
+pub(crate) fn decide_by(
+    global: &Global,
+    bundle: &Path,
+    config: Option<&PathBuf>,
+    id: &str,
+    harden: impl FnOnce(Spec, &Choice, &HostFacts) -> Result<Hardened, Refusal>,
+) -> Result<Decided> {
     let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
     let spec = Spec::parse(&bundle.config).context("config.json")?;
     let proc = procfs::open()?;
@@ -47,7 +60,7 @@ pub(crate) fn decide(
     if choice.mode(RuleId::LANDLOCK) != Mode::Off {
         facts.landlock_abi = casemate_sys::landlock::abi();
     }
-    let hardened = harden_as(spec, &choice, &facts)?;
+    let hardened = harden(spec, &choice, &facts)?;
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
     let (spec, mut decisions) = (hardened.spec, hardened.decisions);
     crate::lower::seccomp::note_conflicts(&spec, &mut decisions)?;

@@ -25,5 +25,6 @@ pub mod report;
 pub mod request;
 pub mod state;
 pub mod supervise;
+pub mod survey;
 pub mod undo;
 pub mod verify;

@@ -1,6 +1,52 @@
-//! Flags of the commands that judge: host-check. Data only.
+//! Flags of the commands that judge: audit, compare, host-check. Data only.
 
 use std::ffi::OsString;
+
+/// `audit`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct AuditArgs {
+    /// text, json or sarif
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: String,
+
+    /// Also go through a standard, item by item: pss, cis, scc, 800-190, 8176, srg, or all; may be
+    /// repeated
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) standard: Vec<String>,
+
+    /// Exit with status 2 if there is a finding of this level or above: high, medium, low or any
+    #[arg(long, value_name = "LEVEL", default_value = "none")]
+    pub(crate) fail_on: String,
+
+    /// With a bundle: read this file in place of its config.json
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<OsString>,
+
+    /// Look at this process, whoever made it, in place of a bundle or a container
+    #[arg(short, long, value_name = "PID")]
+    pub(crate) pid: Option<i32>,
+
+    /// A directory with a config.json, or the id of a container [default: the working directory]
+    #[arg(value_name = "BUNDLE|CONTAINER-ID")]
+    pub(crate) target: Option<OsString>,
+}
+
+/// `compare`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct CompareArgs {
+    /// State directory of the other runtime; may be repeated [default: where runc, crun, docker and
+    /// containerd keep theirs]
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) runtime_root: Vec<OsString>,
+
+    /// text or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: String,
+
+    /// Id of a container of runc, crun or youki, or the beginning of it
+    #[arg(value_name = "ID")]
+    pub(crate) id: String,
+}
 
 /// `host-check`.
 #[derive(Clone, Debug, Default, clap::Args)]

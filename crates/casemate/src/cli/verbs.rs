@@ -1,7 +1,7 @@
 //! The commands: one row each, from which parsing, help, man pages and completions are all made.
 
 use super::exec::ExecArgs;
-use super::inspect::HostCheckArgs;
+use super::inspect::{AuditArgs, CompareArgs, HostCheckArgs};
 use super::lifecycle::{CreateOnlyArgs, DeleteArgs, IdArgs, KillArgs, RunArgs};
 use super::observe::{EventsArgs, ExplainArgs, FeaturesArgs, ListArgs, PsArgs, SpecArgs};
 use super::scan::FlagsEnd;
@@ -27,6 +27,8 @@ pub(crate) enum Asked {
     Spec(SpecArgs),
     Features(FeaturesArgs),
     Explain(ExplainArgs),
+    Audit(AuditArgs),
+    Compare(CompareArgs),
     HostCheck(HostCheckArgs),
 }
 
@@ -125,7 +127,7 @@ impl Verb {
 use Arity::{AtLeast, Between, Exactly};
 
 /// All commands, in the order of the help.
-pub(crate) static VERBS: [Verb; 17] = [
+pub(crate) static VERBS: [Verb; 19] = [
     verb::<CreateOnlyArgs>(
         "create",
         Group::Life,
@@ -238,6 +240,22 @@ pub(crate) static VERBS: [Verb; 17] = [
         |matches| ExplainArgs::from_arg_matches(matches).map(Asked::Explain),
     )
     .more(EXPLAIN_MORE),
+    verb::<AuditArgs>(
+        "audit",
+        Group::Inspect,
+        "Show what is in force in a bundle or a container, and who decided",
+        Between(0, 1),
+        |matches| AuditArgs::from_arg_matches(matches).map(Asked::Audit),
+    )
+    .more(AUDIT_MORE),
+    verb::<CompareArgs>(
+        "compare",
+        Group::Inspect,
+        "Show what would change for a container of runc or crun",
+        Exactly(1),
+        |matches| CompareArgs::from_arg_matches(matches).map(Asked::Compare),
+    )
+    .more(COMPARE_MORE),
     verb::<HostCheckArgs>(
         "host-check",
         Group::Bundle,
@@ -316,3 +334,21 @@ Examples:
 
 The exit status is 1 if something is missing without which containers, or the engine's, do not
 run. Nothing is changed.";
+
+const AUDIT_MORE: &str = "\
+Examples:
+  casemate audit web                               a container, as the kernel has it now
+  casemate audit ./bundle --standard cis           what would be made of a bundle
+  casemate --profile restricted audit ./bundle --fail-on high
+  casemate audit --pid 4711                        a process, whoever made it
+  casemate audit ./bundle --format sarif > casemate.sarif
+
+The exit status is 0, 1 if it could not be looked at, or 2 with --fail-on and a finding of that
+level. An override is a finding: it is shown with who allowed it.";
+
+const COMPARE_MORE: &str = "\
+Examples:
+  casemate compare 4f5c0ad1
+  casemate --profile restricted compare --runtime-root /run/crun web
+
+Nothing is changed, neither in the container nor in the other runtime's files.";

@@ -1,5 +1,7 @@
 //! The commands, one file each: build the request, have it done, print the answer.
 
+mod audit;
+mod compare;
 mod create;
 mod delete;
 mod events;
@@ -65,6 +67,8 @@ pub(crate) fn execute(asked: Asked, context: &mut Context<'_>) -> Outcome {
         Asked::Spec(args) => spec::execute(&args),
         Asked::Features(_) => features::execute(),
         Asked::Explain(args) => explain::execute(&args, context),
+        Asked::Audit(args) => audit::execute(&args, context),
+        Asked::Compare(args) => compare::execute(&args, context),
         Asked::HostCheck(args) => host_check::execute(&args),
     }
 }

@@ -84,11 +84,11 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// How wide the terminal is; 100 where nobody can say.
+/// How wide the terminal is; 120 where nobody can say.
 pub(crate) fn width() -> usize {
     let columns = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
     if columns < 60 {
-        100
+        120
     } else {
         usize::from(columns).min(160)
     }

@@ -15,13 +15,13 @@ pub(super) fn capabilities(seen: &Observation, profile: &Profile) -> Judgement {
     let above = all & !profile.capability_ceiling;
     let shown = match (all.count_ones(), above.count_ones()) {
         (0, _) => "none".to_owned(),
-        (n, 0) => format!("{n}, all in the profile's list"),
+        (n, 0) => format!("{n}, none too many"),
         (n, above_count) => {
             let names: Vec<String> = Capability::all()
                 .filter(|capability| above & capability.mask() != 0)
                 .map(|capability| capability.name().trim_start_matches("CAP_").to_lowercase())
                 .collect();
-            format!("{n}, {above_count} above the profile's list: {}", some(&names))
+            format!("{n}, {above_count} too many: {}", some(&names))
         }
     };
     Judgement::new(above == 0, shown)

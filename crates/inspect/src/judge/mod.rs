@@ -107,6 +107,7 @@ pub const EXTRA: &[(&str, &str)] = &[
     ("namespaces.host-cgroup", "a cgroup namespace that is not the host's"),
     ("mounts.sources", "no directory, socket or device of the host that gives it away"),
     ("mounts.flags", "no set-user-ID files and device nodes from volumes"),
+    ("devices.nodes", "no device of the host beside the usual ones"),
     ("apparmor.profile", "an AppArmor profile confines it"),
     ("selinux.label", "an SELinux label confines it"),
     ("resources.memory", "memory is limited"),

@@ -125,9 +125,14 @@ pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> Cont
     ControlReport {
         id: id.to_owned(),
         summary: row.summary,
-        mode: material.ours.then_some(mode),
+        mode: material.in_force.map(|_| mode),
         asked: asked.map(|judgement| judgement.shown).or_else(|| before(leading)),
-        effective: effective(now, leading, is_for_exec(row.id)),
+        effective: effective(
+            // The configuration does not show it yet, the decision does.
+            now.filter(|now| !(now.holds == Some(false) && status == Status::Enforced)),
+            leading,
+            is_for_exec(row.id),
+        ),
         status,
         decided_by: decided_by(status, material, leading),
         reason: leading.map(|decision| decision.reason.clone()).unwrap_or_default(),
@@ -243,15 +248,15 @@ fn brief(value: &Value) -> String {
 }
 
 fn decided_by(status: Status, material: &Material<'_>, decision: Option<&Decision>) -> String {
-    let profile = || format!("profile {}", material.profile.name);
+    let profile = || format!("profile {}", material.in_force.unwrap_or(material.profile.name));
     match status {
         Status::Requested => "the configuration".to_owned(),
-        Status::Off if material.ours => "nobody".to_owned(),
+        Status::Off if material.in_force.is_some() => "nobody".to_owned(),
         Status::Off => "its engine".to_owned(),
         Status::Unknown => "-".to_owned(),
         Status::Violated => "somebody, after the start".to_owned(),
         Status::Enforced if decision.is_some_and(|d| d.verdict == "kept") => {
-            format!("the configuration, and {}", profile())
+            "the configuration".to_owned()
         }
         _ => match decision.map(|decision| &decision.source) {
             None | Some(Source::Profile) => profile(),

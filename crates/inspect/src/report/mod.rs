@@ -10,7 +10,7 @@ pub use drift::{differences, Peer};
 
 use crate::observe::Observation;
 use crate::standards::StandardReport;
-use casemate_policy::{Mode, Overrides, Profile, Source, CONTROLS};
+use casemate_policy::{Mode, Overrides, Profile, ProfileName, Source, CONTROLS};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -133,8 +133,8 @@ pub struct Material<'a> {
     pub subject: Subject,
     /// Whose values count.
     pub profile: &'static Profile,
-    /// Whether that profile is in force; `false` for containers of others.
-    pub ours: bool,
+    /// The profile in force; none for containers of others.
+    pub in_force: Option<ProfileName>,
     /// What differs from the profile.
     pub overrides: Overrides,
     /// What the configuration asked for.
@@ -178,11 +178,7 @@ pub struct Report {
 impl Material<'_> {
     /// The mode of a control: off in a container of somebody else.
     fn mode(&self, rule: casemate_policy::RuleId) -> Mode {
-        if self.ours {
-            self.overrides.mode(self.profile.name, rule)
-        } else {
-            Mode::Off
-        }
+        self.in_force.map_or(Mode::Off, |profile| self.overrides.mode(profile, rule))
     }
 
     /// The report, with the standards called `names`.
@@ -199,12 +195,12 @@ impl Material<'_> {
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
         let standards = names
             .iter()
-            .map(|standard| standard.compare(&controls, self.effective, self.profile, self.ours))
+            .map(|standard| standard.compare(&controls, self.effective, self.in_force))
             .collect();
-        let verdict = verdict(&controls, &findings, self.ours);
+        let verdict = verdict(&controls, &findings, self.in_force.is_some());
         Report {
             version: VERSION,
-            profile: self.ours.then_some(self.profile.name.as_str()),
+            profile: self.in_force.map(ProfileName::as_str),
             seen: self.effective.origin,
             worst: findings.first().map(|finding| finding.level),
             subject: self.subject,

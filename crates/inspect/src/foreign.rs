@@ -1,0 +1,257 @@
+//! Containers of other runtimes: finding them by their state directories, and what would change if casemate ran them.
+//!
+//! Their files are read, never written; a runtime's own format is taken apart only as far as it says where the bundle
+//! and the first process are.
+
+use crate::judge::judge;
+use crate::observe::process;
+use crate::report::{ControlReport, Report, Status, Subject};
+use crate::subject::{self, kernel_paths, Target};
+use anyhow::{bail, Context as _, Result};
+use casemate_runtime::procfs;
+use casemate_runtime::request::Global;
+use serde::Serialize;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// A container of another runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its whole id.
+    pub id: String,
+    /// The runtime that made it.
+    pub runtime: &'static str,
+    /// Its state directory.
+    pub state: PathBuf,
+    /// Its bundle, if the state says.
+    pub bundle: Option<PathBuf>,
+    /// Its first process, if it still runs.
+    pub pid: Option<i32>,
+}
+
+/// Shorter beginnings of an id are not looked for.
+const SHORTEST: usize = 3;
+
+/// Where runtimes keep their containers when nobody says otherwise.
+fn usual_roots() -> Vec<PathBuf> {
+    let mut roots: Vec<PathBuf> =
+        ["/run/runc", "/run/crun", "/run/youki", "/run/docker/runtime-runc/moby"]
+            .iter()
+            .map(PathBuf::from)
+            .collect();
+    roots.extend(children(Path::new("/run/containerd/runc")));
+    roots.extend(children(Path::new("/run/docker/runtime-runc")));
+    for user in children(Path::new("/run/user")) {
+        roots.extend(["runc", "crun"].map(|name| user.join(name)));
+    }
+    roots
+}
+
+fn children(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).collect()
+}
+
+/// Finds a container by its id or the beginning of it, below `roots`, or where runtimes usually keep theirs.
+///
+/// # Errors
+/// None, or more than one, of that name.
+pub fn find(id: &str, roots: &[PathBuf]) -> Result<Found> {
+    let usual = usual_roots();
+    let roots = if roots.is_empty() { &usual } else { roots };
+    let mut found: Vec<Found> = Vec::new();
+    for dir in roots.iter().flat_map(|root| children(root)) {
+        let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { continue };
+        let matches = name == id || (id.len() >= SHORTEST && name.starts_with(id));
+        if matches && !found.iter().any(|other| other.id == name) {
+            found.extend(read(name, &dir)?);
+        }
+    }
+    if let Some(exact) = found.iter().position(|container| container.id == id) {
+        return Ok(found.swap_remove(exact));
+    }
+    match found.len() {
+        1 => Ok(found.swap_remove(0)),
+        0 => bail!("no container {id} of another runtime\nhint: name its state directory with --runtime-root, or a process with 'audit --pid'"),
+        _ => bail!("{} containers begin with {id}\nhint: more of the id", found.len()),
+    }
+}
+
+/// A state directory; `None` when it is none that is known here.
+fn read(id: &str, dir: &Path) -> Result<Option<Found>> {
+    for (file, take) in
+        [("state.json", of_runc as Take), ("status", of_crun), ("state.json", of_youki)]
+    {
+        let path = dir.join(file);
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        let value: Value = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{}: not the state of a container", path.display()))?;
+        if let Some((runtime, bundle, pid)) = take(&value) {
+            let pid = pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0);
+            let pid = pid.filter(|pid| Path::new(&format!("/proc/{pid}")).exists());
+            let state = dir.to_owned();
+            return Ok(Some(Found { id: id.to_owned(), runtime, state, bundle, pid }));
+        }
+    }
+    Ok(None)
+}
+
+type Take = fn(&Value) -> Option<(&'static str, Option<PathBuf>, Option<i64>)>;
+
+/// runc keeps its own configuration; the bundle is one of its labels.
+fn of_runc(state: &Value) -> Option<(&'static str, Option<PathBuf>, Option<i64>)> {
+    let labels = state.get("config")?.get("labels").and_then(Value::as_array);
+    let mut labels = labels.into_iter().flatten().filter_map(Value::as_str);
+    let bundle = labels.find_map(|label| label.strip_prefix("bundle=")).map(PathBuf::from);
+    Some(("runc", bundle, state["init_process_pid"].as_i64()))
+}
+
+fn of_crun(state: &Value) -> Option<(&'static str, Option<PathBuf>, Option<i64>)> {
+    let bundle = state.get("bundle")?.as_str().map(PathBuf::from);
+    Some(("crun", bundle, state["pid"].as_i64()))
+}
+
+fn of_youki(state: &Value) -> Option<(&'static str, Option<PathBuf>, Option<i64>)> {
+    state.get("ociVersion")?;
+    Some(("youki", state["bundle"].as_str().map(PathBuf::from), state["pid"].as_i64()))
+}
+
+/// What becomes of a control's aim when casemate runs the container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// Nothing changes.
+    Same,
+    /// It would hold, and does not now.
+    Tighter,
+    /// It holds now, and would not.
+    Looser,
+    /// casemate would not run the container as it is.
+    Refused,
+    /// It cannot be told.
+    Unknown,
+}
+
+/// One control of a comparison.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Its id.
+    pub control: String,
+    /// What it is about.
+    pub summary: &'static str,
+    /// How it is now; absent when the container does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<String>,
+    /// How it would be.
+    pub then: String,
+    /// What that means.
+    pub change: Change,
+    /// Why, as decided.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// What overrides of it are called.
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    pub allow: &'static [&'static str],
+}
+
+/// A container of another runtime beside what casemate would make of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Comparison {
+    /// The container.
+    pub subject: Subject,
+    /// The profile that casemate would take.
+    pub profile: Option<&'static str>,
+    /// One entry for each control.
+    pub rows: Vec<Row>,
+    /// All of it in one line.
+    pub verdict: String,
+}
+
+/// Compares.
+///
+/// # Errors
+/// The bundle is gone, or cannot be read.
+pub fn compare(global: &Global, found: &Found) -> Result<Comparison> {
+    let Some(bundle) = &found.bundle else {
+        bail!("the state of {} does not say where its bundle is\nhint: 'casemate audit --pid' tells how it is now", found.id);
+    };
+    let then = subject::audit(global, &Target::Bundle(bundle.clone(), None), &[])
+        .with_context(|| format!("bundle of {}", found.id))?;
+    let rows = rows(global, found, &then)?;
+    let subject = Subject {
+        kind: "container",
+        id: Some(found.id.clone()),
+        bundle: Some(bundle.display().to_string()),
+        config: Some(bundle.join("config.json").display().to_string()),
+        pid: found.pid,
+        status: Some(if found.pid.is_some() { "running" } else { "stopped" }.to_owned()),
+        runtime: Some(found.runtime),
+    };
+    let verdict = verdict(&rows);
+    Ok(Comparison { subject, profile: then.profile, rows, verdict })
+}
+
+fn rows(global: &Global, found: &Found, then: &Report) -> Result<Vec<Row>> {
+    let name = then.profile.map(casemate_policy::ProfileName::parse).transpose()?;
+    let profile = subject::values(global, name.unwrap_or(casemate_policy::ProfileName::DEFAULT))?;
+    let proc = procfs::open()?;
+    let now =
+        found.pid.map(|pid| process::observe(&proc, pid, &kernel_paths(profile))).transpose()?;
+    let row = |control: &ControlReport| {
+        let now = now.as_ref().and_then(|seen| judge(&control.id, seen, profile));
+        // A container that does not run is compared with what it asked for.
+        let shown = now.as_ref().map(|now| now.shown.clone());
+        let shown = shown.or_else(|| control.asked.clone().filter(|_| found.pid.is_none()));
+        Row {
+            control: control.id.clone(),
+            summary: control.summary,
+            change: change(control, now.and_then(|now| now.holds), shown.as_deref()),
+            now: shown,
+            then: control.effective.clone(),
+            reason: control.reason.clone(),
+            allow: control.allow,
+        }
+    };
+    Ok(then.controls.iter().map(row).collect())
+}
+
+fn change(control: &ControlReport, now: Option<bool>, shown: Option<&str>) -> Change {
+    if control.status == Status::Refused {
+        return Change::Refused;
+    }
+    match (now, control.holds()) {
+        _ if shown == Some(control.effective.as_str()) => Change::Same,
+        (Some(false), Some(true)) => Change::Tighter,
+        (Some(true), Some(false)) => Change::Looser,
+        (Some(_), Some(_)) => Change::Same,
+        (None, Some(true)) if shown.is_some() => Change::Tighter,
+        _ => Change::Unknown,
+    }
+}
+
+fn verdict(rows: &[Row]) -> String {
+    let count = |change| rows.iter().filter(|row| row.change == change).count();
+    match (count(Change::Refused), count(Change::Tighter)) {
+        (0, 0) => "Nothing would change.".to_owned(),
+        (0, n) => format!("It would run, with {n} controls tighter than now."),
+        (n, _) => format!("It would not run as it is: {n} to decide about first."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn states_of_other_runtimes_are_told_apart() {
+        let runc =
+            json!({"id": "x", "init_process_pid": 7, "config": {"labels": ["a=b", "bundle=/b"]}});
+        let crun = json!({"pid": 8, "bundle": "/c", "rootfs": "/c/rootfs"});
+        let youki = json!({"ociVersion": "1.0.2", "pid": 9, "bundle": "/d"});
+        assert_eq!(of_runc(&runc), Some(("runc", Some("/b".into()), Some(7))));
+        assert_eq!(of_crun(&crun), Some(("crun", Some("/c".into()), Some(8))));
+        assert_eq!(of_runc(&youki), None);
+        assert_eq!(of_youki(&youki), Some(("youki", Some("/d".into()), Some(9))));
+    }
+}

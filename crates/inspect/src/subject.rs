@@ -1,0 +1,229 @@
+//! Finding what is to be looked at: a bundle, a container of casemate's, or any process.
+
+use crate::observe::process::Status as ProcessStatus;
+use crate::observe::{self, config, present, process, Observation, Place};
+use crate::report::{Decision, Material, Peer, Report, Subject};
+use crate::standards::Standard;
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_cgroup::{Cgroup, Hierarchy};
+use casemate_policy::spec::{NamespaceKind, Spec};
+use casemate_policy::{Overrides, Profile, ProfileName};
+use casemate_runtime::procfs;
+use casemate_runtime::request::Global;
+use casemate_runtime::state::{Record, StateDir, StateRoot, Status};
+use casemate_runtime::survey::survey;
+use rustix::fd::OwnedFd;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// How many of a container's processes are looked at.
+const MOST_PEERS: usize = 2000;
+
+/// What to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A bundle directory, and a file in place of its `config.json`.
+    Bundle(PathBuf, Option<PathBuf>),
+    /// A container of casemate's.
+    Container(String),
+    /// A process, whoever made it.
+    Process(i32),
+}
+
+/// Looks, and reports.
+///
+/// # Errors
+/// There is nothing of that name, or it may not be looked at.
+pub fn audit(global: &Global, target: &Target, standards: &[&'static Standard]) -> Result<Report> {
+    match target {
+        Target::Bundle(dir, config) => of_bundle(global, dir, config.as_ref(), standards),
+        Target::Container(id) => of_container(global, id, standards),
+        Target::Process(pid) => of_process(global, *pid, standards),
+    }
+}
+
+/// Whether casemate has a container of this name.
+pub fn is_container(global: &Global, id: &str) -> bool {
+    let state = StateRoot::open(&global.root).and_then(|root| root.container(id));
+    state.is_ok_and(|state| matches!(state.load(), Ok(Some(_))))
+}
+
+/// The profile whose values count: the one that was named, else `of`; for `privileged`, which has none, the default's.
+pub(crate) fn values(global: &Global, of: ProfileName) -> Result<&'static Profile> {
+    let name = match global.profile.as_deref() {
+        Some(name) => ProfileName::parse(name).context("--profile")?,
+        None => of,
+    };
+    Ok(match name {
+        ProfileName::Privileged => ProfileName::DEFAULT.profile(),
+        name => name.profile(),
+    })
+}
+
+/// The paths of this kernel that any profile hides or closes.
+pub(crate) fn kernel_paths(profile: &Profile) -> BTreeSet<String> {
+    present(profile.masked_paths.iter().chain(profile.readonly_paths).copied())
+}
+
+fn of_bundle(
+    global: &Global,
+    dir: &Path,
+    config: Option<&PathBuf>,
+    standards: &[&'static Standard],
+) -> Result<Report> {
+    let id =
+        dir.file_name().map_or("bundle".to_owned(), |name| name.to_string_lossy().into_owned());
+    let found = survey(global, dir, config, &id)?;
+    let profile = values(global, found.profile)?;
+    let paths = kernel_paths(profile);
+    let asked = config::observe(&found.asked, false, &paths);
+    let own_filter = found.hardened.extras().default_seccomp;
+    let effective = config::observe(&found.hardened, own_filter, &paths);
+    let file = config.cloned().unwrap_or_else(|| dir.join("config.json"));
+    let subject = Subject {
+        kind: "bundle",
+        bundle: Some(dir.display().to_string()),
+        config: Some(file.display().to_string()),
+        ..Subject::default()
+    };
+    let decisions = Decision::list(&serde_json::to_value(&found.decisions)?);
+    let material = Material {
+        subject,
+        profile,
+        in_force: Some(found.profile),
+        overrides: found.overrides,
+        asked: Some(&asked),
+        effective: &effective,
+        recorded: None,
+        decisions,
+        peers: Vec::new(),
+    };
+    Ok(material.report(standards))
+}
+
+fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> Result<Report> {
+    let state = StateRoot::open(&global.root)?.container(id)?;
+    let record = state.load()?.ok_or_else(|| anyhow!("container does not exist"))?;
+    let proc = procfs::open()?;
+    let status = Status::of(&record, &state, &proc);
+    let profile = values(global, record.spec.profile())?;
+    let paths = kernel_paths(profile);
+    let recorded = recorded(&record, &paths);
+    let asked = asked(&record, &paths);
+    let pid = record.init.map(|init| init.pid).filter(|_| status.is_alive());
+    let now = pid.map(|pid| process::observe(&proc, pid, &paths)).transpose()?;
+    let now = now.map(|now| waiting_filters(now, status, &recorded));
+    let subject = Subject {
+        kind: "container",
+        id: Some(id.to_owned()),
+        bundle: Some(record.bundle.display().to_string()),
+        config: Some(record.bundle.join("config.json").display().to_string()),
+        pid,
+        status: Some(status.name().to_owned()),
+        runtime: Some("casemate"),
+    };
+    let peers = match (pid, &record.cgroup) {
+        (Some(pid), Some(cgroup)) => peers(&proc, &cgroup.path, pid),
+        _ => Vec::new(),
+    };
+    let material = Material {
+        subject,
+        profile,
+        in_force: Some(record.spec.profile()),
+        overrides: record.spec.overrides().clone(),
+        asked: asked.as_ref(),
+        effective: now.as_ref().unwrap_or(&recorded),
+        recorded: now.is_some().then_some(&recorded),
+        decisions: decisions(&state),
+        peers,
+    };
+    Ok(material.report(standards))
+}
+
+/// A container that waits for its start has filters that are loaded last of all.
+fn waiting_filters(mut now: Observation, status: Status, recorded: &Observation) -> Observation {
+    if status == Status::Created {
+        now.filters = now.filters.max(recorded.filters);
+    }
+    now
+}
+
+/// What the record promises.
+fn recorded(record: &Record, paths: &BTreeSet<String>) -> Observation {
+    let mut seen = config::observe(&record.spec, false, paths);
+    seen.filters = record.seccomp.len();
+    if !record.uid_mappings.is_empty() {
+        seen.uid_map.clone_from(&record.uid_mappings);
+        seen.namespaces.insert(NamespaceKind::User, Place::Private);
+    }
+    let positive = |limit: Option<i64>| limit.and_then(|limit| u64::try_from(limit).ok());
+    let mut limits = seen.limits.unwrap_or_default();
+    // `update` changes these.
+    limits.pids = positive(record.limits.pids).or(limits.pids);
+    limits.memory = positive(record.limits.memory.limit).filter(|bytes| *bytes > 0);
+    seen.limits = record.cgroup.is_some().then_some(limits);
+    seen
+}
+
+/// The bundle may be gone, or be another one by now; then nothing is said about it.
+fn asked(record: &Record, paths: &BTreeSet<String>) -> Option<Observation> {
+    let bytes = casemate_runtime::bundle::read_capped(&record.bundle.join("config.json")).ok()?;
+    Some(config::observe(&Spec::parse(&bytes).ok()?, false, paths))
+}
+
+fn decisions(state: &StateDir) -> Vec<Decision> {
+    let read = state.read("decisions.json").ok();
+    let value = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    value.map(|value| Decision::list(&value)).unwrap_or_default()
+}
+
+fn peers(proc: &OwnedFd, cgroup: &Path, init: i32) -> Vec<Peer> {
+    let pids = Cgroup::open(cgroup).and_then(|cgroup| cgroup.procs(true)).unwrap_or_default();
+    let others = pids.into_iter().filter(|pid| *pid != init).take(MOST_PEERS);
+    // One that has ended in between is nobody's business.
+    let status = |pid| Some(Peer { pid, status: ProcessStatus::read(proc, pid).ok()? });
+    others.filter_map(status).collect()
+}
+
+fn of_process(global: &Global, pid: i32, standards: &[&'static Standard]) -> Result<Report> {
+    let proc = procfs::open()?;
+    if procfs::stat(&proc, pid).is_none() {
+        bail!("there is no process {pid}");
+    }
+    let profile = values(global, ProfileName::DEFAULT)?;
+    let now = observe::process::observe(&proc, pid, &kernel_paths(profile))?;
+    let subject = Subject { kind: "process", pid: Some(pid), ..Subject::default() };
+    Ok(foreign(subject, profile, &now, peers_of(&proc, pid), standards))
+}
+
+/// The other processes of its cgroup, if that is not the root one.
+pub(crate) fn peers_of(proc: &OwnedFd, pid: i32) -> Vec<Peer> {
+    let path = || -> Option<PathBuf> {
+        let hierarchy = Hierarchy::discover().ok()?;
+        let inner = hierarchy.path_of(pid).ok().filter(|inner| inner != Path::new("/"))?;
+        hierarchy.locate(&inner).ok()
+    };
+    path().map(|path| peers(proc, &path, pid)).unwrap_or_default()
+}
+
+/// The report of something that casemate did not make.
+pub(crate) fn foreign(
+    subject: Subject,
+    profile: &'static Profile,
+    now: &Observation,
+    peers: Vec<Peer>,
+    standards: &[&'static Standard],
+) -> Report {
+    let material = Material {
+        subject,
+        profile,
+        in_force: None,
+        overrides: Overrides::default(),
+        asked: None,
+        effective: now,
+        recorded: None,
+        decisions: Vec::new(),
+        peers,
+    };
+    material.report(standards)
+}

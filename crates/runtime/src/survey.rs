@@ -1,0 +1,86 @@
+//! What would be made of a bundle, for reports: as `explain`, but a refusal does not end it, so that all reasons are
+//! found at once. Nothing on the host is changed.
+
+use crate::decide::decide_by;
+use crate::request::Global;
+use anyhow::{Context as _, Result};
+use casemate_policy::spec::Spec;
+use casemate_policy::{
+    harden_as, Choice, Decision, Hardened, HardenedSpec, HostFacts, Mode, Overrides, ProfileName,
+    Refusal, RuleId, Verdict, CONTROLS,
+};
+use std::path::{Path, PathBuf};
+
+/// A bundle, and what would be made of it.
+#[derive(Debug)]
+pub struct Survey {
+    /// The configuration as given.
+    pub asked: Spec,
+    /// The configuration as hardened; where something refuses it, as if that had only warned.
+    pub hardened: HardenedSpec,
+    /// Every decision, the refusals among them.
+    pub decisions: Vec<Decision>,
+    /// The profile that was chosen for it.
+    pub profile: ProfileName,
+    /// What it gets beside that profile.
+    pub overrides: Overrides,
+}
+
+/// Looks at a bundle.
+///
+/// # Errors
+/// A configuration that cannot be read, or that no profile could run; a policy that cannot be used.
+pub fn survey(
+    global: &Global,
+    bundle: &Path,
+    config: Option<&PathBuf>,
+    id: &str,
+) -> Result<Survey> {
+    let mut chosen = None;
+    let mut refused = Vec::new();
+    let decided = decide_by(global, bundle, config, id, |spec, choice, facts| {
+        chosen = Some((choice.profile.name, choice.overrides.clone()));
+        let (hardened, refusals) = harden_through(&spec, choice.clone(), facts)?;
+        refused = refusals;
+        Ok(hardened)
+    })?;
+    let asked = Spec::parse(&decided.bundle.config).context("config.json")?;
+    let (profile, overrides) = chosen.unwrap_or((ProfileName::DEFAULT, Overrides::default()));
+    let mut decisions = decided.decisions;
+    let rules: Vec<RuleId> = refused.iter().map(|decision| decision.rule).collect();
+    // What the same control said when it was let through to look further.
+    decisions.retain(|d| !(rules.contains(&d.rule) && d.verdict == Verdict::Warned));
+    decisions.extend(refused);
+    Ok(Survey { asked, hardened: decided.spec, decisions, profile, overrides })
+}
+
+/// Lets each control that refuses only warn, until the rest has been looked at.
+fn harden_through(
+    spec: &Spec,
+    mut choice: Choice,
+    facts: &HostFacts,
+) -> Result<(Hardened, Vec<Decision>), Refusal> {
+    let mut refused: Vec<Decision> = Vec::new();
+    loop {
+        match harden_as(spec.clone(), &choice, facts) {
+            Ok(hardened) => return Ok((hardened, refused)),
+            Err(refusal) => {
+                let rule = refusal.decision.rule;
+                let known = refused.iter().any(|decision| decision.rule == rule);
+                if known || refused.len() >= CONTROLS.len() {
+                    return Err(refusal);
+                }
+                refused.push(with_remedy(refusal));
+                choice.overrides.modes.insert(rule, Mode::Warn);
+            }
+        }
+    }
+}
+
+fn with_remedy(refusal: Refusal) -> Decision {
+    let mut decision = *refusal.decision;
+    if let Some(remedy) = refusal.allow {
+        decision.reason = format!("{}; override: {}", decision.reason, remedy.name).into();
+    }
+    decision
+}
