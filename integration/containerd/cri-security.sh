@@ -258,6 +258,117 @@ test_a_volume_of_a_pod_with_host_users_false_is_mapped() {
     remove_pod "$pod"
 }
 
+feature overrides "$QUICK_CRI"
+
+# with_annotations PAIRS: a filter for pods and containers alike; kubelets hand the annotations of the pod to the sandbox.
+with_annotations() { printf '.annotations = { %s }' "$1"; }
+
+# node_policy LINE...: the policy of the node for the rest of the test.
+node_policy() {
+    mkdir -p /etc/casemate
+    printf '%s\n' "$@" >/etc/casemate/policy.toml
+    trap 'rm -f /etc/casemate/policy.toml' EXIT
+}
+
+test_an_annotation_of_the_pod_overrides_one_control_in_its_containers() {
+    only_casemate
+    local pod id
+    pod=$(new_pod writable "$(with_annotations '"org.casemate.allow/rootfs.writable": "true"')")
+    id=$(new_container writable "$pod" writer . sleep 1000)
+    exec_sync "$id" touch /file
+    expect_eq "$(status_line "$id" NoNewPrivs)" 1
+    expect_eq "$(capability_bits "$id" Eff)" 00000000000004fb
+    remove_pod "$pod"
+}
+
+test_an_annotation_that_the_node_does_not_permit_is_refused_with_the_way_to_permit_it() {
+    only_casemate
+    expect_refusal 'annotations org.casemate.allow/devices.all: the node policy does not permit devices.all .*permit = .*/etc/casemate/policy.toml' \
+        new_pod greedy "$(with_annotations '"org.casemate.allow/devices.all": "true"')"
+}
+
+test_a_misspelt_annotation_is_an_error() {
+    only_casemate
+    expect_refusal 'rootfs.writeable.*unknown' new_pod misspelt "$(with_annotations '"org.casemate.allow/rootfs.writeable": "true"')"
+}
+
+test_the_node_can_permit_what_a_pod_asks_for() {
+    only_casemate
+    local pod id
+    node_policy 'permit = ["@default", "capabilities.net_raw"]'
+    pod=$(new_pod permitted "$(with_annotations '"org.casemate.allow/capabilities.net_raw": "true"')")
+    id=$(new_container permitted "$pod" pinger "$CONTEXT.capabilities = { add_capabilities: [\"NET_RAW\"] }" sleep 1000)
+    expect_eq "$(capability_bits "$id" Eff)" 00000000000024fb
+    remove_pod "$pod"
+}
+
+test_a_rule_of_the_node_gives_a_kubernetes_namespace_another_profile() {
+    only_casemate
+    local pod id
+    node_policy '[[rule]]' 'name = "system pods"' 'match.namespace = ["kube-system"]' 'profile = "privileged"'
+    pod=$(new_pod system '.metadata.namespace = "kube-system"')
+    id=$(new_container system "$pod" agent "$CONTEXT.capabilities = { add_capabilities: [\"SYS_ADMIN\"] }" sleep 1000)
+    exec_sync "$id" touch /file
+    expect_match "$(capability_bits "$id" Eff)" '^00000000a82425fb$'
+    remove_pod "$pod"
+    in_base . sh -c '! touch /file 2>/dev/null'
+}
+
+test_a_pod_can_ask_for_a_stricter_profile() {
+    only_casemate
+    local strict
+    strict=$(with_annotations '"org.casemate.profile": "restricted"')
+    expect_refusal 'restricted' new_pod strict-root "$strict | .linux.security_context.run_as_user = { value: 0 }"
+}
+
+feature 'host namespaces' "$QUICK_CRI"
+
+HOST_NETWORK='.linux.security_context.namespace_options.network = "NODE"'
+
+test_a_pod_on_the_network_of_the_host_needs_the_permission_of_the_node() {
+    only_casemate
+    local pod id
+    expect_refusal 'namespaces.host-network' new_pod hostly "$HOST_NETWORK | del(.hostname)"
+    node_policy 'permit = ["@default", "namespaces.host-*"]'
+    pod=$(new_pod hostly "$HOST_NETWORK | del(.hostname) | .annotations = { \"org.casemate.allow/namespaces.host-network\": \"true\", \"org.casemate.allow/namespaces.host-uts\": \"true\" }")
+    id=$(new_container hostly "$pod" server "$HOST_NETWORK" sleep 1000)
+    expect_eq "$(exec_sync "$id" readlink /proc/self/ns/net)" "$(readlink /proc/self/ns/net)"
+    remove_pod "$pod"
+    differs 'hostNetwork, hostPID and hostIPC need an annotation that the node policy permits'
+}
+
+test_a_pod_with_the_processes_of_the_host_needs_the_permission_of_the_node() {
+    only_casemate
+    expect_refusal 'namespaces.host-pid' new_pod all-seeing '.linux.security_context.namespace_options.pid = "NODE"'
+    expect_refusal 'namespaces.host-ipc' new_pod all-hearing '.linux.security_context.namespace_options.ipc = "NODE"'
+}
+
+feature privileged "$QUICK_CRI"
+
+PRIVILEGED='.linux.security_context.privileged = true'
+
+test_a_privileged_container_is_narrowed_to_the_profile() {
+    only_casemate
+    local pod id
+    pod=$(new_pod mighty "$PRIVILEGED")
+    id=$(new_container mighty "$pod" mighty "$PRIVILEGED" sleep 1000)
+    expect_eq "$(capability_bits "$id" Eff) $(status_line "$id" NoNewPrivs)" '00000000000004fb 1'
+    expect_status 1 exec_sync "$id" sh -c 'mount -t tmpfs tmpfs /tmp'
+    remove_pod "$pod"
+    differs 'privileged: true is narrowed to the profile; a rule of the node policy gives chosen namespaces the profile privileged'
+}
+
+test_a_privileged_container_is_privileged_where_the_node_says_so() {
+    only_casemate
+    local pod id
+    node_policy '[[rule]]' 'match.namespace = ["kube-system"]' 'profile = "privileged"'
+    pod=$(new_pod driver "$PRIVILEGED | .metadata.namespace = \"kube-system\"")
+    id=$(new_container driver "$pod" driver "$PRIVILEGED" sleep 1000)
+    exec_sync "$id" sh -c 'mount -t tmpfs tmpfs /mnt 2>/dev/null || { mkdir -p /mnt; mount -t tmpfs tmpfs /mnt; }'
+    exec_sync "$id" test -e /dev/kmsg
+    remove_pod "$pod"
+}
+
 feature 'hardened by default' "$QUICK_CRI"
 
 test_nothing_of_the_kernel_can_be_configured_from_inside() {
