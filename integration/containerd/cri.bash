@@ -24,8 +24,7 @@ handler() {
     cat <<CONFIG
 [plugins.$table]
   runtime_type = "io.containerd.runc.v2"
-  pod_annotations = ["org.casemate.*"]
-  container_annotations = ["org.casemate.*"]
+  pod_annotations = ["org.casemate.*", "org.casemate.*/*"]
   [plugins.$table.options]
     BinaryName = "${RUNTIME:?}"
     SystemdCgroup = $3

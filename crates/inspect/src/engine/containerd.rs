@@ -208,19 +208,22 @@ fn one_runtime(host: &Host, name: &str, runtime: &Table, version: i64) -> Vec<Ch
 /// Without this list containerd keeps a pod's annotations to itself.
 fn annotations(id: &str, runtime: &Table) -> Check {
     let id = format!("{id}.annotations");
-    let passes = |key: &str| {
-        texts(runtime, &[key]).iter().any(|p| p.starts_with("org.casemate.") || *p == "*")
-    };
-    let check = match (passes("pod_annotations"), passes("container_annotations")) {
-        (true, true) | (false, true) => {
-            Check::new(id, Status::Ok, "org.casemate.* reaches casemate")
-        }
-        (true, false) => Check::new(
+    let patterns = texts(runtime, &["pod_annotations"]);
+    let passes = |key: &str| patterns.iter().any(|pattern| matches(pattern, key));
+    let check = match (passes(PROFILE_KEY), passes(ALLOW_KEY)) {
+        (_, true) => Check::new(
             id,
             Status::Ok,
             "org.casemate.* of the pod reaches its sandbox and containers",
         ),
-        _ => Check::new(
+        // A star of containerd's stands for no slash.
+        (true, false) => Check::new(
+            id,
+            Status::Warning,
+            "pod_annotations has no pattern for org.casemate.allow/NAME: no overrides by annotation",
+        )
+        .fix("pod_annotations = [\"org.casemate.*\", \"org.casemate.*/*\"]"),
+        (false, false) => Check::new(
             id,
             Status::Info,
             "org.casemate.* of pods does not reach casemate: no overrides by annotation",
@@ -229,15 +232,56 @@ fn annotations(id: &str, runtime: &Table) -> Check {
     check.needed_for("overrides by annotation")
 }
 
+/// An annotation of ours without a slash, and one with.
+const PROFILE_KEY: &str = "org.casemate.profile";
+const ALLOW_KEY: &str = "org.casemate.allow/rootfs.writable";
+
+/// containerd's patterns are those of Go's `path.Match`, of which annotations need `*`: any text without a slash.
+fn matches(pattern: &str, key: &str) -> bool {
+    let (mut patterns, mut parts) = (pattern.split('/'), key.split('/'));
+    loop {
+        match (patterns.next(), parts.next()) {
+            (None, None) => return true,
+            (Some(pattern), Some(part)) if matches_part(pattern, part) => {}
+            _ => return false,
+        }
+    }
+}
+
+fn matches_part(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, behind)) => text.strip_prefix(before).is_some_and(|rest| {
+            (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| matches_part(behind, rest)))
+        }),
+    }
+}
+
 fn snippet(host: &Host, version: i64) -> String {
     let (version, plugin) =
         PLUGINS.iter().find(|(known, _)| *known == version).unwrap_or(&PLUGINS[0]);
     let table = format!("plugins.\"{plugin}\".containerd.runtimes.casemate");
     let systemd = host.exists("/run/systemd/system");
     format!(
-        "version = {version}\n[{table}]\n  runtime_type = \"{SHIM}\"\n  pod_annotations = [\"org.casemate.*\"]\n  \
-         container_annotations = [\"org.casemate.*\"]\n  [{table}.options]\n    BinaryName = \"{}\"\n    \
+        "version = {version}\n[{table}]\n  runtime_type = \"{SHIM}\"\n  pod_annotations = [\"org.casemate.*\", \"org.casemate.*/*\"]\n  \
+         [{table}.options]\n    BinaryName = \"{}\"\n    \
          SystemdCgroup = {systemd}\n",
         binary_path(host)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_no_slash() {
+        assert!(matches("org.casemate.*", PROFILE_KEY) && !matches("org.casemate.*", ALLOW_KEY));
+        assert!(
+            matches("org.casemate.*/*", ALLOW_KEY) && !matches("org.casemate.*/*", PROFILE_KEY)
+        );
+        assert!(matches("*", PROFILE_KEY) && matches("*/*", ALLOW_KEY) && !matches("*", ALLOW_KEY));
+        assert!(matches("org.casemate.allow/rootfs.*", ALLOW_KEY));
+        assert!(!matches("org.casemate.allow/seccomp.*", ALLOW_KEY));
+    }
 }
