@@ -187,8 +187,11 @@ impl fmt::Display for Error {
             }
             Self::WrongType { path, kind } => write!(
                 f,
-                "cgroup {} is of type \"{kind}\": choose a cgroupsPath that is not below a threaded cgroup",
-                path.display()
+                "cgroup {} is of type \"{kind}\" and takes no process with these limits (hint: processes in {} or \
+                 threaded cgroups there are in the way; in a container, move its processes to a cgroup of their own \
+                 first, or choose another cgroupsPath)",
+                path.display(),
+                path.parent().unwrap_or(path).display()
             ),
             Self::BadPath { path, why } => write!(f, "cgroup path {path:?}: {why}"),
             Self::BadLimit { limit, why } => write!(f, "{limit}: {why}"),

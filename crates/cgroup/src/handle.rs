@@ -72,7 +72,22 @@ impl Cgroup {
             cgroup.refuse_in_use()?;
         }
         cgroup.enable(hierarchy, inner, wish)?;
+        cgroup.settle_type(wish.needed)?;
         Ok(cgroup)
+    }
+
+    /// A cgroup beside processes of its parent's takes none as it is ("domain invalid", cgroups(7), "Creating a threaded
+    /// subtree"). That is how it looks in a container whose own processes are at the root of its cgroup namespace. As a
+    /// threaded cgroup it takes them, unless a limit needs a controller that such a one cannot have; runc does the same.
+    fn settle_type(&self, needed: &Controllers) -> Result<()> {
+        if self.check_type(needed).is_ok() {
+            return Ok(());
+        }
+        if !needed.has_domain_controller() {
+            // The reason of a refusal is the type, which is reported below.
+            self.dir().write("cgroup.type", "threaded").ok();
+        }
+        self.check_type(needed)
     }
 
     fn enable(&self, hierarchy: &Hierarchy, inner: &Path, wish: Wish<'_>) -> Result<()> {
