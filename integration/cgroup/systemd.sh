@@ -9,7 +9,7 @@ rt() { "$RUNTIME" --root "$WORK/state" "$@"; }
 show() { systemctl show --value -p "$2" "$1"; }
 # bundle NAME [JQ-FILTER]: a bundle in WORK/NAME that sleeps.
 bundle() {
-    "$TOP/hack/bundle" plain "$WORK/$1" --id "$1" -- sleep 1000
+    "$TOP/hack/bundle" plain "$WORK/$1" --rootfs "$WORK/base/rootfs" --id "$1" -- sleep 1000
     jq -c "del(.linux.cgroupsPath) | ${2:-.}" "$WORK/$1/config.json" >"$WORK/$1/new"
     mv "$WORK/$1/new" "$WORK/$1/config.json"
 }
@@ -20,6 +20,8 @@ cleanup() {
     local id
     for id in $(rt list -q 2>/dev/null); do rt delete --force "$id"; done
 }
+
+"$TOP/hack/bundle" plain "$WORK/base" >/dev/null
 
 test_the_unit_is_named_by_slice_prefix_and_name() {
     bundle named '.linux.cgroupsPath = "casemate-test.slice:pre:named"'
@@ -121,9 +123,7 @@ test_a_unit_that_is_in_use_is_left_alone() {
     bundle taken
     start taken
     first=$(pid taken)
-    "$TOP/hack/bundle" plain "$WORK/second" --id second -- sleep 1000
-    jq -c '.linux.cgroupsPath = "system.slice:casemate:taken"' "$WORK/second/config.json" >"$WORK/c"
-    mv "$WORK/c" "$WORK/second/config.json"
+    bundle second '.linux.cgroupsPath = "system.slice:casemate:taken"'
     expect_refusal 'casemate-taken.scope' rt --systemd-cgroup run -d --bundle "$WORK/second" second
     expect_eq "$(cat /sys/fs/cgroup/system.slice/casemate-taken.scope/cgroup.procs)" "$first"
     expect_eq "$(rt list -q | grep second || true)" ''
