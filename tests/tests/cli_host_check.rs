@@ -204,9 +204,14 @@ fn annotations_that_containerd_keeps_to_itself_are_mentioned() {
     let id = "containerd.runtime.casemate.annotations";
     let host = Host::new().file(CONTAINERD_FILE, &containerd(2, V2, SHIM, BINARY));
     assert_eq!(host.status("containerd", id), "info");
-    let passed = format!("{SHIM}\npod_annotations = [\"org.casemate.*\"]");
-    let host = Host::new().file(CONTAINERD_FILE, &containerd(2, V2, &passed, BINARY));
-    assert_eq!(host.status("containerd", id), "ok");
+    let status = |patterns: &str| {
+        let table = format!("{SHIM}\npod_annotations = [{patterns}]");
+        let host = Host::new().file(CONTAINERD_FILE, &containerd(2, V2, &table, BINARY));
+        host.status("containerd", id)
+    };
+    // A star of containerd's stands for no slash, and the names of overrides stand behind one.
+    assert_eq!(status("\"org.casemate.*\""), "warning");
+    assert_eq!(status("\"org.casemate.*\", \"org.casemate.*/*\""), "ok");
 }
 
 #[test]
