@@ -11,6 +11,7 @@ pub mod cgroups;
 mod decide;
 mod facts;
 pub mod foreground;
+pub mod idpool;
 pub mod ids;
 pub mod listen_fds;
 pub mod lower;

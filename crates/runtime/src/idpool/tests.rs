@@ -1,0 +1,148 @@
+use super::*;
+use std::collections::HashSet;
+
+/// A pool of its own, and a directory for states.
+struct Fixture {
+    dir: PathBuf,
+}
+
+impl Fixture {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("casemate-pool-{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&dir));
+        std::fs::create_dir_all(dir.join("state")).unwrap();
+        Self { dir }
+    }
+
+    fn pool(&self, ranges: u32) -> Pool {
+        let span = Span { first: 1_000_000, count: ranges * SIZE };
+        Pool::open(&self.dir.join("ids"), Source::read(Path::new("/"), Some(span)).unwrap())
+            .unwrap()
+    }
+
+    fn claimant(&self, id: &str) -> Claimant {
+        let state = self.dir.join("state").join(id);
+        Claimant { container: id.to_owned(), state, ..Claimant::default() }
+    }
+
+    /// A container that exists: its state directory does.
+    fn live(&self, id: &str) -> Claimant {
+        let who = self.claimant(id);
+        std::fs::create_dir_all(&who.state).unwrap();
+        who
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.dir));
+    }
+}
+
+fn proc() -> OwnedFd {
+    crate::procfs::open().unwrap()
+}
+
+#[test]
+fn five_hundred_containers_made_at_once_have_five_hundred_ranges() {
+    let fixture = Fixture::new("many");
+    let ranges: Vec<Range> = std::thread::scope(|scope| {
+        let make = |thread: u32| {
+            let fixture = &fixture;
+            scope.spawn(move || {
+                let one = |n| {
+                    let who = fixture.live(&format!("c{thread}-{n}"));
+                    fixture.pool(512).take(&who, &proc()).unwrap().range
+                };
+                (0..50).map(one).collect::<Vec<_>>()
+            })
+        };
+        let threads: Vec<_> = (0..10).map(make).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    let distinct: HashSet<u32> = ranges.iter().map(|range| range.uid / SIZE * SIZE).collect();
+    assert_eq!((ranges.len(), distinct.len()), (500, 500));
+    // 500 of 512 are taken by containers that exist: no more than twelve are left.
+    let pool = fixture.pool(512);
+    let more: Vec<_> =
+        (0..13).map(|n| pool.take(&fixture.live(&format!("m{n}")), &proc())).collect();
+    assert!(more[..12].iter().all(Result::is_ok));
+    let text = format!("{:#}", more[12].as_ref().unwrap_err());
+    assert!(text.contains("no range of 65536 ids is free"), "{text}");
+}
+
+#[test]
+fn a_container_that_comes_back_gets_the_range_that_it_had() {
+    let fixture = Fixture::new("again");
+    let pool = fixture.pool(1000);
+    let first = pool.take(&fixture.live("web"), &proc()).unwrap();
+    assert_eq!(pool.expected("web").unwrap().map(|range| range == first.range), Some(false));
+    pool.release(&first.name).unwrap();
+    assert_eq!(pool.expected("web").unwrap(), Some(first.range));
+    assert_eq!(pool.take(&fixture.live("web"), &proc()).unwrap().range, first.range);
+}
+
+#[test]
+fn what_a_killed_runtime_left_over_is_found_and_used_again() {
+    let fixture = Fixture::new("left");
+    let pool = fixture.pool(3);
+    for id in ["a", "b", "c"] {
+        // Made, and killed before the state directory was: the lock is gone with its maker.
+        drop(pool.take(&fixture.claimant(id), &proc()).unwrap());
+    }
+    let lease = pool.take(&fixture.live("d"), &proc()).unwrap();
+    assert!(pool.entries().unwrap().iter().any(|entry| entry.name == lease.name));
+    assert_eq!(pool.entries().unwrap().len(), 1);
+}
+
+#[test]
+fn a_range_is_kept_while_its_container_is_being_made_and_while_it_exists() {
+    let fixture = Fixture::new("kept");
+    let pool = fixture.pool(2);
+    let _making = pool.take(&fixture.claimant("a"), &proc()).unwrap();
+    drop(pool.take(&fixture.live("b"), &proc()).unwrap());
+    assert!(pool.take(&fixture.live("c"), &proc()).is_err());
+    std::fs::remove_dir(fixture.dir.join("state/b")).unwrap();
+    assert!(pool.take(&fixture.live("c"), &proc()).is_ok());
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_left_over() {
+    let fixture = Fixture::new("short");
+    let pool = fixture.pool(1);
+    std::fs::write(fixture.dir.join("ids/1000000-1000000-0-1"), "{\"conta").unwrap();
+    assert!(pool.take(&fixture.live("a"), &proc()).is_ok());
+}
+
+#[test]
+fn containers_of_a_pod_share_a_range_if_they_share_a_namespace_too() {
+    let fixture = Fixture::new("pod");
+    let pool = fixture.pool(100);
+    let member = |id: &str, pod: &str, joined: &[u64]| {
+        let who = fixture.live(id);
+        let who = Claimant { pod: Some(pod.to_owned()), joined: joined.to_vec(), ..who };
+        pool.take(&who, &proc()).unwrap()
+    };
+    let first = member("a", "p", &[7, 8]);
+    assert_eq!(member("b", "p", &[8]).range, first.range);
+    assert_ne!(member("c", "p", &[9]).range, first.range);
+    assert_ne!(member("d", "q", &[7, 8]).range, first.range);
+    // Free when the last of them is gone, and not before.
+    pool.release(&first.name).unwrap();
+    let stranger = fixture.live("s");
+    let shared = pool.share(&stranger, first.range.uid, first.range.gid).unwrap();
+    assert_eq!(shared.unwrap().range, first.range);
+    assert!(pool.share(&stranger, 5, 5).unwrap().is_none());
+}
+
+#[test]
+fn a_directory_that_others_may_enter_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let fixture = Fixture::new("open");
+    let dir = fixture.dir.join("ids");
+    drop(fixture.pool(1));
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let source = Source::read(Path::new("/nowhere"), None).unwrap();
+    let text = format!("{:#}", Pool::open(&dir, source).unwrap_err());
+    assert!(text.contains("open to nobody else"), "{text}");
+}
