@@ -21,6 +21,8 @@ pub struct HostFacts {
     pub euid: u32,
     /// The caller sits in the initial user namespace.
     pub in_initial_userns: bool,
+    /// The caller may give a container ids of the host that are not its own.
+    pub can_make_user_namespace: bool,
     /// AppArmor is enabled.
     pub apparmor: bool,
     /// SELinux is enabled.

@@ -43,6 +43,8 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::PIDS, rules::resources::pids),
     (RuleId::DEVICES, rules::resources::devices),
     (RuleId::LANDLOCK, rules::landlock::layer),
+    (RuleId::USERNS, rules::auto_userns::auto),
+    (RuleId::USERNS_REQUIRED, rules::auto_userns::required),
     (RuleId::NESTED_USERNS, rules::userns::nested),
 ];
 

@@ -7,6 +7,7 @@ use crate::control::{Mode, RuleId};
 use crate::decision::Decision;
 use crate::overrides::Overrides;
 use crate::profile::ProfileName;
+use crate::rules::auto_userns::AutoUserns;
 use crate::spec::{Process, Spec, SpecError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -46,6 +47,9 @@ pub struct Extras {
     /// No user namespaces below the container's own, if it gets one.
     #[serde(default)]
     pub no_nested_userns: bool,
+    /// The container gets a user namespace from the runtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_userns: Option<AutoUserns>,
 }
 
 impl HardenedSpec {
@@ -95,6 +99,14 @@ impl HardenedSpec {
     #[must_use]
     pub fn extras(&self) -> &Extras {
         &self.extras
+    }
+
+    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
+        &mut self.extras
+    }
+
+    pub(crate) fn spec_mut(&mut self) -> &mut Spec {
+        &mut self.spec
     }
 
     /// Takes the system call filter out, once it is compiled: the rest is what a record keeps.

@@ -32,3 +32,4 @@ pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{NodePolicy, Subject};
 pub use overrides::{Choice, Overrides, Source, Values, ALLOW_PREFIX};
 pub use profile::{Profile, ProfileName, Tmpfs};
+pub use rules::auto_userns::AutoUserns;

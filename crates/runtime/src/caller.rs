@@ -48,6 +48,7 @@ pub fn host_facts(caller: &Caller, controllers: Vec<String>) -> HostFacts {
     HostFacts {
         euid: caller.euid,
         in_initial_userns: caller.initial_user_namespace,
+        can_make_user_namespace: caller.privileged && caller.initial_user_namespace,
         apparmor: apparmor_enabled(),
         selinux: selinux_enabled(),
         kernel: kernel_release(),

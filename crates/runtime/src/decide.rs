@@ -22,6 +22,8 @@ pub(crate) struct Decided {
     pub(crate) caller: Caller,
     pub(crate) proc: OwnedFd,
     pub(crate) cgroup: CgroupPlan,
+    /// The range of host ids that was taken for the container.
+    pub(crate) id_range: Option<String>,
 }
 
 /// Steps 1 to 5: read, check, harden. No effect on the host.
@@ -64,5 +66,5 @@ pub(crate) fn decide_by(
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
     let (spec, mut decisions) = (hardened.spec, hardened.decisions);
     crate::lower::seccomp::note_conflicts(&spec, &mut decisions)?;
-    Ok(Decided { bundle, spec, decisions, facts, caller, proc, cgroup })
+    Ok(Decided { bundle, spec, decisions, facts, caller, proc, cgroup, id_range: None })
 }

@@ -28,4 +28,5 @@ pub mod state;
 pub mod supervise;
 pub mod survey;
 pub mod undo;
+mod userns;
 pub mod verify;

@@ -3,6 +3,7 @@
 
 use crate::caller::Caller;
 use crate::ids::{read_map, write_maps, IdMaps};
+use crate::userns::network::{self, Writer};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_policy::spec::{IdMapping, NamespaceKind, Spec, Sysctl as SpecSysctl};
 use casemate_policy::HardenedSpec;
@@ -123,14 +124,18 @@ pub fn prepare(
     if let Some(at) = sysctls.iter().position(|sysctl| sysctl.path == DOMAINNAME) {
         prepared.domainname = Some(sysctls.swap_remove(at).value);
     }
+    let automatic = spec.extras().auto_userns.is_some();
     if new & flag::USER != 0 || user.is_some() {
-        enter_user(&mut prepared, &mut new, user, &mut sysctls, caller, proc)?;
+        enter_user(&mut prepared, &mut new, user, &mut sysctls, caller, proc, automatic)?;
     } else if !caller.privileged {
         bail!("linux.namespaces: without privilege a container needs a user namespace (hint: casemate spec --rootless)");
     }
     prepared.plan.clone |= new & !(flag::CGROUP | flag::TIME | flag::USER);
     prepared.plan.join.extend(join);
     prepared.sysctls = sysctls.into_iter().map(lower_sysctl).collect();
+    if automatic {
+        serve_joined_network(spec, &mut prepared)?;
+    }
     Ok(prepared)
 }
 
@@ -164,6 +169,22 @@ fn still_not_ours(kind: NamespaceKind, fd: &OwnedFd, path: &str, proc: &OwnedFd)
     let joined = rustix::fs::fstat(fd).call(|| "fstat(namespace)")?;
     if own.is_ok_and(|own| (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino)) {
         bail!("linux.namespaces {} path {path}: has become the host's own", kind.name());
+    }
+    Ok(())
+}
+
+/// The configuration was written for a container without a user namespace: what it says about the network namespace, and what
+/// it gives capabilities for, must come out the same.
+fn serve_joined_network(spec: &HardenedSpec, prepared: &mut Prepared) -> Result<()> {
+    network::translate_ping(&mut prepared.sysctls, Writer::Host, &prepared.maps)?;
+    let UserNamespace::EnterLast(user) = &prepared.plan.user else { return Ok(()) };
+    let Some((_, net)) = prepared.plan.join.iter().find(|(kind, _)| *kind == flag::NET) else {
+        return Ok(());
+    };
+    let inode =
+        |fd: &OwnedFd| rustix::fs::fstat(fd).call(|| "fstat(namespace)").map(|st| st.st_ino);
+    if inode(&ns::owner_of(net)?)? != inode(user)? {
+        network::low_ports(spec, &mut prepared.sysctls);
     }
     Ok(())
 }
@@ -225,6 +246,7 @@ fn enter_user(
     sysctls: &mut Vec<SpecSysctl>,
     caller: &Caller,
     proc: &OwnedFd,
+    automatic: bool,
 ) -> Result<()> {
     if !caller.privileged {
         if user.is_some() {
@@ -242,7 +264,10 @@ fn enter_user(
         .into_iter()
         .partition(|s| held & flag_of(s.namespace) != 0 || s.namespace == NamespaceKind::User);
     *sysctls = ours;
-    let theirs: Vec<_> = theirs.into_iter().map(lower_sysctl).collect();
+    let mut theirs: Vec<_> = theirs.into_iter().map(lower_sysctl).collect();
+    if automatic {
+        network::translate_ping(&mut theirs, Writer::Inside, &prepared.maps)?;
+    }
     let holder = holder::hold(held, user.as_ref().map(AsFd::as_fd), proc.as_fd(), &theirs)?;
     if user.is_none() {
         write_maps(proc, holder.pid(), &prepared.maps, true)?;

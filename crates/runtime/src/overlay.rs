@@ -122,35 +122,37 @@ fn plan(
 }
 
 /// A line of mountinfo (proc_pid_mountinfo(5)), fields as they stand.
-struct Line<'t> {
+pub(crate) struct Line<'t> {
+    pub(crate) id: u64,
+    pub(crate) parent: u64,
     root: &'t str,
-    point: &'t str,
+    pub(crate) point: &'t str,
     options: &'t str,
-    fstype: &'t str,
+    pub(crate) fstype: &'t str,
     super_options: &'t str,
 }
 
-fn find(table: &str, id: u64) -> Option<Line<'_>> {
-    let id = id.to_string();
-    table.lines().find_map(|line| {
+pub(crate) fn find(table: &str, id: u64) -> Option<Line<'_>> {
+    let prefix = format!("{id} ");
+    table.lines().find(|line| line.starts_with(&prefix)).and_then(Line::parse)
+}
+
+impl<'t> Line<'t> {
+    pub(crate) fn parse(line: &'t str) -> Option<Self> {
         let mut fields = line.split(' ');
-        if fields.next() != Some(id.as_str()) {
-            return None;
-        }
-        let (root, point, options) = (fields.nth(2)?, fields.next()?, fields.next()?);
+        let (id, parent) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        let (root, point, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
         let mut rest = line.split(" - ").nth(1)?.split(' ');
         let fstype = rest.next()?;
         let super_options = rest.nth(1).unwrap_or_default();
-        Some(Line { root, point, options, fstype, super_options })
-    })
-}
+        Some(Line { id, parent, root, point, options, fstype, super_options })
+    }
 
-impl Line<'_> {
-    fn has(&self, option: &str) -> bool {
+    pub(crate) fn has(&self, option: &str) -> bool {
         self.options.split(',').any(|o| o == option)
     }
 
-    fn mount_point(&self) -> PathBuf {
+    pub(crate) fn mount_point(&self) -> PathBuf {
         unescape(self.point)
     }
 
@@ -173,7 +175,7 @@ impl Line<'_> {
 }
 
 /// A path as mountinfo and the kernel's seq_escape write it: `\` and three octal digits.
-fn unescape(text: &str) -> PathBuf {
+pub(crate) fn unescape(text: &str) -> PathBuf {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
@@ -364,14 +366,14 @@ fn open_dir(path: &Path) -> Result<OwnedFd> {
         .call(|| format!("open(\"{}\")", path.display()))?)
 }
 
-fn mount_id(fd: impl AsFd) -> Result<u64> {
+pub(crate) fn mount_id(fd: impl AsFd) -> Result<u64> {
     let st =
         rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).call(|| "statx()")?;
     Ok(st.stx_mnt_id)
 }
 
 /// The path without links, as the kernel has it.
-fn real_path(proc: &OwnedFd, fd: &OwnedFd) -> Result<PathBuf> {
+pub(crate) fn real_path(proc: &OwnedFd, fd: &OwnedFd) -> Result<PathBuf> {
     let link = rustix::fs::readlinkat(proc, format!("self/fd/{}", fd.as_raw_fd()), Vec::new())
         .call(|| "readlink(/proc/self/fd)")?;
     Ok(PathBuf::from(OsString::from_vec(link.into_bytes())))

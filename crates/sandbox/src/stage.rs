@@ -114,11 +114,20 @@ impl<'c> Namespaced<'c> {
         let state = plan.hook_state.render("created", pid);
         hooks::run_all(&plan.create_container, &state)?;
         tree.seal()?.pivot()?;
-        match console {
-            Some(console) => identity::take_terminal(&console.peer, plan.early.stdio_owner)?,
-            None => identity::own_stdio(plan.early.stdio_owner)?,
+        if console.is_none() {
+            identity::own_stdio(plan.early.stdio_owner)?;
         }
         namespaces::enter_user_last(&plan.namespaces)?;
+        match (console, &plan.namespaces.user) {
+            // In the user namespace by now, so the owner is as the container knows it.
+            (Some(console), UserNamespace::EnterLast(_)) => {
+                identity::take_terminal(console.in_copied_mounts()?, plan.process.uid)?;
+            }
+            (Some(console), _) => {
+                identity::take_terminal(&console.peer, plan.early.stdio_owner)?;
+            }
+            (None, _) => {}
+        }
         let ContainerPlan { process, gate, start_container, hook_state, host_proc, .. } = plan;
         Ok(Rooted { process, gate, start_container, hook_state, host_proc, channel })
     }

@@ -1,7 +1,7 @@
 //! Namespaces: clone flags, setns(2), unshare(2).
 
 use crate::error::{check, Context, Result};
-use rustix::fd::{AsFd, AsRawFd};
+use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// CLONE_NEW* bits.
 pub mod flag {
@@ -53,6 +53,16 @@ pub fn unshare(kinds: u64) -> Result<()> {
     check(unsafe { libc::syscall(libc::SYS_unshare, kinds as libc::c_int) })
         .map(drop)
         .call(|| format!("unshare({})", names(kinds)))
+}
+
+/// The user namespace that owns `fd`, a namespace of another kind: ioctl_nsfs(2) NS_GET_USERNS.
+pub fn owner_of(fd: impl AsFd) -> Result<OwnedFd> {
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    // SAFETY: this ioctl takes no argument and returns a new descriptor.
+    check(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), NS_GET_USERNS as _) } as libc::c_long)
+        // SAFETY: nobody else owns what the kernel has just made.
+        .map(|raw| unsafe { OwnedFd::from_raw_fd(raw as i32) })
+        .call(|| format!("ioctl({}, NS_GET_USERNS)", crate::fd::label(&fd)))
 }
 
 /// The kind of namespace that `fd` is: ioctl_nsfs(2) NS_GET_NSTYPE.

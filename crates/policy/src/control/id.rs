@@ -54,6 +54,10 @@ impl RuleId {
     pub const MEMORY: Self = Self("memory.limit");
     /// Of /proc, the processes only.
     pub const PROC_SUBSET: Self = Self("mounts.proc-subset");
+    /// A user namespace with ids that nothing on the host belongs to.
+    pub const USERNS: Self = Self("userns.auto");
+    /// That user namespace or none.
+    pub const USERNS_REQUIRED: Self = Self("userns.required");
     /// Ids that the container does not map; no profile switches this off.
     pub const IDS: Self = Self("process.ids");
     /// A process added by `exec` keeps the container's security labels.

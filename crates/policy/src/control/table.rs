@@ -148,6 +148,18 @@ pub const CONTROLS: &[Control] = &[
         summary: "only devices that are named, and no creating of device nodes",
     },
     Control {
+        id: RuleId::USERNS,
+        allow: &["userns.host"],
+        modes: [OFF, OFF, ON, ON],
+        summary: "root in the container is nobody on the host",
+    },
+    Control {
+        id: RuleId::USERNS_REQUIRED,
+        allow: &["userns.fallback"],
+        modes: [OFF, OFF, OFF, ON],
+        summary: "what cannot have a user namespace of its own is refused",
+    },
+    Control {
         id: RuleId::IDS,
         allow: &[],
         modes: [ON, ON, ON, ON],

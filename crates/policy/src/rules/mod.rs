@@ -1,6 +1,7 @@
 //! The rules, one family per file. Each is a function over the draft; none looks at the profile's name,
 //! only at its data.
 
+pub(crate) mod auto_userns;
 pub(crate) mod bundle;
 pub(crate) mod capabilities;
 pub(crate) mod landlock;

@@ -93,7 +93,7 @@ fn own(
 }
 
 /// No entry means the runtime's own, and an entry with a path may lead there.
-fn is_hosts(draft: &Draft<'_>, kind: NamespaceKind) -> bool {
+pub(crate) fn is_hosts(draft: &Draft<'_>, kind: NamespaceKind) -> bool {
     match draft.spec.namespace(kind) {
         None => true,
         Some(namespace) => namespace.path.is_some() && draft.facts.host_namespaces.contains(&kind),

@@ -20,6 +20,9 @@ pub(crate) fn nested(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     draft.extras.no_nested_userns = true;
     let (verdict, reason) = match draft.spec.namespace(NamespaceKind::User).map(|n| &n.path) {
         Some(None) => (Verdict::Added, "none can be made below the container's"),
+        None if draft.extras.auto_userns.is_some() => {
+            (Verdict::Added, "none can be made below the one that the container is given")
+        }
         Some(Some(_)) => (Verdict::Kept, "whoever made the one that is joined has decided"),
         None => {
             (Verdict::Waived, "the container has none of its own; the system call filter remains")

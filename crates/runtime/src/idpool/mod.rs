@@ -16,7 +16,7 @@ mod stale;
 pub use source::{Range, Source, Span, SIZE};
 
 use crate::bundle::say;
-use anyhow::{bail, Context as _, Result};
+use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
@@ -108,11 +108,19 @@ impl Pool {
         Ok(Self { dir: fd, source })
     }
 
-    /// The range that a container with this id would get, if nothing changed meanwhile. Takes nothing.
-    pub fn expected(&self, container: &str) -> Result<Option<Range>> {
-        let entries = self.entries()?;
+    /// The range that a container with this id would get now. Takes and makes nothing.
+    ///
+    /// # Errors
+    /// No range is free; the directory cannot be read.
+    pub fn expected(dir: &Path, source: &Source, container: &str) -> Result<Range> {
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let entries = match rustix::fs::open(dir, flags, Mode::empty()) {
+            Ok(dir) => entries(&dir)?,
+            Err(Errno::NOENT) => Vec::new(),
+            Err(e) => return Err(e).call(|| "open()").context("id ranges"),
+        };
         let free = |range: &Range| !entries.iter().any(|entry| entry.meets(*range));
-        Ok(self.candidates(container).find(free))
+        source.candidates(container).find(free).ok_or_else(|| none_free(source))
     }
 
     /// Take a range that no live container has; that of the pod, if another container of it has one.
@@ -121,12 +129,12 @@ impl Pool {
     /// No range is free; the directory's files.
     pub fn take(&self, who: &Claimant, proc: &OwnedFd) -> Result<Lease> {
         let _lock = self.lock()?;
-        let mut entries = self.entries()?;
+        let mut entries = entries(&self.dir)?;
         if let Some(range) = self.of_pod(who, &entries) {
             return self.claim(range, who);
         }
         self.drop_left_over(&mut entries, sample, proc)?;
-        for range in self.candidates(&who.container) {
+        for range in self.source.candidates(&who.container) {
             if entries.iter().any(|entry| entry.meets(range)) {
                 let in_the_way = |all: &[Entry]| -> Vec<usize> {
                     (0..all.len()).filter(|n| all[*n].meets(range)).collect()
@@ -137,10 +145,7 @@ impl Pool {
                 return self.claim(range, who);
             }
         }
-        bail!(
-            "no range of {SIZE} ids is free, all {} are taken (hint: give casemate more in /etc/subuid and /etc/subgid)",
-            self.source.len()
-        )
+        Err(none_free(&self.source))
     }
 
     /// Take part in a range that another container has; `None` when nobody has it.
@@ -150,31 +155,10 @@ impl Pool {
     pub fn share(&self, who: &Claimant, uid: u32, gid: u32) -> Result<Option<Lease>> {
         let _lock = self.lock()?;
         let range = Range { uid, gid };
-        if !self.entries()?.iter().any(|entry| entry.range == range) {
+        if !entries(&self.dir)?.iter().any(|entry| entry.range == range) {
             return Ok(None);
         }
         self.claim(range, who).map(Some)
-    }
-
-    /// Give a range back, by the name of its file.
-    ///
-    /// # Errors
-    /// The file cannot be removed. One that is gone is no error.
-    pub fn release(&self, name: &str) -> Result<()> {
-        match rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(e) => Err(e).call(|| format!("unlinkat({name})")).context("id range"),
-        }
-    }
-
-    /// All ranges, beginning with the one that the container's id points at.
-    fn candidates<'s>(&'s self, container: &str) -> impl Iterator<Item = Range> + 's {
-        let count = self.source.len();
-        let start = hash(container.as_bytes()) % u64::from(count.max(1));
-        (0..count).filter_map(move |step| {
-            let number = (start + u64::from(step)) % u64::from(count);
-            u32::try_from(number).ok().and_then(|number| self.source.range(number))
-        })
     }
 
     /// The range of a container that names the same pod and shares a namespace with `who`. The name alone is what anybody may
@@ -219,17 +203,6 @@ impl Pool {
         Ok(lock)
     }
 
-    fn entries(&self) -> Result<Vec<Entry>> {
-        let dir =
-            rustix::fs::Dir::read_from(&self.dir).call(|| "opendir()").context("id ranges")?;
-        let mut entries = Vec::new();
-        for entry in dir {
-            let entry = entry.call(|| "readdir()").context("id ranges")?;
-            entries.extend(entry.file_name().to_str().ok().and_then(Entry::parse));
-        }
-        Ok(entries)
-    }
-
     fn read(&self, name: &str) -> Result<Vec<u8>> {
         let file = self.open_entry(name)?;
         let mut bytes = Vec::new();
@@ -261,7 +234,7 @@ impl Pool {
         }
         let used = stale::ids_in_use(proc)?;
         for entry in suspects.into_iter().filter(|entry| !used.meets(entry.range)) {
-            self.release(&entry.name)?;
+            remove(&self.dir, &entry.name)?;
             entries.retain(|other| *other != entry);
         }
         Ok(())
@@ -282,6 +255,43 @@ impl Pool {
         rustix::fs::statat(rustix::fs::CWD, &who.state, AtFlags::SYMLINK_NOFOLLOW)
             .is_err_and(|e| matches!(e, Errno::NOENT | Errno::NOTDIR))
     }
+}
+
+/// Give a range back, by the name of its file in `dir`.
+///
+/// # Errors
+/// The file cannot be removed. One that is gone is no error.
+pub fn release(dir: &Path, name: &str) -> Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    match rustix::fs::open(dir, flags, Mode::empty()) {
+        Ok(dir) => remove(&dir, name),
+        Err(Errno::NOENT) => Ok(()),
+        Err(e) => Err(e).call(|| format!("open({})", dir.display())).context("id range"),
+    }
+}
+
+fn remove(dir: &OwnedFd, name: &str) -> Result<()> {
+    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(e) => Err(e).call(|| format!("unlinkat({name})")).context("id range"),
+    }
+}
+
+fn entries(dir: &OwnedFd) -> Result<Vec<Entry>> {
+    let dir = rustix::fs::Dir::read_from(dir).call(|| "opendir()").context("id ranges")?;
+    let mut entries = Vec::new();
+    for entry in dir {
+        let entry = entry.call(|| "readdir()").context("id ranges")?;
+        entries.extend(entry.file_name().to_str().ok().and_then(Entry::parse));
+    }
+    Ok(entries)
+}
+
+fn none_free(source: &Source) -> anyhow::Error {
+    anyhow!(
+        "no range of {SIZE} ids is free, all {} are taken (hint: give casemate more in /etc/subuid and /etc/subgid)",
+        source.len()
+    )
 }
 
 /// A few entries, other ones each time: so that everything that is left over is found in the end.

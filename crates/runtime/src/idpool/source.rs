@@ -99,6 +99,16 @@ impl Source {
         count(&self.uid).min(count(&self.gid))
     }
 
+    /// All ranges, beginning with the one that the container's id points at.
+    pub(super) fn candidates<'s>(&'s self, container: &str) -> impl Iterator<Item = Range> + 's {
+        let count = self.len();
+        let start = super::hash(container.as_bytes()) % u64::from(count.max(1));
+        (0..count).filter_map(move |step| {
+            let number = (start + u64::from(step)) % u64::from(count);
+            u32::try_from(number).ok().and_then(|number| self.range(number))
+        })
+    }
+
     /// Range `number`, unless it belongs to somebody else.
     pub fn range(&self, number: u32) -> Option<Range> {
         let range = Range { uid: nth(&self.uid, number)?, gid: nth(&self.gid, number)? };

@@ -76,9 +76,10 @@ fn a_container_that_comes_back_gets_the_range_that_it_had() {
     let fixture = Fixture::new("again");
     let pool = fixture.pool(1000);
     let first = pool.take(&fixture.live("web"), &proc()).unwrap();
-    assert_eq!(pool.expected("web").unwrap().map(|range| range == first.range), Some(false));
-    pool.release(&first.name).unwrap();
-    assert_eq!(pool.expected("web").unwrap(), Some(first.range));
+    let expected = || Pool::expected(&fixture.dir.join("ids"), &pool.source, "web").unwrap();
+    assert_ne!(expected(), first.range);
+    release(&fixture.dir.join("ids"), &first.name).unwrap();
+    assert_eq!(expected(), first.range);
     assert_eq!(pool.take(&fixture.live("web"), &proc()).unwrap().range, first.range);
 }
 
@@ -91,8 +92,8 @@ fn what_a_killed_runtime_left_over_is_found_and_used_again() {
         drop(pool.take(&fixture.claimant(id), &proc()).unwrap());
     }
     let lease = pool.take(&fixture.live("d"), &proc()).unwrap();
-    assert!(pool.entries().unwrap().iter().any(|entry| entry.name == lease.name));
-    assert_eq!(pool.entries().unwrap().len(), 1);
+    assert!(entries(&pool.dir).unwrap().iter().any(|entry| entry.name == lease.name));
+    assert_eq!(entries(&pool.dir).unwrap().len(), 1);
 }
 
 #[test]
@@ -128,7 +129,7 @@ fn containers_of_a_pod_share_a_range_if_they_share_a_namespace_too() {
     assert_ne!(member("c", "p", &[9]).range, first.range);
     assert_ne!(member("d", "q", &[7, 8]).range, first.range);
     // Free when the last of them is gone, and not before.
-    pool.release(&first.name).unwrap();
+    release(&fixture.dir.join("ids"), &first.name).unwrap();
     let stranger = fixture.live("s");
     let shared = pool.share(&stranger, first.range.uid, first.range.gid).unwrap();
     assert_eq!(shared.unwrap().range, first.range);

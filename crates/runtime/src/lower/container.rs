@@ -7,6 +7,7 @@ use crate::decide::Decided;
 use crate::ids::IdMaps;
 use crate::namespaces::Prepared;
 use crate::request::CreateRequest;
+use crate::userns::idmap::Mapper;
 use crate::verify::Expectation;
 use anyhow::{anyhow, Context as _, Result};
 use casemate_policy::spec::{NamespaceKind, Process};
@@ -152,18 +153,23 @@ fn root_plan(
         cgroup_dir: decided.cgroup.record()?.map(|record| record.path),
         cgroup_mount: decided.cgroup.mount_point(),
         unprivileged: enters_first(namespaces),
+        mapper: mapper(decided, namespaces),
     };
     let owner =
         |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
     // Without a slash at the end: a file would not be found by such a name, and left as it is.
     let plain = |path: &String| Path::new(path).components().collect();
     let paths = |list: &[String]| list.iter().map(plain).collect();
+    let shown = match mounts.mapper {
+        Some(mapper) => super::rootfs::shown(&mapper, &rootfs, !spec.root.readonly)?,
+        None => super::rootfs::Shown::default(),
+    };
     Ok(RootPlan {
         rootfs,
         identity,
-        idmap: None,
-        overlay: None,
-        prepared: None,
+        idmap: shown.idmap,
+        overlay: shown.overlay,
+        prepared: shown.prepared,
         propagation: super::root_propagation(spec.linux.rootfs_propagation),
         owner: (
             owner(namespaces.ids.host_uid(0), "linux.uidMappings")?,
@@ -179,6 +185,14 @@ fn root_plan(
         no_pivot: request.no_pivot,
         own_mounts: spec.namespace(NamespaceKind::Mount).is_some(),
     })
+}
+
+/// Only for a user namespace that the bundle knows nothing of: one that does has its files prepared for it.
+fn mapper<'a>(decided: &'a Decided, namespaces: &'a Prepared) -> Option<Mapper<'a>> {
+    decided.spec.extras().auto_userns?;
+    let UserNamespace::EnterLast(userns) = &namespaces.plan.user else { return None };
+    let before = super::root_propagation(decided.spec.linux.rootfs_propagation).before;
+    Some(Mapper { proc: &decided.proc, userns, propagation: before })
 }
 
 /// /proc shows ids in our own namespace: an unprivileged caller sees itself where the container sees root.

@@ -8,6 +8,7 @@ pub mod hooks;
 pub mod masks;
 pub mod mounts;
 pub mod process;
+mod rootfs;
 pub mod seccomp;
 
 use casemate_policy::spec::Propagation;

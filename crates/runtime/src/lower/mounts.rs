@@ -3,13 +3,17 @@
 use crate::bundle::Bundle;
 use crate::ids::{mapping_namespace, IdMaps};
 use crate::lower::propagation_of;
+use crate::userns::idmap::Mapper;
+use crate::userns::Unmappable;
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
 use casemate_policy::{HardenedSpec, SourceFact};
-use casemate_sandbox::plan::{MountPlan, MountSource};
+use casemate_sandbox::plan::{DetachedTree, MountPlan, MountSource};
 use casemate_sys::path::Links;
+use casemate_sys::Context as _;
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::FileType;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -34,6 +38,8 @@ pub struct MountContext<'a> {
     pub cgroup_mount: Option<PathBuf>,
     /// Ids that the kernel would not know are left out of options rather than refused (rootless, as crun does).
     pub unprivileged: bool,
+    /// Makes the clones for a container that got its user namespace from us.
+    pub(crate) mapper: Option<Mapper<'a>>,
 }
 
 /// Lower all mounts.
@@ -52,7 +58,7 @@ pub fn lower(spec: &HardenedSpec, context: &MountContext<'_>) -> Result<Vec<Moun
 }
 
 fn one(
-    spec: &Spec,
+    spec: &HardenedSpec,
     mount: &Mount,
     label: String,
     judged: Option<&SourceFact>,
@@ -71,6 +77,16 @@ fn one(
         }
         (None, false) => filesystem(spec, mount, &flags, context)?,
     };
+    let (mut attrs, mut recursive_attrs) = (flags.attrs, flags.recursive_attrs);
+    if matches!(source, MountSource::Bind { prepared: Some(_), .. })
+        && spec.overrides().allows("mounts.suid").is_none()
+    {
+        // Root of the container can make files there that belong to root of the host.
+        attrs.set |= attr::NOSUID;
+        attrs.clear &= !attr::NOSUID;
+        recursive_attrs.set |= attr::NOSUID;
+        recursive_attrs.clear &= !attr::NOSUID;
+    }
     let atime =
         |change: u64, set: u64| if set & attr::ATIME != 0 { change | attr::ATIME } else { change };
     Ok(MountPlan {
@@ -78,10 +94,10 @@ fn one(
         links: links_for(&destination, flags.dest_nofollow),
         destination,
         source,
-        set: flags.attrs.set,
-        clear: atime(flags.attrs.clear, flags.attrs.set),
-        recursive_set: flags.recursive_attrs.set,
-        recursive_clear: atime(flags.recursive_attrs.clear, flags.recursive_attrs.set),
+        set: attrs.set,
+        clear: atime(attrs.clear, attrs.set),
+        recursive_set: recursive_attrs.set,
+        recursive_clear: atime(recursive_attrs.clear, recursive_attrs.set),
         propagation: flags.propagation.iter().map(|word| propagation_of(*word)).collect(),
     })
 }
@@ -133,15 +149,43 @@ fn bind(
     };
     // Options for a file system mean nothing here: the bound one exists already. mount(8) ignores them too, and images of
     // tools that add `mode=` to every mount are many.
+    let (path, recursive) = (context.bundle.resolve(source), depth == Depth::Recursive);
+    let idmap = idmap(mount, flags, context)?;
+    let prepared = match &context.mapper {
+        Some(mapper) if idmap.is_none() => {
+            let nofollow = flags.source_nofollow || flags.copy_symlink;
+            prepare(mapper, &path, (recursive, nofollow), identity)?
+        }
+        _ => None,
+    };
     Ok(MountSource::Bind {
-        path: context.bundle.resolve(source),
-        recursive: depth == Depth::Recursive,
+        path,
+        recursive,
         nofollow: flags.source_nofollow,
         identity,
         copy_symlink: flags.copy_symlink,
-        idmap: idmap(mount, flags, context)?,
-        prepared: None,
+        idmap,
+        prepared,
     })
+}
+
+/// The source with the container's ids. A link that is to stay one has none to be shown.
+fn prepare(
+    mapper: &Mapper<'_>,
+    path: &Path,
+    (recursive, nofollow): (bool, bool),
+    identity: Option<(u64, u64)>,
+) -> Result<Option<DetachedTree>> {
+    let about = || format!("source {}", path.display());
+    let source = casemate_sys::mount::open_path(path, nofollow).with_context(about)?;
+    let st = rustix::fs::fstat(&source).call(|| "fstat()").with_context(about)?;
+    if identity.is_some_and(|identity| identity != (st.st_dev, st.st_ino)) {
+        bail!("{}: changed while it was looked at", about());
+    }
+    if FileType::from_raw_mode(st.st_mode) == FileType::Symlink {
+        return Ok(None);
+    }
+    mapper.tree(&source, path, recursive).map(Some).with_context(about)
 }
 
 /// The user namespace of an idmapped mount. Mappings without the option ask for one too: podman sends them so.
@@ -152,7 +196,11 @@ fn idmap(
 ) -> Result<Option<(OwnedFd, bool)>> {
     let recursive = flags.idmap == Some(Depth::Recursive);
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
-        let maps = IdMaps { uid: mount.uid_mappings.clone(), gid: mount.gid_mappings.clone() };
+        let mut maps = IdMaps { uid: mount.uid_mappings.clone(), gid: mount.gid_mappings.clone() };
+        if context.mapper.is_some() {
+            // What the bundle calls the host's ids is what the container would have seen without a user namespace.
+            translate_maps(&mut maps, context.ids)?;
+        }
         return Ok(Some((mapping_namespace(context.proc, &maps)?, recursive)));
     }
     if flags.idmap.is_none() {
@@ -165,6 +213,21 @@ fn idmap(
         namespace.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e))?,
         recursive,
     )))
+}
+
+fn translate_maps(maps: &mut IdMaps, ids: &IdMaps) -> Result<()> {
+    let unmapped = |id: u32| {
+        Unmappable(format!(
+            "a mount shows files as those of {id}, an id that the container does not have"
+        ))
+    };
+    for range in &mut maps.uid {
+        range.host_id = ids.host_uid(range.host_id).ok_or_else(|| unmapped(range.host_id))?;
+    }
+    for range in &mut maps.gid {
+        range.host_id = ids.host_gid(range.host_id).ok_or_else(|| unmapped(range.host_id))?;
+    }
+    Ok(())
 }
 
 /// A cgroup2 mount shows the container's own cgroup as its root if it has a cgroup namespace. Without one a new mount

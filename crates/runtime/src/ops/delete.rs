@@ -93,6 +93,9 @@ pub(crate) fn destroy(container: &Container) -> Result<()> {
     if let Some(cgroup) = &record.cgroup {
         crate::cgroups::remove(cgroup, record.rootless).context("cgroup")?;
     }
+    if let Some(range) = &record.id_range {
+        crate::userns::release(range)?;
+    }
     container.state.remove()?;
     let (list, state) = of_record(record, "poststop", &record.spec.hooks.poststop)?;
     for hook in &list {

@@ -10,7 +10,8 @@ use serde_json::{json, Value};
 /// word), `decisions` (what the policy changed and why), `warnings` (accepted but
 /// probably mistakes), `unknownProperties` (ignored), `cgroup`, `spec` (the hardened configuration).
 pub fn explain(global: &Global, request: &ExplainRequest) -> Result<Value> {
-    let decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
+    let mut decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
+    crate::userns::foretell(&mut decided, &request.id)?;
     let warnings = Spec::parse(&decided.bundle.config)?.warnings;
     Ok(json!({
         "id": request.id,

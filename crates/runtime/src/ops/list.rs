@@ -6,6 +6,9 @@ use crate::request::Global;
 use crate::state::{StateRoot, Status};
 use anyhow::{bail, Result};
 
+/// The annotation that shows which ids a container was given, as lines of /proc/PID/uid_map.
+const MAPPING: &str = "org.casemate.uid-map";
+
 /// One container's state.
 pub fn state(global: &Global, id: &str) -> Result<StateReport> {
     Ok(report(&Container::load(global, id)?, String::new()))
@@ -14,6 +17,11 @@ pub fn state(global: &Global, id: &str) -> Result<StateReport> {
 fn report(container: &Container, owner: String) -> StateReport {
     let status = container.status();
     let record = &container.record;
+    let mut annotations = record.spec.annotations.clone();
+    if record.id_range.is_some() {
+        // Whose processes these are on the host: root of the container is none of the users that ps can name.
+        annotations.insert(MAPPING.to_owned(), crate::userns::shown(&record.spec));
+    }
     StateReport {
         oci_version: record.spec.oci_version.clone(),
         id: record.id.clone(),
@@ -22,7 +30,7 @@ fn report(container: &Container, owner: String) -> StateReport {
         bundle: record.bundle.to_string_lossy().into_owned(),
         rootfs: record.rootfs.to_string_lossy().into_owned(),
         created: record.created.clone(),
-        annotations: record.spec.annotations.clone(),
+        annotations,
         owner,
     }
 }

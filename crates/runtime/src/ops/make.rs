@@ -7,10 +7,12 @@ use crate::request::{CreateRequest, Global};
 use crate::state::{CgroupRecord, InitRecord, Record, SeccompRecord, StateDir, StateRoot};
 use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
+use crate::userns::{self, Unmappable};
 use crate::verify::Posture;
 use crate::{ids, namespaces, netdev, notify, procfs};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
+use casemate_policy::RuleId;
 use casemate_sandbox::hooks;
 use casemate_sandbox::launch::{launch, Birth, Spawned};
 use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter};
@@ -62,16 +64,16 @@ impl Made {
 
 /// Make the container.
 pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Result<Made> {
-    let decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
+    let mut decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
     let detached = mode != HeldBy::Run(false);
     let terminal = decided.spec.process.as_ref().is_some_and(|p| p.terminal);
     let console = supervise::console_sink(terminal, detached, request.console_socket.as_ref())?;
-    let hosts = (!decided.spec.is_verbatim()).then_some(&decided.facts.host_namespaces[..]);
-    let namespaces = namespaces::prepare(&decided.spec, &decided.caller, &decided.proc, hosts)?;
-    let mut lowering = lower_container(request, &decided, namespaces)?;
-    let state =
-        StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?.reserve(&request.id)?;
     let mut undo = Undo::default();
+    let begun = begin(global, request, &mut decided, &mut undo);
+    let (mut lowering, state) = match begun {
+        Ok(begun) => begun,
+        Err(error) => return Err(undo.roll_back(error)),
+    };
     let outcome = build(&state, decided, &mut lowering, console, (mode, request), &mut undo);
     match outcome {
         Ok(Built { record, proc, child, master, posture }) => {
@@ -86,6 +88,46 @@ pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Re
             }
         }
     }
+}
+
+/// Step 6 and the state directory. A range of ids is taken before the plan is made, because the plan needs it, and given back
+/// when the plan turns out not to be possible with it.
+fn begin(
+    global: &Global,
+    request: &CreateRequest,
+    decided: &mut Decided,
+    undo: &mut Undo,
+) -> Result<(Lowered, StateDir)> {
+    let mut lease = userns::provide(decided, &request.id, global.root.join(&request.id))?;
+    let mut lowered = plan(request, decided);
+    if let (Err(error), true) = (&lowered, lease.is_some()) {
+        if let Some(reason) = error.downcast_ref::<Unmappable>() {
+            let decision = decided.spec.stay_in_host_user_namespace(&reason.0);
+            if let Some(lease) = lease.take() {
+                userns::release(&lease.name)?;
+            }
+            decided.decisions.retain(|decision| decision.rule != RuleId::USERNS);
+            decided.decisions.push(decision?);
+            lowered = plan(request, decided);
+        }
+    }
+    if let Some(lease) = lease {
+        decided.id_range = Some(lease.name.clone());
+        undo.push("id range", move || {
+            // The whole of it, until now: its lock has said that we are at work.
+            let lease = lease;
+            userns::release(&lease.name)
+        });
+    }
+    let lowered = lowered?;
+    let root = StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?;
+    Ok((lowered, root.reserve(&request.id)?))
+}
+
+fn plan(request: &CreateRequest, decided: &Decided) -> Result<Lowered> {
+    let hosts = (!decided.spec.is_verbatim()).then_some(&decided.facts.host_namespaces[..]);
+    let namespaces = namespaces::prepare(&decided.spec, &decided.caller, &decided.proc, hosts)?;
+    lower_container(request, decided, namespaces)
 }
 
 /// What came out of it.
@@ -199,6 +241,7 @@ fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -
         shared_pid_namespace: lowered.shared_pid,
         uid_mappings: lowered.maps.uid.clone(),
         gid_mappings: lowered.maps.gid.clone(),
+        id_range: decided.id_range.clone(),
         keyring: lowered.keyring.clone(),
         seccomp: lowered
             .filters

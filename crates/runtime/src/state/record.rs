@@ -47,6 +47,9 @@ pub struct Record {
     /// Id maps of the user namespace.
     #[serde(default)]
     pub gid_mappings: Vec<IdMapping>,
+    /// The file that keeps these ids for the container, when they were taken from the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_range: Option<String>,
     /// The session keyring that exec joins.
     pub keyring: Option<String>,
     /// Compiled filters in seccomp.bpf, one after the other.

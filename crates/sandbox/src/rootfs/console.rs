@@ -42,6 +42,31 @@ pub(crate) fn open_console(root: &OwnedFd, size: Size) -> StepResult<Console> {
 }
 
 impl Console {
+    /// The container's side once more, by its name: an open file stays on the mount that it was opened through, and when the
+    /// mounts have been copied that one is no longer in sight, so that ttyname(3) would not find a name. Where the name leads
+    /// to anything else, what is open already.
+    pub(crate) fn in_copied_mounts(self) -> StepResult<OwnedFd> {
+        let same = |a: &OwnedFd, b: &OwnedFd| -> casemate_sys::Result<bool> {
+            let stat = |fd: &OwnedFd| rustix::fs::fstat(fd).call(|| "fstat(pty)");
+            let (a, b) = (stat(a)?, stat(b)?);
+            Ok((a.st_dev, a.st_ino, a.st_rdev) == (b.st_dev, b.st_ino, b.st_rdev))
+        };
+        let root = mount::open_path(Path::new("/"), false)?;
+        let name = format!("/dev/pts/{}", tty::number(&self.master)?);
+        // Looked at before it is opened: opening a device alone can have effects.
+        let (flags, open) = (OFlags::RDWR | OFlags::NOCTTY, |flags| {
+            open_in_root(&root, Path::new(&name), flags, Mode::empty(), Links::Refused)
+        });
+        match open(OFlags::PATH) {
+            Ok(place) if same(&place, &self.peer)? => {}
+            _ => return Ok(self.peer),
+        }
+        match open(flags) {
+            Ok(again) if same(&again, &self.peer)? => Ok(again),
+            _ => Ok(self.peer),
+        }
+    }
+
     /// Put the container's side on /dev/console.
     pub(crate) fn bind(&self, root: &OwnedFd) -> StepResult<()> {
         let place = ensure_file(

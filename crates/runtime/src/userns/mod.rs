@@ -1,0 +1,119 @@
+//! A user namespace for a container whose configuration has none.
+//!
+//! The policy decides that there is to be one; this finds the ids. A container that joins namespaces of another one with a
+//! range of ours joins its user namespace too: only so do the capabilities of the one count for what the other has made, and
+//! may the two signal each other. Every other container gets a range that nobody has. What the range becomes is put into the
+//! hardened configuration, as if the bundle had asked for it, and everything else follows from there.
+
+mod extra;
+pub(crate) mod idmap;
+pub(crate) mod network;
+mod share;
+
+use crate::decide::Decided;
+use crate::idpool::{Claimant, Lease, Pool, Source, DIR};
+use crate::ids::IdMaps;
+use anyhow::{Context as _, Result};
+use casemate_policy::spec::Spec;
+use casemate_policy::{Decision, HardenedSpec};
+use std::path::{Path, PathBuf};
+
+/// Why a container's files cannot be shown with its ids: the container then has none of its own, or is refused.
+#[derive(Debug)]
+pub(crate) struct Unmappable(pub(crate) String);
+
+impl std::fmt::Display for Unmappable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unmappable {}
+
+/// Annotations by which an engine says which sandbox a container belongs to.
+const POD: [&str; 2] = ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"];
+
+fn source() -> Result<Source> {
+    Source::read(Path::new("/etc"), None)
+}
+
+/// Take ids for the container `id` of state directory `state`, if it is to have some, and put them into its configuration.
+pub(crate) fn provide(decided: &mut Decided, id: &str, state: PathBuf) -> Result<Option<Lease>> {
+    if decided.spec.extras().auto_userns.is_none() {
+        return Ok(None);
+    }
+    let about = "user namespace";
+    let pool = Pool::open(Path::new(DIR), source()?).context(about)?;
+    let pod = POD.iter().find_map(|name| decided.spec.annotations.get(*name)).cloned();
+    let joined = share::joined(&decided.spec);
+    let who = Claimant {
+        container: id.to_owned(),
+        state,
+        pod,
+        joined: joined.iter().map(|joined| joined.inode).collect(),
+    };
+    let wanted = extra::wanted(&decided.spec);
+    if let Some(other) = share::user_namespace(&decided.proc, &joined)? {
+        if let Some(lease) = pool.share(&who, other.range.uid, other.range.gid).context(about)? {
+            let decision = enter_shared(&mut decided.spec, other, &wanted, &lease)?;
+            decided.decisions.push(decision);
+            return Ok(Some(lease));
+        }
+    }
+    let lease = pool.take(&who, &decided.proc).context(about)?;
+    let maps = wanted.maps(lease.range)?;
+    decided.decisions.push(decided.spec.enter_user_namespace(None, maps.uid, maps.gid));
+    Ok(Some(lease))
+}
+
+/// The other container's namespace; a new one with the same range if that lacks an id that is needed here.
+fn enter_shared(
+    spec: &mut HardenedSpec,
+    other: share::Shared,
+    wanted: &extra::Wanted,
+    lease: &Lease,
+) -> Result<Decision> {
+    if wanted.are_in(&other.maps) {
+        let IdMaps { uid, gid } = other.maps;
+        return Ok(spec.enter_user_namespace(Some(other.path), uid, gid));
+    }
+    let maps = wanted.maps(lease.range)?;
+    Ok(spec.enter_user_namespace(None, maps.uid, maps.gid))
+}
+
+/// What [`provide`] would do, without taking anything: for `explain`.
+pub(crate) fn foretell(decided: &mut Decided, id: &str) -> Result<()> {
+    if decided.spec.extras().auto_userns.is_none() {
+        return Ok(());
+    }
+    let joined = share::joined(&decided.spec);
+    let decision = match share::user_namespace(&decided.proc, &joined)? {
+        Some(other) => {
+            let IdMaps { uid, gid } = other.maps;
+            decided.spec.enter_user_namespace(Some(other.path), uid, gid)
+        }
+        None => {
+            let range = Pool::expected(Path::new(DIR), &source()?, id)?;
+            let maps = extra::wanted(&decided.spec).maps(range)?;
+            decided.spec.enter_user_namespace(None, maps.uid, maps.gid)
+        }
+    };
+    decided.decisions.push(decision);
+    Ok(())
+}
+
+/// Give a range back.
+pub(crate) fn release(name: &str) -> Result<()> {
+    crate::idpool::release(Path::new(DIR), name)
+}
+
+/// How the kernel shows the mapping: for `state`.
+pub(crate) fn shown(spec: &Spec) -> String {
+    let lines: Vec<String> = spec
+        .linux
+        .uid_mappings
+        .iter()
+        .map(|map| format!("{} {} {}", map.container_id, map.host_id, map.size))
+        .collect();
+    lines.join(", ")
+}
