@@ -290,7 +290,7 @@ fn entries(dir: &OwnedFd) -> Result<Vec<Entry>> {
 fn none_free(source: &Source) -> anyhow::Error {
     anyhow!(
         "no range of {SIZE} ids is free, all {} are taken (hint: give casemate more in /etc/subuid and /etc/subgid)",
-        source.len()
+        source.ranges()
     )
 }
 

@@ -94,14 +94,14 @@ impl Source {
     }
 
     /// How many ranges there are, free or not.
-    pub fn len(&self) -> u32 {
+    pub fn ranges(&self) -> u32 {
         let count = |spans: &[Span]| spans.iter().map(|span| span.ranges()).sum::<u32>();
         count(&self.uid).min(count(&self.gid))
     }
 
     /// All ranges, beginning with the one that the container's id points at.
     pub(super) fn candidates<'s>(&'s self, container: &str) -> impl Iterator<Item = Range> + 's {
-        let count = self.len();
+        let count = self.ranges();
         let start = super::hash(container.as_bytes()) % u64::from(count.max(1));
         (0..count).filter_map(move |step| {
             let number = (start + u64::from(step)) % u64::from(count);
@@ -175,7 +175,7 @@ mod tests {
     fn an_entry_of_our_own_is_used_and_nothing_else() {
         let source = source("a:100000:65536\ncasemate:200000:140000\n", "casemate:300000:655360\n");
         let source = source.unwrap();
-        assert_eq!(source.len(), 2);
+        assert_eq!(source.ranges(), 2);
         assert_eq!(source.range(0), Some(Range { uid: 200_000, gid: 300_000 }));
         assert_eq!(source.range(1), Some(Range { uid: 265_536, gid: 365_536 }));
         assert_eq!(source.range(2), None);
@@ -186,7 +186,7 @@ mod tests {
         let source =
             source("containers:2147483647:2147483648\nx:1073741824:1\n", "y:1073872895:2\n")
                 .unwrap();
-        assert_eq!(source.len(), (END - FIRST) / SIZE);
+        assert_eq!(source.ranges(), (END - FIRST) / SIZE);
         assert_eq!(source.range(0), None);
         assert_eq!(source.range(1), None);
         assert_eq!(source.range(2), None);

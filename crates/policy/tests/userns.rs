@@ -1,0 +1,150 @@
+//! Controls `userns.auto` and `userns.required`: when a container gets ids of its own, and what becomes of the record.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod common;
+
+use casemate_policy::spec::{IdMapping, NamespaceKind, Spec};
+use casemate_policy::{
+    harden_as, Choice, Hardened, HardenedSpec, HostFacts, ProfileName, Refusal, RuleId, Source,
+    Verdict,
+};
+use common::{facts, parse, plain, put};
+use serde_json::{json, Value};
+
+fn root() -> HostFacts {
+    HostFacts { can_make_user_namespace: true, ..facts() }
+}
+
+fn result(
+    spec: Spec,
+    profile: ProfileName,
+    allow: &[&str],
+    facts: &HostFacts,
+) -> Result<Hardened, Refusal> {
+    let mut choice = Choice::from(profile.profile());
+    for name in allow {
+        choice.overrides.grant(name, &Source::CommandLine).unwrap();
+    }
+    harden_as(spec, &choice, facts)
+}
+
+fn hardened(spec: Spec, allow: &[&str]) -> Hardened {
+    result(spec, ProfileName::Hardened, allow, &root()).unwrap()
+}
+
+fn verdict(of: &Hardened) -> Vec<Verdict> {
+    of.decisions.iter().filter(|d| d.rule == RuleId::USERNS).map(|d| d.verdict).collect()
+}
+
+fn without(kind: &str) -> Spec {
+    let mut document = plain();
+    let namespaces = document.pointer_mut("/linux/namespaces").unwrap().as_array_mut().unwrap();
+    namespaces.retain(|namespace| namespace["type"] != kind);
+    parse(&document).unwrap()
+}
+
+fn map(first: u32) -> Vec<IdMapping> {
+    vec![IdMapping { container_id: 0, host_id: first, size: 65536 }]
+}
+
+#[test]
+fn a_container_of_root_gets_ids_of_its_own() {
+    let done = hardened(parse(&plain()).unwrap(), &[]);
+    assert_eq!(done.spec.extras().auto_userns.map(|auto| auto.required), Some(false));
+    let done = hardened(parse(&plain()).unwrap(), &["userns.host"]);
+    assert!(done.spec.extras().auto_userns.is_none());
+    assert_eq!(verdict(&done), [Verdict::Waived]);
+}
+
+#[test]
+fn who_has_no_ids_to_give_and_who_asks_for_a_namespace_are_left_alone() {
+    let done = result(parse(&plain()).unwrap(), ProfileName::Hardened, &[], &facts()).unwrap();
+    assert!(done.spec.extras().auto_userns.is_none());
+    assert_eq!(verdict(&done), [Verdict::Kept]);
+    let mut document = plain();
+    put(&mut document, "/linux/namespaces/-", json!({"type": "user"}));
+    let line = json!([{"containerID": 0, "hostID": 5000, "size": 10}]);
+    put(&mut document, "/linux/uidMappings", line.clone());
+    put(&mut document, "/linux/gidMappings", line);
+    let done = hardened(parse(&document).unwrap(), &[]);
+    assert!(done.spec.extras().auto_userns.is_none());
+    assert_eq!(done.spec.linux.uid_mappings[0].host_id, 5000);
+    assert_eq!(verdict(&done), [Verdict::Kept]);
+}
+
+#[test]
+fn a_capability_that_was_granted_and_would_be_void_is_refused_with_the_way_out() {
+    let with = |name: &str, network: Value| {
+        let mut document = plain();
+        put(
+            &mut document,
+            "/process/capabilities",
+            json!({"permitted": [name], "bounding": [name]}),
+        );
+        let namespaces = document.pointer_mut("/linux/namespaces").unwrap().as_array_mut().unwrap();
+        namespaces.retain(|namespace| namespace["type"] != "network");
+        namespaces.push(network);
+        parse(&document).unwrap()
+    };
+    let (own, joined) =
+        (json!({"type": "network"}), json!({"type": "network", "path": "/run/netns/x"}));
+    let run = |spec: Spec, allow: &[&str]| result(spec, ProfileName::Hardened, allow, &root());
+    let text = run(with("CAP_SYS_TIME", own.clone()), &["capabilities.sys_time"]).unwrap_err();
+    let text = text.to_string();
+    assert!(text.contains("CAP_SYS_TIME") && text.contains("(rule userns.auto)"), "{text}");
+    assert!(text.contains("org.casemate.allow/userns.host=true"), "{text}");
+    assert!(run(with("CAP_SYS_TIME", own.clone()), &["capabilities.all"]).is_ok());
+    assert!(run(with("CAP_NET_RAW", own), &["capabilities.net_raw"]).is_ok());
+    assert!(run(with("CAP_NET_RAW", joined.clone()), &["capabilities.net_raw"]).is_err());
+    let both = ["capabilities.net_raw", "userns.host"];
+    assert!(run(with("CAP_NET_RAW", joined), &both).is_ok());
+}
+
+#[test]
+fn what_the_runtime_finds_out_is_recorded_and_can_be_taken_back() {
+    let before: HardenedSpec = hardened(parse(&plain()).unwrap(), &[]).spec;
+    let mut spec = before.clone();
+    let decision = spec.enter_user_namespace(None, map(700_000), map(800_000));
+    assert_eq!((decision.rule, decision.verdict), (RuleId::USERNS, Verdict::Added));
+    assert!(decision.reason.contains("user 700000 and group 800000"), "{}", decision.reason);
+    assert!(spec.namespace(NamespaceKind::User).is_some());
+    assert_eq!(spec.linux.gid_mappings, map(800_000));
+    let decision = spec.stay_in_host_user_namespace("/x lies on nfs").unwrap();
+    assert_eq!(decision.verdict, Verdict::Waived);
+    assert!(decision.reason.contains("/x lies on nfs"));
+    assert_eq!(*spec, *before);
+    assert!(spec.extras().auto_userns.is_none());
+}
+
+#[test]
+fn where_it_is_required_there_is_no_way_back() {
+    let mut document = plain();
+    put(&mut document, "/process/user", json!({"uid": 1000, "gid": 1000}));
+    let run = |allow: &[&str]| {
+        let mut choice = Choice::from(ProfileName::Hardened.profile());
+        choice.overrides.modes.insert(RuleId::USERNS_REQUIRED, casemate_policy::Mode::Enforce);
+        for name in allow {
+            choice.overrides.grant(name, &Source::CommandLine).unwrap();
+        }
+        harden_as(parse(&document).unwrap(), &choice, &root()).unwrap()
+    };
+    let mut spec = run(&[]).spec;
+    let text = spec.stay_in_host_user_namespace("/x lies on nfs").unwrap_err().to_string();
+    assert!(text.contains("/x lies on nfs (rule userns.required)"), "{text}");
+    assert!(text.contains("org.casemate.allow/userns.fallback=true"), "{text}");
+    let mut spec = run(&["userns.fallback"]).spec;
+    assert!(spec.stay_in_host_user_namespace("/x lies on nfs").is_ok());
+}
+
+#[test]
+fn a_container_that_shares_the_hosts_processes_keeps_the_hosts_ids() {
+    // Whether it may share them is another control's business, and overridden here.
+    for (kind, allow) in [("pid", "namespaces.host-pid"), ("network", "namespaces.host-network")] {
+        let mut choice = Choice::from(ProfileName::Hardened.profile());
+        drop(choice.overrides.grant(allow, &Source::CommandLine));
+        let done = harden_as(without(kind), &choice, &root()).unwrap();
+        assert!(done.spec.extras().auto_userns.is_none(), "{kind}");
+        assert_eq!(verdict(&done), [Verdict::Waived]);
+    }
+}
