@@ -70,6 +70,12 @@ pub struct Values {
     /// Control `memory.limit`: bytes, for containers that name no limit.
     #[serde(rename = "memory.limit", skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<NonZeroU64>,
+    /// Control `landlock.layer`: the TCP ports that may be bound, and no others.
+    #[serde(rename = "landlock.tcp-bind", skip_serializing_if = "Option::is_none")]
+    pub tcp_bind: Option<BTreeSet<u16>>,
+    /// Control `landlock.layer`: the TCP ports that may be connected to, and no others.
+    #[serde(rename = "landlock.tcp-connect", skip_serializing_if = "Option::is_none")]
+    pub tcp_connect: Option<BTreeSet<u16>>,
 }
 
 impl Values {
@@ -81,6 +87,13 @@ impl Values {
     pub(crate) fn take_from(&mut self, other: &Self) {
         self.pids_limit = other.pids_limit.or(self.pids_limit);
         self.memory_limit = other.memory_limit.or(self.memory_limit);
+        for (own, other) in
+            [(&mut self.tcp_bind, &other.tcp_bind), (&mut self.tcp_connect, &other.tcp_connect)]
+        {
+            if other.is_some() {
+                own.clone_from(other);
+            }
+        }
     }
 }
 

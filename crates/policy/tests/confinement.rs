@@ -137,3 +137,13 @@ fn granted_features_and_the_strict_variant_reach_the_runtime() {
     assert!(!result.spec.extras().strict_seccomp && result.spec.extras().default_seccomp);
     assert_eq!(*result.spec.overrides(), Overrides::default());
 }
+
+#[test]
+fn ports_that_the_kernel_cannot_limit_are_a_reason_to_refuse() {
+    let mut choice = Choice::from(ProfileName::Restricted.profile());
+    choice.overrides.values.tcp_bind = Some([8080].into());
+    let refusal = harden_as(modest(), &choice, &with_landlock(3)).unwrap_err().to_string();
+    assert!(refusal.contains("TCP ports"), "{refusal}");
+    let result = harden_as(modest(), &choice, &with_landlock(4)).unwrap();
+    assert!(only(&result, RuleId::LANDLOCK).reason.contains("TCP ports"));
+}

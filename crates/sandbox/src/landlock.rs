@@ -11,7 +11,7 @@
 use crate::failure::Step;
 use crate::plan::LandlockPlan;
 use crate::{Failure, StepResult};
-use casemate_sys::landlock::{self, access, scope, Ruleset};
+use casemate_sys::landlock::{self, access, net, scope, Ruleset};
 use casemate_sys::path::{find_in_root, Links};
 use casemate_sys::{mount, Context};
 use rustix::fd::{AsFd, OwnedFd};
@@ -45,8 +45,15 @@ impl Layer {
             return Err(Failure::new("landlock", "the kernel has no Landlock (LSM \"landlock\")"));
         }
         let handled = access::known(abi);
-        let scoped = if abi >= SCOPES_SINCE { scoped(*plan) } else { 0 };
-        let rules = Ruleset::new(abi, handled, scoped).step("landlock", about)?;
+        let scoped = if abi >= SCOPES_SINCE { scoped(plan) } else { 0 };
+        let lists = ports(plan);
+        let net = lists.iter().fold(0, |all, (right, _)| all | right);
+        let rules = Ruleset::new(abi, handled, net, scoped).step("landlock", about)?;
+        for (right, port) in
+            lists.iter().flat_map(|(right, list)| list.iter().map(|p| (*right, *p)))
+        {
+            rules.allow_port(port, right).step("landlock", || format!("TCP port {port}"))?;
+        }
         let layer = Self { rules, handled };
         let root = mount::open_path(Path::new("/"), false).step("landlock", about)?;
         let table = read_mounts(host_proc).step("landlock", about)?;
@@ -165,7 +172,15 @@ impl Layer {
     }
 }
 
-fn scoped(plan: LandlockPlan) -> u64 {
+/// The rights on TCP ports that are limited, and the ports that have them.
+fn ports(plan: &LandlockPlan) -> Vec<(u64, &[u16])> {
+    [(net::BIND_TCP, &plan.tcp_bind), (net::CONNECT_TCP, &plan.tcp_connect)]
+        .into_iter()
+        .filter_map(|(right, list)| list.as_deref().map(|list| (right, list)))
+        .collect()
+}
+
+fn scoped(plan: &LandlockPlan) -> u64 {
     let bits =
         [(plan.signals, scope::SIGNAL), (plan.abstract_sockets, scope::ABSTRACT_UNIX_SOCKET)];
     bits.iter().filter(|(wanted, _)| *wanted).fold(0, |all, (_, bit)| all | bit)

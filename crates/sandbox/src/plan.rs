@@ -411,12 +411,16 @@ pub struct ProcessPlan {
 /// What the Landlock layer denies beside writing, which it always does. Namespaces that are the container's own keep
 /// these apart already, and keep the container's processes together: each process that `exec` adds is a domain of its
 /// own, and would be cut off from the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LandlockPlan {
     /// Signals to other processes: the pid namespace is shared with others.
     pub signals: bool,
     /// Abstract unix sockets of others: the network namespace is shared with others.
     pub abstract_sockets: bool,
+    /// The TCP ports that may be bound; `None`: all.
+    pub tcp_bind: Option<Vec<u16>>,
+    /// The TCP ports that may be connected to; `None`: all.
+    pub tcp_connect: Option<Vec<u16>>,
 }
 
 /// The five sets.

@@ -45,6 +45,14 @@ pub mod access {
     }
 }
 
+/// Rights on TCP ports, LANDLOCK_ACCESS_NET_* (ABI 4).
+pub mod net {
+    /// bind(2).
+    pub const BIND_TCP: u64 = 1;
+    /// connect(2).
+    pub const CONNECT_TCP: u64 = 2;
+}
+
 /// What reaches outside of the domain is denied, LANDLOCK_SCOPE_* (ABI 6).
 pub mod scope {
     /// Connecting to an abstract unix socket.
@@ -55,6 +63,7 @@ pub mod scope {
 
 const VERSION: u32 = 1;
 const PATH_BENEATH: u32 = 1;
+const NET_PORT: u32 = 2;
 /// Log denials of programs executed later, too (ABI 7): without it the payload's are not logged.
 const LOG_NEW_EXEC: u32 = 2;
 
@@ -83,6 +92,13 @@ struct PathBeneath {
     parent_fd: i32,
 }
 
+/// struct landlock_net_port_attr.
+#[repr(C)]
+struct NetPort {
+    allowed_access: u64,
+    port: u64,
+}
+
 /// A set of rules that is not yet in force.
 #[derive(Debug)]
 pub struct Ruleset {
@@ -91,18 +107,19 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    /// A set that denies `handled` (bits of [`access`]) but for what rules allow, and `scoped` (bits of [`scope`]).
+    /// A set that denies `handled` (bits of [`access`]) and `ports` (bits of [`net`]) but for what rules allow, and
+    /// `scoped` (bits of [`scope`]).
     ///
     /// # Errors
     /// Bits that a kernel with this ABI does not know; no Landlock.
-    pub fn new(abi: u32, handled: u64, scoped: u64) -> Result<Self> {
-        let attr = RulesetAttr { handled_access_fs: handled, handled_access_net: 0, scoped };
+    pub fn new(abi: u32, handled: u64, ports: u64, scoped: u64) -> Result<Self> {
+        let attr = RulesetAttr { handled_access_fs: handled, handled_access_net: ports, scoped };
         let size = std::mem::size_of::<RulesetAttr>();
         // SAFETY: the structure lives through the call and the size is its own.
         let fd = check(unsafe {
             libc::syscall(libc::SYS_landlock_create_ruleset, &raw const attr, size, 0)
         })
-        .call(|| format!("landlock_create_ruleset({handled:#x}, {scoped:#x})"))?;
+        .call(|| format!("landlock_create_ruleset({handled:#x}, {ports:#x}, {scoped:#x})"))?;
         // SAFETY: a new descriptor that is ours; it is close-on-exec.
         Ok(Self { fd: unsafe { OwnedFd::from_raw_fd(fd as i32) }, abi })
     }
@@ -126,6 +143,26 @@ impl Ruleset {
         })
         .map(drop)
         .call(|| format!("landlock_add_rule({parent_fd}, {allowed:#x})"))
+    }
+
+    /// Allow `allowed` (bits of [`net`]) on this TCP port; 0 with bind(2) is the kernel's choice of a port.
+    ///
+    /// # Errors
+    /// Rights that were not handled.
+    pub fn allow_port(&self, port: u16, allowed: u64) -> Result<()> {
+        let rule = NetPort { allowed_access: allowed, port: port.into() };
+        // SAFETY: the structure lives through the call and has the layout of the rule's type.
+        check(unsafe {
+            libc::syscall(
+                libc::SYS_landlock_add_rule,
+                self.fd.as_raw_fd(),
+                NET_PORT,
+                &raw const rule,
+                0,
+            )
+        })
+        .map(drop)
+        .call(|| format!("landlock_add_rule(port {port}, {allowed:#x})"))
     }
 
     /// Put the rules in force for this process and what it will start. There is no way back. Needs no_new_privs, or

@@ -2,9 +2,9 @@
 //! pass, and what it leaves alone.
 
 use casemate_tests::command::Cmd;
+use casemate_tests::scratch::Dir;
 use casemate_tests::{host, requires, Bundle, Container, Done};
 use serde_json::json;
-use std::path::Path;
 
 fn landlock_abi() -> i64 {
     // SAFETY: with the version flag no structure is read.
@@ -159,19 +159,74 @@ fn neighbours_in_shared_namespaces_are_out_of_reach() {
     container.kill("TERM").ok();
 }
 
+/// A node policy of a test's own.
+fn policy(text: &str) -> Dir {
+    let dir = Dir::new("policy");
+    std::fs::write(dir.path().join("policy.toml"), text).unwrap();
+    dir
+}
+
 #[test]
-fn a_capability_to_mount_switches_the_layer_off_and_is_recorded() {
+fn a_node_policy_puts_the_layer_on_hardened_containers_and_lists_their_ports() {
     requires!(root);
-    let explain = |bundle: Bundle, options: &[&str]| {
-        bundle.save();
-        let container = restricted(bundle).global(options);
-        let done = container
-            .command("explain")
-            .args([Path::new("--bundle"), container.bundle.dir()])
-            .args(["--format", "json"])
-            .done();
-        done.stdout + &done.stderr
-    };
-    let text = explain(modest("true"), &[]);
-    assert!(text.contains("landlock.layer"), "{text}");
+    requires!(landlock_abi() >= 4, "Landlock has no TCP ports");
+    let policy = policy(
+        "[controls]\n\"landlock.layer\" = \"enforce\"\n\
+         [values]\n\"landlock.tcp-bind\" = [8080]\n\"landlock.tcp-connect\" = [8081]\n",
+    );
+    let script = "for port in 8080 8081; do echo bind$port=$(probe listen $port); done
+        nc 127.0.0.1 8080 2>&1 | sed 's/.*: /connect8080=/'; nc 127.0.0.1 8081 2>&1 | sed 's/.*: /connect8081=/'
+        echo pipe=$(probe open rw /pipe)";
+    let container = Container::new(with_pipe(Bundle::sh(script)));
+    let done = container.global(&["--policy-dir", policy.path().to_str().unwrap()]).run().done();
+    assert_eq!(
+        (done.value("bind8080"), done.value("bind8081")),
+        ("ok", "EACCES"),
+        "{}",
+        done.stderr
+    );
+    assert_eq!(done.value("connect8080"), "Permission denied");
+    assert_eq!(done.value("connect8081"), "Connection refused");
+    assert_eq!(done.value("pipe"), "EACCES");
+}
+
+#[test]
+fn a_payload_that_may_mount_gets_no_layer() {
+    requires!(root);
+    requires!(landlock_abi() >= 3, "Landlock cannot deny truncation");
+    let bundle = |script: &str| with_pipe(modest(script).capabilities(&["CAP_SYS_ADMIN"]));
+    // The ceiling takes the capability away, so the layer is there.
+    let done = restricted(bundle("probe open rw /pipe")).run().done();
+    assert_eq!(done.stdout, "EACCES\n", "{}", done.stderr);
+    for allow in ["capabilities.sys_admin", "landlock.off"] {
+        let container = restricted(bundle("probe open rw /pipe")).global(&["--allow", allow]);
+        let done = container.run().done();
+        assert_eq!(done.stdout, "ok\n", "{allow}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn streams_that_are_files_can_be_opened_again_as_they_were_given() {
+    requires!(root);
+    requires!(landlock_abi() >= 3, "Landlock cannot deny truncation");
+    let bundle = modest("echo first; echo second >> /proc/self/fd/1; probe open w /proc/self/fd/0");
+    let files = ["input", "output"].map(|name| bundle.dir().join(name));
+    for file in &files {
+        std::fs::write(file, "").unwrap();
+        std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o666))
+            .unwrap();
+    }
+    let container = restricted(bundle);
+    let run = format!(
+        "exec {} --root {} --profile restricted run --bundle {} {} <{} >>{}",
+        host::runtime().display(),
+        container.root().display(),
+        container.bundle.dir().display(),
+        container.id,
+        files[0].display(),
+        files[1].display()
+    );
+    let done = Cmd::new("sh", container.bundle.dir()).args(["-c", &run]).done();
+    let text = std::fs::read_to_string(&files[1]).unwrap();
+    assert_eq!(text, "first\nsecond\nEACCES\n", "{}", done.stderr);
 }

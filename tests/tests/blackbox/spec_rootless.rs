@@ -325,3 +325,30 @@ fn locked_mount_flags_are_kept_in_a_user_namespace() {
     );
     std::process::Command::new("umount").arg("-l").arg(volume.path()).status().unwrap();
 }
+
+#[test]
+fn the_layers_behind_the_filter_hold_for_ordinary_users() {
+    requires!(root);
+    requires!(program "setpriv");
+    // SAFETY: with the version flag no structure is read.
+    let abi = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0, 0, 1) };
+    requires!(abi >= 3, "Landlock cannot deny truncation");
+    let script =
+        "echo count=$(cat /proc/sys/user/max_user_namespaces); echo nest=$(probe unshare user); \
+        echo pipe=$(probe open rw /pipe); echo null=$(probe open w /dev/null)";
+    let rootless = Rootless::new(script);
+    let pipe = rootless.bundle.rootfs().join("pipe");
+    let made = std::process::Command::new("mkfifo").args(["-m", "666"]).arg(pipe).status();
+    assert!(made.unwrap().success());
+    let run = |options: &[&str]| {
+        let id = id();
+        let bundle = rootless.bundle.dir().to_str().unwrap();
+        let done = rootless.command(&[options, &["run", "--bundle", bundle, &id]].concat()).done();
+        let values = ["count", "nest", "pipe", "null"].map(|key| done.value(key).to_owned());
+        assert_eq!(values[0], "0", "{}", done.stderr);
+        values
+    };
+    assert_eq!(run(&[]), ["0", "EPERM", "ok", "ok"]);
+    assert_eq!(run(&["--allow", "seccomp.unconfined"]), ["0", "ENOSPC", "ok", "ok"]);
+    assert_eq!(run(&["--profile", "restricted"]), ["0", "EPERM", "EACCES", "ok"]);
+}

@@ -10,6 +10,8 @@ const POINTER: &str = "/process";
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 /// Before ABI 3 (Linux 6.2) a file can be truncated whatever the rules say: the layer would not keep its promise.
 const FIRST_USEFUL: u32 = 3;
+/// TCP ports.
+const FIRST_WITH_PORTS: u32 = 4;
 /// Device ioctls since ABI 5 (Linux 6.10), signals and abstract sockets since ABI 6 (Linux 6.12).
 const COMPLETE: u32 = 6;
 
@@ -28,8 +30,13 @@ pub(crate) fn layer(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     let abi = draft.facts.landlock_abi;
-    if abi < FIRST_USEFUL {
+    let values = &draft.choice.overrides.values;
+    let ports = values.tcp_bind.is_some() || values.tcp_connect.is_some();
+    if abi < FIRST_USEFUL || (ports && abi < FIRST_WITH_PORTS) {
         let has = match abi {
+            FIRST_USEFUL => {
+                "the kernel's Landlock (ABI 3) has no TCP ports; Linux 6.7 has".to_owned()
+            }
             0 => "the kernel has no Landlock (boot with lsm=landlock,...)".to_owned(),
             _ => format!("the kernel's Landlock (ABI {abi}) cannot deny truncation; Linux 6.2 can"),
         };
@@ -45,6 +52,10 @@ pub(crate) fn layer(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     } else {
         "writing only to writable mounts and devices; no signals and abstract sockets to others"
     };
-    draft.log.note(rule, POINTER, Verdict::Added, reason);
+    let reason = match ports {
+        true => format!("{reason}; TCP ports as the node's policy lists them"),
+        false => reason.to_owned(),
+    };
+    draft.log.change(rule, POINTER, Verdict::Added, (Value::Null, Value::Null), reason);
     Ok(())
 }

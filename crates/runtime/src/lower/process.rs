@@ -12,6 +12,7 @@ use casemate_sandbox::plan::{CapabilityPlan, Early, LandlockPlan, ProcessPlan, S
 use casemate_sys::sched::SchedAttr;
 use casemate_sys::tty::Size;
 use casemate_sys::Context as _;
+use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::path::PathBuf;
 
@@ -87,9 +88,13 @@ pub fn keyring_name(spec: &HardenedSpec, id: &str) -> Result<String> {
 /// The Landlock layer of a process of this container, if the profile wants one.
 pub fn landlock(spec: &HardenedSpec) -> Option<LandlockPlan> {
     let shared = |kind| spec.namespace(kind).is_none_or(|namespace| namespace.path.is_some());
+    let values = &spec.overrides().values;
+    let ports = |list: &Option<BTreeSet<u16>>| list.as_ref().map(|l| l.iter().copied().collect());
     spec.extras().landlock.then(|| LandlockPlan {
         signals: shared(NamespaceKind::Pid),
         abstract_sockets: shared(NamespaceKind::Network),
+        tcp_bind: ports(&values.tcp_bind),
+        tcp_connect: ports(&values.tcp_connect),
     })
 }
 
