@@ -16,6 +16,7 @@ use serde_json::json;
 fn modest() -> Spec {
     let mut document = plain();
     put(&mut document, "/process/user", json!({"uid": 1000, "gid": 1000}));
+    put(&mut document, "/linux/resources", json!({"memory": {"limit": 1 << 28}}));
     for set in ["bounding", "effective", "inheritable", "permitted", "ambient"] {
         put(&mut document, &format!("/process/capabilities/{set}"), json!([]));
     }
@@ -89,6 +90,7 @@ fn a_node_that_switches_the_layer_on_for_hardened_gets_what_the_kernel_has() {
 fn who_may_mount_gets_no_layer() {
     let mut document = plain();
     put(&mut document, "/process/user", json!({"uid": 1000, "gid": 1000}));
+    put(&mut document, "/linux/resources", json!({"memory": {"limit": 1 << 28}}));
     for set in ["bounding", "effective", "permitted"] {
         put(&mut document, &format!("/process/capabilities/{set}"), json!(["CAP_SYS_ADMIN"]));
     }
@@ -110,7 +112,8 @@ fn nested_user_namespaces_are_off_unless_allowed_by_either_name() {
     put(
         &mut own,
         "/linux/namespaces",
-        json!([{"type": "user"}, {"type": "mount"}, {"type": "uts"}]),
+        json!(["user", "mount", "uts", "network", "pid", "ipc", "cgroup"]
+            .map(|kind| json!({"type": kind}))),
     );
     let spec = parse(&own).unwrap();
     let result = run(spec.clone(), ProfileName::Hardened, &[], &facts()).unwrap();

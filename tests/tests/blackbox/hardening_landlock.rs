@@ -20,7 +20,12 @@ fn modest(script: &str) -> Bundle {
 }
 
 fn restricted(bundle: Bundle) -> Container {
-    Container::new(bundle).global(&["--profile", "restricted"])
+    Container::new(bundle).global(&[
+        "--profile",
+        "restricted",
+        "--allow",
+        "memory.unlimited,pids.unlimited",
+    ])
 }
 
 /// A bundle whose rootfs has a pipe that anybody may write to: what a read-only mount does not prevent.
@@ -97,7 +102,7 @@ fn directories_of_the_host_that_a_payload_was_handed_stay_closed() {
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let container = restricted(bundle);
     let run = format!(
-        "exec {} --root {} --profile restricted run --bundle {} --preserve-fds 1 {} 3<{}",
+        "exec {} --root {} --profile restricted --allow memory.unlimited,pids.unlimited run --bundle {} --preserve-fds 1 {} 3<{}",
         host::runtime().display(),
         container.root().display(),
         container.bundle.dir().display(),
@@ -218,7 +223,7 @@ fn streams_that_are_files_can_be_opened_again_as_they_were_given() {
     }
     let container = restricted(bundle);
     let run = format!(
-        "exec {} --root {} --profile restricted run --bundle {} {} <{} >>{}",
+        "exec {} --root {} --profile restricted --allow memory.unlimited,pids.unlimited run --bundle {} {} <{} >>{}",
         host::runtime().display(),
         container.root().display(),
         container.bundle.dir().display(),

@@ -132,9 +132,22 @@ fn restricted_refuses_more() {
     let script = script.join("; ");
     let hardened = run(bundle(&script), &[]);
     assert!(!hardened.stdout.contains("errno=1\n"), "{}", hardened.stdout);
-    let strict = run(bundle(&script), &["--profile", "restricted"]);
+    let strict = run(
+        bundle(&script),
+        &["--profile", "restricted", "--allow", "memory.unlimited,pids.unlimited"],
+    );
     assert_eq!(errnos(&strict), ["errno=1", "errno=1", "errno=93"], "{}", strict.stderr);
-    let traced = run(bundle(&script), &["--profile", "restricted", "--allow", "seccomp.ptrace"]);
+    let traced = run(
+        bundle(&script),
+        &[
+            "--profile",
+            "restricted",
+            "--allow",
+            "memory.unlimited,pids.unlimited",
+            "--allow",
+            "seccomp.ptrace",
+        ],
+    );
     assert_eq!(errnos(&traced)[1..], ["errno=1", "errno=93"], "{}", traced.stderr);
     assert_ne!(errnos(&traced)[0], "errno=1");
 }

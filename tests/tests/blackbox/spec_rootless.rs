@@ -350,5 +350,13 @@ fn the_layers_behind_the_filter_hold_for_ordinary_users() {
     };
     assert_eq!(run(&[]), ["0", "EPERM", "ok", "ok"]);
     assert_eq!(run(&["--allow", "seccomp.unconfined"]), ["0", "ENOSPC", "ok", "ok"]);
-    assert_eq!(run(&["--profile", "restricted"]), ["0", "EPERM", "EACCES", "ok"]);
+    assert_eq!(
+        run(&[
+            "--profile",
+            "restricted",
+            "--allow",
+            "memory.unlimited,pids.unlimited,process.root"
+        ]),
+        ["0", "EPERM", "EACCES", "ok"]
+    );
 }
