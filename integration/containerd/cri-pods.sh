@@ -10,7 +10,7 @@ engine "$(engine_name)" "$(version_of_containerd)"
 start_containerd
 BASE=$(new_pod base)
 
-feature pods "$QUICK_CRI"
+feature pods quick
 
 test_a_pod_is_ready_until_it_is_stopped_and_then_gone() {
     local pod ready
@@ -107,7 +107,7 @@ test_a_pod_that_was_removed_leaves_no_state_and_no_cgroup() {
     expect_eq "$(systemctl list-units --all --no-legend "cri-containerd-$pod*" "cri-containerd-$id*")" ''
 }
 
-feature 'systemd driver' "$QUICK_CRI"
+feature 'systemd driver'
 
 test_containers_stand_in_scopes_of_the_slice_of_the_pod() {
     local id
@@ -116,7 +116,7 @@ test_containers_stand_in_scopes_of_the_slice_of_the_pod() {
     expect_match "$(systemctl is-active "cri-containerd-$id.scope")" '^active$'
 }
 
-feature 'cgroupfs driver' "$QUICK_CRI"
+feature 'cgroupfs driver'
 
 test_the_cgroupfs_driver_puts_containers_below_the_parent_of_the_pod() {
     local pod id HANDLER=casemate-cgroupfs
@@ -130,7 +130,7 @@ test_the_cgroupfs_driver_puts_containers_below_the_parent_of_the_pod() {
     remove_pod "$pod"
 }
 
-feature 'pod network' "$QUICK_CRI"
+feature 'pod network'
 
 address_of() { cri call PodSandboxStatus "{\"pod_sandbox_id\":\"$1\"}" | jq -r .status.network.ip; }
 
@@ -176,7 +176,7 @@ test_port_forward_reaches_a_server_that_listens_on_loopback() {
     expect_match "$(printf 'GET / HTTP/1.0\r\n\r\n' | timeout 20 "$PREPARED/cri-client" forward "$url" 8081)" forwarded
 }
 
-feature sysctls "$QUICK_CRI"
+feature sysctls
 
 test_the_sysctls_of_a_pod_hold_in_its_containers() {
     local pod id
@@ -192,7 +192,7 @@ test_a_sysctl_of_the_host_is_refused() {
     expect_eq "$(cri call ListPodSandbox '{}' | jq '[.items[] | select(.metadata.name == "untuned" and .state == "SANDBOX_READY")] | length')" 0
 }
 
-feature logs "$QUICK_CRI"
+feature logs
 
 test_the_log_has_both_streams_and_nothing_of_the_runtime() {
     local id

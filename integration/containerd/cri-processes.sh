@@ -10,7 +10,7 @@ engine "$(engine_name)" "$(version_of_containerd)"
 start_containerd
 BASE=$(new_pod base)
 
-feature run "$QUICK_CRI"
+feature run
 
 test_a_container_gives_its_output_and_its_status() {
     expect_eq "$(in_base . echo hello)" hello
@@ -46,7 +46,7 @@ test_a_container_that_was_created_and_never_started_can_be_removed() {
     [ ! -e "$STATE_ROOT/$id" ]
 }
 
-feature exec "$QUICK_CRI"
+feature exec quick
 
 test_exec_gives_output_error_and_status() {
     local id
@@ -87,7 +87,7 @@ test_probes_in_quick_succession_leave_nothing_behind() {
     expect_eq "$(find "$CRI_STATE/$id" -name '*.pid' ! -name init.pid)" ''
 }
 
-feature 'streaming exec' "$QUICK_CRI"
+feature 'streaming exec'
 
 # stream ID REQUEST [OPTION...]: what kubectl exec does; REQUEST is what is asked beside the container.
 stream() {
@@ -113,7 +113,7 @@ test_much_output_arrives_whole() {
     expect_eq "$(stream "$id" '{ cmd: ["sh", "-c", "seq 1 50000"] }' | cksum)" "$(seq 1 50000 | cksum)"
 }
 
-feature terminal "$QUICK_CRI"
+feature terminal
 
 test_an_exec_with_a_terminal_has_one_of_the_asked_size() {
     local id
@@ -138,7 +138,7 @@ test_ctrl_c_interrupts_what_runs_on_the_terminal() {
     expect_status 130 stream "$id" '{ cmd: ["sh", "-c", "sleep 100"], stdin: true, tty: true }' < <(sleep 1; printf '\003'; sleep 1)
 }
 
-feature stop "$QUICK_CRI"
+feature stop
 
 test_stop_sends_the_signal_and_gives_time() {
     local id
@@ -164,7 +164,7 @@ test_stopping_twice_and_removing_twice_is_no_error() {
     remove_container "$id"
 }
 
-feature limits "$QUICK_CRI"
+feature limits
 
 test_the_limits_of_a_container_are_in_its_cgroup() {
     local id
@@ -187,7 +187,7 @@ test_oom_score_is_what_the_kubelet_asked() {
     expect_eq "$(in_base '.linux.resources.oom_score_adj = 800' cat /proc/self/oom_score_adj)" 800
 }
 
-feature update "$QUICK_CRI"
+feature update quick
 
 test_the_limits_of_a_running_container_can_be_changed() {
     local id
@@ -197,7 +197,7 @@ test_the_limits_of_a_running_container_can_be_changed() {
     expect_eq "$(status "$id" resources.linux.memory_limit_in_bytes)" 134217728
 }
 
-feature stats "$QUICK_CRI"
+feature stats
 
 test_stats_of_a_container_say_what_it_uses() {
     local id answer

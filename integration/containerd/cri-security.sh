@@ -15,7 +15,7 @@ CONTEXT=.linux.security_context
 capability_bits() { sed -n "s/^Cap$2:\t//p" "/proc/$(init_pid "$1")/status"; }
 status_line() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$(init_pid "$1")/status"; }
 
-feature user "$QUICK_CRI"
+feature user
 
 test_user_group_and_further_groups_are_those_of_the_security_context() {
     expect_match "$(in_base "$CONTEXT |= (.run_as_user = { value: 1234 } | .run_as_group = { value: 2345 } | .supplemental_groups = [3456, 4567])" id)" \
@@ -34,7 +34,7 @@ test_a_container_without_a_user_writes_where_a_user_may() {
     expect_eq "$(in_base "$CONTEXT.run_as_user = { value: 1000 }" sh -c 'id -u; touch /tmp/file; stat -c %u /tmp/file' | tr '\n' ' ')" '1000 1000 '
 }
 
-feature capabilities "$QUICK_CRI"
+feature capabilities quick
 
 test_the_default_capabilities_are_those_of_the_profile() {
     only_casemate
@@ -58,7 +58,7 @@ test_an_added_capability_beyond_the_profile_is_left_out() {
     differs 'capabilities beyond those of the profile need an override'
 }
 
-feature 'no new privileges' "$QUICK_CRI"
+feature 'no new privileges'
 
 test_no_new_privileges_is_set_without_being_asked() {
     only_casemate
@@ -73,7 +73,7 @@ test_allow_privilege_escalation_false_is_kept() {
     expect_eq "$(status_line "$id" NoNewPrivs)" 1
 }
 
-feature seccomp "$QUICK_CRI"
+feature seccomp
 
 test_runtime_default_is_stacked_with_the_filter_of_casemate() {
     only_casemate
@@ -105,7 +105,7 @@ JSON
     expect_match "$said" 'No space left on device'
 }
 
-feature apparmor "$QUICK_CRI"
+feature apparmor
 
 test_the_default_profile_of_containerd_confines() {
     [ -e /sys/kernel/security/apparmor/profiles ] || skip "no AppArmor on this host"
@@ -129,7 +129,7 @@ PROFILE
     expect_match "$said" '/tmp/secret: Permission denied'
 }
 
-feature 'read-only root' "$QUICK_CRI"
+feature 'read-only root'
 
 test_a_read_only_root_is_read_only_and_its_volumes_are_not() {
     mkdir -p "$WORK/writable"
@@ -144,7 +144,7 @@ test_the_root_is_read_only_without_being_asked_and_temporary_directories_are_wri
     differs 'the root is read-only unless overridden; /tmp, /var/tmp and /run are writable'
 }
 
-feature 'masked paths' "$QUICK_CRI"
+feature 'masked paths'
 
 test_masked_and_read_only_paths_are_covered() {
     expect_eq "$(in_base . sh -c 'wc -c </proc/keys; ls /sys/firmware | wc -l; echo 1 2>/dev/null >/proc/sys/kernel/printk || echo refused' | tr '\n' ' ')" '0 0 refused '
@@ -160,7 +160,7 @@ test_proc_mount_unmasked_stays_masked() {
     differs 'procMount: Unmasked needs an override'
 }
 
-feature volumes "$QUICK_CRI"
+feature volumes
 
 test_a_read_only_volume_cannot_be_written() {
     mkdir -p "$WORK/locked"
@@ -200,7 +200,7 @@ remove_running() {
     remove_container "$1"
 }
 
-feature 'recursive read-only mounts' "$QUICK_CRI"
+feature 'recursive read-only mounts'
 
 test_a_mount_below_a_recursively_read_only_volume_cannot_be_written_either() {
     only_containerd_2
@@ -211,7 +211,7 @@ test_a_mount_below_a_recursively_read_only_volume_cannot_be_written_either() {
     umount "$WORK/above/below"
 }
 
-feature 'runtime handler features' "$QUICK_CRI"
+feature 'runtime handler features'
 
 test_status_says_what_the_handler_can() {
     only_containerd_2
@@ -220,7 +220,7 @@ test_status_says_what_the_handler_can() {
     expect_eq "$features" '{"recursive_read_only_mounts":true,"user_namespaces":true}'
 }
 
-feature 'user namespaces' "$QUICK_CRI"
+feature 'user namespaces'
 
 USERNS='{ mode: "POD", uids: [{ host_id: 1000000, container_id: 0, length: 65536 }], gids: [{ host_id: 1000000, container_id: 0, length: 65536 }] }'
 
@@ -244,7 +244,7 @@ test_two_pods_with_host_users_false_and_different_ranges_run_side_by_side() {
     remove_pod "$two"
 }
 
-feature 'idmapped mounts' "$QUICK_CRI"
+feature 'idmapped mounts'
 
 test_a_volume_of_a_pod_with_host_users_false_is_mapped() {
     only_containerd_2
@@ -258,7 +258,7 @@ test_a_volume_of_a_pod_with_host_users_false_is_mapped() {
     remove_pod "$pod"
 }
 
-feature overrides "$QUICK_CRI"
+feature overrides quick
 
 # with_annotations PAIRS: a filter for pods and containers alike; kubelets hand the annotations of the pod to the sandbox.
 with_annotations() { printf '.annotations = { %s }' "$1"; }
@@ -321,7 +321,7 @@ test_a_pod_can_ask_for_a_stricter_profile() {
     expect_refusal 'restricted' new_pod strict-root "$strict | .linux.security_context.run_as_user = { value: 0 }"
 }
 
-feature 'host namespaces' "$QUICK_CRI"
+feature 'host namespaces'
 
 HOST_NETWORK='.linux.security_context.namespace_options.network = "NODE"'
 
@@ -343,7 +343,7 @@ test_a_pod_with_the_processes_of_the_host_needs_the_permission_of_the_node() {
     expect_refusal 'namespaces.host-ipc' new_pod all-hearing '.linux.security_context.namespace_options.ipc = "NODE"'
 }
 
-feature privileged "$QUICK_CRI"
+feature privileged
 
 PRIVILEGED='.linux.security_context.privileged = true'
 
@@ -369,7 +369,7 @@ test_a_privileged_container_is_privileged_where_the_node_says_so() {
     remove_pod "$pod"
 }
 
-feature 'hardened by default' "$QUICK_CRI"
+feature 'hardened by default'
 
 test_nothing_of_the_kernel_can_be_configured_from_inside() {
     only_casemate

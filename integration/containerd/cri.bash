@@ -4,15 +4,19 @@
 # that begins with `cri-` and is run with containerd 2 in place of Debian 13's containerd.
 
 case $(basename "$0") in
-    cri2-*) CONTAINERD=2 PATH=$PREPARED/containerd-2:$PATH QUICK_CRI='' ;;
-    *) CONTAINERD=1 QUICK_CRI=quick ;;
+    cri2-*) CONTAINERD=2 PATH=$PREPARED/containerd-2:$PATH ;;
+    *) CONTAINERD=1 ;;
 esac
+if [ $CONTAINERD = 2 ] && { [ -n "${CASEMATE_QUICK:-}" ] || [ ! -x "$PREPARED/containerd-2/containerd" ]; }; then
+    printf 'TAP version 13\n1..0\n'
+    exit 0
+fi
 CRI_DIR=/run/casemate-cri
 CRI_SOCKET=$CRI_DIR/containerd.sock
 CRI_STATE=$CRI_DIR/state/io.containerd.runtime.v2.task/k8s.io
 STATE_ROOT=/run/containerd/runc/k8s.io
 IMAGE=localhost/busybox:latest
-export PATH CRI_SOCKET CRI_STATE STATE_ROOT IMAGE QUICK_CRI
+export PATH CRI_SOCKET CRI_STATE STATE_ROOT IMAGE
 
 version_of_containerd() { containerd --version | awk '{ print "containerd " $3 }'; }
 engine_name() { if [ $CONTAINERD = 2 ]; then echo 'containerd 2 CRI'; else echo 'containerd CRI'; fi; }

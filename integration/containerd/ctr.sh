@@ -57,7 +57,7 @@ test_a_detached_container_runs_until_it_is_killed() {
     [ ! -e /run/containerd/runc/default/detached ]
 }
 
-feature rm quick
+feature rm
 
 test_a_stopped_task_can_be_deleted_and_started_again() {
     ct -d $IMAGE again sh -c 'exit 3'
@@ -96,7 +96,7 @@ test_processes_of_the_container_are_listed() {
     remove listed
 }
 
-feature terminal quick
+feature terminal
 
 test_a_terminal_is_a_terminal_of_the_asked_size() {
     local out
@@ -132,7 +132,7 @@ test_a_paused_container_can_be_killed() {
     remove cold
 }
 
-feature kill quick
+feature kill
 
 test_kill_delivers_the_named_signal() {
     mkdir -p "$WORK/victim"
@@ -155,7 +155,7 @@ test_a_checkpoint_is_refused_and_the_container_lives_on() {
     no 'casemate does not checkpoint containers'
 }
 
-feature stats quick
+feature stats
 
 test_metrics_say_what_the_container_uses() {
     ct -d $IMAGE busy sh -c 'while :; do :; done'
@@ -167,7 +167,7 @@ test_metrics_say_what_the_container_uses() {
     remove busy
 }
 
-feature limits quick
+feature limits
 
 test_limits_are_those_of_the_cgroup_of_the_container() {
     local cgroup
@@ -206,7 +206,7 @@ test_the_root_is_read_only_without_being_asked_and_temporary_directories_are_wri
     differs 'the root is read-only unless overridden; /tmp, /var/tmp and /run are writable'
 }
 
-feature snapshots quick
+feature snapshots
 
 test_a_root_from_a_directory_runs() {
     # shellcheck source=hack/lib.sh
@@ -219,7 +219,7 @@ test_the_native_snapshotter_works_too() {
     expect_eq "$(run --snapshotter native $IMAGE copied echo copied)" copied
 }
 
-feature volumes quick
+feature volumes
 
 test_a_bind_mount_is_shared_with_the_host() {
     mkdir -p "$WORK/volume"
@@ -246,7 +246,7 @@ test_an_ordinary_user_and_its_groups_are_applied() {
     expect_match "$(run --user 1000:1000 $IMAGE ordinary id)" 'uid=1000.*gid=1000'
 }
 
-feature capabilities quick
+feature capabilities
 
 test_dropped_capabilities_are_gone() {
     expect_match "$(run --cap-drop CAP_CHOWN $IMAGE dropped sed -n 's/^CapEff:\t//p' /proc/self/status)" '[02468ace]$'
@@ -258,7 +258,7 @@ test_an_added_capability_beyond_the_profile_is_left_out() {
     differs 'capabilities beyond those of the profile need an override'
 }
 
-feature seccomp quick
+feature seccomp
 
 test_the_default_filter_of_containerd_is_stacked_with_that_of_casemate() {
     only_casemate
@@ -281,7 +281,7 @@ test_the_default_profile_of_containerd_confines() {
     expect_match "$(run --apparmor-default-profile ctr-default $IMAGE confined cat /proc/self/attr/current)" '^ctr-default \(enforce\)'
 }
 
-feature 'user namespaces' quick
+feature 'user namespaces'
 
 test_mappings_that_were_asked_are_those_of_the_container() {
     expect_match "$(run --uidmap 0:100000:65536 --gidmap 0:100000:65536 $IMAGE mapped sh -c 'cat /proc/self/uid_map; id -u; stat -c %u /bin/busybox' | tr -s ' \n' ' ')" '^ ?0 100000 65536 0 0'
@@ -293,7 +293,7 @@ test_the_default_devices_are_there_and_no_other() {
     expect_eq "$(run $IMAGE nodes sh -c 'echo x >/dev/null && head -c 4 /dev/urandom | wc -c; ls /dev/kmsg /dev/mem /dev/vda 2>/dev/null | wc -l' | tr '\n' ' ')" '4 0 '
 }
 
-feature 'hardened by default' quick
+feature 'hardened by default'
 
 test_the_payload_is_hardened_without_being_asked() {
     only_casemate
