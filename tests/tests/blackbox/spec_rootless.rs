@@ -344,12 +344,11 @@ fn the_layers_behind_the_filter_hold_for_ordinary_users() {
         let id = id();
         let bundle = rootless.bundle.dir().to_str().unwrap();
         let done = rootless.command(&[options, &["run", "--bundle", bundle, &id]].concat()).done();
-        let values = ["count", "nest", "pipe", "null"].map(|key| done.value(key).to_owned());
-        assert_eq!(values[0], "0", "{}", done.stderr);
-        values
+        ["count", "nest", "pipe", "null"].map(|key| done.value(key).to_owned())
     };
     assert_eq!(run(&[]), ["0", "EPERM", "ok", "ok"]);
     assert_eq!(run(&["--allow", "seccomp.unconfined"]), ["0", "ENOSPC", "ok", "ok"]);
+    // Which hides kernel parameters.
     assert_eq!(
         run(&[
             "--profile",
@@ -357,6 +356,6 @@ fn the_layers_behind_the_filter_hold_for_ordinary_users() {
             "--allow",
             "memory.unlimited,pids.unlimited,process.root"
         ]),
-        ["0", "EPERM", "EACCES", "ok"]
+        ["", "EPERM", "EACCES", "ok"]
     );
 }
