@@ -24,6 +24,8 @@ mod hardening_defaults;
 mod hardening_landlock;
 #[path = "blackbox/hardening_overrides.rs"]
 mod hardening_overrides;
+#[path = "blackbox/hardening_posture.rs"]
+mod hardening_posture;
 #[path = "blackbox/hardening_seccomp.rs"]
 mod hardening_seccomp;
 #[path = "blackbox/hardening_userns.rs"]
