@@ -156,7 +156,7 @@ test_memory_cpu_and_pids_limits_are_what_the_container_sees() {
 }
 
 test_a_container_beyond_its_memory_is_killed_and_docker_knows() {
-    start --name greedy --memory 16m --memory-swap 16m $IMAGE tail /dev/zero
+    start --name greedy --memory 16m --memory-swap 16m $IMAGE sh -c 'sleep 2; exec tail /dev/zero'
     expect_eq "$(docker wait greedy)" 137
     expect_eq "$(state greedy OOMKilled)" true
     docker rm greedy

@@ -1,0 +1,512 @@
+#!/bin/bash
+# The less common commands and options of podman as root, through the runtime under test. Runs on the test host of hack/vm.
+set -euo pipefail
+# shellcheck source=integration/lib.sh
+. "$(dirname "$0")/../lib.sh"
+
+IMAGE=localhost/busybox:latest
+TERMINAL=$TOP/integration/terminal.py
+engine podman "$(podman --version)"
+
+pm() { podman --runtime "$CASEMATE_RUNTIME" "$@"; }
+run() { pm run --rm --network=none "$@"; }
+start() { pm run -d --network=none "$@" >/dev/null; }
+sleeper() { start --name "$@" $IMAGE sleep 1000; }
+state() { pm inspect -f "{{.State.$2}}" "$1"; }
+gone() { pm rm -f -t 0 "$@" >/dev/null; }
+# What the runtime said, without what podman wrote around it.
+reason() { grep -oE 'denied by profile.*' <<<"$1" | head -n 1 | sed 's/: OCI .*//'; }
+cleanup() { pm pod rm -fa -t 0; pm rm -fa -t 0; }
+SERVE='mkdir -p /tmp/www; echo served >/tmp/www/index.html; exec httpd -f -p 80 -h /tmp/www'
+
+feature terminal
+
+test_a_terminal_follows_the_size_of_the_users() {
+    "$TERMINAL" 33x99 expect='# ' send='stty size\n' expect='33 99' resize=44x88 send='sleep 1; stty size\n' expect='44 88' send='exit\n' -- \
+        podman --runtime "$CASEMATE_RUNTIME" run -it --rm --network none $IMAGE sh
+}
+
+test_exec_with_a_terminal_follows_the_size_of_the_users() {
+    sleeper typed
+    "$TERMINAL" 33x99 expect='# ' send='tty\n' expect='/dev/pts/' send='stty size\n' expect='33 99' resize=44x88 send='sleep 1; stty size\n' \
+        expect='44 88' send='exit\n' -- podman --runtime "$CASEMATE_RUNTIME" exec -it typed sh
+    gone typed
+}
+
+test_control_c_interrupts_the_payload_on_its_terminal() {
+    expect_status 4 "$TERMINAL" 24x80 expect='up' send='\x03' expect='interrupted' -- podman --runtime "$CASEMATE_RUNTIME" run -it --rm \
+        --network none $IMAGE sh -c 'trap "echo interrupted; exit 4" INT; echo up; while :; do sleep 0.1; done'
+}
+
+feature attach
+
+test_attach_reaches_stdin_and_stdout_of_a_running_container() {
+    # shellcheck disable=SC2016  # expanded in the container
+    start -i --name attached $IMAGE sh -c 'read line; echo "got $line"; sleep 1'
+    expect_match "$(echo word | pm attach attached)" 'got word'
+    gone attached
+}
+
+feature restart
+
+test_podman_restart_and_start_run_the_container_again() {
+    sleeper again
+    pm restart -t 0 again
+    expect_eq "$(state again Running)" true
+    pm stop -t 0 again
+    pm start again
+    expect_eq "$(state again Running)" true
+    gone again
+}
+
+test_a_container_that_fails_is_started_again_as_often_as_its_policy_says() {
+    start --name flaky --restart on-failure:2 $IMAGE sh -c 'echo try; exit 1'
+    # shellcheck disable=SC2016  # expanded at every try
+    eventually sh -c '[ "$(podman logs flaky | grep -c try)" = 3 ]'
+    gone flaky
+}
+
+feature cp quick
+
+test_cp_copies_both_ways() {
+    sleeper copied
+    pm cp copied:/etc/passwd "$WORK/passwd"
+    expect_match "$(cat "$WORK/passwd")" '^root:'
+    echo sent >"$WORK/sent"
+    pm cp "$WORK/sent" copied:/root/sent
+    expect_eq "$(pm exec copied cat /root/sent)" sent
+    expect_eq "$(pm exec copied stat -c %u:%g /root/sent)" 0:0
+    gone copied
+}
+
+test_cp_reaches_a_tmpfs_of_the_running_container() {
+    sleeper copied
+    echo sent >"$WORK/sent"
+    pm cp "$WORK/sent" copied:/tmp/sent
+    expect_eq "$(pm exec copied cat /tmp/sent)" sent
+    gone copied
+}
+
+feature diff quick
+
+test_diff_shows_what_changed() {
+    sleeper changed
+    echo sent >"$WORK/sent"
+    pm cp "$WORK/sent" changed:/root/sent
+    expect_match "$(pm diff changed)" 'A /root/sent'
+    gone changed
+}
+
+test_diff_shows_what_a_payload_with_a_writable_root_wrote() {
+    only_casemate
+    pm run --name wrote --network none --annotation org.casemate.allow/rootfs.writable=true $IMAGE touch /file
+    expect_match "$(pm diff wrote)" 'A /file'
+    gone wrote
+}
+
+feature commit quick
+
+test_commit_keeps_what_changed_and_who_owns_it() {
+    only_casemate
+    pm run --name kept --network none --annotation org.casemate.allow/rootfs.writable=true $IMAGE \
+        sh -c 'echo text >/file; chown 1000:1000 /file'
+    pm commit kept localhost/committed >/dev/null
+    expect_eq "$(run localhost/committed sh -c 'cat /file; stat -c %u:%g /file /bin/busybox' | tr '\n' ' ')" 'text 1000:1000 0:0 '
+    gone kept
+    pm rmi localhost/committed
+}
+
+feature top
+
+test_top_shows_the_processes() {
+    sleeper topped
+    expect_match "$(pm top topped pid,user,args)" '1 .*root .*sleep 1000'
+    gone topped
+}
+
+feature stats
+
+test_stats_reads_the_containers_cgroup() {
+    sleeper measured --memory 64m
+    expect_match "$(pm stats --no-stream --format '{{.Name}} {{.MemUsage}} {{.PIDs}}' measured)" 'measured .*67.11MB 1'
+    gone measured
+}
+
+feature healthcheck
+
+test_a_healthcheck_runs_in_the_container() {
+    start --name healthy --health-cmd 'test -e /tmp/fine' --health-interval disable $IMAGE sh -c 'sleep 1; touch /tmp/fine; sleep 1000'
+    expect_status 1 pm healthcheck run healthy
+    eventually pm healthcheck run healthy
+    gone healthy
+}
+
+feature pods
+
+test_containers_of_a_pod_share_the_namespaces_that_pods_share() {
+    local kind
+    pm pod create --name shared --network none --infra-image $IMAGE --infra-command 'sleep 1000' >/dev/null
+    start --pod shared --name one $IMAGE sleep 1000
+    start --pod shared --name two $IMAGE sleep 1000
+    for kind in net ipc uts; do
+        expect_eq "$(pm exec one readlink /proc/self/ns/$kind)" "$(pm exec two readlink /proc/self/ns/$kind)"
+    done
+    [ "$(pm exec one readlink /proc/self/ns/pid)" != "$(pm exec two readlink /proc/self/ns/pid)" ]
+    pm exec one sh -c 'echo shared >/dev/shm/file'
+    expect_eq "$(pm exec two cat /dev/shm/file)" shared
+    pm pod stop -t 0 shared
+    pm pod start shared
+    pm pod rm -f -t 0 shared
+}
+
+test_containers_of_a_pod_can_share_their_processes() {
+    pm pod create --name processes --share pid,net,ipc --network none --infra-image $IMAGE --infra-command 'sleep 1000' >/dev/null
+    start --pod processes --name one $IMAGE sleep 1234
+    expect_match "$(run --pod processes $IMAGE ps)" 'sleep 1234'
+    # shellcheck disable=SC2016  # expanded in the container
+    run --pod processes $IMAGE sh -c 'kill -9 $(pgrep -f "^sleep 1234")'
+    eventually sh -c 'podman inspect -f "{{.State.Status}}" one | grep -q exited'
+    pm pod rm -f -t 0 processes
+}
+
+test_containers_of_a_pod_share_files_on_a_volume() {
+    pm pod create --name files --network none --infra-image $IMAGE --infra-command 'sleep 1000' >/dev/null
+    run --pod files -v common:/data $IMAGE sh -c 'umask 077; echo text >/data/file'
+    expect_eq "$(run --pod files -v common:/data $IMAGE cat /data/file)" text
+    pm pod rm -f -t 0 files
+    pm volume rm common
+}
+
+feature volumes
+
+test_a_volume_belongs_to_the_user_who_writes_it() {
+    mkdir -p "$WORK/owned"
+    chmod 777 "$WORK/owned"
+    run --user 1234:4321 -v "$WORK/owned:/data" $IMAGE touch /data/file
+    expect_eq "$(stat -c %u:%g "$WORK/owned/file")" 1234:4321
+    run -v "$WORK/owned:/data" $IMAGE touch /data/roots
+    expect_eq "$(stat -c %u:%g "$WORK/owned/roots")" 0:0
+}
+
+test_a_volume_can_be_an_overlay() {
+    mkdir -p "$WORK/lower"
+    echo below >"$WORK/lower/file"
+    run -v "$WORK/lower:/data:O" $IMAGE sh -c 'cat /data/file; echo changed >/data/file'
+    expect_eq "$(cat "$WORK/lower/file")" below
+}
+
+test_a_volume_of_an_image_can_be_mounted() {
+    run --mount type=image,source=$IMAGE,destination=/image $IMAGE test -x /image/bin/busybox
+}
+
+test_a_volume_can_be_changed_to_the_containers_owner() {
+    mkdir -p "$WORK/chowned"
+    expect_eq "$(run --user 1234:4321 -v "$WORK/chowned:/data:U" $IMAGE sh -c 'touch /data/file && stat -c %u:%g /data')" 1234:4321
+}
+
+feature tmpfs
+
+test_a_tmpfs_has_the_asked_size() {
+    expect_match "$(run --tmpfs /scratch:size=1m $IMAGE sh -c 'df -k /scratch; touch /scratch/file')" '1024 .*/scratch'
+}
+
+feature secrets
+
+test_a_secret_is_a_file_for_its_owner() {
+    echo hidden | pm secret create key - >/dev/null
+    expect_eq "$(run --secret key $IMAGE cat /run/secrets/key)" hidden
+    expect_eq "$(run --secret key,uid=1000,mode=0400 --user 1000 $IMAGE cat /run/secrets/key)" hidden
+    expect_eq "$(run --secret key,type=env,target=KEY $IMAGE sh -c 'echo $KEY')" hidden
+    pm secret rm key
+}
+
+feature networks quick
+
+test_a_published_port_answers() {
+    pm run -d --name web -p 8080:80 $IMAGE sh -c "$SERVE" >/dev/null
+    eventually curl -sf -m 2 http://127.0.0.1:8080/
+    expect_eq "$(curl -sf -m 5 http://127.0.0.1:8080/)" served
+    gone web
+}
+
+test_two_containers_of_a_network_find_each_other_by_name() {
+    pm network create pair >/dev/null
+    pm run -d --name backend --network pair $IMAGE sh -c "$SERVE" >/dev/null
+    eventually pm run --rm --network pair $IMAGE wget -T 2 -qO- http://backend/
+    gone backend
+    pm network rm pair
+}
+
+test_a_container_joins_the_network_of_another() {
+    sleeper first
+    expect_eq "$(pm run --rm --network container:first $IMAGE readlink /proc/self/ns/net)" "$(pm exec first readlink /proc/self/ns/net)"
+    gone first
+}
+
+feature 'host network'
+
+test_the_hosts_network_is_given_or_refused_by_name() {
+    local out
+    if out=$(pm run --rm --network host $IMAGE readlink /proc/self/ns/net 2>&1); then
+        expect_eq "$out" "$(readlink /proc/self/ns/net)"
+        return
+    fi
+    expect_match "$out" 'namespaces.host-network'
+    no "refused: $(reason "$out")"
+}
+
+feature 'host processes'
+
+test_the_hosts_processes_are_given_or_refused_by_name() {
+    local out
+    if out=$(run --pid host $IMAGE readlink /proc/self/ns/pid 2>&1); then
+        expect_eq "$out" "$(readlink /proc/self/ns/pid)"
+        return
+    fi
+    expect_match "$out" 'namespaces.host-pid'
+    no "refused: $(reason "$out")"
+}
+
+feature --userns=auto
+
+test_userns_auto_maps_root_away() {
+    run --userns=auto $IMAGE awk '$1 == 0 && $2 == 0 { exit 1 }' /proc/self/uid_map
+    expect_eq "$(run --userns=auto -v "autovol:/data:U" $IMAGE sh -c 'touch /data/file && stat -c %u /data/file')" 0
+    pm volume rm autovol
+}
+
+test_an_idmapped_volume_is_owned_as_on_the_host() {
+    mkdir -p "$WORK/mapped"
+    echo text >"$WORK/mapped/file"
+    expect_eq "$(run --userns=auto -v "$WORK/mapped:/data:idmap" $IMAGE sh -c 'stat -c %u /data/file; touch /data/new' | tr '\n' ' ')" '0 '
+    expect_eq "$(stat -c %u "$WORK/mapped/new")" 0
+}
+
+feature --userns=keep-id
+
+test_userns_keep_id_works_for_root() {
+    expect_match "$(run --userns=keep-id $IMAGE id -u)" '^[0-9]+$'
+}
+
+feature --uidmap
+
+test_an_explicit_mapping_is_applied() {
+    expect_match "$(run --uidmap 0:300000:1000 --gidmap 0:300000:1000 $IMAGE cat /proc/self/uid_map)" '0 +300000 +1000'
+}
+
+feature --cgroups=disabled
+
+test_cgroups_can_be_disabled() {
+    expect_eq "$(run --cgroups=disabled $IMAGE echo free)" free
+    start --cgroups=disabled --name free $IMAGE sleep 1000
+    expect_eq "$(pm exec free echo inside)" inside
+    pm stop -t 0 free
+    gone free
+}
+
+test_cgroups_can_be_split() {
+    systemd-run -q --wait -p Delegate=yes --unit casemate-split-test podman --runtime "$CASEMATE_RUNTIME" run --rm --cgroups=split --network none $IMAGE true
+}
+
+feature seccomp
+
+test_an_own_seccomp_profile_is_in_force() {
+    printf '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}' >"$WORK/seccomp.json"
+    run --security-opt "seccomp=$WORK/seccomp.json" $IMAGE sh -c 'touch /tmp/file && ! mkdir /tmp/dir 2>/dev/null'
+}
+
+test_seccomp_unconfined_leaves_the_runtimes_own_filter() {
+    expect_eq "$(run --security-opt seccomp=unconfined $IMAGE sed -n 's/^Seccomp:\t//p' /proc/self/status)" 2
+    differs "seccomp=unconfined takes podman's filter away and leaves casemate's"
+}
+
+feature apparmor
+
+test_an_apparmor_profile_can_be_named() {
+    [ -e /sys/kernel/security/apparmor/profiles ] || skip 'no AppArmor on this host'
+    printf 'profile casemate-podman-test flags=(attach_disconnected) {\n file,\n signal,\n deny /secret w,\n}\n' | apparmor_parser -r
+    expect_match "$(run --security-opt apparmor=casemate-podman-test $IMAGE cat /proc/self/attr/current)" '^casemate-podman-test'
+}
+
+test_apparmor_unconfined_is_given_or_refused_by_name() {
+    [ -e /sys/kernel/security/apparmor/profiles ] || skip 'no AppArmor on this host'
+    local out
+    if out=$(run --security-opt apparmor=unconfined $IMAGE cat /proc/self/attr/current 2>&1); then return; fi
+    expect_match "$out" 'apparmor.unconfined'
+    differs 'apparmor=unconfined is refused without the override apparmor.unconfined'
+}
+
+feature selinux
+
+test_label_disable_is_harmless_without_selinux() {
+    [ ! -e /sys/fs/selinux/enforce ] || skip 'tested by integration/enforcement'
+    expect_eq "$(run --security-opt label=disable $IMAGE echo fine)" fine
+}
+
+feature no-new-privileges
+
+test_no_new_privileges_is_set() {
+    expect_eq "$(run --security-opt no-new-privileges $IMAGE sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)" 1
+}
+
+feature 'masked paths'
+
+test_a_path_can_be_masked() {
+    expect_eq "$(run --security-opt mask=/etc/passwd $IMAGE cat /etc/passwd)" ''
+}
+
+test_unmasking_is_for_the_node_to_permit() {
+    only_casemate
+    local out
+    out=$(run --security-opt unmask=ALL $IMAGE sh -c 'cat /proc/kcore | head -c 1 | wc -c; test -e /proc/timer_list && wc -c </proc/timer_list' 2>&1) || true
+    expect_match "$out" '^0'
+    differs 'unmask=ALL unmasks only what the profile does not mask'
+}
+
+feature init
+
+test_init_reaps_orphans() {
+    command -v catatonit >/dev/null || skip 'no catatonit on this host'
+    expect_match "$(run --init $IMAGE ps)" '1 root .*(podman-init|catatonit)'
+}
+
+feature privileged
+
+test_privileged_starts_and_stays_confined() {
+    only_casemate
+    local out
+    if ! out=$(run --privileged $IMAGE sed -n 's/^CapEff:\t//p' /proc/self/status 2>&1); then
+        expect_match "$out" 'denied by profile'
+        no "refused: $(reason "$out")"
+    fi
+    [ "$out" != 000001ffffffffff ]
+    differs 'starts, and the profile cuts capabilities, devices and writable paths back'
+}
+
+feature devices
+
+test_a_device_is_there_as_asked_or_refused_by_name() {
+    local out
+    if out=$(run --device /dev/fuse $IMAGE sh -c 'test -c /dev/fuse && : </dev/fuse' 2>&1); then return; fi
+    expect_match "$out" 'org.casemate.allow/devices'
+    run --device /dev/fuse --annotation org.casemate.allow/devices.fuse=true $IMAGE sh -c 'test -c /dev/fuse && : </dev/fuse' ||
+        no "refused: $(reason "$out")"
+    differs 'needs --annotation org.casemate.allow/devices.CLASS=true'
+}
+
+feature sysctls
+
+test_a_parameter_of_the_containers_own_network_is_set() {
+    expect_eq "$(pm run --rm --sysctl net.ipv4.ip_forward=1 $IMAGE cat /proc/sys/net/ipv4/ip_forward)" 1
+}
+
+feature 'shared memory'
+
+test_shared_memory_has_the_asked_size_and_can_be_shared() {
+    expect_match "$(run --shm-size 8m $IMAGE df -k /dev/shm)" '8192 '
+    start --name owner --ipc shareable $IMAGE sh -c 'echo shared >/dev/shm/file; sleep 1000'
+    expect_eq "$(run --ipc container:owner $IMAGE cat /dev/shm/file)" shared
+    gone owner
+}
+
+feature 'socket activation'
+
+test_notify_reaches_systemd() {
+    systemd-run -q --wait --unit casemate-notify-test -p Type=notify -p NotifyAccess=all \
+        podman --runtime "$CASEMATE_RUNTIME" run --rm --network none --sdnotify=conmon $IMAGE true
+}
+
+feature 'keep groups'
+
+test_groups_can_be_kept() {
+    expect_match "$(setpriv --groups 4242 podman --runtime "$CASEMATE_RUNTIME" run --rm --network none --group-add keep-groups $IMAGE id -G)" '4242'
+}
+
+feature systemd
+
+# A root file system that is the test host's own programs, read-only, with an empty /etc and /var.
+systemd_root() {
+    local name
+    mkdir -p "$1"/{dev,etc/systemd/system,home,proc,root,run,sys,tmp,usr,var}
+    for name in bin lib lib64 sbin; do ln -s "usr/$name" "$1/$name"; done
+    cp /etc/{os-release,group,passwd,nsswitch.conf} "$1/etc/"
+    : >"$1/etc/machine-id"
+    printf '[Unit]\nDescription=A container\nRequires=basic.target\nAfter=basic.target\n' >"$1/etc/systemd/system/container.target"
+    printf '[Service]\nExecStart=/bin/sleep 1000\n' >"$1/etc/systemd/system/payload.service"
+    ln -s container.target "$1/etc/systemd/system/default.target"
+    mkdir "$1/etc/systemd/system/container.target.wants"
+    ln -s ../payload.service "$1/etc/systemd/system/container.target.wants/"
+}
+
+test_systemd_runs_in_a_container() {
+    systemd_root "$WORK/root"
+    pm run -d --name booted --network none --systemd=always --tmpfs /var -v /usr:/usr:ro --rootfs "$WORK/root" \
+        /usr/lib/systemd/systemd
+    eventually pm exec booted systemctl is-active payload.service || { pm logs booted; pm exec booted systemctl --failed; return 1; }
+    expect_match "$(pm exec booted cat /proc/1/comm)" systemd
+    # An exec still works although systemd moved itself to a cgroup below.
+    expect_eq "$(pm exec booted echo inside)" inside
+    pm stop -t 10 booted
+    gone booted
+}
+
+feature kube
+
+test_a_container_can_be_written_as_kubernetes_yaml_and_played_back() {
+    sleeper kubed
+    pm kube generate kubed >"$WORK/pod.yaml"
+    gone kubed
+    expect_match "$(cat "$WORK/pod.yaml")" 'kind: Pod'
+    pm kube play --network none "$WORK/pod.yaml" ||
+        skip 'podman has no pause image on this host and cannot fetch one'
+    expect_match "$(pm ps --format '{{.Names}} {{.Status}}')" 'kubed.*Up'
+    pm kube down "$WORK/pod.yaml"
+}
+
+feature build quick
+
+test_build_runs_its_steps_through_the_runtime() {
+    build_in "$WORK/build"
+    pm build -t localhost/built "$WORK/build"
+    expect_eq "$(run localhost/built)" 'built by 0'
+    pm rmi localhost/built
+}
+
+test_buildah_runs_its_steps_through_the_runtime() {
+    build_in "$WORK/buildah"
+    buildah bud --runtime "$RUNTIME" -t localhost/built "$WORK/buildah"
+    expect_eq "$(run localhost/built)" 'built by 0'
+    pm rmi localhost/built
+}
+
+build_in() {
+    mkdir -p "$1"
+    cat >"$1/Dockerfile" <<'TEXT'
+FROM localhost/busybox:latest
+RUN echo "built by $(id -u)" >/built && mkdir -p /srv/data && chown 1000:1000 /srv/data
+USER 1000
+RUN touch /srv/data/file
+CMD ["cat", "/built"]
+TEXT
+}
+
+feature checkpoint
+
+test_checkpoint_is_refused_with_a_reason() {
+    sleeper still
+    expect_refusal 'checkpoint' pm container checkpoint still
+    expect_eq "$(state still Running)" true
+    gone still
+    no 'casemate has no checkpoint and restore'
+}
+
+feature 'clean up'
+
+test_nothing_is_left_behind() {
+    cleanup >/dev/null 2>&1 || true
+    # shellcheck disable=SC2016  # expanded at every try
+    eventually sh -c '[ -z "$(find /sys/fs/cgroup -type d -name "libpod-*" ! -name "*conmon*")" ]'
+    expect_eq "$(find "/run/$CASEMATE_RUNTIME" -mindepth 1 -maxdepth 1 -type d ! -name '.*' 2>/dev/null | wc -l)" 0
+}
+
+run_tests
