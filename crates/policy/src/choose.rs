@@ -5,7 +5,7 @@
 //! policy forbids it, the bundle's as far as a policy permits it. What is not known is an error, also when it would
 //! change nothing.
 
-use crate::control::{Allow, Mode};
+use crate::control::{Allow, Mode, RuleId};
 use crate::error::PolicyError;
 use crate::node::{Effects, NodePolicy, Permits, Subject, PROFILE};
 use crate::overrides::{Choice, Overrides, Source, ALLOW_PREFIX};
@@ -20,6 +20,9 @@ const DENY_PREFIX: &str = "org.casemate.deny/";
 
 /// The annotation that names a profile.
 const PROFILE_KEY: &str = "org.casemate.profile";
+
+/// What a step of an image's build cannot do without.
+const WRITABLE: &str = "rootfs.writable";
 
 /// What the operator says on the command line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -90,6 +93,13 @@ pub fn choose(
         overrides.values.take_from(&one.values);
         for (name, place) in &one.allow {
             overrides.granted.insert(name.clone(), Source::Policy(place.clone()));
+        }
+    }
+    if subject.is_build_step() && profile.profile().mode(RuleId::READONLY_ROOT) == Mode::Enforce {
+        // As if it had the annotation that its builder cannot pass.
+        if let Ok(place) = annotated(&permits, WRITABLE) {
+            let source = Source::Policy(format!("{place}, as for all steps of builds"));
+            overrides.granted.insert(WRITABLE.to_owned(), source);
         }
     }
     for (key, allow) in asked.allow {

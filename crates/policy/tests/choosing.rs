@@ -341,3 +341,27 @@ fn overrides_and_switched_controls_are_in_the_record() {
     assert_eq!(restored.overrides(), &choice.overrides);
     assert!(restored.extras().seccomp_features.contains("ptrace"));
 }
+
+#[test]
+fn a_step_of_a_build_may_write_its_root_as_far_as_an_annotation_could_ask_for_it() {
+    let line = CommandLine::default();
+    let granted = |node: &NodePolicy, subject: &Subject<'_>| {
+        let choice = choose(node, subject, &line).unwrap();
+        choice.overrides.granted.contains_key("rootfs.writable")
+    };
+    let plain = spec_with(&[]);
+    let subject = Subject { hostname: None, ..Subject::new(&plain, 0) };
+    let buildah = subject.called("buildah-buildah1202944682");
+    let buildkit = Subject { hostname: Some("buildkitsandbox"), ..subject };
+    assert!(!granted(&built_in(), &subject.called("web")));
+    for step in [buildah, buildkit] {
+        assert!(granted(&built_in(), &step), "{step:?}");
+        assert!(!granted(&policy("permit = []"), &step), "{step:?}");
+        assert!(!granted(&policy("forbid = [\"rootfs.writable\"]"), &step), "{step:?}");
+        assert!(!granted(&policy("profile = \"privileged\""), &step), "{step:?}");
+    }
+    // A pod may call its host as it likes; its configuration has annotations.
+    let pod = spec_with(&[("io.kubernetes.cri.container-type", "container")]);
+    let pod = Subject { hostname: Some("buildkitsandbox"), ..Subject::new(&pod, 0) };
+    assert!(!granted(&built_in(), &pod));
+}

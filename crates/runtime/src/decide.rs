@@ -48,7 +48,7 @@ pub(crate) fn decide_by(
     let spec = Spec::parse(&bundle.config).context("config.json")?;
     let proc = procfs::open()?;
     let caller = Caller::probe(&proc)?;
-    let choice = policy_choice::choice(global, &spec, &caller)?;
+    let choice = policy_choice::choice(global, &spec, &caller, id)?;
     let hierarchy = cgroups::hierarchy(global)?;
     // Who may be refused a cgroup gets no limit that nobody asked for.
     let controllers = match &hierarchy {

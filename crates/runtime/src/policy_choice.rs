@@ -27,10 +27,10 @@ const MORE: &str = "policy.d";
 const MAX_FILE: u64 = 1 << 20;
 
 /// The profile and the overrides of a container.
-pub(crate) fn choice(global: &Global, spec: &Spec, caller: &Caller) -> Result<Choice> {
+pub(crate) fn choice(global: &Global, spec: &Spec, caller: &Caller, id: &str) -> Result<Choice> {
     let node = node_policy(global, caller)?;
     let line = CommandLine { profile: global.profile.as_deref(), allow: &global.allow };
-    Ok(choose(&node, &Subject::new(spec, caller.euid), &line)?)
+    Ok(choose(&node, &Subject::new(spec, caller.euid).called(id), &line)?)
 }
 
 /// The node's policy, or the built-in one where there are no files. `--policy-dir` stands in for a policy that the node does

@@ -28,6 +28,10 @@ pub struct Subject<'a> {
     pub cgroups_path: Option<&'a str>,
     /// Effective uid of the caller.
     pub uid: u32,
+    /// What the container is called; empty if nobody said.
+    pub id: &'a str,
+    /// The configuration's hostname.
+    pub hostname: Option<&'a str>,
 }
 
 impl<'a> Subject<'a> {
@@ -35,7 +39,22 @@ impl<'a> Subject<'a> {
     #[must_use]
     pub fn new(spec: &'a Spec, uid: u32) -> Self {
         let cgroups_path = spec.linux.cgroups_path.as_deref();
-        Self { annotations: &spec.annotations, cgroups_path, uid }
+        let hostname = spec.hostname.as_deref();
+        Self { annotations: &spec.annotations, cgroups_path, uid, id: "", hostname }
+    }
+
+    /// The same, of a container with that id.
+    #[must_use]
+    pub fn called(self, id: &'a str) -> Self {
+        Self { id, ..self }
+    }
+
+    /// Whether the container is one step of an image's build, whose product is its root file system: buildah's (and
+    /// `podman build`'s) or BuildKit's. Neither can pass an annotation. Who makes containers chooses the name and the
+    /// hostname; of those who only describe them, Kubernetes' users choose the hostname, and there are always annotations then.
+    pub(crate) fn is_build_step(&self) -> bool {
+        let by_name = self.id.starts_with("buildah-buildah");
+        self.annotations.is_empty() && (by_name || self.hostname == Some("buildkitsandbox"))
     }
 
     fn first(&self, keys: &[&str]) -> Option<&'a str> {
