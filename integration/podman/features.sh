@@ -73,24 +73,29 @@ test_cp_copies_both_ways() {
     pm cp copied:/etc/passwd "$WORK/passwd"
     expect_match "$(cat "$WORK/passwd")" '^root:'
     echo sent >"$WORK/sent"
-    pm cp "$WORK/sent" copied:/root/sent
-    expect_eq "$(pm exec copied cat /root/sent)" sent
-    expect_eq "$(pm exec copied stat -c %u:%g /root/sent)" 0:0
+    pm cp "$WORK/sent" copied:/tmp/sent
+    expect_eq "$(pm exec copied cat /tmp/sent)" sent
+    expect_eq "$(pm exec copied stat -c %u:%g /tmp/sent)" 0:0
     gone copied
 }
 
-test_cp_reaches_a_tmpfs_of_the_running_container() {
-    sleeper copied
+test_cp_keeps_to_the_read_only_root_of_a_running_container() {
+    only_casemate
     echo sent >"$WORK/sent"
-    pm cp "$WORK/sent" copied:/tmp/sent
-    expect_eq "$(pm exec copied cat /tmp/sent)" sent
+    sleeper copied
+    expect_refusal 'read-only file system' pm cp "$WORK/sent" copied:/root/sent
     gone copied
+    sleeper copied --annotation org.casemate.allow/rootfs.writable=true
+    pm cp "$WORK/sent" copied:/root/sent
+    expect_eq "$(pm exec copied stat -c %u:%g /root/sent)" 0:0
+    gone copied
+    differs 'podman copies through the container, so the read-only root holds for podman cp too, as with --read-only; volumes, /tmp and the like can be written'
 }
 
 feature diff quick
 
 test_diff_shows_what_changed() {
-    sleeper changed
+    pm create --name changed $IMAGE true >/dev/null
     echo sent >"$WORK/sent"
     pm cp "$WORK/sent" changed:/root/sent
     expect_match "$(pm diff changed)" 'A /root/sent'
@@ -135,7 +140,7 @@ test_stats_reads_the_containers_cgroup() {
 feature healthcheck
 
 test_a_healthcheck_runs_in_the_container() {
-    start --name healthy --health-cmd 'test -e /tmp/fine' --health-interval disable $IMAGE sh -c 'sleep 1; touch /tmp/fine; sleep 1000'
+    start --name healthy --health-cmd 'test -e /tmp/fine' --health-interval disable $IMAGE sh -c 'sleep 5; touch /tmp/fine; sleep 1000'
     expect_status 1 pm healthcheck run healthy
     eventually pm healthcheck run healthy
     gone healthy
@@ -146,8 +151,8 @@ feature pods
 test_containers_of_a_pod_share_the_namespaces_that_pods_share() {
     local kind
     pm pod create --name shared --network none --infra-image $IMAGE --infra-command 'sleep 1000' >/dev/null
-    start --pod shared --name one $IMAGE sleep 1000
-    start --pod shared --name two $IMAGE sleep 1000
+    pm run -d --pod shared --name one $IMAGE sleep 1000 >/dev/null
+    pm run -d --pod shared --name two $IMAGE sleep 1000 >/dev/null
     for kind in net ipc uts; do
         expect_eq "$(pm exec one readlink /proc/self/ns/$kind)" "$(pm exec two readlink /proc/self/ns/$kind)"
     done
@@ -161,18 +166,18 @@ test_containers_of_a_pod_share_the_namespaces_that_pods_share() {
 
 test_containers_of_a_pod_can_share_their_processes() {
     pm pod create --name processes --share pid,net,ipc --network none --infra-image $IMAGE --infra-command 'sleep 1000' >/dev/null
-    start --pod processes --name one $IMAGE sleep 1234
-    expect_match "$(run --pod processes $IMAGE ps)" 'sleep 1234'
+    pm run -d --pod processes --name one $IMAGE sleep 1234 >/dev/null
+    expect_match "$(pm run --rm --pod processes $IMAGE ps)" 'sleep 1234'
     # shellcheck disable=SC2016  # expanded in the container
-    run --pod processes $IMAGE sh -c 'kill -9 $(pgrep -f "^sleep 1234")'
+    pm run --rm --pod processes $IMAGE sh -c 'kill -9 $(pgrep -f "^sleep 1234")'
     eventually sh -c 'podman inspect -f "{{.State.Status}}" one | grep -q exited'
     pm pod rm -f -t 0 processes
 }
 
 test_containers_of_a_pod_share_files_on_a_volume() {
     pm pod create --name files --network none --infra-image $IMAGE --infra-command 'sleep 1000' >/dev/null
-    run --pod files -v common:/data $IMAGE sh -c 'umask 077; echo text >/data/file'
-    expect_eq "$(run --pod files -v common:/data $IMAGE cat /data/file)" text
+    pm run --rm --pod files -v common:/data $IMAGE sh -c 'umask 077; echo text >/data/file'
+    expect_eq "$(pm run --rm --pod files -v common:/data $IMAGE cat /data/file)" text
     pm pod rm -f -t 0 files
     pm volume rm common
 }
@@ -216,6 +221,7 @@ test_a_secret_is_a_file_for_its_owner() {
     echo hidden | pm secret create key - >/dev/null
     expect_eq "$(run --secret key $IMAGE cat /run/secrets/key)" hidden
     expect_eq "$(run --secret key,uid=1000,mode=0400 --user 1000 $IMAGE cat /run/secrets/key)" hidden
+    # shellcheck disable=SC2016  # expanded in the container
     expect_eq "$(run --secret key,type=env,target=KEY $IMAGE sh -c 'echo $KEY')" hidden
     pm secret rm key
 }
@@ -270,6 +276,7 @@ test_the_hosts_processes_are_given_or_refused_by_name() {
 feature --userns=auto
 
 test_userns_auto_maps_root_away() {
+    # shellcheck disable=SC2016  # awk's
     run --userns=auto $IMAGE awk '$1 == 0 && $2 == 0 { exit 1 }' /proc/self/uid_map
     expect_eq "$(run --userns=auto -v "autovol:/data:U" $IMAGE sh -c 'touch /data/file && stat -c %u /data/file')" 0
     pm volume rm autovol
