@@ -109,13 +109,14 @@ state=$(cat)
 pid=$(jq -r .pid <<<"$state")
 root=$(jq -r .root.path "$(jq -r .bundle <<<"$state")/config.json")
 echo "$1 $pid $root $(jq -c .status <<<"$state")" >>/var/tmp/gpu-hook.log
-touch "$root/tmp/libcuda.so"
-nsenter -t "$pid" -m mount --bind /usr/lib/os-release "$root/tmp/libcuda.so"
+mkdir -p /run/gpu
+cp /usr/lib/os-release /run/gpu/library
+nsenter -t "$pid" -m sh -c "touch '$root/usr/libcuda.so' && mount --bind /run/gpu/library '$root/usr/libcuda.so'"
 TEXT
     chmod 755 /usr/local/bin/nvidia-container-runtime-hook
     configure_docker '.'
     local out
-    if ! out=$(docker run --rm --gpus all --tmpfs /run --network none $IMAGE cat /tmp/libcuda.so 2>&1); then
+    if ! out=$(docker run --rm --gpus all --network none $IMAGE cat /usr/libcuda.so 2>&1); then
         cat /var/tmp/gpu-hook.log
         echo "$out"
         return 1
