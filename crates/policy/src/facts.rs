@@ -25,6 +25,8 @@ pub struct HostFacts {
     pub can_make_user_namespace: bool,
     /// AppArmor is enabled.
     pub apparmor: bool,
+    /// Whether containers can have the profile that casemate brings; looked at only where one needs it.
+    pub apparmor_default: DefaultProfile,
     /// SELinux is enabled.
     pub selinux: bool,
     /// Landlock ABI version; 0 when the kernel has none.
@@ -45,6 +47,21 @@ pub struct HostFacts {
     pub host_namespaces: Vec<NamespaceKind>,
     /// The caller's limits, where the configuration sets none of its own.
     pub limits: CallerLimits,
+}
+
+/// The AppArmor profile `casemate-default` of this host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DefaultProfile {
+    /// The kernel has it.
+    Loaded,
+    /// It can be loaded before the container is made.
+    Loadable,
+    /// It can not, for this reason.
+    Unavailable(String),
+    /// Nobody looked.
+    #[default]
+    Unknown,
 }
 
 /// What a container inherits from the caller unless its configuration says otherwise; `None`: it does say.

@@ -35,17 +35,27 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::CAPABILITIES, rules::capabilities::ceiling),
     (RuleId::CORE, rules::process::core_limit),
     (RuleId::SECCOMP, rules::seccomp::default_filter),
+    (RuleId::APPARMOR, rules::lsm::apparmor),
+    (RuleId::RLIMITS, rules::limits::defaults),
+    (RuleId::OOM_SCORE, rules::limits::oom_score),
+    (RuleId::SYSCTLS, rules::host::sysctls),
+    (RuleId::HOOKS, rules::host::hooks),
+    (RuleId::SOURCES, rules::sources::sources),
+    (RuleId::FLAGS, rules::flags::flags),
+    (RuleId::CGROUP_MOUNT, rules::host::cgroup),
     (RuleId::PROPAGATION, rules::mounts::shared_propagation),
     (RuleId::READONLY_ROOT, rules::root::readonly),
     (RuleId::TMPFS, rules::root::tmpfs),
     (RuleId::MASKED, rules::paths::masked),
     (RuleId::READONLY_PATHS, rules::paths::readonly),
     (RuleId::PIDS, rules::resources::pids),
+    (RuleId::DEVICE_NODES, rules::devices::nodes),
     (RuleId::DEVICES, rules::resources::devices),
     (RuleId::LANDLOCK, rules::landlock::layer),
     (RuleId::USERNS, rules::auto_userns::auto),
     (RuleId::USERNS_REQUIRED, rules::auto_userns::required),
     (RuleId::NESTED_USERNS, rules::userns::nested),
+    (RuleId::CORE_PATTERN, rules::host::core_pattern),
 ];
 
 /// A configuration on its way through the rules.
@@ -158,6 +168,11 @@ impl Log {
         if let Some(last) = self.decisions.last_mut() {
             last.source = source.clone();
         }
+    }
+
+    /// How many decisions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.decisions.len()
     }
 
     /// Records a rule that found nothing to change.

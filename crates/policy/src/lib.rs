@@ -24,8 +24,8 @@ pub use control::{seccomp_features, Allow, Control, Mode, RuleId, CONTROLS};
 pub use decision::{Decision, Refusal, Remedy, Verdict};
 pub use error::PolicyError;
 pub use facts::{
-    CallerLimits, FileFact, FileKind, HostFacts, Place, PlaceFact, Reach, SourceFact, ENGINE_DATA,
-    PLACES, SOCKETS,
+    CallerLimits, DefaultProfile, FileFact, FileKind, HostFacts, Place, PlaceFact, Reach,
+    SourceFact, ENGINE_DATA, PLACES, SOCKETS,
 };
 pub use harden::{harden, harden_as, harden_process};
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};

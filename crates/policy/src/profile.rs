@@ -103,6 +103,14 @@ pub struct Profile {
     pub pids_limit: i64,
     /// Control `process.root`: root of a user namespace is nobody's root.
     pub root_in_userns: bool,
+    /// Control `mounts.flags`: volumes are noexec too.
+    pub noexec_volumes: bool,
+    /// Control `sysctls.allowlist`, as paths below `/proc/sys`.
+    pub sysctls: &'static [&'static str],
+    /// Control `rlimits.defaults`: open files, soft and hard.
+    pub nofile_limit: (u64, u64),
+    /// Control `rlimits.defaults`: locked memory in bytes, soft and hard.
+    pub memlock_limit: (u64, u64),
 }
 
 impl Profile {

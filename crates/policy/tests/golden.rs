@@ -8,16 +8,20 @@
 mod common;
 
 use casemate_policy::spec::Spec;
-use casemate_policy::{harden, HostFacts, ProfileName};
-use common::{facts, fixture};
+use casemate_policy::{harden_as, Choice, HostFacts, ProfileName};
+use common::{choice_for_full, facts, fixture};
 use serde::Serialize;
 use std::path::PathBuf;
 
-fn check(case: &str, config: &str, profile: ProfileName, facts: &HostFacts) {
+fn check(case: &str, config: &str, choice: &Choice, facts: &HostFacts) {
     let spec = Spec::parse(&fixture(config)).unwrap();
-    let result = harden(spec, profile.profile(), facts).unwrap();
+    let result = harden_as(spec, choice, facts).unwrap();
     compare(case, "decisions.json", &result.decisions);
     compare(case, "hardened.json", &result.spec);
+}
+
+fn hardened() -> Choice {
+    Choice::from(ProfileName::Hardened.profile())
 }
 
 fn compare(case: &str, name: &str, value: &impl Serialize) {
@@ -34,26 +38,28 @@ fn compare(case: &str, name: &str, value: &impl Serialize) {
 
 #[test]
 fn podmans_default_container_hardened() {
-    check("podman-hardened", "podman-default/config.json", ProfileName::Hardened, &facts());
+    check("podman-hardened", "podman-default/config.json", &hardened(), &facts());
 }
 
 #[test]
 fn the_plain_container_hardened() {
-    check("plain-hardened", "policy/plain.json", ProfileName::Hardened, &facts());
+    check("plain-hardened", "policy/plain.json", &hardened(), &facts());
 }
 
 #[test]
 fn the_plain_container_hardened_where_it_gets_no_cgroup() {
     let facts = HostFacts::default();
-    check("plain-hardened-no-cgroup", "policy/plain.json", ProfileName::Hardened, &facts);
+    check("plain-hardened-no-cgroup", "policy/plain.json", &hardened(), &facts);
 }
 
 #[test]
 fn every_property_hardened() {
-    check("full-hardened", "policy/full.json", ProfileName::Hardened, &facts());
+    let choice = choice_for_full(ProfileName::Hardened);
+    check("full-hardened", "policy/full.json", &choice, &facts());
 }
 
 #[test]
 fn every_property_privileged() {
-    check("full-privileged", "policy/full.json", ProfileName::Privileged, &facts());
+    let choice = Choice::from(ProfileName::Privileged.profile());
+    check("full-privileged", "policy/full.json", &choice, &facts());
 }

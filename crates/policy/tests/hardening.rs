@@ -4,16 +4,16 @@
 
 mod common;
 
-use casemate_policy::spec::{Capability, IdMapping, Process, Propagation, RlimitKind, Spec};
+use casemate_policy::spec::{Capability, IdMapping, Mount, Process, Propagation, RlimitKind, Spec};
 use casemate_policy::{
-    harden, harden_process, Decision, Hardened, HardenedSpec, HostFacts, Mode, ProfileName, RuleId,
-    Verdict, CONTROLS,
+    harden, harden_as, harden_process, Decision, Hardened, HardenedSpec, HostFacts, Mode,
+    ProfileName, RuleId, Verdict, CONTROLS,
 };
-use common::{changed, facts, fixture, full, parse, plain, put, remove};
+use common::{changed, choice_for_full, facts, fixture, full, parse, plain, put, remove};
 use serde_json::{json, Value};
 
 fn hardened(spec: Spec) -> Hardened {
-    harden(spec, ProfileName::Hardened.profile(), &facts()).unwrap()
+    harden_as(spec, &choice_for_full(ProfileName::Hardened), &facts()).unwrap()
 }
 
 fn podman() -> Spec {
@@ -171,7 +171,9 @@ fn a_writable_root_becomes_read_only_with_writable_places() {
     assert_eq!(first, ["/tmp", "/var/tmp", "/run"]);
     assert_eq!(result.spec.mounts[0].options[..3], ["nosuid", "nodev", "mode=1777"]);
     assert_eq!(result.spec.mounts[2].options[2], "mode=755");
-    assert_eq!(result.spec.mounts[3..], podman().mounts[..]);
+    let destinations =
+        |mounts: &[Mount]| mounts.iter().map(|m| m.destination.clone()).collect::<Vec<_>>();
+    assert_eq!(destinations(&result.spec.mounts[3..]), destinations(&podman().mounts));
     assert_eq!(verdicts(&result, RuleId::READONLY_ROOT), [("/root/readonly", Verdict::Tightened)]);
     assert_eq!(verdicts(&result, RuleId::TMPFS), [("/mounts/-", Verdict::Added)]);
 }
@@ -241,7 +243,7 @@ fn shared_propagation_becomes_slave() {
     put(&mut document, "/mounts/-", mount);
     let result = hardened(parse(&document).unwrap());
     assert_eq!(result.spec.linux.rootfs_propagation, Some(Propagation::Rslave));
-    assert_eq!(result.spec.mounts[3].options, ["rbind", "rslave"]);
+    assert_eq!(result.spec.mounts[3].options, ["rbind", "rslave", "rnosuid", "rnodev"]);
     let wanted = [
         ("/linux/rootfsPropagation", Verdict::Tightened),
         ("/mounts/3/options/1", Verdict::Tightened),

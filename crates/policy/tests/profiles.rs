@@ -21,6 +21,20 @@ struct File {
     paths: Option<Paths>,
     pids: Option<Pids>,
     process: Option<Process>,
+    mounts: Option<Mounts>,
+    sysctls: Option<Sysctls>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Mounts {
+    noexec: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sysctls {
+    safe: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +47,8 @@ struct Capabilities {
 #[serde(deny_unknown_fields)]
 struct Rlimits {
     core: u64,
+    nofile: (u64, u64),
+    memlock: (u64, u64),
 }
 
 #[derive(Deserialize)]
@@ -96,11 +112,19 @@ fn assert_same(text: &str, built_in: &Profile, base: &Profile) {
         CONTROLS.iter().map(|c| (c.id.as_str().to_owned(), c.mode(built_in.name))).collect();
     assert_eq!(modes, file.controls, "{}", built_in.name);
     assert_eq!(built_in.capability_ceiling, ceiling(&file).unwrap_or(base.capability_ceiling));
-    assert_eq!(built_in.core_limit, file.rlimits.map_or(base.core_limit, |r| r.core));
     let (stack, strict) = file.seccomp.map_or((None, None), |s| (s.stack, s.strict));
     assert_eq!(built_in.stack_filter, stack.unwrap_or(base.stack_filter));
     assert_eq!(built_in.strict_filter, strict.unwrap_or(base.strict_filter));
     assert_eq!(built_in.fail_closed, file.fail_closed.unwrap_or(base.fail_closed));
+    let limits =
+        |profile: &Profile| (profile.core_limit, profile.nofile_limit, profile.memlock_limit);
+    let written = file.rlimits.map(|r| (r.core, r.nofile, r.memlock));
+    assert_eq!(limits(built_in), written.unwrap_or(limits(base)));
+    assert_eq!(built_in.noexec_volumes, file.mounts.map_or(base.noexec_volumes, |m| m.noexec));
+    let sysctls =
+        |names: Vec<String>| names.iter().map(|name| name.replace('.', "/")).collect::<Vec<_>>();
+    let base_sysctls = || base.sysctls.iter().map(|path| (*path).to_owned()).collect();
+    assert_eq!(built_in.sysctls, file.sysctls.map_or_else(base_sysctls, |s| sysctls(s.safe)));
     assert_eq!(tmpfs(built_in), file.root.map_or_else(|| tmpfs(base), |r| r.tmpfs));
     assert_eq!(built_in.pids_limit, file.pids.map_or(base.pids_limit, |p| p.limit));
     let root_in_userns = file.process.map(|process| process.root_in_userns);
@@ -130,6 +154,7 @@ fn the_profile_files_and_the_compiled_profiles_are_the_same() {
     assert!(file.fail_closed.is_some() && file.root.is_some() && file.pids.is_some());
     let paths = file.paths.unwrap();
     assert!(paths.masked.is_some() && paths.readonly.is_some() && file.process.is_some());
+    assert!(file.mounts.is_some() && file.sysctls.is_some());
     assert_same(text, hardened, hardened);
     assert_same(include_str!("../../../profiles/restricted.toml"), restricted, hardened);
 }
@@ -154,6 +179,8 @@ fn no_profile_is_looser_than_the_one_before_it() {
         assert!(strict.stack_filter >= loose.stack_filter);
         assert!(strict.strict_filter >= loose.strict_filter);
         assert!(strict.fail_closed >= loose.fail_closed);
+        assert!(strict.noexec_volumes >= loose.noexec_volumes);
+        assert!(strict.sysctls.iter().all(|path| loose.sysctls.contains(path)));
         assert!(loose.masked_paths.iter().all(|path| strict.masked_paths.contains(path)));
         assert!(loose.readonly_paths.iter().all(|path| strict.readonly_paths.contains(path)));
     }

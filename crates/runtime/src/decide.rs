@@ -8,7 +8,8 @@ use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    harden_as, Choice, Decision, Hardened, HardenedSpec, HostFacts, Mode, Refusal, RuleId,
+    harden_as, Choice, Decision, DefaultProfile, Hardened, HardenedSpec, HostFacts, Mode, Refusal,
+    RuleId,
 };
 use rustix::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,16 @@ pub(crate) struct Decided {
     pub(crate) cgroup: CgroupPlan,
     /// The range of host ids that was taken for the container.
     pub(crate) id_range: Option<String>,
+}
+
+impl Decided {
+    /// The container gets the profile that casemate brings, and the kernel does not have it yet.
+    pub(crate) fn needs_apparmor_profile(&self) -> bool {
+        let process = self.spec.process.as_ref();
+        let wanted = process.and_then(|process| process.apparmor_profile.as_deref());
+        wanted == Some(crate::apparmor::NAME)
+            && self.facts.apparmor_default == DefaultProfile::Loadable
+    }
 }
 
 /// Steps 1 to 5: read, check, harden. No effect on the host.
@@ -57,7 +68,11 @@ pub(crate) fn decide_by(
     };
     let mut facts = host_facts(&caller, controllers);
     if !choice.is_verbatim() {
-        crate::facts::gather(&mut facts, &spec, &bundle, &proc, &global.root);
+        crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, &global.root);
+    }
+    if choice.mode(RuleId::CORE_PATTERN) != Mode::Off {
+        let pattern = procfs::read(&proc, "sys/kernel/core_pattern")?;
+        facts.core_pattern_is_pipe = pattern.starts_with('|');
     }
     if choice.mode(RuleId::LANDLOCK) != Mode::Off {
         facts.landlock_abi = casemate_sys::landlock::abi();

@@ -5,6 +5,7 @@
 //! (crate `casemate-sandbox`), answer its requests ([`supervise`]), read back what came out ([`verify`]), record.
 //! Nothing here prints or exits.
 
+mod apparmor;
 pub mod bundle;
 pub mod caller;
 pub mod cgroups;

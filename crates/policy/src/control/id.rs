@@ -58,6 +58,26 @@ impl RuleId {
     pub const USERNS: Self = Self("userns.auto");
     /// That user namespace or none.
     pub const USERNS_REQUIRED: Self = Self("userns.required");
+    /// What of the host is bound.
+    pub const SOURCES: Self = Self("mounts.sources");
+    /// nosuid, nodev, noexec.
+    pub const FLAGS: Self = Self("mounts.flags");
+    /// Devices at all.
+    pub const DEVICE_NODES: Self = Self("devices.nodes");
+    /// Who may change a hook.
+    pub const HOOKS: Self = Self("hooks.trusted");
+    /// Kernel parameters known to be safe.
+    pub const SYSCTLS: Self = Self("sysctls.allowlist");
+    /// The cgroup file system.
+    pub const CGROUP_MOUNT: Self = Self("cgroup.readonly");
+    /// Limits where the configuration has none.
+    pub const RLIMITS: Self = Self("rlimits.defaults");
+    /// oom_score_adj.
+    pub const OOM_SCORE: Self = Self("oom.score");
+    /// The host's core dump program.
+    pub const CORE_PATTERN: Self = Self("process.core-pattern");
+    /// The AppArmor profile.
+    pub const APPARMOR: Self = Self("apparmor.profile");
     /// Ids that the container does not map; no profile switches this off.
     pub const IDS: Self = Self("process.ids");
     /// A process added by `exec` keeps the container's security labels.

@@ -39,6 +39,10 @@ pub(super) const HARDENED: Profile = Profile {
     unmasked_in_userns: false,
     pids_limit: 2048,
     root_in_userns: true,
+    noexec_volumes: false,
+    sysctls: &SAFE_SYSCTLS,
+    nofile_limit: (1024, 1_048_576),
+    memlock_limit: (8 << 20, 8 << 20),
 };
 
 pub(super) const RESTRICTED: Profile = Profile {
@@ -56,6 +60,7 @@ pub(super) const RESTRICTED: Profile = Profile {
     strict_filter: true,
     fail_closed: true,
     root_in_userns: false,
+    noexec_volumes: true,
     ..HARDENED
 };
 
@@ -76,6 +81,23 @@ const WORLD_WRITABLE: [&str; 5] = ["nosuid", "nodev", "mode=1777", "size=64m", "
 
 const WORLD_WRITABLE_NOEXEC: [&str; 6] =
     ["nosuid", "nodev", "noexec", "mode=1777", "size=64m", "tmpcopyup"];
+
+const SAFE_SYSCTLS: [&str; 14] = [
+    "kernel/shm_rmid_forced",
+    "net/ipv4/ip_local_port_range",
+    "net/ipv4/ip_local_reserved_ports",
+    "net/ipv4/ip_unprivileged_port_start",
+    "net/ipv4/ping_group_range",
+    "net/ipv4/tcp_fin_timeout",
+    "net/ipv4/tcp_keepalive_intvl",
+    "net/ipv4/tcp_keepalive_probes",
+    "net/ipv4/tcp_keepalive_time",
+    "net/ipv4/tcp_notsent_lowat",
+    "net/ipv4/tcp_rmem",
+    "net/ipv4/tcp_slow_start_after_idle",
+    "net/ipv4/tcp_syncookies",
+    "net/ipv4/tcp_wmem",
+];
 
 const MASKED: [&str; 32] = [
     "/proc/acpi",

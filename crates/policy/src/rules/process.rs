@@ -65,6 +65,10 @@ pub(crate) fn added(
     if enforced(RuleId::CORE) && overrides.allows("rlimits.core").is_none() {
         limit_core(process, profile.core_limit, log);
     }
+    if enforced(RuleId::OOM_SCORE) {
+        let allowed = overrides.allows("oom.negative-score").is_some();
+        super::limits::raise(process, allowed, log);
+    }
     if enforced(RuleId::LABELS) {
         keep_labels(process, container, log);
     }

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use casemate_policy::spec::Spec;
-use casemate_policy::HostFacts;
+use casemate_policy::{Choice, HostFacts, ProfileName, Source};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -51,6 +51,13 @@ pub(crate) fn changed(pointer: &str, value: Value) -> Result<Spec, String> {
     let mut document = plain();
     put(&mut document, pointer, value);
     parse(&document)
+}
+
+/// The profile, and the overrides that `full.json` needs to be run at all.
+pub(crate) fn choice_for_full(profile: ProfileName) -> Choice {
+    let mut choice = Choice::from(profile.profile());
+    choice.overrides.grant("devices.fuse", &Source::CommandLine).unwrap();
+    choice
 }
 
 pub(crate) fn facts() -> HostFacts {

@@ -9,7 +9,8 @@ mod sources;
 pub(crate) use namespaces::link as own_namespace;
 
 use crate::bundle::Bundle;
-use casemate_policy::spec::Spec;
+use crate::caller::Caller;
+use casemate_policy::spec::{Process, Spec};
 use casemate_policy::HostFacts;
 use rustix::fd::OwnedFd;
 use std::path::Path;
@@ -20,6 +21,7 @@ pub(crate) fn gather(
     facts: &mut HostFacts,
     spec: &Spec,
     bundle: &Bundle,
+    caller: &Caller,
     proc: &OwnedFd,
     state_root: &Path,
 ) {
@@ -27,7 +29,15 @@ pub(crate) fn gather(
     if !facts.sources.is_empty() {
         facts.places = sources::places(proc, state_root);
     }
+    let process = spec.process.as_ref();
+    if facts.apparmor && process.is_some_and(|process| is_unconfined(process)) {
+        facts.apparmor_default = crate::apparmor::state(caller);
+    }
     facts.hook_faults = hooks::faults(&spec.hooks, facts);
     facts.host_namespaces = namespaces::of_host(spec, proc);
     facts.limits = limits::of_caller(spec.process.as_ref(), proc);
+}
+
+fn is_unconfined(process: &Process) -> bool {
+    process.apparmor_profile.as_deref().is_none_or(|profile| profile == "unconfined")
 }

@@ -68,6 +68,9 @@ pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Re
     let detached = mode != HeldBy::Run(false);
     let terminal = decided.spec.process.as_ref().is_some_and(|p| p.terminal);
     let console = supervise::console_sink(terminal, detached, request.console_socket.as_ref())?;
+    if decided.needs_apparmor_profile() {
+        crate::apparmor::load()?;
+    }
     let mut undo = Undo::default();
     let begun = begin(global, request, &mut decided, &mut undo);
     let (mut lowering, state) = match begun {

@@ -1,0 +1,114 @@
+//! `mounts.flags`: what may be done with the files of a mount, apart from reading and writing them.
+
+use crate::check::clean;
+use crate::control::RuleId;
+use crate::decision::{Refusal, Verdict};
+use crate::facts::{FileKind, SourceFact};
+use crate::harden::Draft;
+use crate::mount_options::{attr, Depth, MountPlanFlags};
+use crate::spec::Mount;
+use serde_json::{json, Value};
+
+const NAMES: [(u64, &str); 3] =
+    [(attr::NOSUID, "nosuid"), (attr::NODEV, "nodev"), (attr::NOEXEC, "noexec")];
+
+/// `f_type` of overlay: what is bound from one is an image.
+const OVERLAY: u64 = 0x794c_7630;
+
+const DEVPTS: u64 = 0x1cd1;
+
+/// Rule `mounts.flags`.
+pub(crate) fn flags(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let rule = RuleId::FLAGS;
+    let spared = spared(draft);
+    let mut changed = false;
+    for index in 0..draft.spec.mounts.len() {
+        let wanted = wanted(draft, index) & !spared;
+        let mount = &mut draft.spec.mounts[index];
+        let added = add(mount, wanted);
+        if !added.is_empty() {
+            changed = true;
+            mount.options.extend(added.iter().cloned());
+            let reason = format!("{} holds data, not privileges", mount.destination);
+            let values = (Value::Null, json!(added));
+            let pointer = format!("/mounts/{index}/options/-");
+            draft.log.change(rule, pointer, Verdict::Tightened, values, reason);
+        }
+    }
+    if !changed {
+        draft.log.note(rule, "/mounts", Verdict::Kept, "the mounts have the flags already");
+    }
+    Ok(())
+}
+
+/// The flags that overrides take from this rule.
+fn spared(draft: &mut Draft<'_>) -> u64 {
+    let names = [
+        ("mounts.suid", attr::NOSUID, "set-user-ID files of volumes"),
+        ("mounts.dev", attr::NODEV, "device nodes of volumes"),
+        ("mounts.exec", attr::NOEXEC, "programs of volumes"),
+    ];
+    let mut spared = 0;
+    for (name, bit, what) in names {
+        if let Some(source) = draft.allows(name) {
+            spared |= bit;
+            draft.log.waive(RuleId::FLAGS, "/mounts", source, format!("{what} are usable"));
+        }
+    }
+    spared
+}
+
+/// The flags that a mount should have.
+fn wanted(draft: &Draft<'_>, index: usize) -> u64 {
+    let mount = &draft.spec.mounts[index];
+    let destination = clean(&mount.destination);
+    if mount.is_bind() {
+        return bound(draft, index, &destination);
+    }
+    const ALL: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
+    match mount.kind.as_deref() {
+        _ if mount.options.iter().any(|option| option == "remount") => 0,
+        None => 0,
+        Some("proc" | "sysfs" | "cgroup" | "cgroup2" | "mqueue") => ALL,
+        Some("devpts") => attr::NOSUID | attr::NOEXEC,
+        Some("tmpfs") if destination == "/dev" => attr::NOSUID | attr::NOEXEC,
+        Some(_) if draft.profile.noexec_volumes => ALL,
+        Some(_) => attr::NOSUID | attr::NODEV,
+    }
+}
+
+fn bound(draft: &Draft<'_>, index: usize, destination: &str) -> u64 {
+    let mut wanted = attr::NOSUID | attr::NODEV;
+    let file = match draft.facts.sources.get(&index) {
+        Some(SourceFact::Found(file)) => Some(file),
+        _ => None,
+    };
+    // Whether a device may be there at all is for other controls to say; here one that may has to work.
+    let devices = file.is_some_and(|file| {
+        matches!(file.kind, FileKind::Char(..) | FileKind::Block(..)) || file.fs_type == DEVPTS
+    });
+    if devices || (destination == "/dev" && draft.allows("mounts.host-dev").is_some()) {
+        wanted &= !attr::NODEV;
+    }
+    let process = draft.spec.process.as_ref();
+    // The engine's own init, which it binds to be the container's first program.
+    let is_program = process
+        .and_then(|process| process.args.first())
+        .is_some_and(|program| clean(program) == destination);
+    let is_image = file.is_some_and(|file| file.fs_type == OVERLAY);
+    if draft.profile.noexec_volumes && !is_program && !is_image {
+        wanted |= attr::NOEXEC;
+    }
+    wanted
+}
+
+/// The options that are missing for these flags; of a recursive mount, for all below it too.
+fn add(mount: &Mount, wanted: u64) -> Vec<String> {
+    let Ok(flags) = MountPlanFlags::parse(&mount.options) else { return Vec::new() };
+    let recursive = flags.bind == Some(Depth::Recursive);
+    let have = flags.recursive_attrs.set | if recursive { 0 } else { flags.attrs.set };
+    let missing = NAMES.iter().filter(|(bit, _)| wanted & bit != 0 && have & bit == 0);
+    missing
+        .map(|(_, name)| if recursive { format!("r{name}") } else { (*name).to_owned() })
+        .collect()
+}

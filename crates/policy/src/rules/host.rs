@@ -1,0 +1,107 @@
+//! `hooks.*`, `sysctls.*`, `cgroup.*` and `process.core-pattern`: where a configuration reaches the host itself.
+
+use crate::check::{clean, sysctl};
+use crate::control::RuleId;
+use crate::decision::{Refusal, Verdict};
+use crate::harden::Draft;
+use crate::mount_options::{attr, MountPlanFlags};
+use crate::spec::NamespaceKind;
+use serde_json::{json, Value};
+
+/// Rule `hooks.trusted`. Who may change a hook is the runtime's to find out.
+pub(crate) fn hooks(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let rule = RuleId::HOOKS;
+    let facts = draft.facts;
+    let Some((pointer, fault)) = facts.hook_faults.iter().next() else {
+        let reason = "nobody but root could change a hook";
+        draft.log.note(rule, "/hooks", Verdict::Kept, reason);
+        return Ok(());
+    };
+    if let Some(source) = draft.allows("hooks.untrusted") {
+        draft.log.waive(rule, pointer.clone(), source, format!("hooks are not judged: {fault}"));
+        return Ok(());
+    }
+    let reason = format!("{}: {fault}", json_path(pointer));
+    Err(draft.refuse(rule, pointer.clone(), reason, Some("hooks.untrusted")))
+}
+
+/// `/hooks/prestart/0` as messages say it: `hooks.prestart[0]`.
+fn json_path(pointer: &str) -> String {
+    match pointer.trim_start_matches('/').rsplit_once('/') {
+        Some((list, index)) => format!("{}[{index}]", list.replace('/', ".")),
+        None => pointer.to_owned(),
+    }
+}
+
+/// Rule `sysctls.allowlist`: of the parameters that belong to the container's namespaces, those that are known not to
+/// reach beyond.
+pub(crate) fn sysctls(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let rule = RuleId::SYSCTLS;
+    let pointer = "/linux/sysctl";
+    if let Some(source) = draft.allows("sysctls.any") {
+        draft.log.waive(rule, pointer, source, "kernel parameters are as asked for");
+        return Ok(());
+    }
+    let safe = draft.profile.sysctls;
+    let all = sysctl::resolve(&draft.spec).unwrap_or_default();
+    let Some(other) = all.iter().find(|sysctl| !safe.contains(&sysctl.path.as_str())) else {
+        draft.log.note(rule, pointer, Verdict::Kept, "no kernel parameter but safe ones");
+        return Ok(());
+    };
+    let reason = format!("kernel parameter {}", other.path.replace('/', "."));
+    Err(draft.refuse(rule, pointer, reason, Some("sysctls.any")))
+}
+
+/// Rule `cgroup.readonly`.
+pub(crate) fn cgroup(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let rule = RuleId::CGROUP_MOUNT;
+    if let Some(source) = draft.allows("cgroup.writable") {
+        draft.log.waive(rule, "/mounts", source, "the cgroup file system is as asked for");
+        return Ok(());
+    }
+    let own = draft
+        .spec
+        .namespace(NamespaceKind::Cgroup)
+        .is_some_and(|namespace| namespace.path.is_none());
+    let mut changed = false;
+    for (index, mount) in draft.spec.mounts.iter_mut().enumerate() {
+        let is_cgroup = matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"));
+        let Ok(flags) = MountPlanFlags::parse(&mount.options) else { continue };
+        let read_only = flags.attrs.set & attr::RDONLY != 0;
+        let asked = mount.options.iter().any(|option| option == "rw");
+        if mount.is_bind() || !is_cgroup || read_only || (asked && own) {
+            continue;
+        }
+        mount.options.push("ro".to_owned());
+        changed = true;
+        let reason =
+            format!("{}: limits are not the container's to set", clean(&mount.destination));
+        let values = (Value::Null, json!(["ro"]));
+        let pointer = format!("/mounts/{index}/options/-");
+        draft.log.change(rule, pointer, Verdict::Tightened, values, reason);
+    }
+    if !changed {
+        let reason = "no cgroup but the container's own can be written";
+        draft.log.note(rule, "/mounts", Verdict::Kept, reason);
+    }
+    Ok(())
+}
+
+/// Rule `process.core-pattern`.
+pub(crate) fn core_pattern(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let rule = RuleId::CORE_PATTERN;
+    let pointer = "/linux/namespaces";
+    let confined =
+        draft.spec.namespace(NamespaceKind::User).is_some() || !draft.facts.in_initial_userns;
+    if !draft.facts.core_pattern_is_pipe || confined {
+        let reason = "a crash starts no program of the host's, or gives it ids without power";
+        draft.log.note(rule, pointer, Verdict::Kept, reason);
+        return Ok(());
+    }
+    if let Some(source) = draft.allows("process.core-pipe") {
+        draft.log.waive(rule, pointer, source, "the host's core dump program may be started");
+        return Ok(());
+    }
+    let reason = "a crash would start the program of kernel.core_pattern as root of the host";
+    Err(draft.refuse(rule, pointer, reason, Some("process.core-pipe")))
+}
