@@ -153,6 +153,13 @@ impl NodePolicy {
         self.everyone.profile.as_ref().map_or(ProfileName::DEFAULT, |(name, _)| *name)
     }
 
+    /// What a control does in containers that no rule is for.
+    #[must_use]
+    pub fn mode(&self, rule: RuleId) -> Mode {
+        let set = self.everyone.modes.get(&rule).copied();
+        set.unwrap_or_else(|| self.profile().profile().mode(rule))
+    }
+
     /// Adds the text of a file to what was read before. What the file says about all containers replaces what an earlier
     /// one said on the same subject, except that prohibitions and rules add up.
     ///

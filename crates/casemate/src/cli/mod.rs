@@ -10,6 +10,7 @@ pub(crate) mod inspect;
 pub(crate) mod lifecycle;
 pub(crate) mod observe;
 pub(crate) mod parse;
+pub(crate) mod policy;
 pub(crate) mod scan;
 pub(crate) mod update;
 pub(crate) mod usage;

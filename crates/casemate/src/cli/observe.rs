@@ -62,8 +62,7 @@ pub(crate) struct SpecArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<OsString>,
 
-    /// For an ordinary user: a user namespace with the caller's ids, no network of its own, no
-    /// cgroup limits
+    /// For an ordinary user: a user namespace with the caller's ids, no cgroup limits
     #[arg(long)]
     pub(crate) rootless: bool,
 }

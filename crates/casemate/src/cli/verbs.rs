@@ -4,6 +4,7 @@ use super::exec::ExecArgs;
 use super::inspect::{AuditArgs, CompareArgs, HostCheckArgs};
 use super::lifecycle::{CreateOnlyArgs, DeleteArgs, IdArgs, KillArgs, RunArgs};
 use super::observe::{EventsArgs, ExplainArgs, FeaturesArgs, ListArgs, PsArgs, SpecArgs};
+use super::policy::PolicyArgs;
 use super::scan::FlagsEnd;
 use super::update::UpdateArgs;
 use clap::{ArgMatches, Args, FromArgMatches};
@@ -30,6 +31,7 @@ pub(crate) enum Asked {
     Audit(AuditArgs),
     Compare(CompareArgs),
     HostCheck(HostCheckArgs),
+    Policy(PolicyArgs),
 }
 
 /// How many positionals a command takes.
@@ -127,7 +129,7 @@ impl Verb {
 use Arity::{AtLeast, Between, Exactly};
 
 /// All commands, in the order of the help.
-pub(crate) static VERBS: [Verb; 19] = [
+pub(crate) static VERBS: [Verb; 20] = [
     verb::<CreateOnlyArgs>(
         "create",
         Group::Life,
@@ -264,6 +266,14 @@ pub(crate) static VERBS: [Verb; 19] = [
         |matches| HostCheckArgs::from_arg_matches(matches).map(Asked::HostCheck),
     )
     .more(HOST_CHECK_MORE),
+    verb::<PolicyArgs>(
+        "policy",
+        Group::Bundle,
+        "Show the node's policy and the controls, or check policy files",
+        Between(1, 2),
+        |matches| PolicyArgs::from_arg_matches(matches).map(Asked::Policy),
+    )
+    .more(POLICY_MORE),
     verb::<FeaturesArgs>(
         "features",
         Group::Bundle,
@@ -272,6 +282,12 @@ pub(crate) static VERBS: [Verb; 19] = [
         |matches| FeaturesArgs::from_arg_matches(matches).map(Asked::Features),
     ),
 ];
+
+const POLICY_MORE: &str = "\
+Examples:
+  casemate policy show                     profile, controls, overrides that may be asked for
+  casemate policy check                    the node's files, and who may write them
+  casemate policy check ./policy.toml      a file before it is put in place";
 
 const CREATE_MORE: &str = "\
 Example:

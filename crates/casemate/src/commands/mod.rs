@@ -12,6 +12,7 @@ mod host_check;
 mod kill;
 mod list;
 mod pause;
+mod policy;
 mod ps;
 mod resume;
 mod run;
@@ -69,6 +70,7 @@ pub(crate) fn execute(asked: Asked, context: &mut Context<'_>) -> Outcome {
         Asked::Explain(args) => explain::execute(&args, context),
         Asked::Audit(args) => audit::execute(&args, context),
         Asked::Compare(args) => compare::execute(&args, context),
+        Asked::Policy(args) => policy::execute(&args, context),
         Asked::HostCheck(args) => host_check::execute(&args),
     }
 }

@@ -1,0 +1,69 @@
+//! `policy`: the node's policy for people: what is in force, and whether a file can be used.
+
+use super::{Context, Outcome};
+use crate::cli::policy::PolicyArgs;
+use crate::request::path;
+use crate::{backend, output};
+use anyhow::anyhow;
+use casemate_runtime::ops::PolicyReport;
+
+pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
+    let as_json = match args.format.as_str() {
+        "json" => true,
+        "text" | "" => false,
+        _ => return Err(anyhow!("invalid format option\nhint: one of text, json").into()),
+    };
+    let file = path::optional(args.file.as_deref())?;
+    let check = match (args.action.as_str(), &file) {
+        ("check", _) => true,
+        ("show", None) => false,
+        ("show", Some(_)) => {
+            let message = "policy show takes no file\nhint: casemate policy check FILE reads one";
+            return Err(anyhow!(message).into());
+        }
+        (other, _) => {
+            return Err(anyhow!("unknown action {other:?}\nhint: one of show, check").into());
+        }
+    };
+    let report = backend::policy(&context.global, file.as_deref())?;
+    if as_json {
+        return Ok(output::print_json(&report)?);
+    }
+    Ok(output::print(&if check { checked(&report) } else { shown(&report) })?)
+}
+
+fn checked(report: &PolicyReport) -> String {
+    match report.files.as_slice() {
+        [] => "no policy files: the built-in policy applies\n".to_owned(),
+        files => files.iter().map(|file| format!("{file}: ok\n")).collect(),
+    }
+}
+
+fn shown(report: &PolicyReport) -> String {
+    let files = match report.files.as_slice() {
+        [] => "none, the built-in policy".to_owned(),
+        files => files.join(", "),
+    };
+    let mut text = format!("Profile {}\nFiles   {files}\n\nControls\n", report.profile);
+    for row in &report.controls {
+        let (control, mode, summary) = (row.control, row.mode, row.summary);
+        text.push_str(&format!("  {mode:<8} {control:<28} {summary}\n"));
+        if !row.allow.is_empty() {
+            text.push_str(&format!("  {:<8} {:<28} override: {}\n", "", "", row.allow.join(", ")));
+        }
+    }
+    text.push_str("\nOverrides that callers may ask for by annotation\n");
+    if report.permitted.is_empty() {
+        text.push_str("  none\n");
+    }
+    for (name, by) in &report.permitted {
+        text.push_str(&format!("  {name:<37} {by}\n"));
+    }
+    if !report.rules.is_empty() {
+        text.push_str("\nRules for some containers\n");
+    }
+    for (place, matches) in &report.rules {
+        text.push_str(&format!("  {place}: {matches}\n"));
+    }
+    text
+}

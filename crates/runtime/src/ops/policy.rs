@@ -1,0 +1,76 @@
+//! `policy`: what the node's policy says, without a container.
+
+use crate::bundle::read_capped;
+use crate::caller::Caller;
+use crate::policy_choice::node_policy;
+use crate::procfs;
+use crate::request::Global;
+use anyhow::{Context as _, Result};
+use casemate_policy::{Control, NodePolicy, CONTROLS};
+use serde::Serialize;
+use std::path::Path;
+
+/// What applies to containers on this node.
+#[derive(Clone, Debug, Serialize)]
+pub struct PolicyReport {
+    /// The files that were read, in their order; none: the built-in policy.
+    pub files: Vec<String>,
+    /// The profile of containers that name none and that no rule is for.
+    pub profile: &'static str,
+    /// Every control.
+    pub controls: Vec<ControlReport>,
+    /// What callers may ask for by annotation: name, and the place that says so.
+    pub permitted: Vec<(String, String)>,
+    /// Rules for some containers: where, and for which.
+    pub rules: Vec<(String, String)>,
+}
+
+/// One control.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ControlReport {
+    /// Its id.
+    pub control: &'static str,
+    /// What it does in containers that no rule is for.
+    pub mode: &'static str,
+    /// What its overrides are called.
+    pub allow: &'static [&'static str],
+    /// What it is for, in a line.
+    pub summary: &'static str,
+}
+
+/// The policy that is in force, after all checks of its files; of `file` alone where one is named, whose owner does not matter
+/// yet.
+///
+/// # Errors
+/// Files that cannot be used: what `create` would say.
+pub fn policy(global: &Global, file: Option<&Path>) -> Result<PolicyReport> {
+    match file {
+        Some(file) => Ok(report(&read(file)?)),
+        None => Ok(report(&node_policy(global, &Caller::probe(procfs::open()?)?)?)),
+    }
+}
+
+fn read(file: &Path) -> Result<NodePolicy> {
+    let shown = file.display().to_string();
+    let bytes = read_capped(file)?;
+    let text = std::str::from_utf8(&bytes).with_context(|| shown.clone())?;
+    let mut policy = NodePolicy::default();
+    policy.add(&shown, text)?;
+    Ok(policy)
+}
+
+fn report(policy: &NodePolicy) -> PolicyReport {
+    let row = |control: &Control| ControlReport {
+        control: control.id.as_str(),
+        mode: policy.mode(control.id).as_str(),
+        allow: control.allow,
+        summary: control.summary,
+    };
+    PolicyReport {
+        files: policy.files().to_vec(),
+        profile: policy.profile().as_str(),
+        controls: CONTROLS.iter().map(row).collect(),
+        permitted: policy.permitted(),
+        rules: policy.rules().map(|(place, matches)| (place.to_owned(), matches)).collect(),
+    }
+}
