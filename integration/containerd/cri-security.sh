@@ -15,6 +15,16 @@ CONTEXT=.linux.security_context
 capability_bits() { sed -n "s/^Cap$2:\t//p" "/proc/$(init_pid "$1")/status"; }
 status_line() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$(init_pid "$1")/status"; }
 
+# with_annotations PAIRS: a filter for pods and containers alike; kubelets hand the annotations of the pod to the sandbox.
+with_annotations() { printf '.annotations = { %s }' "$1"; }
+
+# node_policy LINE...: the policy of the node for the rest of the test.
+node_policy() {
+    mkdir -p /etc/casemate
+    printf '%s\n' "$@" >/etc/casemate/policy.toml
+    trap 'rm -f /etc/casemate/policy.toml' EXIT
+}
+
 feature user
 
 test_user_group_and_further_groups_are_those_of_the_security_context() {
@@ -244,6 +254,42 @@ test_two_pods_with_host_users_false_and_different_ranges_run_side_by_side() {
     remove_pod "$two"
 }
 
+feature 'automatic user namespaces'
+
+host_ids() { awk '{ print $2 }' "/proc/$(init_pid "$1")/uid_map"; }
+
+test_the_containers_of_a_pod_have_one_range_and_other_pods_another() {
+    only_casemate
+    local one two other pod
+    one=$(sleeper range-one)
+    two=$(sleeper range-two)
+    pod=$(new_pod elsewhere)
+    other=$(new_container elsewhere "$pod" other . sleep 1000)
+    [ "$(host_ids "$one")" -ge 65536 ]
+    expect_eq "$(host_ids "$one")" "$(host_ids "$two")"
+    expect_eq "$(host_ids "$one")" "$(host_ids "$BASE")"
+    [ "$(host_ids "$one")" != "$(host_ids "$other")" ]
+    remove_pod "$pod"
+}
+
+test_root_of_the_container_is_nobody_in_particular_on_the_host() {
+    only_casemate
+    local id
+    id=$(sleeper rooted)
+    expect_eq "$(exec_sync "$id" sh -c 'id -u; stat -c %u /bin/busybox /tmp /proc/self' | tr '\n' ' ')" '0 0 0 0 '
+    [ "$(status_line "$id" Uid | cut -f 1)" -ge 65536 ]
+}
+
+test_a_pod_on_the_ids_of_the_host_needs_an_override() {
+    only_casemate
+    local pod id
+    node_policy 'permit = ["@default", "userns.host"]'
+    pod=$(new_pod hosted "$(with_annotations '"org.casemate.allow/userns.host": "true"')")
+    id=$(new_container hosted "$pod" hosted . sleep 1000)
+    expect_eq "$(host_ids "$id")" 0
+    remove_pod "$pod"
+}
+
 feature 'idmapped mounts'
 
 test_a_volume_of_a_pod_with_host_users_false_is_mapped() {
@@ -259,16 +305,6 @@ test_a_volume_of_a_pod_with_host_users_false_is_mapped() {
 }
 
 feature overrides quick
-
-# with_annotations PAIRS: a filter for pods and containers alike; kubelets hand the annotations of the pod to the sandbox.
-with_annotations() { printf '.annotations = { %s }' "$1"; }
-
-# node_policy LINE...: the policy of the node for the rest of the test.
-node_policy() {
-    mkdir -p /etc/casemate
-    printf '%s\n' "$@" >/etc/casemate/policy.toml
-    trap 'rm -f /etc/casemate/policy.toml' EXIT
-}
 
 test_an_annotation_of_the_pod_overrides_one_control_in_its_containers() {
     only_casemate
