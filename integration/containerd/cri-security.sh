@@ -276,7 +276,7 @@ test_root_of_the_container_is_nobody_in_particular_on_the_host() {
     only_casemate
     local id
     id=$(sleeper rooted)
-    expect_eq "$(exec_sync "$id" sh -c 'id -u; stat -c %u /bin/busybox /tmp /proc/self' | tr '\n' ' ')" '0 0 0 0 '
+    expect_eq "$(exec_sync "$id" sh -c 'id -u; stat -c %u /bin/busybox /tmp /proc/self/' | tr '\n' ' ')" '0 0 0 0 '
     [ "$(status_line "$id" Uid | cut -f 1)" -ge 65536 ]
 }
 
@@ -331,10 +331,10 @@ test_a_misspelt_annotation_is_an_error() {
 test_the_node_can_permit_what_a_pod_asks_for() {
     only_casemate
     local pod id
-    node_policy 'permit = ["@default", "capabilities.net_raw"]'
-    pod=$(new_pod permitted "$(with_annotations '"org.casemate.allow/capabilities.net_raw": "true"')")
-    id=$(new_container permitted "$pod" pinger "$CONTEXT.capabilities = { add_capabilities: [\"NET_RAW\"] }" sleep 1000)
-    expect_eq "$(capability_bits "$id" Eff)" 00000000000024fb
+    node_policy 'permit = ["@default", "capabilities.sys_ptrace"]'
+    pod=$(new_pod permitted "$(with_annotations '"org.casemate.allow/capabilities.sys_ptrace": "true"')")
+    id=$(new_container permitted "$pod" debugger "$CONTEXT.capabilities = { add_capabilities: [\"SYS_PTRACE\"] }" sleep 1000)
+    expect_eq "$(capability_bits "$id" Eff)" 00000000000804fb
     remove_pod "$pod"
 }
 
