@@ -293,6 +293,39 @@ test_the_default_devices_are_there_and_no_other() {
     expect_eq "$(run $IMAGE nodes sh -c 'echo x >/dev/null && head -c 4 /dev/urandom | wc -c; ls /dev/kmsg /dev/mem /dev/vda 2>/dev/null | wc -l' | tr '\n' ' ')" '4 0 '
 }
 
+test_a_device_of_the_host_is_refused_with_the_name_of_the_override() {
+    only_casemate
+    expect_refusal 'denied by profile hardened: .*org.casemate.allow/devices.fuse=true' run --device /dev/fuse $IMAGE fused true
+    differs 'devices of the host need an override'
+}
+
+feature overrides
+
+test_an_annotation_overrides_one_control() {
+    only_casemate
+    run --annotation org.casemate.allow/rootfs.writable=true $IMAGE writable touch /file
+    expect_refusal 'rootfs.writeable.*unknown' run --annotation org.casemate.allow/rootfs.writeable=true $IMAGE misspelt true
+}
+
+feature 'host namespaces'
+
+test_the_network_of_the_host_is_refused_with_the_name_of_the_override() {
+    only_casemate
+    expect_refusal 'denied by profile hardened: .*org.casemate.allow/namespaces.host-network=true' run --net-host $IMAGE hostly true
+    differs 'the network of the host needs an annotation that the node policy permits'
+}
+
+feature privileged
+
+test_a_privileged_container_is_narrowed_to_the_profile() {
+    only_casemate
+    local status
+    status=$(run --privileged $IMAGE mighty cat /proc/self/status)
+    expect_match "$status" '^CapEff:[[:space:]]00000000000004fb$'
+    expect_match "$status" '^NoNewPrivs:[[:space:]]1$'
+    differs '--privileged is narrowed to the profile; a rule of the node policy or a script with --profile privileged lifts it'
+}
+
 feature 'hardened by default'
 
 test_the_payload_is_hardened_without_being_asked() {
