@@ -365,3 +365,30 @@ fn a_step_of_a_build_may_write_its_root_as_far_as_an_annotation_could_ask_for_it
     let pod = Subject { hostname: Some("buildkitsandbox"), ..Subject::new(&pod, 0) };
     assert!(!granted(&built_in(), &pod));
 }
+
+#[test]
+fn the_shipped_policy_says_what_applies_without_it() {
+    let shipped = policy(include_str!("../../../profiles/policy.toml"));
+    let names = |policy: &NodePolicy| -> Vec<String> {
+        policy.permitted().into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(names(&shipped), names(&built_in()));
+    assert_eq!(shipped.profile(), built_in().profile());
+    assert_eq!(shipped.rules().count(), 0);
+    for control in CONTROLS {
+        assert_eq!(shipped.mode(control.id), built_in().mode(control.id));
+    }
+}
+
+#[test]
+fn the_examples_in_the_shipped_policy_can_be_used() {
+    let text = include_str!("../../../profiles/policy.toml");
+    let line = |line: &str| {
+        let example = line.strip_prefix('#').filter(|rest| !rest.starts_with(' '));
+        example.unwrap_or(line).to_owned()
+    };
+    let open: Vec<String> = text.lines().map(line).collect();
+    let policy = policy(&open.join("\n"));
+    assert_eq!(policy.rules().count(), 2);
+    assert_eq!(policy.mode(RuleId::READONLY_ROOT), Mode::Warn);
+}

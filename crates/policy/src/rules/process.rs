@@ -90,7 +90,8 @@ pub(crate) fn root(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.log.note(rule, pointer, Verdict::Kept, "is an ordinary user in ordinary groups");
         return Ok(());
     };
-    if user_namespace_counts(draft.profile, &draft.spec) {
+    let planned = draft.profile.root_in_userns && draft.extras.auto_userns.is_some();
+    if planned || user_namespace_counts(draft.profile, &draft.spec) {
         draft.log.note(rule, pointer, Verdict::Kept, "is root of a user namespace only");
         return Ok(());
     }
