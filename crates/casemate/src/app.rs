@@ -31,6 +31,9 @@ pub(crate) fn run(argv: Vec<OsString>) -> u8 {
             commands::execute(*asked, &mut commands::Context { global, reporter: &mut reporter })
         }
     });
+    if let Some(warning) = casemate_runtime::audit_log::take_warning() {
+        reporter.note(Level::Warning, &warning);
+    }
     outcome.unwrap_or_else(|failure| {
         reporter.failure(&failure.error);
         failure.status

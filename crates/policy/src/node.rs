@@ -3,9 +3,11 @@
 //! Plain data and its meaning. The text of the files comes from the runtime, which finds them and checks who may write
 //! them; how one container's choice is made of it is `choose`'s.
 
+mod audit;
 mod file;
 mod scope;
 
+pub use audit::AuditPolicy;
 pub use scope::Subject;
 
 use crate::control::{Mode, RuleId, CONTROLS};
@@ -138,6 +140,7 @@ pub struct NodePolicy {
     files: Vec<String>,
     pub(crate) everyone: Effects,
     rules: Vec<Rule>,
+    audit: AuditPolicy,
 }
 
 impl NodePolicy {
@@ -145,6 +148,12 @@ impl NodePolicy {
     #[must_use]
     pub fn files(&self) -> &[String] {
         &self.files
+    }
+
+    /// Where to write down what is done with containers.
+    #[must_use]
+    pub fn audit(&self) -> &AuditPolicy {
+        &self.audit
     }
 
     /// The profile of containers that name none and that no rule is for.
@@ -166,9 +175,10 @@ impl NodePolicy {
     /// # Errors
     /// Text that is not TOML, an unknown key, name or value: one line with file and line number.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), PolicyError> {
-        let (everyone, rules) = file::read(file, text)?;
+        let (everyone, rules, audit) = file::read(file, text)?;
         self.files.push(file.to_owned());
         self.rules.extend(rules);
+        self.audit.take_from(audit);
         let ours = &mut self.everyone;
         ours.profile = everyone.profile.or(ours.profile.take());
         ours.permit = everyone.permit.or(ours.permit.take());

@@ -6,6 +6,7 @@
 //! Nothing here prints or exits.
 
 mod apparmor;
+pub mod audit_log;
 pub mod bundle;
 pub mod caller;
 pub mod cgroups;

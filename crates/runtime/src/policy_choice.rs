@@ -8,7 +8,7 @@ use crate::caller::Caller;
 use crate::request::Global;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_policy::spec::Spec;
-use casemate_policy::{choose, Choice, CommandLine, NodePolicy, Subject};
+use casemate_policy::{choose, AuditPolicy, Choice, CommandLine, NodePolicy, Subject};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -46,6 +46,33 @@ pub(crate) fn node_policy(global: &Global, caller: &Caller) -> Result<NodePolicy
     }
     read_dir(dir, caller)?
         .ok_or_else(|| anyhow!("--policy-dir {}: no such directory", dir.display()))
+}
+
+/// Where the node wants to have written down what is done. Files that do not speak of it are not parsed: every
+/// command asks.
+pub(crate) fn audit(global: &Global) -> Result<AuditPolicy> {
+    let dirs = [Some(Path::new(POLICY_DIR)), global.policy_dir.as_deref()];
+    if !dirs.into_iter().flatten().any(speaks_of_audit) {
+        return Ok(AuditPolicy::default());
+    }
+    let caller = Caller::probe(crate::procfs::open()?)?;
+    Ok(node_policy(global, &caller)?.audit().clone())
+}
+
+fn speaks_of_audit(dir: &Path) -> bool {
+    let speaks = |path: &Path| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines()
+            .map(str::trim_start)
+            .any(|line| line.starts_with("[audit") || line.starts_with("audit"))
+    };
+    let first = dir.join(FIRST);
+    let Ok(exists) = dir.try_exists() else { return true };
+    if !exists {
+        return false;
+    }
+    let more = std::fs::read_dir(dir.join(MORE)).into_iter().flatten().flatten();
+    speaks(&first) || more.into_iter().any(|entry| speaks(&entry.path()))
 }
 
 /// The policy in a directory; `None` when that is not there.

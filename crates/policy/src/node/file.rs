@@ -1,5 +1,6 @@
 //! The text of a policy file.
 
+use super::audit::AuditPolicy;
 use super::scope::Scope;
 use super::{patterns, Effects, Rule};
 use crate::control::{Allow, Control, Mode};
@@ -26,6 +27,7 @@ struct File {
     controls: BTreeMap<Text, Mode>,
     #[serde(default)]
     values: Values,
+    audit: Option<Spanned<AuditPolicy>>,
     #[serde(default, rename = "rule")]
     rules: Vec<Spanned<RuleText>>,
 }
@@ -92,8 +94,11 @@ impl Places<'_> {
     }
 }
 
-/// Reads a file: what it says about all containers, and its rules.
-pub(super) fn read(file: &str, text: &str) -> Result<(Effects, Vec<Rule>), PolicyError> {
+/// Reads a file: what it says about all containers, its rules, and where to write down what is done.
+pub(super) fn read(
+    file: &str,
+    text: &str,
+) -> Result<(Effects, Vec<Rule>, AuditPolicy), PolicyError> {
     let places = Places { file, text };
     let content: File = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
@@ -107,7 +112,14 @@ pub(super) fn read(file: &str, text: &str) -> Result<(Effects, Vec<Rule>), Polic
         (content.controls, content.values),
     )?;
     let rules = content.rules.into_iter().map(|rule| read_rule(&places, rule));
-    Ok((everyone, rules.collect::<Result<_, _>>()?))
+    let audit = match content.audit {
+        None => AuditPolicy::default(),
+        Some(audit) => {
+            audit.get_ref().check().map_err(|error| error.at(places.of(&audit)))?;
+            audit.into_inner()
+        }
+    };
+    Ok((everyone, rules.collect::<Result<_, _>>()?, audit))
 }
 
 fn read_rule(places: &Places<'_>, text: Spanned<RuleText>) -> Result<Rule, PolicyError> {

@@ -1,6 +1,7 @@
 //! `create`: a container that waits for `start`.
 
 use super::make::{make, HeldBy, Made};
+use crate::audit_log::Trail;
 use crate::request::{CreateRequest, Global};
 use anyhow::Result;
 use casemate_sandbox::proto::{tell_child, FromParent};
@@ -10,11 +11,16 @@ use casemate_sandbox::proto::{tell_child, FromParent};
 /// # Errors
 /// Everything that can be wrong with the bundle or the host; nothing of the container is left then.
 pub fn create(global: &Global, request: &CreateRequest) -> Result<()> {
-    let made = make(global, request, HeldBy::Created)?;
-    let finished = made
-        .save_posture()
+    let mut trail = Trail::begin(global, "create", &request.id)?;
+    let made = make(global, request, HeldBy::Created, &mut trail);
+    let made = trail.note(made)?;
+    trail.set("casemate.init.pid", || made.child.pid.into());
+    let finished = trail
+        .allow()
+        .and_then(|()| made.save_posture())
         .and_then(|()| made.tell_caller(request))
         .and_then(|()| Ok(tell_child(&made.child.channel, FromParent::Commit)?));
+    let finished = trail.note(finished);
     let Made { state, undo, .. } = made;
     if let Err(error) = finished {
         let error = undo.roll_back(error);

@@ -1,6 +1,7 @@
 //! `delete`: everything that a container left on the host goes.
 
 use super::Container;
+use crate::audit_log::around;
 use crate::lower::hooks::of_record;
 use crate::request::{DeleteRequest, Global};
 use crate::state::{StateRoot, Status};
@@ -18,6 +19,13 @@ const DEATH: Duration = Duration::from_secs(10);
 /// # Errors
 /// `container does not exist`, without force; a running container, without force; what could not be removed.
 pub fn delete(global: &Global, request: &DeleteRequest) -> Result<()> {
+    around(global, "delete", &request.id, |trail| {
+        trail.set("casemate.force", || request.force.into());
+        remove(global, request)
+    })
+}
+
+fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
     let state = match StateRoot::open(&global.root)?.container(&request.id) {
         Err(_) if request.force => return Ok(()),
         other => other?,

@@ -1,6 +1,7 @@
 //! `exec`: one more process in a running container, confined at least as much as the container's own.
 
 use super::Container;
+use crate::audit_log::Trail;
 use crate::bundle::read_capped;
 use crate::caller::Caller;
 use crate::foreground::Foreground;
@@ -29,7 +30,14 @@ use std::path::Path;
 /// # Errors
 /// The container is not running; everything that can be wrong with the process.
 pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
+    let mut trail = Trail::begin(global, "exec", &request.id)?;
+    let joined = join(global, request, &mut trail);
+    trail.note(joined)
+}
+
+fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32> {
     let container = Container::load(global, &request.id)?;
+    trail.of_record(&container.record)?;
     match container.status() {
         Status::Created | Status::Running => {}
         Status::Paused if request.ignore_paused => {}
@@ -40,6 +48,10 @@ pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
     }
     let init = container.init()?.ok_or_else(|| anyhow!("cannot exec in a stopped container"))?;
     let (hardened, _) = harden_process(requested(request, &container)?, &container.record.spec)?;
+    // The program and not its arguments: these may hold secrets.
+    trail.set("casemate.exec.name", || hardened.args.first().cloned().into());
+    trail.set("casemate.exec.uid", || hardened.user.uid.into());
+    trail.set("casemate.exec.terminal", || hardened.terminal.into());
     let console = supervise::console_sink(
         hardened.terminal,
         request.detach,
@@ -49,6 +61,7 @@ pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
     let caller = Caller::probe(&container.proc)?;
     let (plan, expectation) = plan(&container, &caller, &hardened, request, &init)?;
     let cgroups = target_cgroups(&container, request)?;
+    trail.allow()?;
     let child = spawn(plan, &cgroups, &container, &caller, &init)?;
     let outcome = supervise_exec(&container, console, &expectation, &child, request);
     let master = match outcome {

@@ -1,6 +1,7 @@
 //! `kill`: signals, to a process that is certainly the container's.
 
 use super::Container;
+use crate::audit_log::around;
 use crate::request::{Global, KillRequest};
 use crate::state::Status;
 use anyhow::{bail, Result};
@@ -18,6 +19,13 @@ pub(crate) const THAW: Duration = Duration::from_secs(2);
 /// `container not running` for a stopped one, except with `--all`, where leftovers of a shared pid namespace are what is
 /// meant and having none is fine.
 pub fn kill(global: &Global, request: &KillRequest) -> Result<()> {
+    around(global, "kill", &request.id, |trail| {
+        trail.set("casemate.signal", || request.signal.into());
+        signal(global, request)
+    })
+}
+
+fn signal(global: &Global, request: &KillRequest) -> Result<()> {
     let container = Container::load(global, &request.id)?;
     let status = container.status();
     if request.all {

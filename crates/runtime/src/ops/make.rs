@@ -1,5 +1,6 @@
 //! Making a container, up to the point where its process is ready and verified: what `create` and `run` share.
 
+use crate::audit_log::Trail;
 use crate::cgroups;
 use crate::decide::{decide, Decided};
 use crate::lower::container::{lower_container, Lowered};
@@ -63,8 +64,14 @@ impl Made {
 }
 
 /// Make the container.
-pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Result<Made> {
+pub(crate) fn make(
+    global: &Global,
+    request: &CreateRequest,
+    mode: HeldBy,
+    trail: &mut Trail,
+) -> Result<Made> {
     let mut decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
+    trail.decided(&decided)?;
     let detached = mode != HeldBy::Run(false);
     let terminal = decided.spec.process.as_ref().is_some_and(|p| p.terminal);
     let console = supervise::console_sink(terminal, detached, request.console_socket.as_ref())?;
@@ -77,6 +84,8 @@ pub(crate) fn make(global: &Global, request: &CreateRequest, mode: HeldBy) -> Re
         Ok(begun) => begun,
         Err(error) => return Err(undo.roll_back(error)),
     };
+    // Once more: the host may have had a say in it.
+    trail.decided(&decided)?;
     let outcome = build(&state, decided, &mut lowering, console, (mode, request), &mut undo);
     match outcome {
         Ok(Built { record, proc, child, master, posture }) => {

@@ -1,6 +1,7 @@
 //! `pause` and `resume`: the cgroup's freezer.
 
 use super::Container;
+use crate::audit_log::around;
 use crate::request::Global;
 use crate::state::Status;
 use anyhow::{anyhow, bail, Result};
@@ -11,6 +12,10 @@ const FREEZE: Duration = Duration::from_secs(10);
 
 /// Freeze all processes of a created or running container.
 pub fn pause(global: &Global, id: &str) -> Result<()> {
+    around(global, "pause", id, |_| freeze(global, id))
+}
+
+fn freeze(global: &Global, id: &str) -> Result<()> {
     let container = Container::load(global, id)?;
     match container.status() {
         Status::Created | Status::Running => {}
@@ -23,6 +28,10 @@ pub fn pause(global: &Global, id: &str) -> Result<()> {
 
 /// Thaw a paused container.
 pub fn resume(global: &Global, id: &str) -> Result<()> {
+    around(global, "resume", id, |_| thaw(global, id))
+}
+
+fn thaw(global: &Global, id: &str) -> Result<()> {
     let container = Container::load(global, id)?;
     if container.status() != Status::Paused {
         bail!("container not paused");

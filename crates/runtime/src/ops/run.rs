@@ -3,6 +3,7 @@
 use super::make::{make, HeldBy, Made};
 use super::start::run_poststart;
 use super::Container;
+use crate::audit_log::Trail;
 use crate::foreground::Foreground;
 use crate::notify::Relay;
 use crate::request::{CreateRequest, Global, RunRequest};
@@ -18,8 +19,12 @@ use casemate_sys::process;
 pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
     let foreground =
         if request.detach { None } else { Some(Foreground::take_over(!request.no_subreaper)?) };
-    let made = make(global, &request.create, HeldBy::Run(request.detach))?;
-    let released = release(&made, &request.create);
+    let mut trail = Trail::begin(global, "run", &request.create.id)?;
+    let made = make(global, &request.create, HeldBy::Run(request.detach), &mut trail);
+    let made = trail.note(made)?;
+    trail.set("casemate.init.pid", || made.child.pid.into());
+    let released = trail.allow().and_then(|()| release(&made, &request.create));
+    let released = trail.note(released);
     let Made { state, record, proc, child, master, undo, .. } = made;
     let relay = match released {
         Ok(relay) => relay,
@@ -43,7 +48,9 @@ pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
     let Some(foreground) = foreground else { return Ok(0) };
     let exit = foreground.wait(child.pid, &child.pidfd, master, relay);
     if !request.keep {
-        super::delete::clean_up(&container)?;
+        let mut trail = Trail::begin_lax(global, "delete", &request.create.id);
+        trail.of_record(&container.record).ok();
+        trail.finish(super::delete::clean_up(&container))?;
     }
     Ok(exit?.status())
 }

@@ -1,6 +1,7 @@
 //! `start`: open the gate of a created container.
 
 use super::Container;
+use crate::audit_log::Trail;
 use crate::lower::hooks::of_record;
 use crate::request::Global;
 use crate::state::Status;
@@ -16,7 +17,14 @@ use casemate_sys::socket;
 /// Any other status; the program could not be executed; a poststart hook failed (the container is stopped then,
 /// as the specification asks).
 pub fn start(global: &Global, id: &str) -> Result<()> {
+    let mut trail = Trail::begin(global, "start", id)?;
+    let started = release(global, id, &mut trail);
+    trail.note(started)
+}
+
+fn release(global: &Global, id: &str, trail: &mut Trail) -> Result<()> {
     let container = Container::load(global, id)?;
+    trail.of_record(&container.record)?;
     container.state.lock()?;
     match container.status() {
         Status::Created => {}
@@ -26,6 +34,7 @@ pub fn start(global: &Global, id: &str) -> Result<()> {
     }
     let relay = container.relay()?;
     let init = container.init()?;
+    trail.allow()?;
     open_gate(&container)?;
     container.state.unlock()?;
     if let (Some(relay), Some(init), Some(record)) = (relay, init, container.record.init) {

@@ -1,6 +1,7 @@
 //! `update`: new limits for a container, the old ones back when that fails.
 
 use super::Container;
+use crate::audit_log::around;
 use crate::lower;
 use crate::request::{Global, UpdateRequest};
 use crate::state::Status;
@@ -10,6 +11,15 @@ use casemate_policy::spec::Resources;
 /// Apply what the request names and keep the rest. Device rules and huge page limits in the JSON are ignored: callers send
 /// them along unchanged, and applying them again would undo what device plug-ins did.
 pub fn update(global: &Global, request: &UpdateRequest) -> Result<()> {
+    around(global, "update", &request.id, |trail| {
+        trail.set("casemate.resources", || {
+            serde_json::from_slice(&request.resources).unwrap_or_default()
+        });
+        apply(global, request)
+    })
+}
+
+fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
     let mut container = Container::load(global, &request.id)?;
     container.state.lock()?;
     if container.status() == Status::Stopped {

@@ -1,0 +1,40 @@
+//! Where the node's policy wants to have written down what is done with containers. Writing is the runtime's.
+
+use crate::error::PolicyError;
+use serde::Deserialize;
+
+/// The table `[audit]` of a policy file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditPolicy {
+    /// A file that records are appended to; absolute.
+    pub file: Option<String>,
+    /// Records also go to the journal.
+    pub journald: Option<bool>,
+    /// Whether a container may start although its record cannot be written. When not given: not with the profile restricted.
+    pub required: Option<bool>,
+}
+
+impl AuditPolicy {
+    /// Whether anything is to be written at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.file.is_some() || self.journald == Some(true)
+    }
+
+    pub(super) fn check(&self) -> Result<(), PolicyError> {
+        match &self.file {
+            Some(file) if !file.starts_with('/') => {
+                Err(PolicyError::new(format!("audit file {file:?} must be an absolute path")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a later file says goes over what an earlier one said, key by key.
+    pub(super) fn take_from(&mut self, later: Self) {
+        self.file = later.file.or(self.file.take());
+        self.journald = later.journald.or(self.journald);
+        self.required = later.required.or(self.required);
+    }
+}

@@ -1,0 +1,174 @@
+//! What stands in a record: who, what, on which grounds.
+
+use crate::decide::Decided;
+use crate::procfs;
+use crate::state::Record;
+use casemate_policy::spec::{Hooks, Spec};
+use casemate_policy::{Decision, Source, Verdict};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{FileType, Mode, OFlags};
+use serde_json::{json, Map, Value};
+use std::fs::File;
+use std::io::Read;
+
+/// Texts come from bundles; a record must stay one write.
+const LONGEST: usize = 1024;
+
+/// A hook larger than this is named without a digest.
+const LARGEST_HOOK: u64 = 64 << 20;
+
+type Fields = Map<String, Value>;
+
+/// At most so much of a text, whole characters.
+pub(super) fn short(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
+fn put(fields: &mut Fields, key: &str, value: impl Into<Value>) {
+    fields.insert(key.to_owned(), value.into());
+}
+
+/// Who calls: ids, the login that they go back to, the process and the one that started it, and its cgroup.
+pub(super) fn of_caller(proc: &OwnedFd) -> Fields {
+    let mut fields = Fields::new();
+    let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+    let line = |path: &str| procfs::read(proc, path).ok().map(|text| text.trim().to_owned());
+    put(&mut fields, "user.uid", rustix::process::getuid().as_raw());
+    if let Some(login) = line("self/loginuid").and_then(|text| text.parse::<u32>().ok()) {
+        // -1: nobody has logged in, as for services.
+        put(&mut fields, "user.loginuid", if login == u32::MAX { json!(-1) } else { json!(login) });
+    }
+    put(&mut fields, "group.gid", rustix::process::getgid().as_raw());
+    put(&mut fields, "proc.name", "casemate");
+    put(&mut fields, "proc.pid", std::process::id());
+    put(&mut fields, "proc.ppid", parent);
+    if let Some(name) = line(&format!("{parent}/comm")) {
+        put(&mut fields, "proc.pname", short(&name));
+    }
+    if let Ok(path) = rustix::fs::readlinkat(proc, format!("{parent}/exe"), Vec::new()) {
+        put(&mut fields, "proc.pexepath", short(&path.to_string_lossy()));
+    }
+    let cgroup = line("self/cgroup").unwrap_or_default();
+    if let Some(path) = cgroup.lines().find_map(|line| line.strip_prefix("0::")) {
+        put(&mut fields, "thread.cgroups", short(path));
+    }
+    fields
+}
+
+/// What is about to be made, and why so.
+pub(super) fn of_decided(fields: &mut Fields, decided: &Decided) {
+    of_spec(fields, &decided.spec);
+    put(fields, "casemate.profile", decided.spec.profile().as_str());
+    put(fields, "casemate.bundle", short(&decided.bundle.dir.to_string_lossy()));
+    put(fields, "casemate.bundle.digest", digest(&decided.bundle.config));
+    let decisions: Vec<Value> = decided.decisions.iter().map(decision).collect();
+    put(fields, "casemate.decisions", decisions);
+    let hooks = hooks(&decided.spec.hooks);
+    if !hooks.is_empty() {
+        put(fields, "casemate.hooks", hooks);
+    }
+}
+
+/// What a later command knows of a container.
+pub(super) fn of_record(fields: &mut Fields, record: &Record) {
+    of_spec(fields, &record.spec);
+    put(fields, "casemate.profile", record.spec.profile().as_str());
+    put(fields, "casemate.bundle", short(&record.bundle.to_string_lossy()));
+}
+
+fn decision(decision: &Decision) -> Value {
+    let mut value = json!({"control": decision.rule, "verdict": decision.verdict});
+    if decision.source != Source::Profile {
+        value["source"] = decision.source.to_string().into();
+    }
+    if matches!(decision.verdict, Verdict::Waived | Verdict::Warned) {
+        value["reason"] = short(&decision.reason).into();
+    }
+    value
+}
+
+/// What engines say in annotations: image, names, Kubernetes' coordinates.
+fn of_spec(fields: &mut Fields, spec: &Spec) {
+    const KEYS: [(&str, &[&str]); 7] = [
+        (
+            "container.image",
+            &[
+                "io.kubernetes.cri.image-name",
+                "io.kubernetes.cri-o.ImageName",
+                "org.opencontainers.image.ref.name",
+            ],
+        ),
+        ("container.name", &["io.kubernetes.cri.container-name", "io.kubernetes.container.name"]),
+        ("k8s.ns.name", &["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"]),
+        ("k8s.pod.name", &["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"]),
+        ("k8s.pod.uid", &["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"]),
+        ("k8s.pod.sandbox_id", &["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"]),
+        ("casemate.manager", &["io.container.manager"]),
+    ];
+    for (key, names) in KEYS {
+        if let Some(text) = names.iter().find_map(|name| spec.annotations.get(*name)) {
+            put(fields, key, short(text));
+        }
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    named(hmac_sha256::Hash::hash(bytes))
+}
+
+fn named(sum: [u8; 32]) -> String {
+    let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+fn hooks(hooks: &Hooks) -> Vec<Value> {
+    let kinds = hooks.kinds();
+    let all = kinds.iter().flat_map(|(kind, list)| list.iter().map(move |hook| (kind, hook)));
+    all.map(|(kind, hook)| {
+        let mut value = json!({"kind": kind, "path": short(&hook.path)});
+        // startContainer hooks are files of the container's.
+        if let Some(sum) = (*kind != "startContainer").then(|| file_digest(&hook.path)).flatten() {
+            value["digest"] = sum.into();
+        }
+        value
+    })
+    .collect()
+}
+
+/// Only of a regular file: reading anything else could take forever.
+fn file_digest(path: &str) -> Option<String> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(path, flags, Mode::empty()).ok()?;
+    let stat = rustix::fs::fstat(fd.as_fd()).ok()?;
+    let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || size > LARGEST_HOOK {
+        return None;
+    }
+    let (mut file, mut sum, mut block) = (File::from(fd), hmac_sha256::Hash::new(), [0; 16384]);
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => return Some(named(sum.finalize())),
+            Ok(n) => sum.update(&block[..n]),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_those_of_sha256sum() {
+        let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert_eq!(digest(b""), empty);
+        assert_eq!(file_digest("/dev/null"), None);
+        assert_eq!(file_digest("/"), None);
+    }
+
+    #[test]
+    fn texts_are_cut_at_whole_characters() {
+        assert_eq!(short(&"é".repeat(5000)).chars().count(), LONGEST);
+    }
+}

@@ -1,0 +1,208 @@
+//! The audit log: one line of JSON for each thing that is done with a container, and for each refusal.
+//!
+//! It is written where the node's policy says so, and costs a system call where there is no policy. A record of `create`,
+//! `run`, `start` and `exec` is written before the program may run, so that a log that cannot be written keeps it from
+//! running where the policy, or the profile restricted, wants that. Field names are those of Falco where it has one,
+//! and begin with `casemate.` where it has none; docs/AUDIT.md describes them.
+
+mod fields;
+mod sink;
+
+use crate::decide::Decided;
+use crate::ops::Container;
+use crate::request::Global;
+use crate::state::Record;
+use crate::{policy_choice, procfs};
+use anyhow::{Context as _, Error, Result};
+use casemate_policy::{AuditPolicy, ProfileName, Refusal};
+use serde_json::{json, Map, Value};
+use sink::Sinks;
+use std::sync::Mutex;
+
+/// What could not be written down, for the caller's log; the last one is kept.
+static WARNING: Mutex<Option<String>> = Mutex::new(None);
+
+/// What was to be written down and was not, since this was asked last.
+pub fn take_warning() -> Option<String> {
+    WARNING.lock().ok()?.take()
+}
+
+fn warn(error: &Error) {
+    if let Ok(mut warning) = WARNING.lock() {
+        *warning = Some(format!("audit log: {error:#}"));
+    }
+}
+
+/// The record of one command, on its way. Empty where nothing is to be written.
+pub(crate) struct Trail(Option<Box<Inner>>);
+
+struct Inner {
+    policy: AuditPolicy,
+    sinks: Result<Sinks, String>,
+    profile: Option<ProfileName>,
+    fields: Map<String, Value>,
+}
+
+impl Trail {
+    /// Begins the record of a command that starts something.
+    ///
+    /// # Errors
+    /// A policy that cannot be used; a log that cannot be opened although the policy requires it.
+    pub(crate) fn begin(global: &Global, event: &'static str, id: &str) -> Result<Self> {
+        let policy = policy_choice::audit(global)?;
+        if !policy.is_on() {
+            return Ok(Self(None));
+        }
+        let proc = procfs::open()?;
+        let mut fields = fields::of_caller(&proc);
+        fields.insert("evt.type".to_owned(), event.into());
+        fields.insert("container.id".to_owned(), id.into());
+        let sinks = Sinks::open(&policy).map_err(|error| format!("{error:#}"));
+        let inner = Inner { policy, sinks, profile: None, fields };
+        inner.check()?;
+        Ok(Self(Some(Box::new(inner))))
+    }
+
+    /// Begins the record of a command that ends, or changes, something: that must work whatever the log says.
+    pub(crate) fn begin_lax(global: &Global, event: &'static str, id: &str) -> Self {
+        Self::begin(global, event, id).unwrap_or_else(|error| {
+            warn(&error);
+            Self(None)
+        })
+    }
+
+    /// Adds what was decided about a bundle.
+    ///
+    /// # Errors
+    /// The log cannot be written, and the profile wants it.
+    pub(crate) fn decided(&mut self, decided: &Decided) -> Result<()> {
+        let Some(inner) = &mut self.0 else { return Ok(()) };
+        inner.profile = Some(decided.spec.profile());
+        fields::of_decided(&mut inner.fields, decided);
+        inner.check()
+    }
+
+    /// Adds what the record says about a container.
+    ///
+    /// # Errors
+    /// As [`Trail::decided`].
+    pub(crate) fn of_record(&mut self, record: &Record) -> Result<()> {
+        let Some(inner) = &mut self.0 else { return Ok(()) };
+        inner.profile = Some(record.spec.profile());
+        fields::of_record(&mut inner.fields, record);
+        inner.check()
+    }
+
+    /// Adds a field.
+    pub(crate) fn set(&mut self, key: &str, value: impl FnOnce() -> Value) {
+        if let Some(inner) = &mut self.0 {
+            inner.fields.insert(key.to_owned(), value());
+        }
+    }
+
+    /// Writes that it was done, or is about to be.
+    ///
+    /// # Errors
+    /// The log cannot be written, and the policy or the profile wants it.
+    pub(crate) fn allow(&mut self) -> Result<()> {
+        let Some(inner) = &mut self.0 else { return Ok(()) };
+        let written = inner.write("SUCCESS", None);
+        inner.weigh(written)
+    }
+
+    /// Writes that it was not done. What went wrong is the caller's to tell, so this never fails.
+    pub(crate) fn fail(&mut self, error: &Error) {
+        let Some(inner) = &mut self.0 else { return };
+        let refusal = error.chain().find_map(|link| link.downcast_ref::<Refusal>());
+        if let Some(refusal) = refusal {
+            let decision = &refusal.decision;
+            inner.profile = Some(refusal.profile);
+            let refused = json!([{"control": decision.rule, "verdict": decision.verdict, "pointer": decision.pointer}]);
+            inner.fields.insert("casemate.profile".to_owned(), refusal.profile.as_str().into());
+            inner.fields.insert("casemate.decisions".to_owned(), refused);
+        }
+        let outcome = if refusal.is_some() { "REFUSED" } else { "FAILURE" };
+        let written = inner.write(outcome, Some(&format!("{error:#}")));
+        if let Err(error) = written {
+            warn(&error);
+        }
+    }
+
+    /// Writes how a command ended, and passes its answer on.
+    pub(crate) fn finish<T>(mut self, outcome: Result<T>) -> Result<T> {
+        match &outcome {
+            Ok(_) => {
+                if let Some(Err(error)) = self.0.as_mut().map(|inner| inner.write("SUCCESS", None))
+                {
+                    warn(&error);
+                }
+            }
+            Err(error) => self.fail(error),
+        }
+        outcome
+    }
+
+    /// Writes what went wrong, if something did, and passes it on.
+    pub(crate) fn note<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        outcome.inspect_err(|error| self.fail(error))
+    }
+}
+
+/// Writes down a command that ends or changes a container, and how it ended.
+pub(crate) fn around<T>(
+    global: &Global,
+    event: &'static str,
+    id: &str,
+    work: impl FnOnce(&mut Trail) -> Result<T>,
+) -> Result<T> {
+    let mut trail = Trail::begin_lax(global, event, id);
+    if trail.0.is_some() {
+        // Before the work: it may be what removes the record.
+        if let Ok(container) = Container::load(global, id) {
+            // What it could complain of is for those who start something.
+            trail.of_record(&container.record).ok();
+        }
+    }
+    let outcome = work(&mut trail);
+    trail.finish(outcome)
+}
+
+impl Inner {
+    /// Whether nothing may be started without its record.
+    fn is_required(&self) -> bool {
+        self.policy.required.unwrap_or(self.profile == Some(ProfileName::Restricted))
+    }
+
+    /// An unusable log ends a command that requires it before it has done anything.
+    fn check(&self) -> Result<()> {
+        match &self.sinks {
+            Err(error) if self.is_required() => Err(Error::msg(error.clone()).context("audit log")),
+            _ => Ok(()),
+        }
+    }
+
+    fn weigh(&self, written: Result<()>) -> Result<()> {
+        match written {
+            Err(error) if self.is_required() => Err(error).context("audit log"),
+            Err(error) => {
+                warn(&error);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn write(&mut self, outcome: &str, error: Option<&str>) -> Result<()> {
+        let sinks = self.sinks.as_ref().map_err(|error| Error::msg(error.clone()))?;
+        let now = humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string();
+        let mut record = Map::new();
+        record.insert("evt.time".to_owned(), now.into());
+        record.insert("evt.source".to_owned(), "casemate".into());
+        record.insert("evt.res".to_owned(), outcome.into());
+        if let Some(error) = error {
+            record.insert("casemate.error".to_owned(), fields::short(error).into());
+        }
+        record.extend(self.fields.iter().map(|(key, value)| (key.clone(), value.clone())));
+        sinks.write(&record)
+    }
+}

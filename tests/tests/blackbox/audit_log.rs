@@ -1,0 +1,255 @@
+//! The audit log: what it says about who did what, that it is there before a program runs, and what happens when it
+//! cannot be written.
+
+use casemate_tests::bundle::{write, Bundle};
+use casemate_tests::container::Container;
+use casemate_tests::scratch::Dir;
+use serde_json::{json, Value};
+use std::os::unix::fs::{symlink, PermissionsExt};
+use std::path::PathBuf;
+
+/// A policy directory, and the log that it names.
+struct Log {
+    dir: Dir,
+}
+
+impl Log {
+    /// A policy with this `[audit]` table; `FILE` in it stands for the log.
+    fn new(audit: &str) -> Self {
+        let dir = Dir::new("policy");
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let log = Self { dir };
+        let file = format!("file = {:?}", log.path().display().to_string());
+        let policy = log.dir.path().join("policy.toml");
+        write(&policy, format!("[audit]\n{}\n", audit.replace("FILE", &file)));
+        std::fs::set_permissions(&policy, std::fs::Permissions::from_mode(0o644)).unwrap();
+        log
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("audit.jsonl")
+    }
+
+    fn container(&self, bundle: Bundle) -> Container {
+        Container::new(bundle).global(&["--policy-dir", self.dir.path().to_str().unwrap()])
+    }
+
+    /// The records so far, each of one line.
+    fn records(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path()).unwrap_or_default();
+        assert!(text.is_empty() || text.ends_with('\n'), "{text}");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn events(&self) -> Vec<(String, String)> {
+        let word = |record: &Value, key: &str| record[key].as_str().unwrap().to_owned();
+        self.records().iter().map(|r| (word(r, "evt.type"), word(r, "evt.res"))).collect()
+    }
+}
+
+fn pair(event: &str, result: &str) -> (String, String) {
+    (event.to_owned(), result.to_owned())
+}
+
+#[test]
+fn every_step_of_a_life_leaves_one_line() {
+    let log = Log::new("FILE");
+    let container = log.container(Bundle::sh("sleep 100"));
+    container.create().ok();
+    container.start().ok();
+    container.exec("true").ok();
+    container.verb("pause", &[]).ok();
+    container.verb("resume", &[]).ok();
+    container.kill("KILL").ok();
+    container.wait_status("stopped");
+    container.verb("delete", &[]).ok();
+    let wanted = ["create", "start", "exec", "pause", "resume", "kill", "delete"];
+    assert_eq!(log.events(), wanted.map(|event| pair(event, "SUCCESS")));
+    let mode = std::fs::metadata(log.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_record_says_who_did_what_and_on_which_grounds() {
+    let log = Log::new("FILE");
+    let bundle = Bundle::sh("true").edit(|c| {
+        c["annotations"] = json!({
+            "io.kubernetes.cri.image-name": "registry/web:1",
+            "io.kubernetes.cri.sandbox-namespace": "shop",
+            "io.kubernetes.cri.sandbox-name": "web-0",
+        });
+        c["hooks"] = json!({"poststop": [{"path": "/bin/true"}]});
+    });
+    let container = log.container(bundle);
+    container.run().ok();
+    let records = log.records();
+    assert_eq!(log.events(), [pair("run", "SUCCESS"), pair("delete", "SUCCESS")]);
+    let record = &records[0];
+    assert_eq!(record["container.id"], container.id.as_str());
+    assert_eq!(record["container.image"], "registry/web:1");
+    assert_eq!(record["k8s.ns.name"], "shop");
+    assert_eq!(record["k8s.pod.name"], "web-0");
+    assert_eq!(record["user.uid"], 0);
+    assert_eq!(record["proc.ppid"], std::process::id());
+    assert_eq!(record["casemate.profile"], "hardened");
+    let own = std::env::current_exe().unwrap();
+    assert_eq!(record["proc.pexepath"], own.to_str().unwrap());
+    let sum = |path: &str| {
+        let out = std::process::Command::new("sha256sum").arg(path).output().unwrap();
+        let text = String::from_utf8(out.stdout).unwrap();
+        format!("sha256:{}", text.split(' ').next().unwrap())
+    };
+    let config = container.bundle.dir().join("config.json");
+    assert_eq!(record["casemate.bundle.digest"], sum(config.to_str().unwrap()).as_str());
+    assert_eq!(record["casemate.hooks"][0]["digest"], sum("/bin/true").as_str());
+    let decisions = record["casemate.decisions"].as_array().unwrap();
+    let nnp = decisions.iter().find(|d| d["control"] == "process.no-new-privileges").unwrap();
+    assert!(["kept", "tightened"].contains(&nnp["verdict"].as_str().unwrap()), "{nnp}");
+    let time = record["evt.time"].as_str().unwrap();
+    assert!(time.ends_with('Z') && time.contains('T'), "{time}");
+}
+
+#[test]
+fn an_override_is_in_the_record_with_who_gave_it() {
+    let log = Log::new("FILE");
+    let container = log
+        .container(Bundle::sh("touch /x").edit(|c| c["root"]["readonly"] = json!(false)))
+        .global(&["--allow", "rootfs.writable"]);
+    container.run().ok();
+    let records = log.records();
+    let decisions = records[0]["casemate.decisions"].as_array().unwrap().clone();
+    let root = decisions.iter().find(|d| d["control"] == "root.readonly").unwrap();
+    assert_eq!(root["verdict"], "waived");
+    assert_eq!(root["source"], "the command line");
+}
+
+#[test]
+fn a_refusal_is_recorded_with_its_control() {
+    let log = Log::new("FILE");
+    let container = log.container(Bundle::sh("true").without_namespace("mount"));
+    let done = container.create().done();
+    assert!(!done.status.success());
+    let records = log.records();
+    assert_eq!(log.events(), [pair("create", "REFUSED")]);
+    assert_eq!(records[0]["casemate.decisions"][0]["control"], "namespaces.mount");
+    assert_eq!(records[0]["casemate.decisions"][0]["verdict"], "refused");
+    let error = records[0]["casemate.error"].as_str().unwrap();
+    assert!(error.contains("denied by profile hardened"), "{error}");
+}
+
+#[test]
+fn a_failure_is_told_from_a_refusal() {
+    let log = Log::new("FILE");
+    let container = log.container(Bundle::new().args(&["/no/such/program"]));
+    assert!(!container.create().done().status.success());
+    assert_eq!(log.events(), [pair("create", "FAILURE")]);
+}
+
+#[test]
+fn arguments_and_environment_of_a_process_are_not_recorded() {
+    let log = Log::new("FILE");
+    let container = log.container(Bundle::sh("sleep 100 # topsecret1").edit(|c| {
+        c["process"]["env"].as_array_mut().unwrap().push(json!("KEY=topsecret2"));
+    }));
+    let container = container.up();
+    container.exec("true # topsecret3").ok();
+    let text = std::fs::read_to_string(log.path()).unwrap();
+    assert!(!text.contains("topsecret"), "{text}");
+    assert!(text.contains("\"casemate.exec.name\":\"sh\""), "{text}");
+}
+
+#[test]
+fn a_log_that_cannot_be_written_stops_what_requires_it_before_anything_is_made() {
+    let log = Log::new("FILE\nrequired = true");
+    std::fs::create_dir(log.path()).unwrap();
+    let container = log.container(Bundle::sh("true"));
+    let done = container.create().done();
+    assert!(!done.status.success());
+    assert!(done.stderr.contains("audit log: open"), "{}", done.stderr);
+    assert!(container.leftovers().is_empty(), "{:?}", container.leftovers());
+}
+
+#[test]
+fn a_log_that_cannot_be_written_is_a_warning_at_the_default_profile() {
+    let log = Log::new("FILE");
+    std::fs::create_dir(log.path()).unwrap();
+    let container = log.container(Bundle::sh("echo ran"));
+    let notes = container.bundle.dir().join("notes");
+    let container = container.global(&["--log", notes.to_str().unwrap()]);
+    let done = container.run().ok();
+    assert_eq!(done.stdout, "ran\n");
+    assert_eq!(done.stderr, "");
+    let notes = std::fs::read_to_string(notes).unwrap();
+    assert!(notes.contains("level=warning") && notes.contains("audit log: open"), "{notes}");
+}
+
+#[test]
+fn the_profile_restricted_requires_its_log() {
+    let log = Log::new("FILE");
+    std::fs::create_dir(log.path()).unwrap();
+    let bundle = Bundle::sh("true").edit(|c| {
+        c["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+    });
+    let container =
+        log.container(bundle).global(&["--profile", "restricted", "--allow", "memory.unlimited"]);
+    let done = container.create().done();
+    assert!(!done.status.success());
+    assert!(done.stderr.contains("audit log"), "{}", done.stderr);
+    assert!(container.leftovers().is_empty(), "{:?}", container.leftovers());
+}
+
+#[test]
+fn a_log_that_somebody_else_could_change_is_not_written() {
+    let log = Log::new("FILE\nrequired = true");
+    let target = log.dir.path().join("elsewhere");
+    write(&target, "");
+    symlink(&target, log.path()).unwrap();
+    let refused = |why: &str| {
+        let done = log.container(Bundle::sh("true")).create().done();
+        assert!(!done.status.success());
+        assert!(done.stderr.contains(why), "{why}: {}", done.stderr);
+    };
+    refused("symbolic link");
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "");
+    std::fs::remove_file(log.path()).unwrap();
+    write(&log.path(), "");
+    std::fs::set_permissions(log.path(), std::fs::Permissions::from_mode(0o622)).unwrap();
+    refused("writable by nobody else");
+    std::fs::set_permissions(log.path(), std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::hard_link(log.path(), log.dir.path().join("other")).unwrap();
+    refused("one name");
+}
+
+#[test]
+fn what_ends_a_container_works_although_the_log_does_not() {
+    let log = Log::new("FILE\nrequired = true");
+    let container = log.container(Bundle::sh("sleep 100")).up();
+    std::fs::remove_file(log.path()).unwrap();
+    std::fs::create_dir(log.path()).unwrap();
+    let done = container.exec("true").done();
+    assert!(!done.status.success() && done.stderr.contains("audit log"), "{}", done.stderr);
+    container.kill("KILL").ok();
+    container.delete().ok();
+    assert!(container.leftovers().is_empty(), "{:?}", container.leftovers());
+}
+
+#[test]
+fn lines_of_many_commands_do_not_mix() {
+    let log = Log::new("FILE");
+    let containers: Vec<Container> = (0..8).map(|_| log.container(Bundle::sh("true"))).collect();
+    let running: Vec<_> = containers.iter().map(|container| container.run().spawn()).collect();
+    for run in running {
+        assert!(run.done().status.success());
+    }
+    assert_eq!(log.records().len(), 16);
+}
+
+#[test]
+fn without_a_policy_nothing_is_written_and_an_unknown_key_is_an_error() {
+    let log = Log::new("");
+    log.container(Bundle::sh("true")).run().ok();
+    assert!(!log.path().exists());
+    let log = Log::new("FILE\nfiel = 1");
+    let done = log.container(Bundle::sh("true")).create().done();
+    assert!(done.stderr.contains("policy.toml:"), "{}", done.stderr);
+}
