@@ -126,12 +126,12 @@ fn an_override_is_in_the_record_with_who_gave_it() {
 #[test]
 fn a_refusal_is_recorded_with_its_control() {
     let log = Log::new("FILE");
-    let container = log.container(Bundle::sh("true").without_namespace("mount"));
+    let container = log.container(Bundle::sh("true").without_namespace("ipc"));
     let done = container.create().done();
     assert!(!done.status.success());
     let records = log.records();
     assert_eq!(log.events(), [pair("create", "REFUSED")]);
-    assert_eq!(records[0]["casemate.decisions"][0]["control"], "namespaces.mount");
+    assert_eq!(records[0]["casemate.decisions"][0]["control"], "namespaces.host-ipc");
     assert_eq!(records[0]["casemate.decisions"][0]["verdict"], "refused");
     let error = records[0]["casemate.error"].as_str().unwrap();
     assert!(error.contains("denied by profile hardened"), "{error}");
@@ -190,8 +190,12 @@ fn the_profile_restricted_requires_its_log() {
     let bundle = Bundle::sh("true").edit(|c| {
         c["process"]["user"] = json!({"uid": 1000, "gid": 1000});
     });
-    let container =
-        log.container(bundle).global(&["--profile", "restricted", "--allow", "memory.unlimited"]);
+    let container = log.container(bundle).global(&[
+        "--profile",
+        "restricted",
+        "--allow",
+        "memory.unlimited,pids.unlimited",
+    ]);
     let done = container.create().done();
     assert!(!done.status.success());
     assert!(done.stderr.contains("audit log"), "{}", done.stderr);

@@ -73,9 +73,9 @@ fn every_control_of_the_table_is_in_the_report_once() {
 #[test]
 fn all_refusals_of_a_bundle_are_reported_at_once() {
     host::isolate();
-    let bundle = Bundle::sh("true").without_namespace("mount").without_namespace("network");
+    let bundle = Bundle::sh("true").without_namespace("pid").without_namespace("ipc");
     let (report, _) = audit_bundle(&bundle, &[], &[]);
-    for id in ["namespaces.mount", "namespaces.host-network"] {
+    for id in ["namespaces.host-pid", "namespaces.host-ipc"] {
         assert_eq!(control(&report, id)["status"], "refused", "{id}");
     }
     assert!(report["verdict"].as_str().unwrap().contains("not run"), "{}", report["verdict"]);
@@ -84,7 +84,7 @@ fn all_refusals_of_a_bundle_are_reported_at_once() {
 #[test]
 fn the_exit_status_follows_the_level_that_was_named() {
     host::isolate();
-    let open = Bundle::sh("true").without_namespace("network");
+    let open = Bundle::sh("true").without_namespace("ipc");
     let status =
         |globals: &[&str], level: &str| audit_bundle(&open, globals, &["--fail-on", level]).1;
     let privileged = ["--profile", "privileged"];
@@ -122,10 +122,12 @@ fn a_running_container_is_reported_as_the_kernel_has_it() {
 
 #[test]
 fn a_root_that_was_made_writable_from_outside_is_a_violation() {
-    let container = Container::new(Bundle::sh("sleep 100")).up();
+    // In a user namespace of its own the kernel would not let anybody do it.
+    let container =
+        Container::new(Bundle::sh("sleep 100")).global(&["--allow", "userns.host"]).up();
     let pid = container.pid().to_string();
     assert_eq!(control(&audit(&container, &[]), "root.readonly")["status"], "enforced");
-    let remount = ["-t", &pid, "-m", "mount", "-o", "remount,bind,rw", "/"];
+    let remount = ["-t", &pid, "-m", "-p", "mount", "-o", "remount,bind,rw", "/"];
     let done = std::process::Command::new("nsenter").args(remount).output().unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let report = audit(&container, &[]);
@@ -212,7 +214,7 @@ fn standards_are_answered_item_by_item() {
 #[test]
 fn sarif_results_refer_to_rules_and_to_places_in_the_file() {
     host::isolate();
-    let bundle = Bundle::sh("true").without_namespace("network");
+    let bundle = Bundle::sh("true").without_namespace("ipc");
     bundle.save();
     let dir = bundle.dir().display().to_string();
     let answer = Casemate::with(["audit", "--format", "sarif", &dir]).answer();
@@ -230,7 +232,7 @@ fn sarif_results_refer_to_rules_and_to_places_in_the_file() {
         let uri = file.as_str().unwrap();
         assert!(uri.starts_with("file:///") && uri.ends_with("/config.json"), "{uri}");
     }
-    let network = results.iter().find(|r| r["ruleId"] == "namespaces.host-network").unwrap();
+    let network = results.iter().find(|r| r["ruleId"] == "namespaces.host-ipc").unwrap();
     let place = &network["locations"][0]["logicalLocations"][0]["fullyQualifiedName"];
     assert!(place.as_str().unwrap().starts_with("/linux/namespaces"), "{place}");
 }

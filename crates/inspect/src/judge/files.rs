@@ -126,3 +126,11 @@ pub(super) fn devices(seen: &Observation, _: &Profile) -> Judgement {
         seen.devices.iter().filter(|path| !USUAL.contains(&path.as_str())).cloned().collect();
     Judgement::new(extra.is_empty(), some(&extra))
 }
+
+pub(super) fn proc_subset(seen: &Observation, _: &Profile) -> Judgement {
+    match seen.mounts.iter().rev().find(|mount| mount.point == "/proc") {
+        None => Judgement::new(true, "not mounted"),
+        Some(mount) if mount.has("subset=pid") => Judgement::new(true, "processes only"),
+        Some(_) => Judgement::new(false, "all of it"),
+    }
+}

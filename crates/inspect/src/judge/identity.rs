@@ -173,3 +173,10 @@ pub(super) fn uts(seen: &Observation, _: &Profile) -> Judgement {
 pub(super) fn cgroup_namespace(seen: &Observation, _: &Profile) -> Judgement {
     own(seen, NamespaceKind::Cgroup)
 }
+
+/// What `--privileged` of an engine comes to: every capability, and nothing that filters.
+pub(super) fn privileged(seen: &Observation, _: &Profile) -> Judgement {
+    const MOST: u32 = 30;
+    let everything = seen.capabilities.any().count_ones() >= MOST && seen.filters == 0;
+    Judgement::new(!everything, if everything { "everything at once" } else { "no" })
+}

@@ -36,6 +36,7 @@ type Insists = fn(&Profile) -> bool;
 const JUDGES: &[(&str, Judge)] = &[
     ("process.no-new-privileges", identity::no_new_privileges),
     ("capabilities.ceiling", identity::capabilities),
+    ("bundle.privileged", identity::privileged),
     ("process.root", identity::root),
     ("userns.auto", identity::user_namespace),
     ("seccomp.default", identity::filters),
@@ -52,6 +53,7 @@ const JUDGES: &[(&str, Judge)] = &[
     ("mounts.shared-propagation", files::propagation),
     ("mounts.sources", files::sources),
     ("mounts.flags", files::flags),
+    ("mounts.proc-subset", files::proc_subset),
     ("cgroup.writable", files::cgroup),
     ("root.readonly", files::root),
     ("root.tmpfs", files::tmpfs),
@@ -60,8 +62,8 @@ const JUDGES: &[(&str, Judge)] = &[
     ("devices.nodes", files::devices),
     ("devices.cgroup", resources::devices),
     ("pids.limit", resources::pids),
-    ("resources.memory", resources::memory),
-    ("resources.cpu", resources::cpu),
+    ("memory.limit", resources::memory),
+    ("cpu.limit", resources::cpu),
     ("rlimits.core", resources::core),
     ("rlimits.nofile", resources::open_files),
     ("process.oom-score", resources::oom_score),
@@ -110,8 +112,7 @@ pub const EXTRA: &[(&str, &str)] = &[
     ("devices.nodes", "no device of the host beside the usual ones"),
     ("apparmor.profile", "an AppArmor profile confines it"),
     ("selinux.label", "an SELinux label confines it"),
-    ("resources.memory", "memory is limited"),
-    ("resources.cpu", "processor time is limited or weighed"),
+    ("cpu.limit", "processor time is limited or weighed"),
 ];
 
 /// What was found about a control; `None` when nothing outside shows it.
@@ -175,7 +176,7 @@ mod tests {
             "namespaces.host-network",
             "root.readonly",
             "pids.limit",
-            "resources.memory",
+            "memory.limit",
             "rlimits.core",
             "process.root",
             "devices.cgroup",

@@ -178,6 +178,7 @@ fn mounts(lines: &[Line], host: &[Line]) -> Vec<Mount> {
         let source = mountinfo::on_host(host, &line.device, &line.root)
             .filter(|_| !(virtual_kind && line.root == "/" && line.kind != "tmpfs"));
         let mut options = line.options.clone();
+        options.extend(line.super_options.iter().filter(|o| o.starts_with("subset=")).cloned());
         if line.super_options.contains("ro") {
             options.insert("ro".to_owned());
         }

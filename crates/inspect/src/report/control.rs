@@ -4,7 +4,7 @@ use super::{Decision, Finding, Level, Material};
 use crate::judge::{is_for_exec, judge, Judgement};
 use crate::observe::Origin;
 use crate::standards::severity;
-use casemate_policy::{Control, Mode, Source};
+use casemate_policy::{Control, Mode, ProfileName, Source};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -65,6 +65,9 @@ pub struct ControlReport {
     /// What overrides of it are called.
     #[serde(skip_serializing_if = "<[&str]>::is_empty")]
     pub allow: &'static [&'static str],
+    /// The profile in force leaves it off on purpose.
+    #[serde(skip)]
+    optional: bool,
 }
 
 impl ControlReport {
@@ -83,6 +86,7 @@ impl ControlReport {
             Status::Enforced | Status::Requested | Status::Unknown => return None,
             Status::Loosened => Level::Low,
             Status::Violated => Level::High,
+            Status::Off if self.optional => Level::Note,
             _ => self.severity,
         };
         Some(Finding {
@@ -139,6 +143,7 @@ pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> Cont
         pointer: leading.map(|decision| decision.pointer.clone()).unwrap_or_default(),
         severity: severity(id),
         allow: row.allow,
+        optional: is_optional(material, id),
     }
 }
 
@@ -165,7 +170,14 @@ pub(super) fn of_observation(
         pointer: String::new(),
         severity: severity(id),
         allow: &[],
+        optional: is_optional(material, id),
     }
+}
+
+/// A profile that hardens leaves what weighs little to the configuration.
+fn is_optional(material: &Material<'_>, id: &str) -> bool {
+    let hardens = material.in_force.is_some_and(|profile| profile != ProfileName::Privileged);
+    hardens && severity(id) == Level::Low
 }
 
 /// Which of several decisions about one control counts.

@@ -64,7 +64,7 @@ fn limits(recorded: &Observation, now: &Observation) -> Vec<Finding> {
     let pairs = [
         ("pids.limit", recorded.pids, now.pids),
         // The kernel counts in pages.
-        ("resources.memory", recorded.memory, now.memory),
+        ("memory.limit", recorded.memory, now.memory),
     ];
     pairs
         .into_iter()

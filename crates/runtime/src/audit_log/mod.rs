@@ -76,10 +76,15 @@ impl Trail {
     /// # Errors
     /// The log cannot be written, and the profile wants it.
     pub(crate) fn decided(&mut self, decided: &Decided) -> Result<()> {
-        let Some(inner) = &mut self.0 else { return Ok(()) };
+        self.describe(decided);
+        self.0.as_ref().map_or(Ok(()), |inner| inner.check())
+    }
+
+    /// The same, when it is known that the log can be written.
+    pub(crate) fn describe(&mut self, decided: &Decided) {
+        let Some(inner) = &mut self.0 else { return };
         inner.profile = Some(decided.spec.profile());
         fields::of_decided(&mut inner.fields, decided);
-        inner.check()
     }
 
     /// Adds what the record says about a container.

@@ -85,7 +85,7 @@ pub(crate) fn make(
         Err(error) => return Err(undo.roll_back(error)),
     };
     // Once more: the host may have had a say in it.
-    trail.decided(&decided)?;
+    trail.describe(&decided);
     let outcome = build(&state, decided, &mut lowering, console, (mode, request), &mut undo);
     match outcome {
         Ok(Built { record, proc, child, master, posture }) => {
