@@ -38,12 +38,13 @@ pub fn survey(
 ) -> Result<Survey> {
     let mut chosen = None;
     let mut refused = Vec::new();
-    let decided = decide_by(global, bundle, config, id, |spec, choice, facts| {
+    let mut decided = decide_by(global, bundle, config, id, |spec, choice, facts| {
         chosen = Some((choice.profile.name, choice.overrides.clone()));
         let (hardened, refusals) = harden_through(&spec, choice.clone(), facts)?;
         refused = refusals;
         Ok(hardened)
     })?;
+    crate::userns::foretell(&mut decided, id)?;
     let asked = Spec::parse(&decided.bundle.config).context("config.json")?;
     let (profile, overrides) = chosen.unwrap_or((ProfileName::DEFAULT, Overrides::default()));
     let mut decisions = decided.decisions;

@@ -216,7 +216,7 @@ fn status(
         Some(false) if mode == Mode::Warn => Status::Warned,
         // What the configuration does not show, such as ids that are not chosen yet, is as it was decided.
         Some(false) if origin == Origin::Config && took_effect(verdict) => Status::Enforced,
-        Some(false) if promised.is_some() => Status::Waived,
+        Some(false) if promised.is_some() || origin == Origin::Config => Status::Waived,
         Some(false) => Status::Violated,
         None if verdict == "waived" && somebody => Status::Overridden,
         None if verdict == "waived" => Status::Waived,
