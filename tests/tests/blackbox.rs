@@ -30,6 +30,8 @@ mod hardening_landlock;
 mod hardening_overrides;
 #[path = "blackbox/hardening_posture.rs"]
 mod hardening_posture;
+#[path = "blackbox/hardening_own_ids.rs"]
+mod hardening_own_ids;
 #[path = "blackbox/hardening_seccomp.rs"]
 mod hardening_seccomp;
 #[path = "blackbox/hardening_userns.rs"]

@@ -1,0 +1,388 @@
+//! Containers that ask for no user namespace and get one: ids that nobody else has, files that look as they would without.
+
+use casemate_tests::{host, requires, Bundle, Container};
+use rustix::fd::AsRawFd;
+use serde_json::{json, Value};
+use std::collections::HashSet;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+
+/// First id on the host, and how many lines there are.
+fn map_of(pid: i32) -> (u32, usize) {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap();
+    let first = text.split_whitespace().nth(1).unwrap().parse().unwrap();
+    (first, text.lines().count())
+}
+
+/// Files of the pool that name this range.
+fn entries(first: u32) -> usize {
+    let names = std::fs::read_dir("/run/casemate-ids").unwrap();
+    let prefix = format!("{first}-");
+    names.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with(&prefix)).count()
+}
+
+fn decisions(container: &Container) -> Vec<Value> {
+    let text = std::fs::read(container.state_dir().join("decisions.json")).unwrap();
+    let all: Vec<Value> = serde_json::from_slice(&text).unwrap();
+    all.into_iter().filter(|d| d["rule"] == "userns.auto").collect()
+}
+
+fn sleeping() -> Bundle {
+    Bundle::sh("sleep 60")
+}
+
+/// With a network or ipc namespace that is joined.
+fn joining(bundle: Bundle, kind: &str, path: &str) -> Bundle {
+    bundle.without_namespace(kind).edit(|c| {
+        let list = c["linux"]["namespaces"].as_array_mut().unwrap();
+        list.push(json!({"type": kind, "path": path}));
+    })
+}
+
+#[test]
+fn root_of_the_container_is_nobody_on_the_host() {
+    requires!(root);
+    let container = Container::new(sleeping()).up();
+    let pid = container.pid();
+    let (first, lines) = map_of(pid);
+    assert!(first >= 65536 && lines == 1, "{first} {lines}");
+    assert!(host::status(pid, "Uid").unwrap().starts_with(&format!("{first}\t")));
+    assert!(host::status(pid, "Gid").unwrap().starts_with(&format!("{first}\t")));
+    let inside =
+        container.exec("id -u; id -g; stat -c %u:%g / /bin/busybox /dev/null /tmp /dev/shm").ok();
+    assert_eq!(inside.stdout, "0\n0\n0:0\n0:0\n0:0\n0:0\n0:0\n");
+    // What it was given is on record, and goes when the container goes.
+    let decision = &decisions(&container)[0];
+    assert_eq!(decision["verdict"], "added");
+    assert_eq!(decision["after"]["uidMappings"][0]["hostID"], first);
+    let shown = format!("0 {first} 65536");
+    assert_eq!(container.state()["annotations"]["org.casemate.uid-map"], shown);
+    assert_eq!(entries(first), 1);
+    container.delete().ok();
+    assert_eq!(entries(first), 0);
+}
+
+#[test]
+fn two_containers_never_have_an_id_in_common() {
+    requires!(root);
+    let all: Vec<Container> = (0..8).map(|_| Container::new(sleeping()).up()).collect();
+    let ranges: HashSet<u32> = all.iter().map(|c| map_of(c.pid()).0 / 65536).collect();
+    assert_eq!(ranges.len(), all.len());
+}
+
+#[test]
+fn files_on_a_volume_keep_their_owners_on_both_sides() {
+    requires!(root);
+    let script = "touch /v/new; mkdir /v/dir; touch /v/of33; chown 33:34 /v/of33; \
+                  stat -c %n=%u:%g /v/new /v/of33 /v/theirs; cat /v/secret; touch /v/theirs";
+    let bundle = Bundle::sh(script).bind_own("/v");
+    let shared = bundle.dir().join("shared");
+    for (name, id) in [("theirs", 1000), ("secret", 0)] {
+        std::fs::write(shared.join(name), "secret\n").unwrap();
+        std::os::unix::fs::chown(shared.join(name), Some(id), Some(id)).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(shared.join(name), mode).unwrap();
+    }
+    let bundle = bundle.capabilities(&["CAP_CHOWN", "CAP_DAC_OVERRIDE"]);
+    let done = Container::new(bundle).run();
+    let container_done = done.ok();
+    assert_eq!(container_done.value("/v/new"), "0:0");
+    assert_eq!(container_done.value("/v/of33"), "33:34");
+    assert_eq!(container_done.value("/v/theirs"), "1000:1000");
+    assert!(container_done.stdout.ends_with("secret\n"), "{}", container_done.stdout);
+}
+
+#[test]
+fn what_the_container_writes_belongs_on_the_host_to_whom_it_belongs_inside() {
+    requires!(root);
+    let bundle = Bundle::sh("touch /v/a; chown 33:34 /v/a; mkdir /v/d; ln -s a /v/l; mknod /v/p p")
+        .bind_own("/v")
+        .capabilities(&["CAP_CHOWN"]);
+    let container = Container::new(bundle);
+    container.run().ok();
+    let owner = |name: &str| {
+        let st = container.bundle.dir().join("shared").join(name).symlink_metadata().unwrap();
+        (st.uid(), st.gid())
+    };
+    assert_eq!(
+        (owner("a"), owner("d"), owner("l"), owner("p")),
+        ((33, 34), (0, 0), (0, 0), (0, 0))
+    );
+}
+
+#[test]
+fn a_writable_root_keeps_its_owners_too() {
+    requires!(root);
+    let bundle = Bundle::sh("touch /made; chown 5:6 /made")
+        .edit(|c| c["root"]["readonly"] = json!(false))
+        .capabilities(&["CAP_CHOWN"]);
+    let container = Container::new(bundle).global(&["--allow", "rootfs.writable"]);
+    container.run().ok();
+    let st = container.bundle.rootfs().join("made").metadata().unwrap();
+    assert_eq!((st.uid(), st.gid()), (5, 6));
+}
+
+#[test]
+fn a_set_user_id_file_of_a_volume_gives_nothing() {
+    requires!(root);
+    let bundle = Bundle::sh("grep ' /v ' /proc/self/mountinfo; /v/id -u").bind_own("/v");
+    let bundle = bundle.edit(|c| c["process"]["user"] = json!({"uid": 7, "gid": 7}));
+    let file = bundle.dir().join("shared/id");
+    std::fs::copy(host::find_program("busybox").unwrap(), &file).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o4755)).unwrap();
+    let done = Container::new(bundle).global(&["--allow", "process.new-privileges"]).run().ok();
+    assert!(done.stdout.contains("nosuid"), "{}", done.stdout);
+    assert!(done.stdout.ends_with("\n7\n"), "{}", done.stdout);
+}
+
+#[test]
+fn a_volume_with_other_file_systems_below_it_is_mapped_mount_by_mount() {
+    requires!(root);
+    let script = "stat -c %n=%u /v/own /v/tmp/t /v/proc/1 /v/null; cat /v/tmp/t; touch /v/tmp/by; \
+                  echo x > /v/null; grep -c ' /v' /proc/self/mountinfo";
+    let bundle = Bundle::sh(script).bind_own("/v").edit(|c| {
+        c["linux"]["devices"] = json!([]);
+    });
+    let shared = bundle.dir().join("shared");
+    std::fs::write(shared.join("own"), "").unwrap();
+    std::fs::write(shared.join("null"), "").unwrap();
+    for dir in ["tmp", "proc"] {
+        std::fs::create_dir(shared.join(dir)).unwrap();
+    }
+    // Seen by this test alone: it has a mount namespace of its own.
+    let mount = |args: &[&str], at: &Path| {
+        assert!(Command::new("mount").args(args).arg(at).status().unwrap().success());
+    };
+    mount(&["-t", "tmpfs", "t"], &shared.join("tmp"));
+    mount(&["-t", "proc", "p"], &shared.join("proc"));
+    mount(&["--bind", "/dev/null"], &shared.join("null"));
+    std::fs::write(shared.join("tmp/t"), "below\n").unwrap();
+    std::os::unix::fs::chown(shared.join("tmp/t"), Some(9), Some(9)).unwrap();
+    let container =
+        Container::new(bundle).global(&["--allow", "mounts.dev,mounts.host-proc,devices.all"]);
+    let done = container.run().done();
+    for point in ["tmp", "proc", "null"] {
+        assert!(Command::new("umount").arg(shared.join(point)).status().unwrap().success());
+    }
+    assert!(done.status.success(), "{}{}", done.stdout, done.stderr);
+    assert_eq!((done.value("/v/own"), done.value("/v/tmp/t")), ("0", "9"));
+    // The kernel's own: shown as they are, to somebody who is not in the map.
+    assert_eq!((done.value("/v/proc/1"), done.value("/v/null")), ("65534", "65534"));
+    assert!(done.stdout.contains("below\n") && done.stdout.ends_with("4\n"), "{}", done.stdout);
+}
+
+#[test]
+fn what_cannot_be_mapped_costs_the_container_its_ids_and_is_said() {
+    requires!(root);
+    // An overlay cannot be shown with other ids.
+    let bundle = Bundle::sh("cat /proc/self/uid_map; stat -c owner=%u /v/f").bind_own("/v");
+    let shared = bundle.dir().join("shared");
+    for dir in ["lower", "upper", "work"] {
+        std::fs::create_dir(bundle.dir().join(dir)).unwrap();
+    }
+    std::fs::write(bundle.dir().join("lower/f"), "").unwrap();
+    let dir = bundle.dir().display();
+    let options = format!("lowerdir={dir}/lower,upperdir={dir}/upper,workdir={dir}/work");
+    let mount = |args: &[&str]| Command::new("mount").args(args).arg(&shared).status().unwrap();
+    if !mount(&["-t", "overlay", "o", "-o", &options]).success() {
+        return;
+    }
+    let container = Container::new(bundle);
+    container.create().ok();
+    let decision = decisions(&container).remove(0);
+    let map = std::fs::read_to_string(format!("/proc/{}/uid_map", container.pid())).unwrap();
+    container.delete().ok();
+    // Where there is to be no container without ids of its own, there is no container.
+    let user = json!({"uid": 1000, "gid": 1000});
+    let bundle = Bundle::sh("true").bind(&shared, "/v", &["rw"]).edit(|c| {
+        c["process"]["user"] = user;
+        c["linux"]["resources"]["memory"]["limit"] = json!(100_000_000);
+    });
+    let strict =
+        Container::new(bundle).global(&["--profile", "restricted", "--allow", "landlock.off"]);
+    let refusal = strict.run().refused();
+    assert!(Command::new("umount").arg(&shared).status().unwrap().success());
+    assert!(
+        refusal.contains("which cannot be shown with other ids (rule userns.required)"),
+        "{refusal}"
+    );
+    assert!(refusal.contains("org.casemate.allow/userns.fallback=true"), "{refusal}");
+    assert_eq!(decision["verdict"], "waived");
+    let reason = decision["reason"].as_str().unwrap();
+    assert!(reason.contains("lies on overlay, which cannot be shown with other ids"), "{reason}");
+    assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "0", "4294967295"]);
+}
+
+#[test]
+fn containers_that_join_a_container_share_its_ids_and_its_namespace() {
+    requires!(root);
+    let first = Container::new(sleeping()).up();
+    let pid = first.pid();
+    let (range, _) = map_of(pid);
+    let bundle =
+        Bundle::sh("probe listen 80; sleep 60").capabilities(&["CAP_NET_BIND_SERVICE", "CAP_KILL"]);
+    let bundle = joining(bundle, "network", &format!("/proc/{pid}/ns/net"));
+    let bundle = joining(bundle, "pid", &format!("/proc/{pid}/ns/pid"));
+    let second = Container::new(bundle).up();
+    let user = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/user")).unwrap();
+    assert_eq!((map_of(second.pid()).0, user(second.pid())), (range, user(pid)));
+    assert_eq!(entries(range), 2);
+    // Root of one may signal root of the other, as in a pod.
+    second.exec("kill -0 1").ok();
+    second.delete().ok();
+    assert_eq!(entries(range), 1);
+    first.delete().ok();
+    assert_eq!(entries(range), 0);
+}
+
+#[test]
+fn low_ports_can_be_bound_in_a_network_namespace_of_the_engine() {
+    requires!(root);
+    // A network namespace that the host made, as engines do.
+    let engine = Command::new("unshare").args(["-n", "sleep", "60"]).spawn().unwrap();
+    let path = format!("/proc/{}/ns/net", engine.id());
+    let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+    while std::fs::read_link(&path).unwrap() == own {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let run = |capabilities: &[&str], sysctl: Value| {
+        let bundle = Bundle::sh("probe listen 80; cat /proc/sys/net/ipv4/ping_group_range");
+        let bundle = joining(bundle, "network", &path).capabilities(capabilities);
+        Container::new(bundle.edit(|c| c["linux"]["sysctl"] = sysctl)).run().ok().stdout
+    };
+    let ping = json!({"net.ipv4.ping_group_range": "0 2147483647"});
+    let without = run(&[], json!({}));
+    let with = run(&["CAP_NET_BIND_SERVICE"], ping);
+    let mut engine = engine;
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    assert!(without.starts_with("EACCES\n"), "{without}");
+    assert_eq!(with, "ok\n0\t65535\n");
+}
+
+#[test]
+fn an_id_above_the_range_is_mapped_by_itself() {
+    requires!(root);
+    let bundle =
+        Bundle::sh("id -u; id -g; touch /v/f; stat -c %u:%g /v/f; sleep 60").bind_own("/v");
+    let id = 1_000_660_000;
+    std::fs::set_permissions(bundle.dir().join("shared"), std::fs::Permissions::from_mode(0o777))
+        .unwrap();
+    let bundle = bundle.edit(|c| {
+        c["process"]["user"] = json!({"uid": id, "gid": 0, "additionalGids": [id + 1, 5]});
+    });
+    let container = Container::new(bundle);
+    let mut run = container.run().spawn();
+    run.wait_for("1000660000:0");
+    let (first, lines) = map_of(container.pid());
+    assert!(lines == 3, "{lines}");
+    let uid: u32 =
+        host::status(container.pid(), "Uid").unwrap().split('\t').next().unwrap().parse().unwrap();
+    assert!((first..first + 65536).contains(&uid), "{uid}");
+    let file = container.bundle.dir().join("shared/f").metadata().unwrap();
+    assert_eq!((file.uid(), file.gid()), (id, 0));
+    container.kill("KILL").ok();
+    run.done();
+}
+
+#[test]
+fn secrets_and_single_files_of_the_engine_can_be_read() {
+    requires!(root);
+    let script = "cat /run/secret /etc/name; stat -c %a:%u /run/secret; ls /dev/shm";
+    let bundle = Bundle::sh(script).edit(|c| c["process"]["user"] = json!({"uid": 0, "gid": 0}));
+    let (secret, name) = (bundle.dir().join("secret"), bundle.dir().join("name"));
+    for (path, text) in [(&secret, "s3cret\n"), (&name, "web\n")] {
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o400)).unwrap();
+    }
+    let bundle = bundle.bind(&secret, "/run/secret", &["ro"]).bind(&name, "/etc/name", &["ro"]);
+    let done = Container::new(bundle.capabilities(&[])).run().ok();
+    assert_eq!(done.stdout, "s3cret\nweb\n400:0\n");
+}
+
+#[test]
+fn standard_streams_can_be_opened_again_by_whoever_the_payload_is() {
+    requires!(root);
+    let bundle = Bundle::sh("echo one > /dev/stdout; echo two > /dev/stderr");
+    for user in [0, 7] {
+        let bundle = Bundle::sh("echo one > /dev/stdout; echo two > /dev/stderr")
+            .edit(|c| c["process"]["user"] = json!({"uid": user, "gid": user}));
+        let container = Container::new(bundle);
+        // Pipes, as engines give them.
+        let mut command = Command::new(host::runtime());
+        container.bundle.save();
+        command.arg("--root").arg(container.root()).args(["run", "--bundle"]);
+        let out = command.arg(container.bundle.dir()).arg(&container.id).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&out.stdout), "one\n");
+        assert_eq!(String::from_utf8_lossy(&out.stderr), "two\n");
+    }
+    // A file of the host's keeps its owner.
+    let file = bundle.dir().join("log");
+    let out = std::fs::File::create(&file).unwrap();
+    assert!(out.as_raw_fd() > 2);
+    let container = Container::new(Bundle::sh("echo one"));
+    container.bundle.save();
+    let mut command = Command::new(host::runtime());
+    command.arg("--root").arg(container.root()).args(["run", "--bundle"]);
+    command.arg(container.bundle.dir()).arg(&container.id).stdout(out).status().unwrap();
+    assert_eq!(
+        (std::fs::read_to_string(&file).unwrap().as_str(), file.metadata().unwrap().uid()),
+        ("one\n", 0)
+    );
+}
+
+#[test]
+fn masks_of_an_ordinary_container_hold_against_all_capabilities() {
+    requires!(root);
+    let script = "probe umount /proc/timer_list; probe remount-rw /; probe remount-rw /sys; \
+                  probe clear /proc/sys ro; probe bind /proc /mnt; probe mknod /dev/mem";
+    let bundle = Bundle::sh(script).all_capabilities();
+    let allow = "capabilities.all,seccomp.mount,process.new-privileges";
+    let done = Container::new(bundle).global(&["--allow", allow]).run().ok();
+    assert_eq!(done.stdout, "EINVAL\nEPERM\nEPERM\nEPERM\nEINVAL\nEPERM\n");
+}
+
+#[test]
+fn an_override_leaves_the_container_the_hosts_ids() {
+    requires!(root);
+    let container =
+        Container::new(Bundle::sh("cat /proc/self/uid_map")).global(&["--allow", "userns.host"]);
+    let done = container.run().ok();
+    assert_eq!(done.stdout.split_whitespace().collect::<Vec<_>>(), ["0", "0", "4294967295"]);
+}
+
+#[test]
+fn explain_foretells_the_ids_and_takes_none() {
+    requires!(root);
+    let container = Container::new(sleeping());
+    let explain = || {
+        let dir = container.bundle.dir().to_str().unwrap();
+        let done = container
+            .command("explain")
+            .args(["--bundle", dir, "--format", "json", &container.id])
+            .done();
+        assert!(done.status.success(), "{}", done.stderr);
+        let text: Value = serde_json::from_str(&done.stdout).unwrap();
+        text["spec"]["linux"]["uidMappings"][0]["hostID"].as_u64().unwrap()
+    };
+    let first = u32::try_from(explain()).unwrap();
+    assert_eq!(entries(first), 0);
+    let container = container.up();
+    assert_eq!(map_of(container.pid()).0, first);
+}
+
+#[test]
+fn hooks_run_with_the_hosts_ids() {
+    requires!(root);
+    let bundle = sleeping();
+    let out = bundle.dir().join("out");
+    let hook = bundle.dir().join("hook");
+    std::fs::write(&hook, format!("#!/bin/sh\ncat /proc/self/uid_map > {}\n", out.display()))
+        .unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let bundle = bundle.edit(|c| c["hooks"] = json!({"createRuntime": [{"path": hook}]}));
+    let _container = Container::new(bundle).global(&["--allow", "hooks.untrusted"]).up();
+    let text = std::fs::read_to_string(&out).unwrap();
+    assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["0", "0", "4294967295"]);
+}
