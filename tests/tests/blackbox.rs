@@ -28,10 +28,10 @@ mod hardening_defaults;
 mod hardening_landlock;
 #[path = "blackbox/hardening_overrides.rs"]
 mod hardening_overrides;
-#[path = "blackbox/hardening_posture.rs"]
-mod hardening_posture;
 #[path = "blackbox/hardening_own_ids.rs"]
 mod hardening_own_ids;
+#[path = "blackbox/hardening_posture.rs"]
+mod hardening_posture;
 #[path = "blackbox/hardening_seccomp.rs"]
 mod hardening_seccomp;
 #[path = "blackbox/hardening_userns.rs"]

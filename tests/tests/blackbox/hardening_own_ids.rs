@@ -1,7 +1,6 @@
 //! Containers that ask for no user namespace and get one: ids that nobody else has, files that look as they would without.
 
 use casemate_tests::{host, requires, Bundle, Container};
-use rustix::fd::AsRawFd;
 use serde_json::{json, Value};
 use std::collections::HashSet;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -85,12 +84,10 @@ fn files_on_a_volume_keep_their_owners_on_both_sides() {
         std::fs::set_permissions(shared.join(name), mode).unwrap();
     }
     let bundle = bundle.capabilities(&["CAP_CHOWN", "CAP_DAC_OVERRIDE"]);
-    let done = Container::new(bundle).run();
-    let container_done = done.ok();
-    assert_eq!(container_done.value("/v/new"), "0:0");
-    assert_eq!(container_done.value("/v/of33"), "33:34");
-    assert_eq!(container_done.value("/v/theirs"), "1000:1000");
-    assert!(container_done.stdout.ends_with("secret\n"), "{}", container_done.stdout);
+    let done = Container::new(bundle).run().ok();
+    assert_eq!((done.value("/v/new"), done.value("/v/of33")), ("0:0", "33:34"));
+    assert_eq!(done.value("/v/theirs"), "1000:1000");
+    assert!(done.stdout.ends_with("secret\n"), "{}", done.stdout);
 }
 
 #[test]
@@ -140,7 +137,7 @@ fn a_set_user_id_file_of_a_volume_gives_nothing() {
 fn a_volume_with_other_file_systems_below_it_is_mapped_mount_by_mount() {
     requires!(root);
     let script = "stat -c %n=%u /v/own /v/tmp/t /v/proc/1 /v/null; cat /v/tmp/t; touch /v/tmp/by; \
-                  echo x > /v/null; grep -c ' /v' /proc/self/mountinfo";
+                  echo x > /v/null; grep -c ' /v[ /]' /proc/self/mountinfo";
     let bundle = Bundle::sh(script).bind_own("/v").edit(|c| {
         c["linux"]["devices"] = json!([]);
     });
@@ -199,8 +196,12 @@ fn what_cannot_be_mapped_costs_the_container_its_ids_and_is_said() {
         c["process"]["user"] = user;
         c["linux"]["resources"]["memory"]["limit"] = json!(100_000_000);
     });
-    let strict =
-        Container::new(bundle).global(&["--profile", "restricted", "--allow", "landlock.off"]);
+    let strict = Container::new(bundle).global(&[
+        "--profile",
+        "restricted",
+        "--allow",
+        "landlock.off,pids.unlimited",
+    ]);
     let refusal = strict.run().refused();
     assert!(Command::new("umount").arg(&shared).status().unwrap().success());
     assert!(
@@ -320,7 +321,6 @@ fn standard_streams_can_be_opened_again_by_whoever_the_payload_is() {
     // A file of the host's keeps its owner.
     let file = bundle.dir().join("log");
     let out = std::fs::File::create(&file).unwrap();
-    assert!(out.as_raw_fd() > 2);
     let container = Container::new(Bundle::sh("echo one"));
     container.bundle.save();
     let mut command = Command::new(host::runtime());
