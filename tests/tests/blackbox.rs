@@ -4,6 +4,8 @@
 mod audit_log;
 #[path = "blackbox/audit_report.rs"]
 mod audit_report;
+#[path = "blackbox/caller_traps.rs"]
+mod caller_traps;
 #[path = "blackbox/cve_exe.rs"]
 mod cve_exe;
 #[path = "blackbox/cve_fds.rs"]
