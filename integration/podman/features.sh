@@ -169,7 +169,7 @@ test_containers_of_a_pod_can_share_their_processes() {
     pm run -d --pod processes --name one $IMAGE sleep 1234 >/dev/null
     expect_match "$(pm run --rm --pod processes $IMAGE ps)" 'sleep 1234'
     # shellcheck disable=SC2016  # expanded in the container
-    pm run --rm --pod processes $IMAGE sh -c 'kill -9 $(pgrep -f "^sleep 1234")'
+    pm run --rm --pod processes $IMAGE sh -c 'kill -9 $(ps | grep "[s]leep 1234" | awk "{ print \$1 }")'
     eventually sh -c 'podman inspect -f "{{.State.Status}}" one | grep -q exited'
     pm pod rm -f -t 0 processes
 }

@@ -33,9 +33,12 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
     let loaded = state.load();
     let record = match loaded {
         Ok(Some(record)) => record,
-        // A create that was cut short before it wrote anything, or a record that cannot be read: by force it goes.
+        // A create that was cut short before it wrote anything, or a record that cannot be read: by force it goes. The
+        // directory of another runtime that shares the root stays, and its container with it.
         Ok(None) if !state.is_locked() => {
-            state.remove()?;
+            if !state.is_foreign()? {
+                state.remove()?;
+            }
             if request.force {
                 return Ok(());
             }

@@ -318,6 +318,26 @@ impl StateDir {
         PathBuf::from(format!("/proc/self/fd/{}/gate", self.dir.as_fd().as_raw_fd()))
     }
 
+    /// Whether something lies in the directory that no command of ours puts there.
+    ///
+    /// # Errors
+    /// A directory that cannot be read.
+    pub fn is_foreign(&self) -> Result<bool> {
+        let about = || format!("state of {}", self.id);
+        let entries =
+            rustix::fs::Dir::read_from(&self.dir).call(|| "open(directory)").with_context(about)?;
+        for entry in entries {
+            let entry = entry.call(|| "readdir").with_context(about)?;
+            let name = entry.file_name().to_string_lossy();
+            let plain = name.strip_prefix('.').and_then(|rest| rest.strip_suffix(".new"));
+            let plain = plain.unwrap_or(&name);
+            if !matches!(plain, "." | ".." | "notify") && !FILES.contains(&plain) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Remove the directory with everything in it.
     pub fn remove(&self) -> Result<()> {
         let about = || format!("state of {}", self.id);
