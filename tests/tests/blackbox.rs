@@ -24,8 +24,14 @@ mod cve_paths;
 mod cve_proc;
 #[path = "blackbox/cve_races.rs"]
 mod cve_races;
+#[path = "blackbox/hardening_binds.rs"]
+mod hardening_binds;
 #[path = "blackbox/hardening_defaults.rs"]
 mod hardening_defaults;
+#[path = "blackbox/hardening_devices.rs"]
+mod hardening_devices;
+#[path = "blackbox/hardening_hooks.rs"]
+mod hardening_hooks;
 #[path = "blackbox/hardening_landlock.rs"]
 mod hardening_landlock;
 #[path = "blackbox/hardening_overrides.rs"]
@@ -36,6 +42,8 @@ mod hardening_own_ids;
 mod hardening_posture;
 #[path = "blackbox/hardening_seccomp.rs"]
 mod hardening_seccomp;
+#[path = "blackbox/hardening_sysctls.rs"]
+mod hardening_sysctls;
 #[path = "blackbox/hardening_userns.rs"]
 mod hardening_userns;
 #[path = "blackbox/smoke.rs"]

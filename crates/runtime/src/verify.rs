@@ -4,6 +4,7 @@
 
 use crate::procfs;
 use anyhow::{bail, Context as _, Result};
+use casemate_policy::{Control, HardenedSpec, Mode as ControlMode, RuleId};
 use casemate_sandbox::plan::{CapabilityPlan, ContainerPlan, MountPlan, MountSource, ProcessPlan};
 use casemate_sys::mount::attr;
 use rustix::fd::{AsFd, OwnedFd};
@@ -22,6 +23,10 @@ pub struct Expectation {
     mounts: Vec<(PathBuf, u64)>,
     /// The container has a whole procfs of its own on /proc.
     own_proc: bool,
+    /// No mount may propagate to the host.
+    no_shared: bool,
+    /// Recursive bind mounts below which no file system of the kernel may appear.
+    volumes: Vec<PathBuf>,
 }
 
 /// What the process does look like.
@@ -70,6 +75,8 @@ impl Expectation {
             root_readonly: false,
             mounts: Vec::new(),
             own_proc: false,
+            no_shared: false,
+            volumes: Vec::new(),
         }
     }
 
@@ -92,11 +99,26 @@ impl Expectation {
         this
     }
 
+    /// What the container's controls demand of its mounts beyond the plan.
+    pub fn demand(&mut self, plan: &ContainerPlan, spec: &HardenedSpec) {
+        let enforced = |rule| plan.root.own_mounts && spec.mode(rule) == ControlMode::Enforce;
+        let granted = |name: &str| spec.overrides().allows(name).is_some();
+        self.no_shared = enforced(RuleId::PROPAGATION) && !granted("mounts.shared");
+        // Who was granted a place of the host was granted what is mounted in it.
+        let places = Control::find(RuleId::SOURCES.as_str()).map_or(&[][..], |row| row.allow);
+        if enforced(RuleId::SOURCES) && !places.iter().any(|name| granted(name)) {
+            let recursive =
+                |m: &&MountPlan| matches!(m.source, MountSource::Bind { recursive: true, .. });
+            let bound = plan.root.mounts.iter().filter(recursive);
+            self.volumes = bound.map(|m| m.destination.clone()).collect();
+        }
+    }
+
     /// Read back process `pid` and compare.
     pub fn verify(&self, proc: &OwnedFd, pid: i32) -> Result<Posture> {
         let mut posture = read_status(proc, pid)?;
         self.compare(&posture).context("verification before exec")?;
-        if !self.mounts.is_empty() || self.root_readonly {
+        if !self.mounts.is_empty() || self.root_readonly || self.no_shared {
             self.verify_mounts(proc, pid, &mut posture).context("verification before exec")?;
         }
         Ok(posture)
@@ -126,8 +148,37 @@ impl Expectation {
         Ok(())
     }
 
+    /// Nothing propagates to the host, and no volume brings a file system of the kernel along: a recursive bind mount shows
+    /// what was mounted below its source, whatever the source itself is.
+    fn verify_kinds(&self, text: &str) -> Result<()> {
+        let kinds: Vec<Kind<'_>> = text.lines().filter_map(parse_kind).collect();
+        if let Some(mount) = kinds.iter().find(|mount| self.no_shared && mount.shared) {
+            bail!("mount {} propagates to the host (rule mounts.shared-propagation)", mount.point);
+        }
+        let of_kernel = |mount: &&Kind<'_>| KERNEL_FILE_SYSTEMS.contains(&mount.fstype);
+        for volume in self.volumes.iter().map(|path| escaped(path)) {
+            if kinds.iter().filter(of_kernel).any(|mount| mount.point == volume) {
+                // Judged by the rules, as its own source is one.
+                continue;
+            }
+            let below =
+                |point: &str| point.strip_prefix(&volume).is_some_and(|r| r.starts_with('/'));
+            let planned = |point: &str| self.mounts.iter().any(|(path, _)| escaped(path) == point);
+            let found =
+                kinds.iter().filter(of_kernel).find(|m| below(m.point) && !planned(m.point));
+            if let Some(Kind { point, fstype, .. }) = found {
+                bail!(
+                    "the bind mount {volume} brings the host's {fstype} along at {point} (rule mounts.sources); \
+                     bind it without what is mounted below (option bind), or allow mounts.kernel-fs"
+                );
+            }
+        }
+        Ok(())
+    }
+
     fn verify_mounts(&self, proc: &OwnedFd, pid: i32, posture: &mut Posture) -> Result<()> {
         let text = procfs::read(proc, &format!("{pid}/mountinfo"))?;
+        self.verify_kinds(&text)?;
         let seen: Vec<(&str, &str)> = text.lines().filter_map(parse_line).collect();
         // A later line covers an earlier one of the same place.
         let find = |path: &Path| {
@@ -158,6 +209,42 @@ impl Expectation {
         }
         Ok(())
     }
+}
+
+/// File systems through which the kernel shows or changes the host.
+const KERNEL_FILE_SYSTEMS: [&str; 17] = [
+    "proc",
+    "sysfs",
+    "cgroup",
+    "cgroup2",
+    "devtmpfs",
+    "devpts",
+    "mqueue",
+    "debugfs",
+    "tracefs",
+    "bpf",
+    "securityfs",
+    "configfs",
+    "selinuxfs",
+    "pstore",
+    "efivarfs",
+    "binfmt_misc",
+    "fusectl",
+];
+
+/// What one line of mountinfo says about a mount's surroundings (proc_pid_mountinfo(5)).
+struct Kind<'a> {
+    point: &'a str,
+    shared: bool,
+    fstype: &'a str,
+}
+
+fn parse_kind(line: &str) -> Option<Kind<'_>> {
+    let (front, back) = line.split_once(" - ")?;
+    let mut fields = front.split(' ').skip(4);
+    let point = fields.next()?;
+    let shared = fields.skip(1).any(|field| field.starts_with("shared:"));
+    Some(Kind { point, shared, fstype: back.split(' ').next()? })
 }
 
 /// A procfs with everything in it, mounted on /proc.
@@ -251,6 +338,8 @@ mod tests {
             root_readonly: false,
             mounts: Vec::new(),
             own_proc: false,
+            no_shared: false,
+            volumes: Vec::new(),
         }
     }
 

@@ -102,13 +102,24 @@ fn bound(draft: &Draft<'_>, index: usize, destination: &str) -> u64 {
     wanted
 }
 
-/// The options that are missing for these flags; of a recursive mount, for all below it too.
+/// The options that are missing for these flags.
 fn add(mount: &Mount, wanted: u64) -> Vec<String> {
     let Ok(flags) = MountPlanFlags::parse(&mount.options) else { return Vec::new() };
+    let wanted = NAMES.iter().filter(|(bit, _)| wanted & bit != 0);
+    wanted.flat_map(|(bit, name)| missing(&flags, *bit, name)).collect()
+}
+
+/// The options that set a flag: for a recursive mount, for all below it too; and in each form in which another option
+/// clears it.
+pub(super) fn missing(flags: &MountPlanFlags, bit: u64, name: &str) -> Vec<String> {
     let recursive = flags.bind == Some(Depth::Recursive);
-    let have = flags.recursive_attrs.set | if recursive { 0 } else { flags.attrs.set };
-    let missing = NAMES.iter().filter(|(bit, _)| wanted & bit != 0 && have & bit == 0);
-    missing
-        .map(|(_, name)| if recursive { format!("r{name}") } else { (*name).to_owned() })
-        .collect()
+    let (one, all) = (flags.attrs, flags.recursive_attrs);
+    let mut options = Vec::new();
+    if (recursive && all.set & bit == 0) || all.clear & bit != 0 {
+        options.push(format!("r{name}"));
+    }
+    if (!recursive && (one.set | all.set) & bit == 0) || one.clear & bit != 0 {
+        options.push(name.to_owned());
+    }
+    options
 }

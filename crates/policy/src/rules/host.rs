@@ -8,9 +8,22 @@ use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::NamespaceKind;
 use serde_json::{json, Value};
 
+/// How long a hook may take that names no time, in seconds: one that hangs would hold the engine for ever.
+const HOOK_TIMEOUT: i64 = 30;
+
 /// Rule `hooks.trusted`. Who may change a hook is the runtime's to find out.
 pub(crate) fn hooks(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let rule = RuleId::HOOKS;
+    for (kind, list) in draft.spec.hooks.kinds_mut() {
+        for (index, hook) in list.iter_mut().enumerate().filter(|(_, hook)| hook.timeout.is_none())
+        {
+            hook.timeout = Some(HOOK_TIMEOUT);
+            let values = (Value::Null, json!(HOOK_TIMEOUT));
+            let pointer = format!("/hooks/{kind}/{index}/timeout");
+            let reason = "a hook that hangs would hold up the engine for ever";
+            draft.log.change(rule, pointer, Verdict::Added, values, reason);
+        }
+    }
     let facts = draft.facts;
     let Some((pointer, fault)) = facts.hook_faults.iter().next() else {
         let reason = "nobody but root could change a hook";
@@ -91,8 +104,10 @@ pub(crate) fn cgroup(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 pub(crate) fn core_pattern(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let rule = RuleId::CORE_PATTERN;
     let pointer = "/linux/namespaces";
-    let confined =
-        draft.spec.namespace(NamespaceKind::User).is_some() || !draft.facts.in_initial_userns;
+    // One that is not required may turn out not to be possible.
+    let confined = draft.spec.namespace(NamespaceKind::User).is_some()
+        || draft.extras.auto_userns.is_some_and(|own| own.required)
+        || !draft.facts.in_initial_userns;
     if !draft.facts.core_pattern_is_pipe || confined {
         let reason = "a crash starts no program of the host's, or gives it ids without power";
         draft.log.note(rule, pointer, Verdict::Kept, reason);

@@ -7,7 +7,7 @@ use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
 use crate::facts::{FileFact, FileKind, PlaceFact, Reach, SourceFact, SOCKETS};
 use crate::harden::Draft;
-use crate::mount_options::{attr, Depth, MountPlanFlags};
+use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::{Mount, NamespaceKind, Spec};
 use serde_json::{json, Value};
 
@@ -82,13 +82,14 @@ pub(crate) fn sources(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 fn protect(draft: &mut Draft<'_>, index: usize, shown: &str) -> bool {
     let mount = &mut draft.spec.mounts[index];
     let Ok(flags) = MountPlanFlags::parse(&mount.options) else { return false };
+    // A volume that is read-only itself, as engines make it, is enough.
     if (flags.attrs.set | flags.recursive_attrs.set) & attr::RDONLY != 0 {
         return false;
     }
-    let option = if flags.bind == Some(Depth::Recursive) { "rro" } else { "ro" };
-    mount.options.push(option.to_owned());
+    let options = super::flags::missing(&flags, attr::RDONLY, "ro");
+    mount.options.extend(options.iter().cloned());
     let reason = format!("{shown} belongs to the host's system: it may be read");
-    let values = (Value::Null, json!([option]));
+    let values = (Value::Null, json!(options));
     let pointer = format!("/mounts/{index}/options/-");
     draft.log.change(RuleId::SOURCES, pointer, Verdict::Tightened, values, reason);
     true

@@ -42,6 +42,20 @@ impl Hooks {
     }
 }
 
+impl Hooks {
+    /// As [`Hooks::kinds`], to be changed.
+    pub(crate) fn kinds_mut(&mut self) -> [(&'static str, &mut Vec<Hook>); 6] {
+        [
+            ("prestart", &mut self.prestart),
+            ("createRuntime", &mut self.create_runtime),
+            ("createContainer", &mut self.create_container),
+            ("startContainer", &mut self.start_container),
+            ("poststart", &mut self.poststart),
+            ("poststop", &mut self.poststop),
+        ]
+    }
+}
+
 /// One program.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

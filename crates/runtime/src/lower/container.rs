@@ -83,7 +83,7 @@ pub(crate) fn lower_container(
         namespaces: namespaces.plan,
     };
     Ok(Lowered {
-        expectation: expectation(&plan, process, &namespaces.maps),
+        expectation: expectation(&plan, spec, process, &namespaces.maps),
         plan: Some(plan),
         pid_namespace: namespaces.pid,
         maps: namespaces.maps,
@@ -196,10 +196,17 @@ fn mapper<'a>(decided: &'a Decided, namespaces: &'a Prepared) -> Option<Mapper<'
 }
 
 /// /proc shows ids in our own namespace: an unprivileged caller sees itself where the container sees root.
-fn expectation(plan: &ContainerPlan, process: &Process, maps: &IdMaps) -> Expectation {
+fn expectation(
+    plan: &ContainerPlan,
+    spec: &HardenedSpec,
+    process: &Process,
+    maps: &IdMaps,
+) -> Expectation {
     let uid = maps.host_uid(process.user.uid).unwrap_or(process.user.uid);
     let gid = maps.host_gid(process.user.gid).unwrap_or(process.user.gid);
-    Expectation::of_container(plan, uid, gid)
+    let mut expected = Expectation::of_container(plan, uid, gid);
+    expected.demand(plan, spec);
+    expected
 }
 
 struct LoweredHooks {

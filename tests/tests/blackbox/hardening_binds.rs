@@ -1,0 +1,167 @@
+//! What of the host may be bound into a container of the default profile, and what a volume may be used for.
+
+use casemate_tests::scratch::Dir;
+use casemate_tests::{requires, Bundle, Canary, Container};
+use serde_json::json;
+use std::os::unix::fs::{symlink, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+fn bound(source: &Path, script: &str) -> Container {
+    Container::new(Bundle::sh(script).bind(source, "/mnt", &["ro"]))
+}
+
+fn refused(source: &Path, name: &str) {
+    let container = bound(source, "true");
+    let text = container.run().refused();
+    let wanted = format!("denied by profile hardened: bind source {}", source.display());
+    let rule =
+        format!("(rule mounts.sources); allow with annotation org.casemate.allow/{name}=true");
+    assert!(text.contains(&wanted) && text.contains(&rule), "{}: {text}", source.display());
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn places_that_are_the_host_itself_are_not_bound() {
+    requires!(root);
+    let canary = Canary::new();
+    for (source, name) in [
+        ("/", "mounts.host-root"),
+        ("/proc", "mounts.host-proc"),
+        ("/proc/sys", "mounts.host-proc"),
+        ("/sys", "mounts.host-sys"),
+        ("/sys/kernel", "mounts.host-sys"),
+        ("/dev", "mounts.host-dev"),
+        ("/etc", "mounts.host-etc"),
+        ("/etc/shadow", "mounts.host-etc"),
+        ("/root", "mounts.host-home"),
+        ("/run", "mounts.host-run"),
+        ("/var/run", "mounts.host-run"),
+        ("/var", "mounts.host-var"),
+        ("/var/lib", "mounts.host-var"),
+    ] {
+        if Path::new(source).exists() {
+            refused(Path::new(source), name);
+        }
+    }
+    canary.check();
+}
+
+#[test]
+fn another_name_for_a_place_does_not_help() {
+    requires!(root);
+    let dir = Dir::new("names");
+    let link = dir.path().join("link");
+    symlink("/etc", &link).unwrap();
+    refused(&link, "mounts.host-etc");
+    refused(Path::new("/usr/../etc/."), "mounts.host-etc");
+    refused(Path::new("/proc/self/root"), "mounts.host-root");
+}
+
+#[test]
+fn an_engine_socket_is_refused_wherever_it_lies_and_whatever_lies_above_the_state_too() {
+    requires!(root);
+    let dir = Dir::new("sockets");
+    for (socket, name) in [
+        ("docker.sock", "mounts.docker-sock"),
+        ("podman.sock", "mounts.podman-sock"),
+        ("containerd.sock", "mounts.containerd-sock"),
+    ] {
+        let path = dir.path().join(socket);
+        let _listener = UnixListener::bind(&path).unwrap();
+        refused(&path, name);
+    }
+    let container = Container::new(Bundle::sh("true"));
+    std::fs::create_dir_all(container.root()).unwrap();
+    std::fs::set_permissions(container.root(), PermissionsExt::from_mode(0o700)).unwrap();
+    let state = container.root();
+    for source in [state.clone(), state.parent().unwrap().to_owned()] {
+        let other = Container::new(Bundle::sh("true").bind(&source, "/mnt", &["ro"]));
+        let text = other.in_root(&state).run().refused();
+        assert!(text.contains("mounts.engine-data"), "{}: {text}", source.display());
+    }
+}
+
+#[test]
+fn files_below_such_places_and_ordinary_volumes_pass() {
+    requires!(root);
+    let volume = Dir::new("volume");
+    std::fs::write(volume.path().join("data"), "seen\n").unwrap();
+    assert_eq!(bound(volume.path(), "cat /mnt/data").output().stdout, "seen\n");
+    for file in ["/etc/hostname", "/etc/resolv.conf", "/etc/localtime", "/etc/os-release"] {
+        if Path::new(file).exists() {
+            let bundle = Bundle::sh("cat /mnt/file > /dev/null");
+            Container::new(bundle.bind(Path::new(file), "/mnt/file", &["ro"])).run().ok();
+        }
+    }
+}
+
+#[test]
+fn programs_of_the_host_can_be_shown_but_not_written() {
+    requires!(root);
+    let script = "touch /mnt/casemate-canary 2>&1; grep ' /mnt ' /proc/self/mountinfo";
+    let bundle = Bundle::sh(script).bind(Path::new("/usr/lib"), "/mnt", &["rw"]);
+    let done = Container::new(bundle).run().ok();
+    assert!(done.stdout.contains("Read-only file system"), "{}", done.stdout);
+    assert!(!Path::new("/usr/lib/casemate-canary").exists());
+}
+
+#[test]
+fn an_override_permits_its_own_place_and_no_other() {
+    requires!(root);
+    let allow = ["--allow", "mounts.host-etc"];
+    let container = bound(Path::new("/etc"), "ls /mnt/passwd").global(&allow);
+    assert_eq!(container.output().stdout, "/mnt/passwd\n");
+    let text = bound(Path::new("/root"), "true").global(&allow).run().refused();
+    assert!(text.contains("mounts.host-home"), "{text}");
+}
+
+#[test]
+fn a_volume_cannot_bring_a_file_system_of_the_kernel_along() {
+    requires!(root);
+    let dir = Dir::new("tree");
+    let inside = dir.path().join("proc");
+    std::fs::create_dir(&inside).unwrap();
+    // From here on this test has mounts of its own.
+    let container = Container::new(Bundle::sh("ls /mnt/proc").bind(dir.path(), "/mnt", &[]));
+    let status = std::process::Command::new("mount")
+        .args(["-t", "proc", "proc"])
+        .arg(&inside)
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let text = container.run().refused();
+    let status = std::process::Command::new("umount").arg(&inside).status().unwrap();
+    assert!(status.success());
+    assert!(
+        text.contains("brings the host's proc along at /mnt/proc (rule mounts.sources)"),
+        "{text}"
+    );
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn set_user_id_files_and_device_nodes_of_volumes_have_no_effect() {
+    requires!(root);
+    let volume = Dir::new("flags");
+    let script = "awk '$5 == \"/mnt\" || $5 == \"/var/cache\" || $5 == \"/dev\" || $5 == \"/proc\" { print $5 \"=\" $6 }' /proc/self/mountinfo";
+    let tmpfs = json!({"destination": "/var/cache", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m"]});
+    let bundle = || {
+        Bundle::sh(script).bind(volume.path(), "/mnt", &["rw", "suid", "dev"]).mount(tmpfs.clone())
+    };
+    let make = |globals: &[&str]| {
+        let bundle = bundle();
+        std::fs::create_dir_all(bundle.rootfs().join("var/cache")).unwrap();
+        Container::new(bundle).global(globals).run().ok()
+    };
+    let done = make(&[]);
+    for place in ["/mnt", "/var/cache"] {
+        assert!(done.value(place).contains("nosuid,nodev"), "{place}: {}", done.value(place));
+        assert!(!done.value(place).contains("noexec"), "{place}: {}", done.value(place));
+    }
+    assert!(done.value("/dev").contains("nosuid") && done.value("/dev").contains("noexec"));
+    assert!(!done.value("/dev").contains("nodev"));
+    assert!(done.value("/proc").contains("nosuid,nodev,noexec"));
+    let allowed = make(&["--allow", "mounts.suid,mounts.dev"]);
+    assert!(!allowed.value("/mnt").contains("nodev"), "{}", allowed.value("/mnt"));
+}
