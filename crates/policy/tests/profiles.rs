@@ -208,3 +208,14 @@ fn an_unknown_profile_is_refused() {
     let wanted = "profile \"hardend\" is unknown; use privileged, baseline, hardened or restricted";
     assert_eq!(error, wanted);
 }
+
+#[test]
+fn the_table_of_modes_in_the_documentation_is_that_of_the_code() {
+    let wanted = CONTROLS.iter().map(|control| {
+        let [p, b, h, r] = control.modes;
+        format!("| `{}` | {p} | {b} | {h} | {r} |", control.id)
+    });
+    let table: Vec<String> = wanted.collect();
+    let document = include_str!("../../../docs/HARDENING.md");
+    assert!(document.contains(&table.join("\n")), "docs/HARDENING.md needs:\n{}", table.join("\n"));
+}
