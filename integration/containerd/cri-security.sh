@@ -210,6 +210,48 @@ remove_running() {
     remove_container "$1"
 }
 
+test_the_volumes_of_a_kubelet_are_where_it_keeps_them() {
+    local id pod=/var/lib/kubelet/pods/2f6a1f64-test containers
+    containers=$pod/containers/app
+    mkdir -p $pod/volumes/kubernetes.io~{empty-dir/scratch,projected/token,configmap/settings} $containers
+    chmod 777 $pod/volumes/kubernetes.io~empty-dir/scratch
+    mount -t tmpfs tmpfs $pod/volumes/kubernetes.io~projected/token
+    echo token >$pod/volumes/kubernetes.io~projected/token/token
+    echo setting >$pod/volumes/kubernetes.io~configmap/settings/key
+    echo '127.0.0.1 from-kubelet' >$pod/etc-hosts
+    : >$containers/0a1b2c
+    chmod 666 $containers/0a1b2c
+    id=$(sleeper kubelet ".mounts = [
+        { container_path: \"/scratch\", host_path: \"$pod/volumes/kubernetes.io~empty-dir/scratch\" },
+        { container_path: \"/var/run/secrets/kubernetes.io/serviceaccount\", host_path: \"$pod/volumes/kubernetes.io~projected/token\", readonly: true },
+        { container_path: \"/config\", host_path: \"$pod/volumes/kubernetes.io~configmap/settings\", readonly: true },
+        { container_path: \"/etc/hosts\", host_path: \"$pod/etc-hosts\" },
+        { container_path: \"/dev/termination-log\", host_path: \"$containers/0a1b2c\" }]")
+    expect_eq "$(exec_sync "$id" sh -c 'cd /var/run/secrets/kubernetes.io/serviceaccount && cat token /config/key; grep -c from-kubelet /etc/hosts' | tr '\n' ' ')" 'token setting 1 '
+    exec_sync "$id" sh -c 'touch /scratch/file && echo last words >/dev/termination-log'
+    expect_eq "$(cat $containers/0a1b2c)" 'last words'
+    remove_running "$id"
+    umount $pod/volumes/kubernetes.io~projected/token
+}
+
+feature hostPath
+
+test_the_socket_of_the_engine_and_directories_of_the_host_need_an_override() {
+    only_casemate
+    local source
+    systemctl start containerd
+    for source in host-root:/ host-etc:/etc host-proc:/proc containerd-sock:/run/containerd/containerd.sock; do
+        expect_refusal "denied by profile hardened: .*mounts.${source%%:*}" in_base ".mounts = [{ container_path: \"/host\", host_path: \"${source#*:}\" }]" true
+    done
+    differs 'hostPath volumes of the engine, of /etc, /proc and the like need an override'
+}
+
+test_an_ordinary_directory_of_the_host_can_be_mounted() {
+    mkdir -p /srv/data
+    echo served >/srv/data/file
+    expect_eq "$(in_base '.mounts = [{ container_path: "/data", host_path: "/srv/data" }]' cat /data/file)" served
+}
+
 feature 'recursive read-only mounts'
 
 test_a_mount_below_a_recursively_read_only_volume_cannot_be_written_either() {

@@ -135,8 +135,9 @@ init_pid() { "$RUNTIME" --root $STATE_ROOT state "$1" | jq .pid; }
 # new_container POD-NAME POD NAME FILTER COMMAND...: a container that runs; prints its id.
 new_container() {
     local id
-    id=$(create_container "$@")
-    start_container "$id"
+    # Tests of refusals call this in a condition, where a failure ends nothing by itself.
+    id=$(create_container "$@") || return
+    start_container "$id" || return
     echo "$id"
 }
 
@@ -148,7 +149,7 @@ in_base() { run_in base "$BASE" "$@"; }
 run_in() {
     local id status name
     name=run-$(cut -c 1-8 /proc/sys/kernel/random/uuid)
-    id=$(new_container "$1" "$2" "$name" "${@:3}")
+    id=$(new_container "$1" "$2" "$name" "${@:3}") || return
     eventually is_in_state "$id" EXITED
     status=$(status "$id" exit_code)
     log_of "$id"
