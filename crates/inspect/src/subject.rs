@@ -112,7 +112,7 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
     let asked = asked(&record, &paths);
     let pid = record.init.map(|init| init.pid).filter(|_| status.is_alive());
     let now = pid.map(|pid| process::observe(&proc, pid, &paths)).transpose()?;
-    let now = now.map(|now| waiting_filters(now, status, &recorded));
+    let now = now.map(|now| completed(now, status, &recorded));
     let subject = Subject {
         kind: "container",
         id: Some(id.to_owned()),
@@ -140,8 +140,10 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
     Ok(material.report(standards))
 }
 
-/// A container that waits for its start has filters that are loaded last of all.
-fn waiting_filters(mut now: Observation, status: Status, recorded: &Observation) -> Observation {
+/// What only the configuration knows; and a container that waits for its start has filters that are loaded last of all.
+fn completed(mut now: Observation, status: Status, recorded: &Observation) -> Observation {
+    now.sysctls.clone_from(&recorded.sysctls);
+    now.hooks.clone_from(&recorded.hooks);
     if status == Status::Created {
         now.filters = now.filters.max(recorded.filters);
     }
@@ -162,6 +164,10 @@ fn recorded(record: &Record, paths: &BTreeSet<String>) -> Observation {
     limits.pids = positive(record.limits.pids).or(limits.pids);
     limits.memory = positive(record.limits.memory.limit).filter(|bytes| *bytes > 0);
     seen.limits = record.cgroup.is_some().then_some(limits);
+    if record.cgroup.is_none() {
+        // Device rules are the cgroup's.
+        seen.devices_listed = Some(false);
+    }
     seen
 }
 

@@ -3,13 +3,16 @@
 use super::{Check, Host, Status};
 use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
 
+/// From this version on signals and abstract sockets can be kept inside (Linux 6.12).
+const LANDLOCK_WHOLE: u32 = 6;
+
 /// The profile that casemate brings.
 const PROFILE: &str = "casemate-default";
 
 pub(super) fn checks(host: &Host) -> Vec<Check> {
     let mut checks = vec![seccomp(host)];
     checks.extend(mandatory(host));
-    checks.push(landlock(host));
+    checks.push(landlock());
     checks
 }
 
@@ -62,15 +65,15 @@ fn selinux(host: &Host) -> Check {
     check.needed_for("labels that keep containers apart").fix("setenforce 1")
 }
 
-fn landlock(host: &Host) -> Check {
+fn landlock() -> Check {
     let id = "security.landlock";
-    let modules = host.line("/sys/kernel/security/lsm");
-    let check = match modules {
-        Some(list) if list.split(',').any(|name| name == "landlock") => {
-            Check::new(id, Status::Ok, format!("among the kernel's modules: {list}"))
+    let check = match casemate_sys::landlock::abi() {
+        0 => Check::new(id, Status::Warning, "the kernel has none, or it is not switched on"),
+        abi if abi < LANDLOCK_WHOLE => {
+            let found = format!("version {abi}: no scopes for signals and sockets before 6");
+            Check::new(id, Status::Info, found)
         }
-        Some(list) => Check::new(id, Status::Warning, format!("not among the modules: {list}")),
-        None => Check::new(id, Status::Info, "not known: securityfs is not mounted"),
+        abi => Check::new(id, Status::Ok, format!("version {abi}")),
     };
     check
         .needed_for("the profile restricted")

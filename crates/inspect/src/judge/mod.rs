@@ -54,7 +54,7 @@ const JUDGES: &[(&str, Judge)] = &[
     ("mounts.sources", files::sources),
     ("mounts.flags", files::flags),
     ("mounts.proc-subset", files::proc_subset),
-    ("cgroup.writable", files::cgroup),
+    ("cgroup.readonly", files::cgroup),
     ("root.readonly", files::root),
     ("root.tmpfs", files::tmpfs),
     ("paths.masked", files::masked),
@@ -65,8 +65,8 @@ const JUDGES: &[(&str, Judge)] = &[
     ("memory.limit", resources::memory),
     ("cpu.limit", resources::cpu),
     ("rlimits.core", resources::core),
-    ("rlimits.nofile", resources::open_files),
-    ("process.oom-score", resources::oom_score),
+    ("rlimits.defaults", resources::open_files),
+    ("oom.score", resources::oom_score),
     ("sysctls.allowlist", resources::sysctls),
 ];
 

@@ -68,6 +68,12 @@ pub struct ControlReport {
     /// The profile in force leaves it off on purpose.
     #[serde(skip)]
     optional: bool,
+    /// Why it was not put in force is recorded.
+    #[serde(skip)]
+    gave_way: bool,
+    /// Nothing outside shows it.
+    #[serde(skip)]
+    unseen: bool,
 }
 
 impl ControlReport {
@@ -84,9 +90,13 @@ impl ControlReport {
     pub(super) fn finding(&self) -> Option<Finding> {
         let level = match self.status {
             Status::Enforced | Status::Requested | Status::Unknown => return None,
+            // Left out of the profile, and nothing to be seen of it.
+            Status::Off if self.unseen => return None,
             Status::Loosened => Level::Low,
             Status::Violated => Level::High,
             Status::Off if self.optional => Level::Note,
+            // The host has no such thing: `host-check` tells.
+            Status::Waived if self.unseen => Level::Note,
             _ => self.severity,
         };
         Some(Finding {
@@ -102,6 +112,9 @@ impl ControlReport {
         match self.status {
             Status::Loosened => format!("exceptions by {}: {}", self.decided_by, self.reason),
             Status::Overridden => format!("{what}: allowed by {}", self.decided_by),
+            Status::Waived if !self.gave_way => format!("{what} (wanted: {})", self.summary),
+            // The reason mostly begins with what is.
+            Status::Waived if self.reason.starts_with(what.as_str()) => self.reason.clone(),
             Status::Waived => format!("{what}: {}", self.reason),
             Status::Warned => format!("{what}; this profile only warns ({})", self.summary),
             Status::Refused => format!("refused: {}", self.reason),
@@ -120,8 +133,12 @@ pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> Cont
     let leading = decisions.iter().max_by_key(|decision| weight(&decision.verdict)).copied();
     let now = judge(id, material.effective, material.profile);
     let promised = material.recorded.and_then(|seen| judge(id, seen, material.profile));
+    let unseen = now.as_ref().is_none_or(|judgement| judgement.holds.is_none());
     let status = if is_for_exec(row.id) && mode == Mode::Enforce {
         Status::Enforced
+    } else if now.is_none() && mode == Mode::Off && leading.is_none() && material.in_force.is_some()
+    {
+        Status::Off
     } else {
         status(mode, material.effective.origin, now.as_ref(), promised.as_ref(), leading)
     };
@@ -136,6 +153,7 @@ pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> Cont
             now.filter(|now| !(now.holds == Some(false) && status == Status::Enforced)),
             leading,
             is_for_exec(row.id),
+            status == Status::Off,
         ),
         status,
         decided_by: decided_by(status, material, leading),
@@ -144,6 +162,8 @@ pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> Cont
         severity: severity(id),
         allow: row.allow,
         optional: is_optional(material, id),
+        gave_way: leading.is_some_and(|decision| decision.verdict == "waived"),
+        unseen,
     }
 }
 
@@ -171,6 +191,8 @@ pub(super) fn of_observation(
         severity: severity(id),
         allow: &[],
         optional: is_optional(material, id),
+        gave_way: false,
+        unseen: false,
     }
 }
 
@@ -230,12 +252,18 @@ fn took_effect(verdict: &str) -> bool {
     matches!(verdict, "kept" | "tightened" | "added")
 }
 
-fn effective(now: Option<Judgement>, decision: Option<&Decision>, at_exec: bool) -> String {
+fn effective(
+    now: Option<Judgement>,
+    decision: Option<&Decision>,
+    at_exec: bool,
+    off: bool,
+) -> String {
     match (now, decision) {
         (Some(judgement), _) => judgement.shown,
         (None, _) if at_exec => "looked at by each exec".to_owned(),
         (None, Some(decision)) if !decision.after.is_null() => brief(&decision.after),
         (None, Some(decision)) => decision.reason.clone(),
+        (None, None) if off => "not in this profile".to_owned(),
         (None, None) => "not seen from here".to_owned(),
     }
 }
