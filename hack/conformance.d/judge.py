@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""judge.py RESULTS [--expected FILE --where native|vm]: say which programs of the validation suite pass.
+"""judge.py RESULTS [--expected FILE [--and FILE] --where native|vm]: say which programs of the validation suite pass.
 
 Reads what run-programs left in RESULTS, writes RESULTS/summary.tap and prints one line for each program that did not
 pass cleanly and a total as the last line. A program passes when it exits 0 and no assertion fails. Seven programs about
@@ -101,6 +101,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results")
     parser.add_argument("--expected")
+    parser.add_argument("--and", dest="more", help="exceptions in addition")
     parser.add_argument("--where", choices=["native", "vm"])
     arguments = parser.parse_args()
 
@@ -109,6 +110,9 @@ def main():
     if not programs:
         sys.exit("judge: no results")
     may_fail, flaky = exceptions(arguments.expected, arguments.where) if arguments.expected else ({}, {})
+    if arguments.more:
+        more, more_flaky = exceptions(arguments.more, arguments.where)
+        may_fail, flaky = may_fail | more, flaky | more_flaky
 
     totals = {"passed": 0, "failed": 0, "excused": 0}
     with open(os.path.join(arguments.results, "summary.tap"), "w") as tap:
