@@ -6,7 +6,10 @@
 mod common;
 
 use casemate_policy::spec::{Resources, Spec};
-use casemate_policy::{harden, Decision, Extras, HardenedSpec, HostFacts, ProfileName, Verdict};
+use casemate_policy::{
+    choose, harden_as, Allow, Choice, CommandLine, Decision, Extras, Hardened, HardenedSpec,
+    HostFacts, NodePolicy, ProfileName, RuleId, Source, Subject, Verdict, CONTROLS,
+};
 use common::{parse, plain, put};
 use proptest::prelude::*;
 use serde_json::{json, Value};
@@ -70,6 +73,8 @@ prop_compose! {
         core in proptest::option::of((0..10_u64, 0..10_u64)),
         pids in proptest::option::of(-1..5000_i64),
         propagation in proptest::option::of(proptest::sample::select(&PROPAGATION[..])),
+        shared in proptest::option::weighted(0.2, proptest::sample::select(&["cgroup", "network"][..])),
+        ordinary in proptest::option::weighted(0.6, (0..3_u32, 0..99_i64)),
     ) -> Spec {
         let [no_new_privileges, readonly_root, has_process, has_capabilities] = flags;
         let mut document = plain();
@@ -93,6 +98,14 @@ prop_compose! {
         if let Some(limit) = pids {
             put(&mut document, "/linux/resources/pids", json!({"limit": limit}));
         }
+        if let Some(kind) = shared {
+            let list = document["linux"]["namespaces"].as_array_mut().unwrap();
+            list.retain(|namespace| namespace["type"] != kind);
+        }
+        if let Some((id, limit)) = ordinary {
+            put(&mut document, "/process/user", json!({"uid": id, "gid": 100}));
+            put(&mut document, "/linux/resources/memory", json!({"limit": limit}));
+        }
         if !has_capabilities {
             put(&mut document, "/process/capabilities", Value::Null);
         }
@@ -110,42 +123,131 @@ prop_compose! {
     }
 }
 
+/// Overrides that change what these configurations ask for, and what else follows from them.
+const OVERRIDES: [(&str, &[RuleId]); 14] = [
+    ("rootfs.writable", &[RuleId::READONLY_ROOT, RuleId::TMPFS]),
+    ("root.no-tmpfs", &[RuleId::TMPFS]),
+    ("process.new-privileges", &[RuleId::NO_NEW_PRIVILEGES]),
+    ("capabilities.all", &[RuleId::CAPABILITIES]),
+    ("capabilities.net_raw", &[RuleId::CAPABILITIES]),
+    ("seccomp.unconfined", &[RuleId::SECCOMP]),
+    ("seccomp.ptrace", &[RuleId::SECCOMP]),
+    ("rlimits.core", &[RuleId::CORE]),
+    ("mounts.shared", &[RuleId::PROPAGATION]),
+    ("paths.unmasked", &[RuleId::MASKED, RuleId::READONLY_PATHS]),
+    ("paths.writable", &[RuleId::READONLY_PATHS]),
+    ("pids.unlimited", &[RuleId::PIDS]),
+    ("devices.all", &[RuleId::DEVICES, RuleId::DEVICE_NODES]),
+    ("namespaces.host-cgroup", &[RuleId::HOST_CGROUP]),
+];
+
+fn choice(profile: ProfileName, overrides: &[usize]) -> Choice {
+    let mut choice = Choice::from(profile.profile());
+    for index in overrides {
+        choice.overrides.grant(OVERRIDES[*index].0, &Source::CommandLine).unwrap();
+    }
+    choice
+}
+
+fn chosen() -> impl Strategy<Value = Choice> {
+    let profile = proptest::sample::select(&ProfileName::ALL[..]);
+    (profile, proptest::collection::vec(0..OVERRIDES.len(), 0..3))
+        .prop_map(|(profile, overrides)| choice(profile, &overrides))
+}
+
+/// What changed the configuration, or did something that it does not show.
+fn is_change(decision: &Decision) -> bool {
+    matches!(decision.verdict, Verdict::Tightened | Verdict::Added)
+}
+
 proptest! {
     #[test]
-    fn hardening_twice_is_hardening_once(spec in configuration(), facts in host()) {
-        let profile = ProfileName::Hardened.profile();
-        let once = harden(spec, profile, &facts).unwrap();
-        let twice = harden((*once.spec).clone(), profile, &facts).unwrap();
+    fn hardening_twice_is_hardening_once(
+        spec in configuration(), choice in chosen(), facts in host()
+    ) {
+        let Ok(once) = harden_as(spec, &choice, &facts) else { return Ok(()) };
+        let twice = harden_as((*once.spec).clone(), &choice, &facts).unwrap();
         prop_assert_eq!(&*once.spec, &*twice.spec);
         // The second time there is nothing left to be put in front.
         let settled = Extras { added_mounts: 0, ..once.spec.extras().clone() };
         prop_assert_eq!(&settled, twice.spec.extras());
-        let changes = |decision: &&Decision| !decision.after.is_null();
+        let changes = |decision: &&Decision| is_change(decision) && !decision.after.is_null();
         prop_assert_eq!(twice.decisions.iter().filter(changes).count(), 0);
     }
 
     #[test]
-    fn nothing_is_loosened(spec in configuration(), facts in host()) {
-        let result = harden(spec.clone(), ProfileName::Hardened.profile(), &facts).unwrap();
+    fn nothing_is_loosened(spec in configuration(), choice in chosen(), facts in host()) {
+        let Ok(result) = harden_as(spec.clone(), &choice, &facts) else { return Ok(()) };
         assert_not_looser(&spec, &result.spec);
     }
 
     #[test]
-    fn every_difference_has_a_decision(spec in configuration(), facts in host()) {
+    fn every_difference_has_a_decision(
+        spec in configuration(), choice in chosen(), facts in host()
+    ) {
         let before = serde_json::to_value(&spec).unwrap();
-        let result = harden(spec, ProfileName::Hardened.profile(), &facts).unwrap();
+        let Ok(result) = harden_as(spec, &choice, &facts) else { return Ok(()) };
         let after = serde_json::to_value(&*result.spec).unwrap();
         let mut differences = Vec::new();
         diff(&before, &after, String::new(), &mut differences);
         for pointer in differences {
             let covered = result.decisions.iter().any(|decision| {
-                let changed = matches!(decision.verdict, Verdict::Tightened | Verdict::Added);
-                changed && covers(&decision.pointer, &pointer)
+                is_change(decision) && covers(&decision.pointer, &pointer)
             });
             prop_assert!(covered, "{} is not explained by {:?}", pointer, result.decisions);
         }
         for decision in &result.decisions {
             prop_assert_ne!(decision.verdict, Verdict::Refused);
+        }
+    }
+
+    #[test]
+    fn an_override_changes_its_control_and_no_other(
+        spec in configuration(),
+        profile in proptest::sample::select(&ProfileName::ALL[..]),
+        index in 0..OVERRIDES.len(),
+        facts in host(),
+    ) {
+        let Ok(plain) = harden_as(spec.clone(), &choice(profile, &[]), &facts) else { return Ok(()) };
+        let overridden = harden_as(spec, &choice(profile, &[index]), &facts).unwrap();
+        let (name, own) = OVERRIDES[index];
+        let others = |result: &Hardened| -> Vec<Decision> {
+            let all = result.decisions.iter().filter(|d| !own.contains(&d.rule));
+            all.filter(|d| d.rule != RuleId::VERBATIM).cloned().collect()
+        };
+        prop_assert_eq!(others(&plain), others(&overridden), "{}", name);
+        for decision in &overridden.decisions {
+            let by_override = decision.source == Source::CommandLine;
+            prop_assert!(!by_override || own.contains(&decision.rule));
+            prop_assert!(!by_override || decision.verdict == Verdict::Waived);
+        }
+    }
+
+    #[test]
+    fn a_stricter_profile_is_never_looser(spec in configuration(), facts in host()) {
+        let mut previous: Option<Hardened> = None;
+        for name in ProfileName::ALL {
+            let Ok(result) = harden_as(spec.clone(), &choice(name, &[]), &facts) else { break };
+            if let Some(loose) = &previous {
+                assert_not_looser_than_profile(&loose.spec, &result.spec);
+            }
+            previous = Some(result);
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_in_the_table_are_errors(name in "[a-z._*+-]{0,24}") {
+        let known = Allow::parse(&name).is_ok();
+        let mut names: Vec<String> = CONTROLS.iter().map(|c| c.id.as_str().to_owned()).collect();
+        names.extend(CONTROLS.iter().flat_map(|c| c.allow).map(|name| (*name).to_owned()));
+        let made_of_parts = ["capabilities.", "seccomp.", "+"].iter().any(|part| name.starts_with(part));
+        prop_assert!(!known || names.contains(&name) || made_of_parts, "{}", name);
+        for key in [format!("org.casemate.allow/{name}"), format!("org.casemate.deny/{name}"), format!("org.casemate.{name}")] {
+            let annotations = [(key, "true".to_owned())].into();
+            let spec = Spec { annotations, ..parse(&plain()).unwrap() };
+            let node = NodePolicy::default();
+            let outcome = choose(&node, &Subject::new(&spec, 0), &CommandLine::default());
+            prop_assert!(known || outcome.is_err() || names.contains(&name));
         }
     }
 
@@ -194,7 +296,9 @@ fn diff(a: &Value, b: &Value, at: String, out: &mut Vec<String>) {
 
 fn assert_not_looser(before: &Spec, after: &HardenedSpec) {
     assert!(after.root.readonly >= before.root.readonly);
-    assert_eq!(after.linux.namespaces, before.linux.namespaces);
+    for namespace in &before.linux.namespaces {
+        assert!(after.linux.namespaces.contains(namespace), "{namespace:?}");
+    }
     assert_eq!(after.linux.seccomp, before.linux.seccomp);
     for path in &before.linux.masked_paths {
         assert!(after.linux.masked_paths.contains(path), "{path}");
@@ -206,7 +310,9 @@ fn assert_not_looser(before: &Spec, after: &HardenedSpec) {
         resources.as_ref().and_then(|resources| resources.pids).and_then(|pids| pids.limit)
     };
     if let Some(limit) = pids(&before.linux.resources) {
-        assert_eq!(pids(&after.linux.resources), Some(limit));
+        // "Unlimited" may be replaced by a limit, a limit by nothing.
+        let after = pids(&after.linux.resources);
+        assert!(after == Some(limit) || limit <= 0 && after.is_some_and(|limit| limit > 0));
     }
     assert_devices_not_wider(before, after);
     let (Some(old), Some(new)) = (&before.process, &after.process) else { return };
@@ -221,7 +327,25 @@ fn assert_not_looser(before: &Spec, after: &HardenedSpec) {
         sets.zip(new.capabilities.iter().flat_map(|capabilities| capabilities.sets()))
     {
         assert_eq!(new.mask & !old.mask, 0, "{name}");
-        assert!(new.unknown.is_empty(), "{name}");
+        assert!(new.unknown.iter().all(|unknown| old.unknown.contains(unknown)), "{name}");
+    }
+}
+
+/// What a program can do under the stricter of two profiles it can do under the looser one.
+fn assert_not_looser_than_profile(loose: &HardenedSpec, strict: &HardenedSpec) {
+    assert!(strict.root.readonly >= loose.root.readonly);
+    assert!(strict.extras().default_seccomp >= loose.extras().default_seccomp);
+    assert!(strict.extras().strict_devices >= loose.extras().strict_devices);
+    for path in &loose.linux.masked_paths {
+        assert!(strict.linux.masked_paths.contains(path), "{path}");
+    }
+    let (Some(a), Some(b)) = (&loose.process, &strict.process) else { return };
+    assert!(b.no_new_privileges >= a.no_new_privileges);
+    let sets = |capabilities: &Option<casemate_policy::spec::Capabilities>| {
+        capabilities.as_ref().map(|c| c.sets().map(|(_, set)| set.mask)).unwrap_or_default()
+    };
+    for (a, b) in sets(&a.capabilities).iter().zip(sets(&b.capabilities)) {
+        assert_eq!(b & !a, 0);
     }
 }
 
