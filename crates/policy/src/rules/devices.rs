@@ -10,11 +10,7 @@ use serde_json::json;
 
 /// Character devices that every container has: memory (null, zero, full, random, urandom), terminals.
 fn is_harmless(major: i64, minor: Option<i64>) -> bool {
-    match (major, minor) {
-        (1, Some(3 | 5 | 7 | 8 | 9)) | (5, Some(0..=2)) => true,
-        (136..=143, _) => true,
-        _ => false,
-    }
+    matches!((major, minor), (1, Some(3 | 5 | 7 | 8 | 9)) | (5, Some(0..=2)) | (136..=143, _))
 }
 
 /// The override that permits a character device (Documentation/admin-guide/devices.txt; drivers with numbers of their

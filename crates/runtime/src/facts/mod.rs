@@ -30,7 +30,7 @@ pub(crate) fn gather(
         facts.places = sources::places(proc, state_root);
     }
     let process = spec.process.as_ref();
-    if facts.apparmor && process.is_some_and(|process| is_unconfined(process)) {
+    if facts.apparmor && process.is_some_and(is_unconfined) {
         facts.apparmor_default = crate::apparmor::state(caller);
     }
     facts.hook_faults = hooks::faults(&spec.hooks, facts);
