@@ -15,7 +15,7 @@ def main(arguments):
     start_read, start_write = os.pipe()
     for descriptor in (sync_write, start_read):
         os.set_inheritable(descriptor, True)
-    # Its environment is nearly empty, and conmon's streams are closed.
+    # Its environment is nearly empty.
     environment = {
         "_OCI_SYNCPIPE": str(sync_write),
         "_OCI_STARTPIPE": str(start_read),
@@ -24,7 +24,7 @@ def main(arguments):
     }
     conmon = subprocess.Popen(
         ["conmon", *arguments], env=environment, close_fds=True, pass_fds=(sync_write, start_read),
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        stdin=subprocess.DEVNULL)
     os.close(sync_write)
     os.close(start_read)
     os.write(start_write, b"\0")

@@ -18,7 +18,9 @@ rt() { env -i CRI_O_EXTERNAL=1 XDG_RUNTIME_DIR= PATH="$PATH" "$RUNTIME" --root "
 bundle() {
     local name=$1 filter=$2
     shift 2
-    "$TOP/hack/bundle" plain "$WORK/$name" --id "$name" --oci-version 1.0.2 -- "$@"
+    # shellcheck source=hack/lib.sh
+    [ -d "$WORK/rootfs" ] || (. "$TOP/hack/lib.sh" && busybox_rootfs "$WORK/rootfs")
+    "$TOP/hack/bundle" plain "$WORK/$name" --id "$name" --rootfs "$WORK/rootfs" --oci-version 1.0.2 -- "$@"
     jq -c ".annotations = { \"io.kubernetes.cri-o.ContainerType\": \"container\", \"io.kubernetes.cri-o.Namespace\": \"default\" }
         | .linux.cgroupsPath = \"system.slice:crio:$name\" | $filter" "$WORK/$name/config.json" >"$WORK/$name/new"
     mv "$WORK/$name/new" "$WORK/$name/config.json"
@@ -28,10 +30,10 @@ bundle() {
 create() {
     local name=$1
     shift
-    mkdir -p "$WORK/$name/attach"
+    mkdir -p "$WORK/sockets"
     "$HERE/conmon.py" -b "$WORK/$name" -c "$name" --exit-dir "$EXITS" -l "$WORK/$name/log" --log-level info -n "k8s_$name" \
         -P "$WORK/$name/conmon-pidfile" -p "$WORK/$name/pidfile" --persist-dir "$WORK/$name" -r "$RUNTIME" --runtime-arg "--root=$ROOT" \
-        --socket-dir-path "$WORK/$name/attach" --syslog -u "$name" -s "$@"
+        --socket-dir-path "$WORK/sockets" --syslog -u "$name" -s "$@"
 }
 
 # up NAME FILTER COMMAND...: a running container.
@@ -48,7 +50,7 @@ sync_exec() {
     jq -cn --args '{ args: $ARGS.positional, cwd: "/", env: ["PATH=/bin"], user: { uid: 0, gid: 0 } }' -- "$@" >"$WORK/$name/process"
     : >"$WORK/$name/exec.pid"
     "$HERE/conmon.py" -c "$name" -n "k8s_$name" -r "$RUNTIME" -p "$WORK/$name/exec.pid" -e -l "$WORK/$name/exec.log" --log-level info \
-        --socket-dir-path "$WORK/$name/attach" -T "$seconds" --exec-process-spec "$WORK/$name/process" --runtime-arg "--root=$ROOT"
+        --socket-dir-path "$WORK/sockets" -T "$seconds" --exec-process-spec "$WORK/$name/process" --runtime-arg "--root=$ROOT"
 }
 
 state() { rt state "$1" | jq -r ".$2"; }
@@ -246,20 +248,20 @@ feature 'user namespaces'
 test_a_pod_with_a_user_namespace_has_path_and_mappings() {
     local map='[{ containerID: 0, hostID: 700000, size: 65536 }]'
     bundle mapped ".linux.uidMappings = $map | .linux.gidMappings = $map | .linux.namespaces += [{ type: \"user\" }]" /bin/sleep 1000
-    chown -hR 700000:700000 "$WORK/mapped/rootfs"
+    chown -hR 700000:700000 "$WORK/rootfs"
     create mapped
     rt --systemd-cgroup start mapped
     local pid
     pid=$(cat "$WORK/mapped/pidfile")
     bundle joined ".linux.uidMappings = $map | .linux.gidMappings = $map | .linux.namespaces += [{ type: \"user\", path: \"/proc/$pid/ns/user\" }]" \
         /bin/cat /proc/self/uid_map
-    chown -hR 700000:700000 "$WORK/joined/rootfs"
     create joined
     rt --systemd-cgroup start joined
     eventually test -s "$EXITS/joined"
     expect_match "$(cat "$WORK/joined/log")" '0 +700000 +65536'
     rt delete --force joined
     rt delete --force mapped
+    chown -hR 0:0 "$WORK/rootfs"
 }
 
 feature checkpoint

@@ -63,7 +63,7 @@ feature attach
 
 test_attach_reaches_stdin_and_stdout_of_a_running_container() {
     # shellcheck disable=SC2016  # expanded in the container
-    start -i --name attached $IMAGE sh -c 'read line; echo "got $line"'
+    start -i --name attached $IMAGE sh -c 'read line; echo "got $line"; sleep 1'
     expect_match "$(echo word | docker attach attached)" 'got word'
     docker rm -f attached
 }
