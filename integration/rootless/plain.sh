@@ -72,8 +72,10 @@ test_a_range_of_somebody_else_is_refused() {
 }
 
 test_outside_of_the_delegation_a_container_without_limits_runs_where_the_caller_is() {
-    bundle free 'del(.linux.resources) | .linux.namespaces |= map(select(.type != "cgroup"))' cat /proc/self/cgroup
-    expect_eq "$(as_user casemate run --bundle $HOME_DIR/free free)" "$(cat /proc/self/cgroup)"
+    bundle free 'del(.linux.resources)' sleep 1000
+    as_user casemate run -d --bundle $HOME_DIR/free free </dev/null >/dev/null 2>&1
+    expect_eq "$(cat "/proc/$(as_user casemate state free | jq .pid)/cgroup")" "$(cat /proc/self/cgroup)"
+    as_user casemate delete --force free
 }
 
 test_outside_of_the_delegation_limits_are_refused_with_the_reason() {
@@ -126,6 +128,25 @@ test_without_a_session_bus_systemds_driver_says_so() {
     bundle nobus . true
     expect_refusal 'DBUS_SESSION_BUS_ADDRESS' as_user env -u DBUS_SESSION_BUS_ADDRESS -u XDG_RUNTIME_DIR \
         casemate --root $HOME_DIR/root --systemd-cgroup run --bundle $HOME_DIR/nobus nobus
+}
+
+# A container with a systemd of its own (LXC, nspawn): the bus there belongs to the root of its user namespace. What listens here
+# is no bus, so the messages tell which of the two was asked.
+test_root_of_a_user_namespace_asks_the_systemd_that_is_its_own() {
+    bundle whose 'del(.linux.uidMappings, .linux.gidMappings) | .linux.namespaces |= map(select(.type != "user"))' true
+    cat >$HOME_DIR/listen.py <<'PY'
+import os, socket, sys
+bus = socket.socket(socket.AF_UNIX)
+bus.bind(sys.argv[1])
+bus.listen()
+os.fork() or [bus.accept()[0].close() for _ in range(9)]
+PY
+    chmod 644 $HOME_DIR/listen.py
+    local try="casemate --systemd-cgroup run --bundle $HOME_DIR/whose whose"
+    expect_refusal "D-Bus at unix:path=$HOME_DIR/bus" as_user env DBUS_SYSTEM_BUS_ADDRESS=unix:path=$HOME_DIR/bus \
+        unshare -r sh -c "python3 $HOME_DIR/listen.py $HOME_DIR/bus; $try"
+    expect_refusal 'D-Bus at unix:path=/nonexistent/user' as_user env DBUS_SESSION_BUS_ADDRESS=unix:path=/nonexistent/user \
+        unshare -r sh -c "$try"
 }
 
 run_tests

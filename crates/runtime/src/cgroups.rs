@@ -7,7 +7,7 @@ use crate::state::CgroupRecord;
 use anyhow::{bail, Context as _, Result};
 use casemate_cgroup::devices::{DeviceRule, LoadedDevices};
 use casemate_cgroup::systemd::{
-    parse_annotation, BusAddress, Manager, Property, Scope, ScopeRequest, Unit,
+    parse_annotation, system_bus_is_roots, BusAddress, Manager, Property, Scope, ScopeRequest, Unit,
 };
 use casemate_cgroup::{resolve_fs_path, Cgroup, Hierarchy, Limits, SystemdPath};
 use casemate_policy::spec::{Mount, NamespaceKind};
@@ -46,12 +46,17 @@ pub fn hierarchy(global: &Global) -> Result<Option<Hierarchy>> {
     }
 }
 
-/// `--rootless`, resolved (contract: auto is true for a caller that is not root of the host).
+/// `--rootless`, resolved (contract: auto is true for a caller that is not root of the host). Root of a user namespace that
+/// has a systemd of its own is root for that one.
 pub fn is_rootless(global: &Global, caller: &Caller) -> bool {
     match global.rootless {
         Rootless::Yes => true,
         Rootless::No => false,
-        Rootless::Auto => caller.euid != 0 || !caller.initial_user_namespace,
+        Rootless::Auto if caller.euid != 0 => true,
+        Rootless::Auto if caller.initial_user_namespace => false,
+        Rootless::Auto => {
+            !(global.cgroup_manager == CgroupManager::Systemd && system_bus_is_roots())
+        }
     }
 }
 

@@ -285,6 +285,17 @@ impl Bus {
     }
 }
 
+/// Whether the system bus belongs to root as the caller sees it. For root of a user namespace that tells a container with a
+/// systemd of its own (LXC, systemd-nspawn) from rootless podman, where the bus is the host's and its root is not mapped.
+/// The bus's own answers count uids as the bus sees them, so the kernel is asked.
+pub fn system_bus_is_roots() -> bool {
+    let Ok(address) = BusAddress::of(Manager::System) else { return false };
+    address.sockets().iter().any(|socket| {
+        let peer = connect_socket(socket).map(rustix::net::sockopt::socket_peercred);
+        matches!(peer, Ok(Ok(credentials)) if credentials.uid.is_root())
+    })
+}
+
 fn connect_socket(address: &SocketAddrUnix) -> rustix::io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;

@@ -11,7 +11,7 @@ mod properties;
 mod wire;
 
 pub use annotation::{parse_annotation, parse_value};
-pub use bus::{BusAddress, Manager};
+pub use bus::{system_bus_is_roots, BusAddress, Manager};
 pub use wire::{Property, Value};
 
 use crate::controllers::Controllers;
