@@ -80,7 +80,7 @@ test_in_a_hardened_container_of_its_own_it_names_what_is_missing() {
 
 test_in_a_hardened_container_of_its_own_with_overrides() {
     outer allowed . "casemate run --bundle $WORK/inner inner && grep ^NoNewPrivs /proc/self/status"
-    expect_eq "$(casemate --allow capabilities.all,userns.host,$NESTING run --bundle "$WORK/allowed" allowed | flat)" "${HARDENED}NoNewPrivs: 1 "
+    expect_eq "$(casemate --allow capabilities.all,cgroup.writable,userns.host,$NESTING run --bundle "$WORK/allowed" allowed | flat)" "${HARDENED}NoNewPrivs: 1 "
 }
 
 test_in_a_container_of_its_own_with_the_profile_privileged() {

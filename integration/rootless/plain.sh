@@ -139,7 +139,11 @@ import os, socket, sys
 bus = socket.socket(socket.AF_UNIX)
 bus.bind(sys.argv[1])
 bus.listen()
-os.fork() or [bus.accept()[0].close() for _ in range(9)]
+bus.settimeout(20)
+if os.fork() == 0:
+    os.closerange(0, 3)
+    while True:
+        bus.accept()[0].close()
 PY
     chmod 644 $HOME_DIR/listen.py
     local try="casemate --systemd-cgroup run --bundle $HOME_DIR/whose whose"
