@@ -30,6 +30,6 @@ pub use facts::{
 pub use harden::{harden, harden_as, harden_process};
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};
-pub use overrides::{Choice, Overrides, Source, Values, ALLOW_PREFIX};
+pub use overrides::{Choice, IdRange, Overrides, Source, Values, ALLOW_PREFIX};
 pub use profile::{Profile, ProfileName, Tmpfs};
 pub use rules::auto_userns::AutoUserns;

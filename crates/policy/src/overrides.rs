@@ -76,6 +76,19 @@ pub struct Values {
     /// Control `landlock.layer`: the TCP ports that may be connected to, and no others.
     #[serde(rename = "landlock.tcp-connect", skip_serializing_if = "Option::is_none")]
     pub tcp_connect: Option<BTreeSet<u16>>,
+    /// Control `userns.auto`: where the ids of containers come from, in place of /etc/subuid and /etc/subgid.
+    #[serde(rename = "userns.range", skip_serializing_if = "Option::is_none")]
+    pub userns_range: Option<IdRange>,
+}
+
+/// Ids of the host, users and groups alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdRange {
+    /// The first one.
+    pub first: NonZeroU32,
+    /// How many; a container takes 65536.
+    pub count: NonZeroU32,
 }
 
 impl Values {
@@ -87,6 +100,7 @@ impl Values {
     pub(crate) fn take_from(&mut self, other: &Self) {
         self.pids_limit = other.pids_limit.or(self.pids_limit);
         self.memory_limit = other.memory_limit.or(self.memory_limit);
+        self.userns_range = other.userns_range.or(self.userns_range);
         for (own, other) in
             [(&mut self.tcp_bind, &other.tcp_bind), (&mut self.tcp_connect, &other.tcp_connect)]
         {

@@ -15,6 +15,7 @@ use casemate_sys::process::{self, clone_process, exit_now, Cloned};
 use casemate_sys::{socket, Context};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 /// The process that holds the namespaces; ends when this is dropped.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ pub fn hold(
 ) -> StepResult<Holder> {
     let (channel, theirs) = socket::pair()?;
     let clone = if join.is_some() { 0 } else { flag::USER };
-    match clone_process(clone, None).step("namespaces", || "linux.namespaces user")? {
+    let cloned = clone_process(clone, None).step("namespaces", || "linux.namespaces user");
+    match cloned.map_err(explained)? {
         Cloned::Parent { pid, pidfd } => Ok(Holder { pid, pidfd, channel }),
         Cloned::Child => {
             drop(channel);
@@ -64,6 +66,16 @@ pub fn hold(
             exit_now(0)
         }
     }
+}
+
+/// The kernel counts user namespaces, and its answer to one too many is about disks.
+fn explained(mut failure: Failure) -> Failure {
+    if failure.errno == Errno::NOSPC.raw_os_error() {
+        failure.message.push_str(
+            " (hint: no more user namespaces may be made: sysctl user.max_user_namespaces)",
+        );
+    }
+    failure
 }
 
 impl Holder {

@@ -66,7 +66,7 @@ impl Source {
         if let Some(span) = configured {
             if span.ranges() == 0 {
                 bail!(
-                    "the policy's id range {}:{} is too small, a container needs {SIZE}",
+                    "userns.range of the node's policy: {1} ids from {0} on are too few, a container needs {SIZE}",
                     span.first,
                     span.count
                 );

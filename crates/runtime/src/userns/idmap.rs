@@ -100,7 +100,7 @@ impl Mapper<'_> {
     fn single(&self, source: &OwnedFd, shown: &Path, line: &Line<'_>) -> Result<OwnedFd> {
         let clone = mount::clone_tree(source, false)?;
         let Err(error) = self.map(&clone, false) else { return Ok(clone) };
-        if !matches!(error.errno(), Errno::INVAL | Errno::PERM | Errno::OPNOTSUPP) {
+        if !matches!(error.errno(), Errno::INVAL | Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) {
             return Err(error.into());
         }
         if KERNELS.contains(&line.fstype) || is_device(source)? {

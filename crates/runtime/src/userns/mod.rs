@@ -11,11 +11,11 @@ pub(crate) mod network;
 mod share;
 
 use crate::decide::Decided;
-use crate::idpool::{Claimant, Lease, Pool, Source, DIR};
+use crate::idpool::{Claimant, Lease, Pool, Source, Span, DIR};
 use crate::ids::IdMaps;
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
-use casemate_policy::{Decision, HardenedSpec};
+use casemate_policy::{Decision, HardenedSpec, IdRange};
 use std::path::{Path, PathBuf};
 
 /// Why a container's files cannot be shown with its ids: the container then has none of its own, or is refused.
@@ -33,8 +33,10 @@ impl std::error::Error for Unmappable {}
 /// Annotations by which an engine says which sandbox a container belongs to.
 const POD: [&str; 2] = ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"];
 
-fn source() -> Result<Source> {
-    Source::read(Path::new("/etc"), None)
+fn source(spec: &HardenedSpec) -> Result<Source> {
+    let configured = spec.overrides().values.userns_range;
+    let span = |range: IdRange| Span { first: range.first.get(), count: range.count.get() };
+    Source::read(Path::new("/etc"), configured.map(span))
 }
 
 /// Take ids for the container `id` of state directory `state`, if it is to have some, and put them into its configuration.
@@ -43,7 +45,7 @@ pub(crate) fn provide(decided: &mut Decided, id: &str, state: PathBuf) -> Result
         return Ok(None);
     }
     let about = "user namespace";
-    let pool = Pool::open(Path::new(DIR), source()?).context(about)?;
+    let pool = Pool::open(Path::new(DIR), source(&decided.spec)?).context(about)?;
     let pod = POD.iter().find_map(|name| decided.spec.annotations.get(*name)).cloned();
     let joined = share::joined(&decided.spec);
     let who = Claimant {
@@ -93,7 +95,7 @@ pub(crate) fn foretell(decided: &mut Decided, id: &str) -> Result<()> {
             decided.spec.enter_user_namespace(Some(other.path), uid, gid)
         }
         None => {
-            let range = Pool::expected(Path::new(DIR), &source()?, id)?;
+            let range = Pool::expected(Path::new(DIR), &source(&decided.spec)?, id)?;
             let maps = extra::wanted(&decided.spec).maps(range)?;
             decided.spec.enter_user_namespace(None, maps.uid, maps.gid)
         }
