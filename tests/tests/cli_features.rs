@@ -2,6 +2,7 @@
 
 use casemate_policy::mount_options::MountPlanFlags;
 use casemate_policy::spec::{MemoryPolicyFlag, MemoryPolicyMode};
+use casemate_policy::ProfileName;
 use casemate_seccomp::{Action, Arch, Flags, Op};
 use casemate_tests::cli::casemate;
 use serde_json::Value;
@@ -42,4 +43,11 @@ fn memory_policies_are_those_that_are_understood() {
     for flag in claimed("/linux/memoryPolicy/flags") {
         assert!(serde_json::from_value::<MemoryPolicyFlag>(flag.into()).is_ok());
     }
+}
+
+#[test]
+fn profiles_are_those_that_there_are() {
+    let document: Value = serde_json::from_str(&casemate("features").stdout).unwrap();
+    let names = ProfileName::ALL.map(ProfileName::as_str).join(",");
+    assert_eq!(document["annotations"]["io.github.casemate.profiles"], names);
 }

@@ -199,9 +199,9 @@ fn rows(global: &Global, found: &Found, then: &Report) -> Result<Vec<Row>> {
         found.pid.map(|pid| process::observe(&proc, pid, &kernel_paths(profile))).transpose()?;
     let row = |control: &ControlReport| {
         let now = now.as_ref().and_then(|seen| judge(&control.id, seen, profile));
-        // A container that does not run is compared with what it asked for.
-        let shown = now.as_ref().map(|now| now.shown.clone());
-        let shown = shown.or_else(|| control.asked.clone().filter(|_| found.pid.is_none()));
+        // What the kernel does not show, and all of a container that does not run, is as it was asked for.
+        let shown = now.as_ref().filter(|now| now.holds.is_some()).map(|now| now.shown.clone());
+        let shown = shown.or_else(|| control.asked.clone());
         Row {
             control: control.id.clone(),
             summary: control.summary,

@@ -95,6 +95,10 @@ fn features() -> Features {
         linux: linux(),
         annotations: BTreeMap::from([
             ("io.github.casemate.release", version::RELEASE),
+            // What the specification has no place for: implemented, whether or not this host can do it (`host-check`).
+            ("io.github.casemate.landlock.enabled", "true"),
+            ("io.github.casemate.profiles", tables::PROFILES),
+            ("io.github.casemate.userns.auto", "true"),
             // The key by which engines ask for checkpoints, whatever the runtime is called.
             ("org.opencontainers.runc.checkpoint.enabled", "false"),
         ]),

@@ -59,7 +59,8 @@ pub fn on_host(host: &[Line], device: &str, root: &str) -> Option<String> {
     let best = shows.max_by_key(|line| line.root.len())?;
     let rest = root.strip_prefix(best.root.trim_end_matches('/')).unwrap_or_default();
     let path = format!("{}{rest}", best.point.trim_end_matches('/'));
-    Some(if path.is_empty() { "/".to_owned() } else { path })
+    let path = path.trim_end_matches('/');
+    Some(if path.is_empty() { "/".to_owned() } else { path.to_owned() })
 }
 
 #[cfg(test)]
@@ -86,6 +87,7 @@ mod tests {
         let host = parse(HOST);
         assert_eq!(on_host(&host, "0:25", "/docker.sock").as_deref(), Some("/run/docker.sock"));
         assert_eq!(on_host(&host, "8:1", "/").as_deref(), Some("/"));
+        assert_eq!(on_host(&host, "0:25", "/").as_deref(), Some("/run"));
         assert_eq!(on_host(&host, "8:1", "/etc").as_deref(), Some("/etc"));
         assert_eq!(on_host(&host, "8:2", "/vol/a").as_deref(), Some("/data x/a"));
         assert_eq!(on_host(&host, "8:2", "/other"), None);

@@ -177,7 +177,12 @@ pub(super) fn of_observation(
     let now = judge(id, material.effective, material.profile).unwrap_or_else(unseen);
     let promised = material.recorded.and_then(|seen| judge(id, seen, material.profile));
     let asked = material.asked.and_then(|seen| judge(id, seen, material.profile));
-    let status = status(Mode::Off, material.effective.origin, Some(&now), promised.as_ref(), None);
+    // Every profile closes descriptors, privileged too: that is no control.
+    let mode = match material.in_force {
+        Some(_) if id == "process.descriptors" => Mode::Enforce,
+        _ => Mode::Off,
+    };
+    let status = status(mode, material.effective.origin, Some(&now), promised.as_ref(), None);
     ControlReport {
         id: id.to_owned(),
         summary,

@@ -202,4 +202,8 @@ pub(super) const MEMORY_POLICY_FLAGS: &[&str] =
     &["MPOL_F_STATIC_NODES", "MPOL_F_RELATIVE_NODES", "MPOL_F_NUMA_BALANCING"];
 
 /// Annotations that change what the runtime does; a trailing dot means all that begin so.
-pub(super) const UNSAFE_ANNOTATIONS: &[&str] = &["org.systemd.property.", "run.oci."];
+pub(super) const UNSAFE_ANNOTATIONS: &[&str] =
+    &["org.casemate.", "org.systemd.property.", "run.oci."];
+
+/// From the loosest to the strictest.
+pub(super) const PROFILES: &str = "privileged,baseline,hardened,restricted";
