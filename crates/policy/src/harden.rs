@@ -35,6 +35,7 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::CORE, rules::process::core_limit),
     (RuleId::SECCOMP, rules::seccomp::default_filter),
     (RuleId::APPARMOR, rules::lsm::apparmor),
+    (RuleId::SELINUX, rules::lsm::selinux),
     (RuleId::RLIMITS, rules::limits::defaults),
     (RuleId::OOM_SCORE, rules::limits::oom_score),
     (RuleId::SYSCTLS, rules::host::sysctls),

@@ -76,6 +76,8 @@ impl RuleId {
     pub const OOM_SCORE: Self = Self("oom.score");
     /// The host's core dump program.
     pub const CORE_PATTERN: Self = Self("process.core-pattern");
+    /// The SELinux label.
+    pub const SELINUX: Self = Self("selinux.label");
     /// The AppArmor profile.
     pub const APPARMOR: Self = Self("apparmor.profile");
     /// Ids that the container does not map; no profile switches this off.

@@ -214,6 +214,12 @@ pub const CONTROLS: &[Control] = &[
         summary: "a crash cannot start a program as root of the host",
     },
     Control {
+        id: RuleId::SELINUX,
+        allow: &["selinux.unlabelled"],
+        modes: [OFF, ON, ON, ON],
+        summary: "the SELinux label is one for containers where SELinux is on",
+    },
+    Control {
         id: RuleId::APPARMOR,
         allow: &["apparmor.unconfined"],
         modes: [OFF, ON, ON, ON],

@@ -1,0 +1,94 @@
+//! Security labels: which the rules take, and what becomes of containers without one.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod common;
+
+use casemate_policy::DefaultProfile;
+use casemate_policy::{
+    harden, harden_as, Choice, Hardened, HostFacts, ProfileName, Refusal, RuleId, Source, Verdict,
+};
+use common::{changed, facts, parse, plain};
+use serde_json::json;
+
+fn selinux(label: Option<&str>, profile: ProfileName) -> Result<Hardened, Refusal> {
+    let spec = match label {
+        Some(label) => changed("/process/selinuxLabel", json!(label)).unwrap(),
+        None => parse(&plain()).unwrap(),
+    };
+    let mut choice = Choice::from(profile.profile());
+    // What else restricted refuses is not looked at here.
+    for name in ["process.root", "memory.unlimited", "landlock.off", "userns.fallback"] {
+        choice.overrides.grant(name, &Source::CommandLine).unwrap();
+    }
+    harden_as(spec, &choice, &HostFacts { selinux: true, ..facts() })
+}
+
+fn verdict(result: &Hardened, rule: RuleId) -> Verdict {
+    result.decisions.iter().find(|decision| decision.rule == rule).unwrap().verdict
+}
+
+#[test]
+fn a_label_of_containers_passes_and_others_are_refused() {
+    for label in [
+        "system_u:system_r:container_t:s0:c1,c2",
+        "unconfined_u:system_r:container_t:s0:c1,c1023",
+        "system_u:system_r:container_init_t:s0:c3,c4",
+        "system_u:system_r:container_kvm_t:s0:c5,c6",
+    ] {
+        for profile in [ProfileName::Baseline, ProfileName::Hardened] {
+            let result = selinux(Some(label), profile).unwrap();
+            assert_eq!(verdict(&result, RuleId::SELINUX), Verdict::Kept, "{label}");
+        }
+    }
+    for label in [
+        "system_u:system_r:spc_t:s0",
+        "system_u:system_r:init_t:s0",
+        "root:system_r:container_t:s0",
+        "system_u:sysadm_r:container_t:s0",
+        "container_t",
+        "",
+    ] {
+        if label.is_empty() {
+            continue;
+        }
+        let text = selinux(Some(label), ProfileName::Hardened).unwrap_err().to_string();
+        assert!(text.contains(label) && text.contains("(rule selinux.label)"), "{text}");
+        assert!(text.contains("org.casemate.allow/selinux.unlabelled=true"), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_label_is_on_record_and_restricted_wants_categories() {
+    let result = selinux(None, ProfileName::Hardened).unwrap();
+    assert_eq!(verdict(&result, RuleId::SELINUX), Verdict::Waived);
+    for label in [None, Some("system_u:system_r:container_t:s0")] {
+        let refusal = selinux(label, ProfileName::Restricted).unwrap_err();
+        assert_eq!(refusal.decision.rule, RuleId::SELINUX);
+    }
+}
+
+#[test]
+fn the_default_apparmor_profile_is_given_where_the_host_can_have_it() {
+    let with = |state: DefaultProfile, label: Option<&str>| {
+        let spec = match label {
+            Some(label) => changed("/process/apparmorProfile", json!(label)).unwrap(),
+            None => parse(&plain()).unwrap(),
+        };
+        let host = HostFacts { apparmor: true, apparmor_default: state, ..facts() };
+        harden(spec, ProfileName::Hardened.profile(), &host)
+    };
+    let profile =
+        |result: &Hardened| result.spec.process.as_ref().unwrap().apparmor_profile.clone();
+    for state in [DefaultProfile::Loaded, DefaultProfile::Loadable] {
+        let result = with(state, None).unwrap();
+        assert_eq!(profile(&result).as_deref(), Some("casemate-default"));
+        assert_eq!(verdict(&result, RuleId::APPARMOR), Verdict::Added);
+    }
+    let result = with(DefaultProfile::Unavailable("no parser".to_owned()), None).unwrap();
+    assert_eq!((profile(&result), verdict(&result, RuleId::APPARMOR)), (None, Verdict::Waived));
+    let result = with(DefaultProfile::Loaded, Some("mine")).unwrap();
+    assert_eq!(profile(&result).as_deref(), Some("mine"));
+    let refusal = with(DefaultProfile::Loaded, Some("unconfined")).unwrap_err();
+    assert_eq!(refusal.decision.rule, RuleId::APPARMOR);
+}
