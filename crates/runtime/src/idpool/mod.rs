@@ -19,7 +19,7 @@ use crate::bundle::say;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -32,6 +32,8 @@ const LOCK: &str = "lock";
 
 /// How many files an allocation looks at for being left over, beside those in its way.
 const SAMPLE: usize = 4;
+/// How old a file is, in seconds, before it is looked at for that.
+const AGE: u64 = 60;
 
 /// Who wants a range.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +135,7 @@ impl Pool {
         if let Some(range) = self.of_pod(who, &entries) {
             return self.claim(range, who);
         }
-        self.drop_left_over(&mut entries, sample, proc)?;
+        self.drop_left_over(&mut entries, |all| self.sample(all), proc)?;
         for range in self.source.candidates(&who.container) {
             if entries.iter().any(|entry| entry.meets(range)) {
                 let in_the_way = |all: &[Entry]| -> Vec<usize> {
@@ -233,11 +235,33 @@ impl Pool {
             return Ok(());
         }
         let used = stale::ids_in_use(proc)?;
-        for entry in suspects.into_iter().filter(|entry| !used.meets(entry.range)) {
+        for entry in suspects {
+            if used.meets(entry.range) {
+                // To look at all processes takes time: not again soon.
+                let now = Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+                let times = Timestamps { last_access: now, last_modification: now };
+                rustix::fs::utimensat(&self.dir, &entry.name, &times, AtFlags::empty()).ok();
+                continue;
+            }
             remove(&self.dir, &entry.name)?;
             entries.retain(|other| *other != entry);
         }
         Ok(())
+    }
+
+    /// A few entries, other ones each time: so that everything that is left over is found in the end. Only those that have
+    /// been there for a while: most are what they look like.
+    fn sample(&self, entries: &[Entry]) -> Vec<usize> {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.unwrap_or_default();
+        let start = now.subsec_micros() as usize;
+        let some = (0..entries.len().min(SAMPLE)).map(|step| (start + step) % entries.len());
+        let is_old = |number: &usize| {
+            let name = entries[*number].name.as_str();
+            let stat = rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW);
+            stat.is_ok_and(|st| st.st_mtime.unsigned_abs() + AGE < now.as_secs())
+        };
+        some.filter(is_old).collect()
     }
 
     /// Nobody is making this container any more, and its state directory is not there.
@@ -292,13 +316,6 @@ fn none_free(source: &Source) -> anyhow::Error {
         "no range of {SIZE} ids is free, all {} are taken (hint: give casemate more in /etc/subuid and /etc/subgid)",
         source.ranges()
     )
-}
-
-/// A few entries, other ones each time: so that everything that is left over is found in the end.
-fn sample(entries: &[Entry]) -> Vec<usize> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let start = now.map_or(0, |now| now.subsec_nanos() as usize / 1000);
-    (0..entries.len().min(SAMPLE)).map(|step| (start + step) % entries.len()).collect()
 }
 
 /// FNV-1a: no secret depends on it, it only has to be the same tomorrow.

@@ -87,13 +87,21 @@ fn a_container_that_comes_back_gets_the_range_that_it_had() {
 fn what_a_killed_runtime_left_over_is_found_and_used_again() {
     let fixture = Fixture::new("left");
     let pool = fixture.pool(3);
-    for id in ["a", "b", "c"] {
-        // Made, and killed before the state directory was: the lock is gone with its maker.
-        drop(pool.take(&fixture.claimant(id), &proc()).unwrap());
-    }
+    // Killed before there were state directories: the locks are gone with their makers.
+    let leases = ["a", "b", "c"].map(|id| pool.take(&fixture.claimant(id), &proc()).unwrap());
+    drop(leases);
+    // In the way of somebody, and so looked at.
     let lease = pool.take(&fixture.live("d"), &proc()).unwrap();
     assert!(entries(&pool.dir).unwrap().iter().any(|entry| entry.name == lease.name));
-    assert_eq!(entries(&pool.dir).unwrap().len(), 1);
+    assert_eq!(entries(&pool.dir).unwrap().len(), 3);
+    // In nobody's way, but old.
+    for entry in entries(&pool.dir).unwrap().iter().filter(|entry| entry.name != lease.name) {
+        let old = Timespec { tv_sec: 1_000_000, tv_nsec: 0 };
+        let times = Timestamps { last_access: old, last_modification: old };
+        rustix::fs::utimensat(&pool.dir, &entry.name, &times, AtFlags::empty()).unwrap();
+    }
+    drop(fixture.pool(100).take(&fixture.live("e"), &proc()).unwrap());
+    assert_eq!(entries(&pool.dir).unwrap().len(), 2);
 }
 
 #[test]
