@@ -18,7 +18,11 @@ STATE_ROOT=/run/containerd/runc/k8s.io
 IMAGE=localhost/busybox:latest
 export PATH CRI_SOCKET CRI_STATE STATE_ROOT IMAGE
 
-version_of_containerd() { containerd --version | awk '{ print "containerd " $3 }'; }
+version_of_containerd() {
+    local suite=13
+    [ $CONTAINERD = 1 ] || suite=sid
+    containerd --version | awk -v suite=$suite '{ sub(/[~+].*/, "", $3); print "containerd " $3 " of Debian " suite }'
+}
 engine_name() { if [ $CONTAINERD = 2 ]; then echo 'containerd 2 CRI'; else echo 'containerd CRI'; fi; }
 only_containerd_2() { [ $CONTAINERD = 2 ] || no "containerd 1.7 does not have it; containerd 2 does"; }
 

@@ -4,7 +4,7 @@ set -euo pipefail
 # shellcheck source=integration/lib.sh
 . "$(dirname "$0")/../lib.sh"
 
-engine containerd "$(containerd --version | awk '{ print "containerd " $3 }')"
+engine containerd "$(containerd --version | awk '{ sub(/[~+].*/, "", $3); print "containerd " $3 " of Debian 13" }')"
 IMAGE=localhost/busybox:latest
 systemctl start containerd
 
