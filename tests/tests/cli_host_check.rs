@@ -258,6 +258,9 @@ fn crio_snippet_is_in_order_and_its_mistakes_are_noticed() {
     assert_eq!(host.status("crio", "crio.runtime.casemate"), "missing");
     let host = host.file(CRIO_FILE, &snippet.replace("runtime_root", "#"));
     assert_eq!(host.status("crio", "crio.runtime.casemate.root"), "warning");
+    let unknown = format!("{snippet}allowed_annotations = [\"org.casemate.\"]\n");
+    let host = host.file(CRIO_FILE, &unknown);
+    assert_eq!(host.status("crio", "crio.runtime.casemate.annotations"), "missing");
 }
 
 #[test]

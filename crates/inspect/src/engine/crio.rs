@@ -103,17 +103,21 @@ fn one_runtime(host: &Host, name: &str, runtime: &Table) -> Vec<Check> {
         .fix("runtime_root = \"/run/casemate\"")
         .snippet(snippet(host)),
     };
-    let passes =
+    // CRI-O hands all annotations of pods on. This list is for those that itself acts upon, and a name that it does not
+    // know keeps it from starting ("invalid allowed_annotation").
+    let listed =
         texts(runtime, &["allowed_annotations"]).iter().any(|p| p.starts_with("org.casemate."));
-    let annotations = match passes {
-        true => {
+    let annotations = match listed {
+        false => {
             Check::new(format!("{id}.annotations"), Status::Ok, "org.casemate.* reaches casemate")
         }
-        false => Check::new(
+        true => Check::new(
             format!("{id}.annotations"),
-            Status::Info,
-            "org.casemate.* of pods is not in allowed_annotations",
-        ),
+            Status::Missing,
+            "CRI-O refuses to start with org.casemate.* in allowed_annotations",
+        )
+        .fix("leave it out: annotations that are not CRI-O's own are always handed on")
+        .snippet(snippet(host)),
     };
     vec![binary, kind, root, annotations.needed_for("overrides by annotation")]
 }
@@ -131,7 +135,7 @@ fn manager(host: &Host, config: &Table) -> Check {
 fn snippet(host: &Host) -> String {
     format!(
         "[crio.runtime.runtimes.casemate]\nruntime_path = \"{}\"\nruntime_type = \"oci\"\n\
-         runtime_root = \"/run/casemate\"\nallowed_annotations = [\"org.casemate.\"]\n",
+         runtime_root = \"/run/casemate\"\n",
         binary_path(host)
     )
 }
