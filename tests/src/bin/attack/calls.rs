@@ -2,7 +2,7 @@
 
 use crate::sys::{c, call, check, reach};
 use crate::Entry;
-use std::io::{Error, Result};
+use std::io::Result;
 
 const NONE: [i64; 5] = [0; 5];
 /// A descriptor that is open in no process.
@@ -184,7 +184,7 @@ fn only_on_x86() -> Vec<Entry> {
             if result > 0 {
                 Ok(())
             } else {
-                Err(Error::from_raw_os_error(-(result as i32)))
+                Err(std::io::Error::from_raw_os_error(-(result as i32)))
             }
         }),
         ("lookup_dcookie", || reach(libc::SYS_lookup_dcookie, NONE)),

@@ -36,6 +36,7 @@ fn socket32(_nr: i64, _first: i64, _second: i64) -> Result<()> {
 }
 
 /// socketcall(SYS_SOCKET) wants its arguments in memory that 32 bits can name.
+#[cfg(target_arch = "x86_64")]
 fn socketcall() -> Result<()> {
     // SAFETY: a new page; its address is checked before it is used.
     let page = unsafe {
@@ -54,6 +55,11 @@ fn socketcall() -> Result<()> {
     // SAFETY: the page is ours and large enough for three integers.
     unsafe { page.cast::<[i32; 3]>().write([libc::AF_ALG, libc::SOCK_SEQPACKET, 0]) };
     socket32(102, 1, page as i64)
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn socketcall() -> Result<()> {
+    socket32(102, 1, 0)
 }
 
 /// Families and protocols.
