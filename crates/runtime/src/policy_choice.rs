@@ -6,6 +6,7 @@
 use crate::bundle::say;
 use crate::caller::Caller;
 use crate::request::Global;
+use crate::{ids, procfs};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{choose, AuditPolicy, Choice, CommandLine, NodePolicy, Subject};
@@ -29,8 +30,22 @@ const MAX_FILE: u64 = 1 << 20;
 /// The profile and the overrides of a container.
 pub(crate) fn choice(global: &Global, spec: &Spec, caller: &Caller, id: &str) -> Result<Choice> {
     let node = node_policy(global, caller)?;
+    let uid = host_uid(caller);
     let line = CommandLine { profile: global.profile.as_deref(), allow: &global.allow };
-    Ok(choose(&node, &Subject::new(spec, caller.euid).called(id), &line)?)
+    Ok(choose(&node, &Subject::new(spec, uid).called(id), &line)?)
+}
+
+/// Who calls, by the host's ids: root of a user namespace (rootless podman) is whoever made that.
+fn host_uid(caller: &Caller) -> u32 {
+    if caller.initial_user_namespace {
+        return caller.euid;
+    }
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let read = |proc| ids::read_map(proc, own, "uid_map");
+    let uid = procfs::open().map_err(anyhow::Error::from).and_then(read);
+    let uid = uid.map(|uid| ids::IdMaps { uid, gid: Vec::new() }.host_uid(caller.euid));
+    // Not even mapped: nobody that a rule could name.
+    uid.ok().flatten().unwrap_or(u32::MAX)
 }
 
 /// The node's policy, or the built-in one where there are no files. `--policy-dir` stands in for a policy that the node does
