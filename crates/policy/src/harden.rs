@@ -28,7 +28,6 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::HOST_IPC, rules::namespaces::ipc),
     (RuleId::HOST_UTS, rules::namespaces::uts),
     (RuleId::HOST_CGROUP, rules::namespaces::cgroup),
-    (RuleId::MEMORY, rules::resources::memory),
     (RuleId::PROC_SUBSET, rules::mounts::proc_subset),
     (RuleId::NO_NEW_PRIVILEGES, rules::process::no_new_privileges),
     (RuleId::CAPABILITIES, rules::capabilities::ceiling),
@@ -55,6 +54,7 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::USERNS, rules::auto_userns::auto),
     (RuleId::USERNS_REQUIRED, rules::auto_userns::required),
     (RuleId::ROOT_USER, rules::process::root),
+    (RuleId::MEMORY, rules::resources::memory),
     (RuleId::NESTED_USERNS, rules::userns::nested),
     (RuleId::CORE_PATTERN, rules::host::core_pattern),
 ];

@@ -19,7 +19,7 @@ use scope::Scope;
 use std::collections::BTreeMap;
 
 /// What callers may ask for by annotation when no file says otherwise. The measure is what an image's author may decide,
-/// because podman copies the annotations of an image to its containers: how programs run inside, not what the
+/// because some engines (podman 4) copy the annotations of an image to its containers: how programs run inside, not what the
 /// container can reach outside. `profiles/policy.toml` has the reasons, one by one.
 pub(crate) const PERMITTED: &[&str] = &[
     "rootfs.writable",

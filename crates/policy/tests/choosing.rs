@@ -234,7 +234,7 @@ image = ["docker.io/library/nginx:*"]
         profile(&[("io.kubernetes.cri-o.Namespace", "shop"), cri_o]),
         ProfileName::Restricted
     );
-    // Podman hands on the annotations of the image, which may claim anything.
+    // Podman 4 hands on the annotations of the image, which may claim anything.
     let podman = ("io.container.manager", "libpod");
     assert_eq!(profile(&[namespace, image, podman]), ProfileName::Hardened);
 }

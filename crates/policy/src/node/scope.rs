@@ -1,7 +1,7 @@
 //! Whom a rule of the node's policy is for.
 //!
 //! Image names and Kubernetes namespaces are known from annotations that engines write. Under podman they mean nothing:
-//! it writes none of them, and copies those of the image, so that an image could call itself by another name.
+//! it writes none of them, and podman 4 copies those of the image, which could call itself by another name.
 
 use super::file::ScopeText;
 use super::matches_glob;
