@@ -57,7 +57,7 @@ fn spec_writes_a_configuration_and_never_overwrites_one() {
 }
 
 #[test]
-fn rootless_spec_maps_the_caller_and_asks_for_no_network() {
+fn rootless_spec_maps_the_caller_and_asks_for_no_limits() {
     let scratch = Scratch::new();
     let target = scratch.file("other.json");
     let answer = Casemate::with(["spec", "--rootless", "-f", &target]).answer();
@@ -73,7 +73,7 @@ fn rootless_spec_maps_the_caller_and_asks_for_no_network() {
         .iter()
         .map(|ns| ns["type"].as_str().unwrap())
         .collect();
-    assert!(types.contains(&"user") && !types.contains(&"network"), "{types:?}");
+    assert!(types.contains(&"user") && types.contains(&"network"), "{types:?}");
     assert!(linux.get("resources").is_none());
     assert!(!spec["mounts"].to_string().contains("gid="));
 }
