@@ -154,7 +154,7 @@ fn cve_2016_9962_a_container_cannot_look_into_a_process_that_joins_it() {
         }
         let done = run.done();
         assert!(!done.stdout.contains("caught"), "user namespace {userns}: {}", done.stdout);
-        assert!(count > 10, "{count} processes");
+        assert!(count > 2, "{count} processes");
         let seen: u32 = done
             .stdout
             .rsplit('=')
