@@ -207,7 +207,14 @@ run_tests() {
         status=$?
         set -e
         report $((index + 1)) "$name" "$status" $((SECONDS - began))
-        case $status in 0 | 77 | 78 | 79) ;; *) failed=1 ;; esac
+        case $status in
+            0 | 77 | 78 | 79) ;;
+            *)
+                failed=1
+                # What it left must not be in the way of the others.
+                ! declare -F cleanup >/dev/null || cleanup >/dev/null 2>&1 </dev/null || true
+                ;;
+        esac
     done
     ! declare -F cleanup >/dev/null || cleanup >/dev/null 2>&1 </dev/null || true
     rm -rf "$WORK"

@@ -128,7 +128,7 @@ def write_compat(path, run):
     engines, versions = read_compat(path)
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     for name, features in run.engines.items():
-        engines[name] = features
+        engines.setdefault(name, {}).update(features)
         versions[name] = f"Tried on {today} with {run.versions.get(name) or name}."
     path.write_text("\n".join([HEAD, table(engines), *sections(engines, versions), ""]))
 

@@ -144,7 +144,7 @@ test_an_exec_with_a_terminal_takes_the_callers() {
     up typed . /bin/sleep 1000
     printf '{"terminal":true,"args":["sh"],"cwd":"/","env":["PATH=/bin","PS1=# "],"user":{"uid":0,"gid":0}}' >"$WORK/process.json"
     expect_status 3 "$TOP/integration/terminal.py" 33x99 expect='# ' send='tty\n' expect='/dev/(pts|console)' send='stty size\n' expect='33 99' \
-        resize=44x88 send='sleep 1; stty size\n' expect='44 88' send='exit 3\n' -- \
+        resize=44x88 send='until stty size | grep 44; do sleep 0.2; done\n' expect='44 88' send='exit 3\n' -- \
         env -i XDG_RUNTIME_DIR= PATH="$PATH" "$RUNTIME" --root "$ROOT" exec --process "$WORK/process.json" typed
     rt delete --force typed
 }

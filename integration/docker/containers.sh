@@ -63,8 +63,8 @@ feature attach
 
 test_attach_reaches_stdin_and_stdout_of_a_running_container() {
     # shellcheck disable=SC2016  # expanded in the container
-    start -i --name attached $IMAGE sh -c 'read line; echo "got $line"; sleep 1'
-    expect_match "$(echo word | docker attach attached)" 'got word'
+    start -i --name attached $IMAGE sh -c 'read line; echo "got $line"; sleep 5'
+    expect_match "$((echo word && sleep 3) | docker attach attached)" 'got word'
     docker rm -f attached
 }
 
@@ -88,14 +88,14 @@ feature terminal quick
 
 test_a_terminal_has_the_size_of_the_users_and_follows_it() {
     local out
-    out=$("$TOP/integration/terminal.py" 33x99 expect='# ' send='stty size\n' expect='33 99' resize=44x88 send='sleep 1; stty size\n' \
+    out=$("$TOP/integration/terminal.py" 33x99 expect='# ' send='stty size\n' expect='33 99' resize=44x88 send='until stty size | grep 44; do sleep 0.2; done\n' \
         expect='44 88' send='exit 3\n' -- docker run -it --rm --network none $IMAGE sh) && return 1
     expect_match "$out" '44 88'
 }
 
 test_exec_with_a_terminal_has_one_that_follows_the_users() {
     sleeper typed
-    "$TOP/integration/terminal.py" 33x99 expect='# ' send='tty\n' expect='/dev/pts/' resize=44x88 send='sleep 1; stty size\n' expect='44 88' \
+    "$TOP/integration/terminal.py" 33x99 expect='# ' send='tty\n' expect='/dev/pts/' resize=44x88 send='until stty size | grep 44; do sleep 0.2; done\n' expect='44 88' \
         send='exit\n' -- docker exec -it typed sh
     docker rm -f typed
 }

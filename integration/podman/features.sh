@@ -22,13 +22,13 @@ SERVE='mkdir -p /tmp/www; echo served >/tmp/www/index.html; exec httpd -f -p 80 
 feature terminal
 
 test_a_terminal_follows_the_size_of_the_users() {
-    "$TERMINAL" 33x99 expect='# ' send='stty size\n' expect='33 99' resize=44x88 send='sleep 1; stty size\n' expect='44 88' send='exit\n' -- \
+    "$TERMINAL" 33x99 expect='# ' send='stty size\n' expect='33 99' resize=44x88 send='until stty size | grep 44; do sleep 0.2; done\n' expect='44 88' send='exit\n' -- \
         podman --runtime "$CASEMATE_RUNTIME" run -it --rm --network none $IMAGE sh
 }
 
 test_exec_with_a_terminal_follows_the_size_of_the_users() {
     sleeper typed
-    "$TERMINAL" 33x99 expect='# ' send='tty\n' expect='/dev/pts/' send='stty size\n' expect='33 99' resize=44x88 send='sleep 1; stty size\n' \
+    "$TERMINAL" 33x99 expect='# ' send='tty\n' expect='/dev/pts/' send='stty size\n' expect='33 99' resize=44x88 send='until stty size | grep 44; do sleep 0.2; done\n' \
         expect='44 88' send='exit\n' -- podman --runtime "$CASEMATE_RUNTIME" exec -it typed sh
     gone typed
 }
@@ -42,8 +42,8 @@ feature attach
 
 test_attach_reaches_stdin_and_stdout_of_a_running_container() {
     # shellcheck disable=SC2016  # expanded in the container
-    start -i --name attached $IMAGE sh -c 'read line; echo "got $line"; sleep 1'
-    expect_match "$(echo word | pm attach attached)" 'got word'
+    start -i --name attached $IMAGE sh -c 'read line; echo "got $line"; sleep 5'
+    expect_match "$((echo word && sleep 3) | pm attach attached)" 'got word'
     gone attached
 }
 
@@ -75,7 +75,6 @@ test_cp_copies_both_ways() {
     echo sent >"$WORK/sent"
     pm cp "$WORK/sent" copied:/tmp/sent
     expect_eq "$(pm exec copied cat /tmp/sent)" sent
-    expect_eq "$(pm exec copied stat -c %u:%g /tmp/sent)" 0:0
     gone copied
 }
 
@@ -85,11 +84,12 @@ test_cp_keeps_to_the_read_only_root_of_a_running_container() {
     sleeper copied
     expect_refusal 'read-only file system' pm cp "$WORK/sent" copied:/root/sent
     gone copied
-    sleeper copied --annotation org.casemate.allow/rootfs.writable=true
+    pm create --name copied --network none $IMAGE sleep 1000 >/dev/null
     pm cp "$WORK/sent" copied:/root/sent
+    pm start copied
     expect_eq "$(pm exec copied stat -c %u:%g /root/sent)" 0:0
     gone copied
-    differs 'podman copies through the container, so the read-only root holds for podman cp too, as with --read-only; volumes, /tmp and the like can be written'
+    differs 'podman copies through the container, so the read-only root holds for podman cp too, as with --read-only; volumes, /tmp and the like can be written, and such files belong to nobody there, because podman does not know the ids that casemate chose; before the start both are as usual'
 }
 
 feature diff quick
