@@ -64,7 +64,7 @@ feature attach
 test_attach_reaches_stdin_and_stdout_of_a_running_container() {
     # shellcheck disable=SC2016  # expanded in the container
     start -i --name attached $IMAGE sh -c 'read line; echo "got $line"; sleep 5'
-    expect_match "$((echo word && sleep 3) | docker attach attached)" 'got word'
+    expect_match "$( (echo word && sleep 3) | docker attach attached)" 'got word'
     docker rm -f attached
 }
 
