@@ -8,9 +8,10 @@ use crate::ids::IdMaps;
 use crate::namespaces::Prepared;
 use crate::request::CreateRequest;
 use crate::userns::idmap::Mapper;
+use crate::userns::Unmappable;
 use crate::verify::Expectation;
 use anyhow::{anyhow, Context as _, Result};
-use casemate_policy::spec::{NamespaceKind, Process};
+use casemate_policy::spec::{NamespaceKind, Process, Spec};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{
     ContainerPlan, Gate, Hook, HookState, RootPlan, SeccompFilter, UserNamespace,
@@ -122,13 +123,14 @@ fn process_context<'a>(
         landlock: super::process::landlock(&decided.spec),
         keep_fds: request.preserve_fds + crate::listen_fds::count(),
         extra_env: crate::listen_fds::environment(),
-        keep_groups: decided
-            .spec
-            .annotations
-            .get("run.oci.keep_original_groups")
-            .is_some_and(|v| v == "1"),
+        keep_groups: keeps_groups(&decided.spec),
         verbatim: decided.spec.is_verbatim(),
     })
+}
+
+/// podman's `--group-add keep-groups`.
+fn keeps_groups(spec: &Spec) -> bool {
+    spec.annotations.get("run.oci.keep_original_groups").is_some_and(|value| value == "1")
 }
 
 fn root_plan(
@@ -155,6 +157,10 @@ fn root_plan(
         unprivileged: enters_first(namespaces),
         mapper: mapper(decided, namespaces),
     };
+    if mounts.mapper.is_some() && keeps_groups(spec) {
+        let reason = "the groups of the caller are kept, which are nobody's among other ids";
+        return Err(Unmappable(reason.to_owned()).into());
+    }
     let owner =
         |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
     // Without a slash at the end: a file would not be found by such a name, and left as it is.

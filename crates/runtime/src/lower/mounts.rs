@@ -256,6 +256,10 @@ fn cgroup(context: &MountContext<'_>) -> Result<MountSource> {
     })
 }
 
+/// File systems that a container gets a new one of, whose files are of its own ids. Others (podman's overlay of a
+/// volume) have files with owners already.
+const NEW: [&str; 7] = ["proc", "sysfs", "tmpfs", "ramfs", "devpts", "mqueue", "devtmpfs"];
+
 fn filesystem(
     spec: &Spec,
     mount: &Mount,
@@ -263,6 +267,10 @@ fn filesystem(
     context: &MountContext<'_>,
 ) -> Result<MountSource> {
     let fstype = mount.kind.clone().ok_or_else(|| anyhow!("neither a type nor the option bind"))?;
+    if context.mapper.is_some() && !NEW.contains(&fstype.as_str()) {
+        let about = format!("{} is a new mount of {fstype}", mount.destination);
+        return Err(Unmappable(format!("{about}, which cannot be shown with other ids")).into());
+    }
     let mut options: Vec<(String, Option<String>)> = Vec::new();
     for flag in flags.fsconfig_flags() {
         // The superblock of these may be shared with the host's: only the mount is made read-only.
