@@ -12,7 +12,7 @@ import re
 import sys
 
 # The order of the columns; others come behind.
-ENGINES = ["podman", "podman rootless", "docker", "containerd", "containerd CRI", "CRI-O"]
+ENGINES = ["podman", "podman rootless", "docker", "containerd", "containerd CRI", "containerd 2 CRI", "CRI-O"]
 RESULT = re.compile(r"^(not )?ok (\d+) - (?:([^:]+): )?([^#]*?)(?: # (SKIP|NO|DIFFERS) (.*))?$")
 ANSWERS = {"NO": "no", "DIFFERS": "differs", "SKIP": "not tried"}
 # What a row says when its tests say different things: the last of these.
