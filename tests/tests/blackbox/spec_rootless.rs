@@ -292,6 +292,22 @@ fn root_of_a_user_namespace_runs_containers() {
 }
 
 #[test]
+fn an_ordinary_users_container_without_a_network_namespace_has_the_users_network() {
+    requires!(root);
+    requires!(program "setpriv");
+    let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+    let bundle = || {
+        Rootless::new("readlink /proc/self/ns/net").edit(|c| {
+            let list = c["linux"]["namespaces"].as_array_mut().unwrap();
+            list.retain(|ns| ns["type"] != "network");
+        })
+    };
+    let done = bundle().run(&id());
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert_eq!(done.stdout.trim(), own.to_str().unwrap());
+}
+
+#[test]
 fn locked_mount_flags_are_kept_in_a_user_namespace() {
     requires!(root);
     requires!(program "setpriv");

@@ -3,6 +3,7 @@
 use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
+use crate::profile::ProfileName;
 use crate::spec::{Namespace, NamespaceKind};
 use serde_json::{json, Value};
 
@@ -22,6 +23,13 @@ pub(crate) fn mount(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 pub(crate) fn network(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let reason =
         "the network namespace is the host's: its interfaces, its ports, its abstract sockets";
+    // runc's own rootless configuration has no network namespace, because the user could not connect it to anything.
+    let ordinary_user = draft.facts.euid != 0 && draft.profile.name < ProfileName::Restricted;
+    if ordinary_user && is_hosts(draft, NamespaceKind::Network) {
+        let reason = "the container of an ordinary user reaches the network as that user does";
+        draft.log.note(RuleId::HOST_NETWORK, "/linux/namespaces", Verdict::Waived, reason);
+        return Ok(());
+    }
     own(draft, RuleId::HOST_NETWORK, NamespaceKind::Network, reason)
 }
 
