@@ -28,7 +28,7 @@ outer() {
         | .mounts |= map(if .type == \"cgroup\" then .options -= [\"ro\"] else . end)
         | .mounts += [
             { destination: \"/usr/bin/casemate\", type: \"bind\", source: \"$PROGRAM\", options: [\"bind\", \"ro\"] },
-            { destination: \"$WORK\", type: \"bind\", source: \"$WORK\", options: [\"rbind\"] },
+            { destination: \"$WORK\", type: \"bind\", source: \"$WORK\", options: [\"bind\"] },
             { destination: \"/run\", type: \"tmpfs\", source: \"tmpfs\", options: [\"nosuid\", \"nodev\"] }]
         | $2" sh -c "$3"
 }
