@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 TITLES = {
     "run-plain": "run, plain bundle",
     "run-podman": "run, podman-made bundle",
+    "run-userns": "run, plain bundle with a user namespace",
     "lifecycle-plain": "create+start+wait+delete, plain",
     "lifecycle-podman": "create+start+wait+delete, podman-made",
     "exec-plain": "exec, plain",
