@@ -95,7 +95,8 @@ test_a_terminal_has_the_size_of_the_users_and_follows_it() {
 
 test_exec_with_a_terminal_has_one_that_follows_the_users() {
     sleeper typed
-    "$TOP/integration/terminal.py" 33x99 expect='# ' send='tty\n' expect='/dev/pts/' resize=44x88 send='until stty size | grep 44; do sleep 0.2; done\n' expect='44 88' \
+    # docker's client begins to listen for changes of size some time after the shell has begun to talk.
+    "$TOP/integration/terminal.py" 33x99 expect='# ' send='tty\n' expect='/dev/pts/' send='sleep 3; echo re""ady\n' expect='ready' resize=44x88 send='until stty size | grep 44; do sleep 0.2; done\n' expect='44 88' \
         send='exit\n' -- docker exec -it typed sh
     docker rm -f typed
 }
