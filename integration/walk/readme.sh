@@ -24,11 +24,8 @@ paste_and_run() {
     bash -e -c "$text"
 }
 
-# Short names as they are on a host with a network.
-podman tag localhost/busybox docker.io/library/busybox
+# podman finds an image of the host by its short name, docker wants that to be the whole one.
 systemctl start user@1000 containerd
-as_user podman tag localhost/busybox docker.io/library/busybox
-ctr images tag localhost/busybox:latest docker.io/library/busybox:latest >/dev/null 2>&1 || true
 docker tag localhost/busybox busybox
 # A new docker installation has no configuration; the test host's turns networks off.
 rm -f /etc/docker/daemon.json

@@ -216,11 +216,11 @@ name = "web"
 profile = "restricted"
 [rule.match]
 namespace = ["web-*", "shop"]
-image = ["docker.io/library/nginx:*"]
+image = ["registry.example/library/nginx:*"]
 "#;
     let node = policy(text);
     let namespace = ("io.kubernetes.cri.sandbox-namespace", "web-7");
-    let image = ("io.kubernetes.cri.image-name", "docker.io/library/nginx:1.27");
+    let image = ("io.kubernetes.cri.image-name", "registry.example/library/nginx:1.27");
     let profile =
         |annotations: &[(&str, &str)]| chosen(&node, annotations, &[]).unwrap().profile.name;
     assert_eq!(profile(&[namespace, image]), ProfileName::Restricted);
@@ -229,7 +229,7 @@ image = ["docker.io/library/nginx:*"]
         profile(&[("io.kubernetes.cri.sandbox-namespace", "web"), image]),
         ProfileName::Hardened
     );
-    let cri_o = ("io.kubernetes.cri-o.ImageName", "docker.io/library/nginx:1");
+    let cri_o = ("io.kubernetes.cri-o.ImageName", "registry.example/library/nginx:1");
     assert_eq!(
         profile(&[("io.kubernetes.cri-o.Namespace", "shop"), cri_o]),
         ProfileName::Restricted
