@@ -199,13 +199,14 @@ fn own_files_again() -> StepResult<()> {
     process::set_fs_ids(uid, gid).step("pivot", || "owner of the tree")
 }
 
-/// A copy of what is mounted there, cut off from the host, with the id mapping of the plan.
+/// What the parent has prepared, cut off from the host.
 fn prepared_rootfs(tree: &DetachedTree) -> casemate_sys::Result<OwnedFd> {
     let private = AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
     mount::set_attr(&tree.top, private, false)?;
     rustix::io::fcntl_dupfd_cloexec(&tree.top, 3).call(|| "fcntl(rootfs, F_DUPFD_CLOEXEC)")
 }
 
+/// A copy of what is mounted there, cut off from the host, with the id mapping of the plan.
 fn clone_rootfs(plan: &RootPlan, place: &OwnedFd) -> casemate_sys::Result<OwnedFd> {
     let root = mount::clone_tree(place, true)?;
     let private = AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
