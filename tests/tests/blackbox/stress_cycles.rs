@@ -89,11 +89,13 @@ fn of_several_starts_exactly_one_wins() {
         }
         assert_eq!(container.state()["status"], "running");
         let log = container.bundle.dir().join("shared/log");
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while !log.exists() && Instant::now() < deadline {
+        // The shell makes the file first and fills it afterwards: wait for the line, not for the file.
+        let written = || std::fs::read_to_string(&log).unwrap_or_default();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !written().ends_with('\n') && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(2));
         }
-        assert_eq!(std::fs::read_to_string(log).unwrap(), "started\n");
+        assert_eq!(written(), "started\n");
         container.delete().ok();
         assert_gone(&container, "deleted");
     }
