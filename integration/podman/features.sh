@@ -457,19 +457,6 @@ test_systemd_runs_in_a_container() {
     gone booted
 }
 
-feature kube
-
-test_a_container_can_be_written_as_kubernetes_yaml_and_played_back() {
-    sleeper kubed
-    pm kube generate kubed >"$WORK/pod.yaml"
-    gone kubed
-    expect_match "$(cat "$WORK/pod.yaml")" 'kind: Pod'
-    pm kube play --network none "$WORK/pod.yaml" ||
-        skip 'podman has no pause image on this host and cannot fetch one'
-    expect_match "$(pm ps --format '{{.Names}} {{.Status}}')" 'kubed.*Up'
-    pm kube down "$WORK/pod.yaml"
-}
-
 feature build quick
 
 test_build_runs_its_steps_through_the_runtime() {

@@ -248,6 +248,35 @@ fn a_remount_changes_what_is_there() {
     unmount(&dir.path().join("sub"));
 }
 
+/// podman gives a container that is wholly read-only, such as a pod's first one, a read-only /dev.
+#[test]
+fn a_read_only_tmpfs_holds_what_is_mounted_in_it() {
+    requires!(root);
+    let dir = Dir::new("volume");
+    write(&dir.path().join("file"), "text");
+    let script = format!(
+        "{INFO}; cat /mnt/deep/file; touch /dev/new 2>&1; touch /mnt/new 2>&1; echo x >/dev/null && echo null=writable"
+    );
+    let bundle = Bundle::sh(&script)
+        .edit(|c| {
+            for mount in c["mounts"].as_array_mut().unwrap() {
+                if mount["destination"] == "/dev" {
+                    mount["options"].as_array_mut().unwrap().push(json!("ro"));
+                }
+            }
+        })
+        .mount(tmpfs(&["ro", "nosuid"]))
+        .mount(json!({"destination": "/mnt/deep", "type": "bind", "source": dir.path(), "options": ["rbind"]}));
+    let done = run(bundle);
+    for point in ["/dev", "/mnt"] {
+        assert!(mount_at(&done.stdout, point).0.starts_with("ro,nosuid"), "{}", done.stdout);
+    }
+    assert!(mount_at(&done.stdout, "/dev/pts").0.starts_with("rw"), "{}", done.stdout);
+    assert_eq!(done.stdout.matches("Read-only file system").count(), 2, "{}", done.stdout);
+    assert!(done.stdout.contains("text"), "{}", done.stdout);
+    assert_eq!(done.value("null"), "writable");
+}
+
 #[test]
 fn a_volume_propagates_as_asked() {
     requires!(root);

@@ -41,7 +41,7 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
             AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
         mount::set_attr(&detached, change, *recursive).step("mount", about)?;
     }
-    apply_attributes(&detached, plan).step("mount", about)?;
+    apply_attributes(&detached, plan, plan.set).step("mount", about)?;
     mount::attach(&detached, &place_for(root, kind, plan)?)?;
     Ok(())
 }
@@ -59,7 +59,7 @@ fn place_for(root: &OwnedFd, kind: FileType, plan: &MountPlan) -> casemate_sys::
 fn attach_prepared(root: &OwnedFd, tree: &DetachedTree, plan: &MountPlan) -> StepResult<()> {
     let st = rustix::fs::fstat(&tree.top).call(|| "fstat(source)")?;
     check_proc(&tree.top, plan)?;
-    apply_attributes(&tree.top, plan)?;
+    apply_attributes(&tree.top, plan, plan.set)?;
     for (_, below) in &tree.below {
         apply_below(below, plan)?;
     }

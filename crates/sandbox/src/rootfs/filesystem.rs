@@ -3,7 +3,7 @@
 use super::{apply_attributes, copy_up};
 use crate::plan::{MountPlan, MountSource};
 use crate::{Failure, StepResult};
-use casemate_sys::mount::{self, FsContext};
+use casemate_sys::mount::{self, attr, FsContext};
 use casemate_sys::path::{ensure_dir, open_in_root};
 use casemate_sys::Context;
 use rustix::fd::{AsFd, OwnedFd};
@@ -11,18 +11,22 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::path::Path;
 
-/// Mount `plan` (a [`MountSource::Filesystem`]) below `root`.
-pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
-    let MountSource::Filesystem { or_bind, copy_up, inherit_mode, .. } = &plan.source else {
+/// Mount `plan` (a [`MountSource::Filesystem`]) below `root`. A read-only tmpfs is given back: it stays writable until the
+/// tree is complete, because what the spec mounts in it (podman's read-only /dev has four such) needs mount points there.
+pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<Option<OwnedFd>> {
+    let MountSource::Filesystem { fstype, or_bind, copy_up, inherit_mode, .. } = &plan.source
+    else {
         return Err(Failure::new("mount", "not a file system"));
     };
+    let sealed_last = fstype == "tmpfs" && plan.set & attr::RDONLY != 0;
+    let set = if sealed_last { plan.set & !attr::RDONLY } else { plan.set };
     let place = ensure_dir(root, &plan.destination, Mode::from_raw_mode(0o755), plan.links)?;
     let mode = if *inherit_mode {
         Some(rustix::fs::fstat(&place).call(|| "fstat(destination)")?.st_mode & 0o7777)
     } else {
         None
     };
-    let detached = match create(plan, mode) {
+    let detached = match create(plan, mode, set) {
         Err(e) if matches!(e.errno(), Errno::PERM | Errno::BUSY) => match or_bind {
             Some(path) => host_part(path, plan)?,
             None => return Err(e.into()),
@@ -48,15 +52,15 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
             failure
         })?;
     }
-    // Attributes were set by fsmount; what is left concerns propagation and, for tmpfs, read-only after the copy.
-    apply_attributes(&detached, plan)?;
+    // Attributes were set by fsmount; what is left concerns propagation.
+    apply_attributes(&detached, plan, set)?;
     mount::attach(&detached, &place)?;
-    Ok(())
+    Ok(sealed_last.then_some(detached))
 }
 
-/// fsopen, options, fsmount.
-fn create(plan: &MountPlan, mode: Option<u32>) -> casemate_sys::Result<OwnedFd> {
-    let MountSource::Filesystem { fstype, source, options, copy_up, .. } = &plan.source else {
+/// fsopen, options, fsmount with the attributes `set`.
+fn create(plan: &MountPlan, mode: Option<u32>, set: u64) -> casemate_sys::Result<OwnedFd> {
+    let MountSource::Filesystem { fstype, source, options, .. } = &plan.source else {
         return Err(casemate_sys::Error::new("fsopen", Errno::INVAL));
     };
     let fs = FsContext::open(fstype)?;
@@ -72,15 +76,13 @@ fn create(plan: &MountPlan, mode: Option<u32>) -> casemate_sys::Result<OwnedFd> 
     if let Some(mode) = mode {
         fs.set("mode", &format!("{mode:o}"))?;
     }
-    // fsmount takes the plain attributes at once; a copy must be able to write first.
-    let attrs = if *copy_up { plan.set & !mount::attr::RDONLY } else { plan.set };
-    fs.mount(attrs)
+    fs.mount(set)
 }
 
 /// What stands in for a file system that this user namespace may not mount: the host's own, read by its path.
 fn host_part(path: &Path, plan: &MountPlan) -> StepResult<OwnedFd> {
     let source = mount::open_path(path, false)?;
     let detached = mount::clone_tree(source.as_fd(), true)?;
-    apply_attributes(&detached, plan)?;
+    apply_attributes(&detached, plan, plan.set)?;
     Ok(detached)
 }

@@ -2,7 +2,8 @@
 //!
 //! One descriptor of the rootfs is opened at the start; every path of the container is resolved below it by the
 //! kernel. A mount is configured while it is attached nowhere, so there is no moment at which a read-only mount is
-//! writable, and it is attached to a descriptor, so the target cannot be swapped between check and use.
+//! writable, and it is attached to a descriptor, so the target cannot be swapped between check and use. The exception is
+//! a tmpfs, which is new and empty, and in which other mounts need places: it is made read-only with the tree.
 
 mod bind;
 mod console;
@@ -29,6 +30,8 @@ pub(crate) use console::open_console;
 pub(crate) struct Builder<'p> {
     plan: &'p RootPlan,
     root: OwnedFd,
+    /// Mounts that become read-only when nothing is to be made in them any more.
+    sealed_last: Vec<(&'p MountPlan, OwnedFd)>,
 }
 
 /// The finished tree: nothing can be mounted into it through this type any more.
@@ -63,15 +66,17 @@ impl<'p> Builder<'p> {
         if let Some(tree) = &plan.prepared {
             bind::attach_below(&root, tree).step("rootfs", about)?;
         }
-        Ok(Self { plan, root })
+        Ok(Self { plan, root, sealed_last: Vec::new() })
     }
 
     /// Everything that the spec lists, in its order, then device nodes, links and the working directory.
-    pub(crate) fn mount_all(self) -> StepResult<Self> {
+    pub(crate) fn mount_all(mut self) -> StepResult<Self> {
         // Modes of what is made in the tree are meant as they are written. Hooks that follow get the caller's mask back.
         let mask = rustix::process::umask(Mode::empty());
         for mount in &self.plan.mounts {
-            self.mount_one(mount).step("mount", || &mount.label)?;
+            if let Some(top) = self.mount_one(mount).step("mount", || &mount.label)? {
+                self.sealed_last.push((mount, top));
+            }
         }
         devices::make_all(&self.root, &self.plan.devices, self.plan.owner)?;
         self.link_all()?;
@@ -80,16 +85,18 @@ impl<'p> Builder<'p> {
         Ok(self)
     }
 
-    fn mount_one(&self, plan: &MountPlan) -> StepResult<()> {
+    /// The mount itself, if it is still to be made read-only.
+    fn mount_one(&self, plan: &MountPlan) -> StepResult<Option<OwnedFd>> {
         match &plan.source {
-            MountSource::Filesystem { .. } => filesystem::mount(&self.root, plan),
-            MountSource::Bind { .. } => bind::mount(&self.root, plan),
+            MountSource::Filesystem { .. } => return filesystem::mount(&self.root, plan),
+            MountSource::Bind { .. } => bind::mount(&self.root, plan)?,
             MountSource::Remount => {
                 let place =
                     casemate_sys::path::handle_in_root(&self.root, &plan.destination, plan.links)?;
-                apply_attributes(&place, plan)
+                apply_attributes(&place, plan, plan.set)?;
             }
         }
+        Ok(None)
     }
 
     /// /dev/fd and its like. What is there already stays: an image may know better.
@@ -142,8 +149,11 @@ impl<'p> Builder<'p> {
     pub(crate) fn seal(self) -> StepResult<Sealed<'p>> {
         mask::make_readonly(&self.root, &self.plan.readonly_paths)?;
         mask::hide(&self.root, &self.plan.masked)?;
+        let change = AttrChange { set: attr::RDONLY, ..AttrChange::default() };
+        for (plan, top) in &self.sealed_last {
+            mount::set_attr(top, change, false).step("mount", || &plan.label)?;
+        }
         if self.plan.readonly {
-            let change = AttrChange { set: attr::RDONLY, ..AttrChange::default() };
             mount::set_attr(&self.root, change, false).step("rootfs", || "root.readonly")?;
         }
         Ok(Sealed { plan: self.plan, root: self.root })
@@ -269,15 +279,13 @@ fn isolate_parent(rootfs: &Path) -> StepResult<()> {
     Ok(())
 }
 
-/// The attributes of a plan, on a mount that is not attached yet (or, for a remount, on one that is ours).
-fn apply_attributes(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
+/// The attributes of a plan, `set` in place of those that it sets, on a mount that is not attached yet (or, for a remount,
+/// on one that is ours).
+fn apply_attributes(fd: impl AsFd, plan: &MountPlan, set: u64) -> StepResult<()> {
     apply_recursive(&fd, plan)?;
-    if plan.set | plan.clear != 0 {
-        mount::set_attr(
-            &fd,
-            AttrChange { set: plan.set, clear: plan.clear, ..AttrChange::default() },
-            false,
-        )?;
+    if set | plan.clear != 0 {
+        let change = AttrChange { set, clear: plan.clear, ..AttrChange::default() };
+        mount::set_attr(&fd, change, false)?;
     }
     for (propagation, recursive) in &plan.propagation {
         mount::set_attr(
