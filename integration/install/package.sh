@@ -76,6 +76,20 @@ test_configuring_again_changes_nothing() {
     cat /etc/subuid /etc/subgid /etc/passwd | cmp - /var/tmp/before
 }
 
+test_the_audit_log_is_written_and_rotated() {
+    local log=/var/log/casemate/audit.jsonl
+    expect_eq "$(stat -c '%a %U:%G' /var/log/casemate)" '700 root:root'
+    mkdir -m 755 /etc/casemate/policy.d
+    printf '[audit]\nfile = "%s"\nrequired = true\n' $log >/etc/casemate/policy.d/audit.toml
+    podman --runtime /usr/bin/casemate run --rm --network=none $IMAGE true
+    expect_eq "$(jq -r 'select(."evt.type" == "create") | ."evt.res"' $log)" SUCCESS
+    LD_LIBRARY_PATH=$PREPARED/logrotate "$PREPARED/logrotate/logrotate" --force --state "$WORK/state" /etc/logrotate.d/casemate
+    [ ! -e $log ] && [ -s $log.1 ]
+    podman --runtime /usr/bin/casemate run --rm --network=none $IMAGE true
+    expect_eq "$(stat -c '%a %U:%G' $log)" '600 root:root'
+    rm -r /etc/casemate/policy.d
+}
+
 test_podman_runs_a_container_with_the_example() {
     mkdir -p /etc/containers/containers.conf.d
     cp $EXAMPLES/podman.conf /etc/containers/containers.conf.d/casemate.conf
@@ -126,7 +140,7 @@ test_containers_are_managed_again_after_the_next_installation() {
 
 test_a_purge_takes_the_configuration_and_the_ids() {
     dpkg --purge casemate
-    [ ! -e /etc/casemate ] && [ ! -e /usr/lib/casemate ]
+    [ ! -e /etc/casemate ] && [ ! -e /etc/logrotate.d/casemate ] && [ ! -e /var/log/casemate ] && [ ! -e /usr/lib/casemate ]
     expect_status 1 ids /etc/subuid
     expect_status 1 ids /etc/subgid
     expect_match "$(cat /etc/subuid)" '^user:100000:65536'
@@ -135,7 +149,7 @@ test_a_purge_takes_the_configuration_and_the_ids() {
 test_the_rpm_has_the_same_program_and_files() {
     local tree=$PREPARED/rpm
     expect_match "$("$tree/usr/bin/casemate" --version)" '^casemate version '
-    [ -s "$tree/etc/casemate/policy.toml" ] && [ -s "$tree/usr/share/man/man8/casemate.8.gz" ]
+    [ -s "$tree/etc/casemate/policy.toml" ] && [ -s "$tree/etc/logrotate.d/casemate" ] && [ -d "$tree/var/log/casemate" ] && [ -s "$tree/usr/share/man/man8/casemate.8.gz" ]
     "$tree/usr/lib/casemate/setup-host" --root "$WORK" ids
     expect_match "$(cat "$WORK/etc/subuid")" '^casemate:[0-9]+:[0-9]+$'
 }

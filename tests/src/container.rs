@@ -159,9 +159,9 @@ impl Container {
     /// Wait until `state` says so.
     ///
     /// # Panics
-    /// If that takes more than ten seconds.
+    /// If that takes more than thirty seconds.
     pub fn wait_status(&self, wanted: &str) {
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let state = self.state();
             if state["status"] == wanted {

@@ -4,6 +4,8 @@
 mod audit_log;
 #[path = "blackbox/audit_report.rs"]
 mod audit_report;
+#[path = "blackbox/audit_sarif.rs"]
+mod audit_sarif;
 #[path = "blackbox/caller_traps.rs"]
 mod caller_traps;
 #[path = "blackbox/cve_exe.rs"]

@@ -249,6 +249,42 @@ fn lines_of_many_commands_do_not_mix() {
 }
 
 #[test]
+fn after_a_rotation_the_next_record_makes_a_new_file() {
+    let log = Log::new("FILE\nrequired = true");
+    let container = log.container(Bundle::sh("sleep 100")).up();
+    let rotated = log.dir.path().join("audit.jsonl.1");
+    std::fs::rename(log.path(), &rotated).unwrap();
+    container.exec("true").ok();
+    assert_eq!(log.events(), [pair("exec", "SUCCESS")]);
+    let mode = std::fs::metadata(log.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(std::fs::read_to_string(rotated).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_rotation_in_the_middle_of_a_command_loses_no_record() {
+    let log = Log::new("FILE\nrequired = true");
+    // The hook runs between the opening of the log and the record: it renames the file and removes what it renamed.
+    let (file, old) = (log.path().display().to_string(), log.dir.path().join("old"));
+    let script = format!("mv {file} {0} && rm {0}", old.display());
+    let hook = json!({"path": "/bin/sh", "args": ["sh", "-c", script]});
+    let bundle = Bundle::sh("true").edit(|c| c["hooks"] = json!({"createRuntime": [hook]}));
+    log.container(bundle).create().ok();
+    assert_eq!(log.events()[0], pair("create", "SUCCESS"));
+    assert!(!old.exists());
+}
+
+#[test]
+fn a_log_that_was_emptied_in_place_goes_on_at_its_beginning() {
+    let log = Log::new("FILE");
+    let container = log.container(Bundle::sh("sleep 100")).up();
+    std::fs::OpenOptions::new().write(true).truncate(true).open(log.path()).unwrap();
+    container.exec("true").ok();
+    // Without O_APPEND there would be a hole of zeros in front of it.
+    assert_eq!(log.events(), [pair("exec", "SUCCESS")]);
+}
+
+#[test]
 fn without_a_policy_nothing_is_written_and_an_unknown_key_is_an_error() {
     let log = Log::new("");
     log.container(Bundle::sh("true")).run().ok();

@@ -212,32 +212,6 @@ fn standards_are_answered_item_by_item() {
 }
 
 #[test]
-fn sarif_results_refer_to_rules_and_to_places_in_the_file() {
-    host::isolate();
-    let bundle = Bundle::sh("true").without_namespace("ipc");
-    bundle.save();
-    let dir = bundle.dir().display().to_string();
-    let answer = Casemate::with(["audit", "--format", "sarif", &dir]).answer();
-    let log: Value = serde_json::from_str(&answer.stdout).unwrap();
-    assert_eq!(log["version"], "2.1.0");
-    let run = &log["runs"][0];
-    let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-    let results = run["results"].as_array().unwrap();
-    assert!(!results.is_empty());
-    for result in results {
-        let number = usize::try_from(result["ruleIndex"].as_u64().unwrap()).unwrap();
-        assert_eq!(rules[number]["id"], result["ruleId"]);
-        assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
-        let file = &result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
-        let uri = file.as_str().unwrap();
-        assert!(uri.starts_with("file:///") && uri.ends_with("/config.json"), "{uri}");
-    }
-    let network = results.iter().find(|r| r["ruleId"] == "namespaces.host-ipc").unwrap();
-    let place = &network["locations"][0]["logicalLocations"][0]["fullyQualifiedName"];
-    assert!(place.as_str().unwrap().starts_with("/linux/namespaces"), "{place}");
-}
-
-#[test]
 fn text_of_a_hostile_bundle_does_not_reach_the_terminal() {
     let bundle = Bundle::sh("true").edit(|c| {
         let evil = "/x\u{1b}[2J";

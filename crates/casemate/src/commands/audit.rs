@@ -1,5 +1,6 @@
 //! `audit`: what is in force in a bundle, a container or a process, who decided, and what standards say to it.
 
+mod line;
 mod sarif;
 mod text;
 

@@ -36,7 +36,7 @@ impl Sinks {
         let to_file = self
             .file
             .as_ref()
-            .map(|(fd, path)| append(fd, &line).with_context(|| format!("write {path}")));
+            .map(|(fd, path)| add_line(fd, path, &line).with_context(|| format!("write {path}")));
         let to_journal = self.journal.as_ref().map(|socket| send(socket, record, &line));
         to_file.into_iter().chain(to_journal).collect()
     }
@@ -80,12 +80,24 @@ fn check_dir(path: &str) -> Result<()> {
     Ok(())
 }
 
+/// Writes to the file that has the name now: a command may take as long as the hooks of a container do, and what was opened
+/// at its beginning may have been renamed, compressed and removed by then.
+fn add_line(fd: &OwnedFd, path: &str, line: &str) -> Result<()> {
+    let opened = rustix::fs::fstat(fd)?;
+    match rustix::fs::lstat(path) {
+        Ok(now) if (now.st_dev, now.st_ino) == (opened.st_dev, opened.st_ino) => append(fd, line),
+        _ => append(&open(path)?, line),
+    }
+}
+
 /// One write: with O_APPEND lines of several commands do not mix.
 fn append(fd: &OwnedFd, line: &str) -> Result<()> {
     let line = format!("{line}\n");
     let written = rustix::io::retry_on_intr(|| rustix::io::write(fd, line.as_bytes()))
         .map_err(|e| say(&e.into()))?;
     if written < line.len() {
+        // The disk is full. What is there is no record; the next one should not stand on the same line.
+        rustix::io::write(fd, b"\n").ok();
         bail!("only {written} of {} bytes", line.len());
     }
     Ok(())

@@ -1,16 +1,23 @@
 //! The report as SARIF 2.1.0 (OASIS, March 2020), for tools that collect findings.
 
+use super::line;
 use crate::version;
 use casemate_inspect::report::{ControlReport, Finding, Level, Report};
+use casemate_runtime::bundle::read_capped;
 use serde_json::{json, Value};
+use std::path::Path;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
 /// The whole log, with one run.
 pub(super) fn document(report: &Report) -> Value {
     let rules = Rules::of(report);
-    let results: Vec<Value> =
-        report.findings.iter().map(|finding| result(finding, &rules, report)).collect();
+    let config = report.subject.config.as_deref().and_then(text);
+    let results: Vec<Value> = report
+        .findings
+        .iter()
+        .map(|finding| result(finding, &rules, report, config.as_deref()))
+        .collect();
     let rules: Vec<Value> = rules.0.iter().map(|(_, rule)| rule.clone()).collect();
     json!({
         "$schema": SCHEMA,
@@ -74,12 +81,12 @@ fn described(id: &str, text: &str, level: Level) -> Value {
     })
 }
 
-fn result(finding: &Finding, rules: &Rules, report: &Report) -> Value {
+fn result(finding: &Finding, rules: &Rules, report: &Report, config: Option<&str>) -> Value {
     let mut result = json!({
         "ruleId": finding.control,
         "level": level_of(finding.level),
         "message": {"text": finding.message},
-        "locations": [location(finding, report)],
+        "locations": [location(finding, report, config)],
     });
     if let Some(number) = rules.number(&finding.control) {
         result["ruleIndex"] = json!(number);
@@ -87,19 +94,32 @@ fn result(finding: &Finding, rules: &Rules, report: &Report) -> Value {
     result
 }
 
-/// The file, and the JSON pointer in it; of a process, its number.
-fn location(finding: &Finding, report: &Report) -> Value {
+/// The configuration as it is now, for the lines: what stands in the report was read before. A bundle whose container
+/// runs may be gone.
+fn text(config: &str) -> Option<String> {
+    let path = Path::new(config);
+    let bytes = path.is_file().then(|| read_capped(path).ok()).flatten()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// The file with the line, and the JSON pointer in it; of a process, its number.
+fn location(finding: &Finding, report: &Report, config: Option<&str>) -> Value {
     let subject = &report.subject;
-    let mut location = json!({});
-    if let Some(config) = &subject.config {
-        location["physicalLocation"] = json!({"artifactLocation": {"uri": file_uri(config)}});
-    }
     // Entries that are added to a list have the list's place.
     let pointer = finding.pointer.trim_end_matches("/-");
+    let mut location = json!({});
+    if let Some(path) = &subject.config {
+        location["physicalLocation"] = json!({"artifactLocation": {"uri": file_uri(path)}});
+        if let Some(config) = config {
+            let line = line::of_pointer(config, pointer);
+            location["physicalLocation"]["region"] = json!({ "startLine": line });
+        }
+    }
     let name = match (pointer, subject.pid) {
         ("", Some(pid)) => {
             json!({"fullyQualifiedName": format!("process {pid}"), "kind": "resource"})
         }
+        ("", None) => return location,
         _ => json!({"fullyQualifiedName": pointer, "kind": "member"}),
     };
     location["logicalLocations"] = json!([name]);
