@@ -1,6 +1,7 @@
 //! Bundles: a rootfs of busybox and the tests' own probe, and a config.json that a test edits before it runs it.
 
 use crate::host::find_program;
+use crate::programs;
 use crate::scratch::{self, Dir};
 use serde_json::{json, Value};
 use std::os::unix::fs::MetadataExt;
@@ -27,7 +28,8 @@ impl Image {
         IMAGE.get_or_init(|| {
             let busybox = find_program("busybox")
                 .expect("busybox is needed (apt-get install busybox-static)");
-            let list = Command::new(&busybox).arg("--list").output().expect("busybox --list");
+            let list =
+                programs::output(Command::new(&busybox).arg("--list")).expect("busybox --list");
             let applets =
                 String::from_utf8_lossy(&list.stdout).lines().map(str::to_owned).collect();
             Self { busybox, applets, probe: probe_files() }
@@ -44,7 +46,7 @@ impl Image {
         {
             scratch::make(&rootfs.join(dir));
         }
-        copy(&self.busybox, &rootfs.join("bin/busybox"));
+        programs::copy(&self.busybox, &rootfs.join("bin/busybox"));
         // Hard links: a file system makes three hundred of these in the time of a few symbolic ones.
         let busybox = rootfs.join("bin/busybox");
         for applet in self.applets.iter().filter(|name| *name != "busybox") {
@@ -54,7 +56,7 @@ impl Image {
         for (from, to) in &self.probe {
             let to = rootfs.join(to.strip_prefix("/").unwrap_or(to));
             scratch::make(to.parent().expect("a file has a directory"));
-            copy(from, &to);
+            programs::copy(from, &to);
         }
         write(
             &rootfs.join("etc/passwd"),
@@ -74,7 +76,7 @@ fn probe_files() -> Vec<(PathBuf, PathBuf)> {
         return Vec::new();
     }
     let libraries =
-        Command::new("ldd").arg(&probe).output().map(|out| out.stdout).unwrap_or_default();
+        programs::output(Command::new("ldd").arg(&probe)).map(|out| out.stdout).unwrap_or_default();
     let mut files = vec![(probe, PathBuf::from("/bin/probe"))];
     for word in
         String::from_utf8_lossy(&libraries).split_whitespace().filter(|word| word.starts_with('/'))
@@ -84,17 +86,12 @@ fn probe_files() -> Vec<(PathBuf, PathBuf)> {
     files
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::copy(from, to)
-        .unwrap_or_else(|e| panic!("copy {} to {}: {e}", from.display(), to.display()));
-}
-
 /// Write a file.
 ///
 /// # Panics
 /// If it cannot be written.
 pub fn write(path: &Path, text: impl AsRef<[u8]>) {
-    std::fs::write(path, text).unwrap_or_else(|e| panic!("write {}: {e}", path.display()));
+    programs::write(path, text);
 }
 
 /// A bundle directory with `rootfs` and, once it is used, config.json.

@@ -75,7 +75,7 @@ impl Casemate {
     /// # Panics
     /// If it cannot be started, or prints something that is not UTF-8.
     pub fn answer(mut self) -> Answer {
-        let output = self.0.output().expect("the binary can be started");
+        let output = crate::programs::output(&mut self.0).expect("the binary can be started");
         Answer {
             status: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).expect("standard output is UTF-8"),

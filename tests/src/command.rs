@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// After this long a command counts as hung, and is killed.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// An invocation that is being put together.
 #[derive(Debug)]
@@ -89,7 +89,8 @@ impl Cmd {
         };
         self.inner.stdout(open(&self.out)).stderr(open(&self.err));
         let line = format!("{:?}", self.inner);
-        let child = self.inner.spawn().unwrap_or_else(|e| panic!("{line}: {e}"));
+        let child =
+            crate::programs::start(&mut self.inner).unwrap_or_else(|e| panic!("{line}: {e}"));
         Running { child, line, out: self.out, err: self.err, deadline: Instant::now() + self.limit }
     }
 

@@ -2,10 +2,9 @@
 
 use crate::bundle::Bundle;
 use crate::command::{Cmd, Done};
-use crate::{host, scratch};
+use crate::{host, scratch, wait};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// A container and its bundle. Making the value makes only the bundle; see [`Container::run`] and
 /// [`Container::create`].
@@ -24,7 +23,8 @@ impl Container {
     pub fn new(bundle: Bundle) -> Self {
         host::isolate();
         bundle.save();
-        let id = format!("cmt-{}-{}", std::process::id(), scratch::number());
+        // Of one length, so that no id is part of another: cgroups are searched by it.
+        let id = format!("cmt-{}-{:06}", std::process::id(), scratch::number());
         let root = bundle.dir().join("state");
         Self { bundle, id, globals: Vec::new(), root }
     }
@@ -159,22 +159,22 @@ impl Container {
     /// Wait until `state` says so.
     ///
     /// # Panics
-    /// If that takes more than thirty seconds.
+    /// If that takes longer than [`wait::PATIENCE`].
     pub fn wait_status(&self, wanted: &str) {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let state = self.state();
-            if state["status"] == wanted {
-                return;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "{} is still {}, not {wanted}",
-                self.id,
-                state["status"]
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait::until(&format!("{} is {wanted}", self.id), || {
+            let done = self.verb("state", &[]).done();
+            let state: Value = serde_json::from_str(&done.stdout).map_err(|_| done.stderr)?;
+            wait::equal(&state["status"].as_str(), &Some(wanted))
+        });
+    }
+
+    /// Wait until nothing of it is left; the kernel takes a moment after the last process.
+    ///
+    /// # Panics
+    /// If that takes longer than [`wait::PATIENCE`].
+    pub fn wait_gone(&self) {
+        let nothing = Vec::<String>::new();
+        wait::until(&format!("{} is gone", self.id), || wait::equal(&self.leftovers(), &nothing));
     }
 
     /// Everything that a container leaves when it should have left nothing: state directory, cgroups, processes.

@@ -57,7 +57,7 @@ pub fn runtime() -> &'static Path {
         let dir = crate::scratch::base().join("bin");
         crate::scratch::make(&dir);
         let copy = dir.join("casemate");
-        std::fs::copy(crate::cli::binary(), &copy).expect("the binary can be copied");
+        crate::programs::copy(&crate::cli::binary(), &copy);
         copy
     })
 }

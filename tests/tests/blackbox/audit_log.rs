@@ -3,10 +3,12 @@
 
 use casemate_tests::bundle::{write, Bundle};
 use casemate_tests::container::Container;
+use casemate_tests::programs;
 use casemate_tests::scratch::Dir;
 use serde_json::{json, Value};
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// A policy directory, and the log that it names.
 struct Log {
@@ -54,7 +56,7 @@ fn pair(event: &str, result: &str) -> (String, String) {
 #[test]
 fn every_step_of_a_life_leaves_one_line() {
     let log = Log::new("FILE");
-    let container = log.container(Bundle::sh("sleep 100"));
+    let container = log.container(Bundle::sh("sleep 600"));
     container.create().ok();
     container.start().ok();
     container.exec("true").ok();
@@ -95,7 +97,7 @@ fn a_record_says_who_did_what_and_on_which_grounds() {
     let own = std::env::current_exe().unwrap();
     assert_eq!(record["proc.pexepath"], own.to_str().unwrap());
     let sum = |path: &str| {
-        let out = std::process::Command::new("sha256sum").arg(path).output().unwrap();
+        let out = programs::output(Command::new("sha256sum").arg(path)).unwrap();
         let text = String::from_utf8(out.stdout).unwrap();
         format!("sha256:{}", text.split(' ').next().unwrap())
     };
@@ -148,7 +150,7 @@ fn a_failure_is_told_from_a_refusal() {
 #[test]
 fn arguments_and_environment_of_a_process_are_not_recorded() {
     let log = Log::new("FILE");
-    let container = log.container(Bundle::sh("sleep 100 # topsecret1").edit(|c| {
+    let container = log.container(Bundle::sh("sleep 600 # topsecret1").edit(|c| {
         c["process"]["env"].as_array_mut().unwrap().push(json!("KEY=topsecret2"));
     }));
     let container = container.up();
@@ -227,7 +229,7 @@ fn a_log_that_somebody_else_could_change_is_not_written() {
 #[test]
 fn what_ends_a_container_works_although_the_log_does_not() {
     let log = Log::new("FILE\nrequired = true");
-    let container = log.container(Bundle::sh("sleep 100")).up();
+    let container = log.container(Bundle::sh("sleep 600")).up();
     std::fs::remove_file(log.path()).unwrap();
     std::fs::create_dir(log.path()).unwrap();
     let done = container.exec("true").done();

@@ -3,9 +3,10 @@
 use casemate_tests::bundle::{write, Bundle};
 use casemate_tests::cli::Casemate;
 use casemate_tests::container::Container;
-use casemate_tests::host;
 use casemate_tests::scratch::Dir;
+use casemate_tests::{host, programs, wait};
 use serde_json::{json, Value};
+use std::process::Command;
 
 /// `audit` of a container.
 fn audit(container: &Container, options: &[&str]) -> Value {
@@ -98,7 +99,7 @@ fn the_exit_status_follows_the_level_that_was_named() {
 
 #[test]
 fn a_running_container_is_reported_as_the_kernel_has_it() {
-    let container = Container::new(Bundle::sh("sleep 100")).up();
+    let container = Container::new(Bundle::sh("sleep 600")).up();
     let report = audit(&container, &[]);
     assert_eq!(report["seen"], "kernel");
     assert_eq!(report["subject"]["status"], "running");
@@ -124,11 +125,11 @@ fn a_running_container_is_reported_as_the_kernel_has_it() {
 fn a_root_that_was_made_writable_from_outside_is_a_violation() {
     // In a user namespace of its own the kernel would not let anybody do it.
     let container =
-        Container::new(Bundle::sh("sleep 100")).global(&["--allow", "userns.host"]).up();
+        Container::new(Bundle::sh("sleep 600")).global(&["--allow", "userns.host"]).up();
     let pid = container.pid().to_string();
     assert_eq!(control(&audit(&container, &[]), "root.readonly")["status"], "enforced");
     let remount = ["-t", &pid, "-m", "-p", "mount", "-o", "remount,bind,rw", "/"];
-    let done = std::process::Command::new("nsenter").args(remount).output().unwrap();
+    let done = programs::output(Command::new("nsenter").args(remount)).unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let report = audit(&container, &[]);
     let root = control(&report, "root.readonly");
@@ -140,24 +141,19 @@ fn a_root_that_was_made_writable_from_outside_is_a_violation() {
 
 #[test]
 fn a_process_that_came_in_by_another_way_with_more_privilege_is_found() {
-    let container = Container::new(Bundle::sh("sleep 100")).up();
+    let container = Container::new(Bundle::sh("sleep 600")).up();
     let cgroup = container.record()["cgroup"]["path"].as_str().unwrap().to_owned();
-    let script = format!("echo $$ > {cgroup}/cgroup.procs; exec sleep 100");
-    let mut intruder = std::process::Command::new("sh").args(["-c", &script]).spawn().unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    loop {
+    let script = format!("echo $$ > {cgroup}/cgroup.procs; exec sleep 600");
+    let mut intruder = programs::start(Command::new("sh").args(["-c", &script])).unwrap();
+    let found = wait::until("the intruder is found", || {
         let report = audit(&container, &[]);
-        if let Some(found) = finding(&report, "process.peers") {
-            let message = found["message"].as_str().unwrap();
-            assert!(message.contains(&format!("process {}", intruder.id())), "{message}");
-            assert_eq!(found["level"], "high");
-            break;
-        }
-        assert!(std::time::Instant::now() < deadline, "{report:#}");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+        finding(&report, "process.peers").cloned().ok_or_else(|| format!("{report:#}"))
+    });
     intruder.kill().unwrap();
     intruder.wait().unwrap();
+    let message = found["message"].as_str().unwrap();
+    assert!(message.contains(&format!("process {}", intruder.id())), "{message}");
+    assert_eq!(found["level"], "high");
 }
 
 #[test]
@@ -245,7 +241,7 @@ fn foreign(file: &str, bundle: &Bundle, pid: u32) -> Dir {
 #[test]
 fn containers_of_runc_and_crun_are_compared_with_what_would_be_made_of_them() {
     host::isolate();
-    let bundle = Bundle::sh("sleep 100");
+    let bundle = Bundle::sh("sleep 600");
     bundle.save();
     for (file, runtime) in [("state.json", "runc"), ("status", "crun")] {
         let root = foreign(file, &bundle, std::process::id());

@@ -22,10 +22,9 @@
 //!
 //! The seventeenth is the suites of other projects, which are programs of their own.
 
-use casemate_tests::{host, requires, Bundle, Cmd, Container};
+use casemate_tests::{host, requires, wait, Bundle, Cmd, Container};
 use serde_json::{json, Value};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// The binary with exactly these words and this environment.
 fn call(container: &Container, environment: &[(&str, &str)], words: &[&str]) -> Cmd {
@@ -50,7 +49,7 @@ const PATH: (&str, &str) = ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
 #[test]
 fn trap_1_containerds_shim_is_understood_word_for_word() {
     requires!(root);
-    let container = created("sleep 60");
+    let container = created("sleep 600");
     let (root, log) = (container.root().display().to_string(), at(&container, "log.json"));
     let (bundle, pid_file) = (at(&container, ""), at(&container, "init.pid"));
     let go_runc = |words: &[&str]| {
@@ -63,7 +62,7 @@ fn trap_1_containerds_shim_is_understood_word_for_word() {
     assert_eq!(pid, container.pid());
     go_runc(&["start", id]).ok();
     let process = at(&container, "runc-process123");
-    let text = json!({"args": ["sleep", "50"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}});
+    let text = json!({"args": ["sleep", "600"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}});
     std::fs::write(&process, text.to_string()).unwrap();
     let exec_pid = at(&container, "1.pid");
     go_runc(&["exec", "--process", &process, "--detach", "--pid-file", &exec_pid, id]).ok();
@@ -86,7 +85,7 @@ fn trap_1_containerds_shim_is_understood_word_for_word() {
 #[test]
 fn trap_1_cri_o_and_conmon_rs_are_understood_word_for_word() {
     requires!(root);
-    let container = created("sleep 60");
+    let container = created("sleep 600");
     let root = container.root().display().to_string();
     let equals = format!("--root={root}");
     let (bundle, pid_file) = (at(&container, ""), at(&container, "pidfile"));
@@ -106,7 +105,7 @@ fn trap_1_cri_o_and_conmon_rs_are_understood_word_for_word() {
     let exec_pid = at(&container, "exec.pid");
     std::fs::write(&exec_pid, "").unwrap();
     let file = format!("--pid-file={exec_pid}");
-    call(&container, &env, &[&twice[..], &["exec", "-d", &file, id, "sleep", "50"]].concat()).ok();
+    call(&container, &env, &[&twice[..], &["exec", "-d", &file, id, "sleep", "600"]].concat()).ok();
     assert!(std::fs::read_to_string(&exec_pid).unwrap().parse::<u32>().is_ok());
     cri_o(&["kill", "-a", id, "9"]).ok();
     container.wait_status("stopped");
@@ -118,7 +117,7 @@ fn trap_1_cri_o_and_conmon_rs_are_understood_word_for_word() {
 #[test]
 fn trap_1_resources_come_from_standard_input_in_both_spellings() {
     requires!(root);
-    let container = created("sleep 60").up();
+    let container = created("sleep 600").up();
     for spelling in [&["--resources=-"][..], &["--resources", "-"], &["-r", "-"]] {
         let mut command = container.verb("update", spelling);
         let file = container.bundle.dir().join("resources");
@@ -131,7 +130,7 @@ fn trap_1_resources_come_from_standard_input_in_both_spellings() {
 #[test]
 fn trap_2_and_3_podman_names_the_root_the_driver_and_the_path_never_again() {
     requires!(root);
-    let container = created("sleep 60").global(&["--cgroup-manager", "disabled"]);
+    let container = created("sleep 600").global(&["--cgroup-manager", "disabled"]);
     // podman passes no --root either, but a test must not use the host's.
     let root = container.root().display().to_string();
     container.create().ok();
@@ -150,7 +149,7 @@ fn trap_2_and_3_podman_names_the_root_the_driver_and_the_path_never_again() {
 #[test]
 fn trap_4_an_empty_pid_file_is_replaced_and_left_alone_by_a_failed_exec() {
     requires!(root);
-    let container = created("sleep 60");
+    let container = created("sleep 600");
     let file = PathBuf::from(at(&container, "pid"));
     std::fs::write(&file, "").unwrap();
     container.create_command(&["--pid-file", file.to_str().unwrap()]).ok();
@@ -167,7 +166,7 @@ fn trap_4_an_empty_pid_file_is_replaced_and_left_alone_by_a_failed_exec() {
 #[test]
 fn trap_5_a_failure_is_one_object_with_a_time_and_the_same_words_on_standard_error() {
     requires!(root);
-    let container = created("sleep 60");
+    let container = created("sleep 600");
     let log = at(&container, "log.json");
     let prefix = ["--log", &log, "--log-format", "json", "--root", "/nonexistent", "start", "none"];
     let said = call(&container, &[], &prefix).refused();
@@ -182,7 +181,7 @@ fn trap_5_a_failure_is_one_object_with_a_time_and_the_same_words_on_standard_err
 #[test]
 fn trap_5_a_log_file_in_a_bundle_that_is_gone_is_a_failure_that_breaks_nothing() {
     requires!(root);
-    let container = created("sleep 60").up();
+    let container = created("sleep 600").up();
     let root = container.root().display().to_string();
     let gone = at(&container, "gone/log.json");
     let delete = ["--root", &root, "--log", &gone, "delete", "--force", &container.id];
@@ -194,10 +193,9 @@ fn trap_5_a_log_file_in_a_bundle_that_is_gone_is_a_failure_that_breaks_nothing()
 #[test]
 fn trap_7_state_answers_properly_or_not_at_all_while_the_container_goes() {
     requires!(root);
-    let container = created("sleep 60").up();
+    let container = created("sleep 600").up();
     let mut delete = container.delete().spawn();
-    let begun = Instant::now();
-    loop {
+    wait::until("the deleted container is forgotten", || {
         let over = delete.has_ended();
         let done = container.verb("state", &[]).done();
         if done.status.success() {
@@ -208,12 +206,9 @@ fn trap_7_state_answers_properly_or_not_at_all_while_the_container_goes() {
         } else {
             assert!(done.stderr.contains("does not exist"), "{}", done.stderr);
         }
-        if over {
-            assert!(!done.status.success(), "state still knows it: {}", done.stdout);
-            break;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(30));
-    }
+        assert!(!over || !done.status.success(), "state still knows it: {}", done.stdout);
+        wait::equal(&over, &true)
+    });
     delete.done();
 }
 
@@ -245,7 +240,7 @@ fn trap_9_engines_see_that_there_is_no_checkpoint() {
 fn trap_10_an_exec_from_a_cgroup_below_the_containers_works() {
     requires!(root);
     requires!(host::cgroup_mount().is_some(), "needs a cgroup v2 mount");
-    let container = created("sleep 60").up();
+    let container = created("sleep 600").up();
     let group = host::cgroups_named(&container.id);
     requires!(!group.is_empty(), "needs a cgroup for the container");
     // As CRI-O does with its exec cgroup: the runtime itself stands below the container's cgroup.
@@ -298,8 +293,8 @@ fn trap_11_a_hook_finds_the_configuration_by_the_bundle_of_the_state() {
 fn trap_14_runc_and_casemate_share_a_state_root() {
     requires!(root);
     requires!(program "runc");
-    let ours = created("sleep 60").up();
-    let theirs = Container::new(Bundle::sh("sleep 60")).in_root(&ours.root());
+    let ours = created("sleep 600").up();
+    let theirs = Container::new(Bundle::sh("sleep 600")).in_root(&ours.root());
     let runc = |words: &[&str]| {
         let root = theirs.root().display().to_string();
         Cmd::new("runc", theirs.bundle.dir()).args([&["--root", &root], words].concat())

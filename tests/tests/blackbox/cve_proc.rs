@@ -1,7 +1,7 @@
 //! What the runtime writes to, or hides in, /proc, and the devices and terminals that an image replaces.
 
 use casemate_tests::bundle::write;
-use casemate_tests::{requires, Bundle, Canary, Container};
+use casemate_tests::{programs, requires, Bundle, Canary, Container};
 use serde_json::json;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -155,7 +155,7 @@ fn cve_2025_52881_kernel_parameters_are_written_where_they_belong_whatever_cover
     requires!(root);
     requires!(program "nsenter");
     let canary = Canary::new();
-    let bundle = Bundle::sh("sleep 60").edit(|c| {
+    let bundle = Bundle::sh("sleep 600").edit(|c| {
         c["linux"]["sysctl"] = json!({"net.ipv4.ip_forward": "1", "net/ipv4/ip_default_ttl": "77", "kernel.msgmax": "9999"});
     });
     // What the image has under the name of the directory that procfs is mounted on.
@@ -176,10 +176,10 @@ fn cve_2025_52881_kernel_parameters_are_written_where_they_belong_whatever_cover
     let container = Container::new(inner).verbatim().up();
     let read = |name: &str| {
         let pid = container.pid().to_string();
-        let output = std::process::Command::new("nsenter")
-            .args(["-t", &pid, "-n", "-i", "cat", &format!("/proc/sys/{name}")])
-            .output()
-            .unwrap();
+        let path = format!("/proc/sys/{name}");
+        let mut command = std::process::Command::new("nsenter");
+        let output =
+            programs::output(command.args(["-t", &pid, "-n", "-i", "cat", &path])).unwrap();
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     };
     assert_eq!(read("net/ipv4/ip_forward"), "1");

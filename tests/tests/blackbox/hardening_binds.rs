@@ -1,7 +1,7 @@
 //! What of the host may be bound into a container of the default profile, and what a volume may be used for.
 
 use casemate_tests::scratch::Dir;
-use casemate_tests::{requires, Bundle, Canary, Container};
+use casemate_tests::{programs, requires, Bundle, Canary, Container};
 use serde_json::json;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -124,14 +124,11 @@ fn a_volume_cannot_bring_a_file_system_of_the_kernel_along() {
     std::fs::create_dir(&inside).unwrap();
     // From here on this test has mounts of its own.
     let container = Container::new(Bundle::sh("ls /mnt/proc").bind(dir.path(), "/mnt", &[]));
-    let status = std::process::Command::new("mount")
-        .args(["-t", "proc", "proc"])
-        .arg(&inside)
-        .status()
-        .unwrap();
+    let mut mount = std::process::Command::new("mount");
+    let status = programs::status(mount.args(["-t", "proc", "proc"]).arg(&inside)).unwrap();
     assert!(status.success());
     let text = container.run().refused();
-    let status = std::process::Command::new("umount").arg(&inside).status().unwrap();
+    let status = programs::status(std::process::Command::new("umount").arg(&inside)).unwrap();
     assert!(status.success());
     assert!(
         text.contains("brings the host's proc along at /mnt/proc (rule mounts.sources)"),

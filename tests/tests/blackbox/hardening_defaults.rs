@@ -168,7 +168,7 @@ fn the_filter_of_the_bundle_comes_on_top_of_the_default_one() {
 #[test]
 fn every_change_is_on_record_and_explained() {
     requires!(root);
-    let container = Container::new(careless("sleep 60")).up();
+    let container = Container::new(careless("sleep 600")).up();
     let decisions = std::fs::read_to_string(container.state_dir().join("decisions.json")).unwrap();
     let decisions: Vec<Value> = serde_json::from_str(&decisions).unwrap();
     let rules: Vec<&str> = decisions.iter().filter_map(|d| d["rule"].as_str()).collect();
@@ -192,7 +192,7 @@ fn every_change_is_on_record_and_explained() {
 #[test]
 fn exec_is_confined_like_the_container() {
     requires!(root);
-    let container = Container::new(careless("sleep 60")).up();
+    let container = Container::new(careless("sleep 600")).up();
     let done = container.exec(REPORT).ok();
     assert_eq!(done.value("NoNewPrivs"), "1");
     assert_eq!(done.value("Seccomp_filters"), "1");

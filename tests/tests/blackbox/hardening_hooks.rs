@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 fn script(dir: &Dir, text: &str) -> PathBuf {
     let path = dir.path().join("hook");
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    casemate_tests::bundle::write(&path, format!("#!/bin/sh\n{text}\n"));
     set_mode(&path, 0o755);
     set_mode(dir.path(), 0o755);
     path

@@ -3,7 +3,7 @@
 
 use casemate_tests::command::Cmd;
 use casemate_tests::scratch::Dir;
-use casemate_tests::{host, requires, Bundle, Container, Done};
+use casemate_tests::{host, requires, wait, Bundle, Container, Done};
 use serde_json::json;
 
 fn landlock_abi() -> i64 {
@@ -83,7 +83,7 @@ fn a_restricted_payload_writes_to_volumes_and_devices_and_nowhere_else() {
 fn a_process_that_exec_adds_is_confined_as_well() {
     requires!(root);
     requires!(landlock_abi() >= 3, "Landlock cannot deny truncation");
-    let container = restricted(volume(modest("sleep 60 & wait"))).up();
+    let container = restricted(volume(modest("sleep 600 & wait"))).up();
     let done = container.exec(PLACES).ok();
     assert_confined(&done);
     // It is a domain of its own, and yet can signal what it was added to.
@@ -116,17 +116,13 @@ fn directories_of_the_host_that_a_payload_was_handed_stay_closed() {
 
 /// A container to share namespaces with: it listens on an abstract socket.
 fn neighbour() -> Container {
-    let bundle = modest("probe listen-abstract casemate-landlock & sleep 60");
+    let bundle = modest("probe listen-abstract casemate-landlock & sleep 600");
     let container = Container::new(bundle).up();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    let listens = || {
+    wait::until("the neighbour listens", || {
         let table = std::fs::read_to_string(format!("/proc/{}/net/unix", container.pid()));
-        table.is_ok_and(|table| table.contains("@casemate-landlock"))
-    };
-    while !listens() {
-        assert!(std::time::Instant::now() < deadline, "nobody listens");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+        let table = table.map_err(|e| e.to_string())?;
+        wait::equal(&table.contains("@casemate-landlock"), &true).map_err(|_| table)
+    });
     container
 }
 
@@ -155,7 +151,7 @@ fn neighbours_in_shared_namespaces_are_out_of_reach() {
     assert!(done.stdout.starts_with("EPERM\n"), "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("not permitted"), "{}", done.stdout);
 
-    let container = restricted(joining(modest("sleep 60"), &other)).up();
+    let container = restricted(joining(modest("sleep 600"), &other)).up();
     let done = container.exec(script).done();
     assert!(done.stdout.starts_with("EPERM\n"), "{}{}", done.stdout, done.stderr);
     assert!(done.stdout.contains("not permitted"), "{}", done.stdout);

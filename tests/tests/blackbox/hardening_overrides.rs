@@ -101,7 +101,7 @@ fn several_overrides_can_be_given_at_once_and_behind_the_command() {
 #[test]
 fn what_was_overridden_at_create_stays_so_for_exec_and_nothing_more() {
     requires!(root);
-    let bundle = careless().args(&["sleep", "60"]);
+    let bundle = careless().args(&["sleep", "600"]);
     let container =
         Container::new(bundle).global(&["--allow", "process.new-privileges,capabilities.net_raw"]);
     let container = container.up();

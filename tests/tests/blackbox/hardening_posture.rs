@@ -2,7 +2,7 @@
 //! golden files hold `ok` or `no` for each attempt; CASEMATE_BLESS=1 writes them anew.
 
 use casemate_tests::scratch::{self, Dir};
-use casemate_tests::{requires, Bundle, Canary, Container};
+use casemate_tests::{programs, requires, Bundle, Canary, Container};
 use serde_json::{json, Map, Value};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -69,17 +69,17 @@ fn with_attacker(bundle: Bundle) -> Bundle {
     let program = test.ancestors().nth(2).unwrap().join("casemate-attack");
     let bin = bundle.rootfs().join("bin");
     for (name, mode) in [("attack", 0o755), ("attack-suid", 0o4755), ("attack-caps", 0o755)] {
-        std::fs::copy(&program, bin.join(name)).unwrap();
+        programs::copy(&program, &bin.join(name));
         std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
     }
     give_net_raw(&bin.join("attack-caps"));
-    let libraries = Command::new("ldd").arg(&program).output().unwrap().stdout;
+    let libraries = programs::output(Command::new("ldd").arg(&program)).unwrap().stdout;
     for library in
         String::from_utf8_lossy(&libraries).split_whitespace().filter(|w| w.starts_with('/'))
     {
         let to = bundle.rootfs().join(library.trim_start_matches('/'));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(library, to).unwrap();
+        programs::copy(Path::new(library), &to);
     }
     bundle
 }
@@ -115,7 +115,7 @@ impl Bait {
         let name = format!("casemate-bait-{}-{}", std::process::id(), scratch::number());
         let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
         let socket = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
-        let process = Command::new("sleep").arg("600").spawn().unwrap();
+        let process = programs::start(Command::new("sleep").arg("600")).unwrap();
         Self { process, _socket: socket, name }
     }
 

@@ -185,7 +185,7 @@ fn a_feature_holds_for_exec_and_not_against_the_bundles_own_filter() {
     let line = probe("io_uring", libc::SYS_io_uring_setup, &[1, 0], 0).line();
     let args: Vec<&str> = line.split(' ').collect();
     let allow = ["--allow", "seccomp.io_uring"];
-    let container = Container::new(Bundle::sh("sleep 60")).global(&allow).up();
+    let container = Container::new(Bundle::sh("sleep 600")).global(&allow).up();
     assert_ne!(errnos(&container.exec_command(&[], &args).ok()), ["errno=38"]);
     let own = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls":
         [{"names": ["io_uring_setup"], "action": "SCMP_ACT_ERRNO", "errnoRet": 77}]});

@@ -83,7 +83,7 @@ fn nobody_looks_under_a_mask_through_another_mount() {
 #[test]
 fn a_process_that_joins_cannot_undo_what_the_containers_own_cannot() {
     requires!(root);
-    let container = Container::new(powerful("sleep 60")).verbatim().up();
+    let container = Container::new(powerful("sleep 600")).verbatim().up();
     for (line, expected) in [
         (["umount", "/proc/timer_list"], "EINVAL"),
         (["remount-rw", "/"], "EPERM"),
@@ -143,7 +143,7 @@ fn one_capability_is_enough_for_a_low_port() {
 #[test]
 fn ids_are_those_of_the_mapping_on_both_sides() {
     requires!(root);
-    let bundle = powerful("id -u; id -g; stat -c %u:%g /bin/busybox /dev/null /dev/shm; cat /proc/self/uid_map; sleep 60");
+    let bundle = powerful("id -u; id -g; stat -c %u:%g /bin/busybox /dev/null /dev/shm; cat /proc/self/uid_map; sleep 600");
     let bundle = bundle.edit(|c| c["process"]["user"] = json!({"uid": 7, "gid": 8}));
     let container = Container::new(bundle).verbatim();
     let mut run = container.run().spawn();

@@ -16,7 +16,7 @@ fn a_container_runs_and_leaves_nothing() {
 #[test]
 fn a_created_container_is_seen_and_removed_by_force() {
     requires!(root);
-    let container = Container::new(Bundle::sh("sleep 60"));
+    let container = Container::new(Bundle::sh("sleep 600"));
     container.create().ok();
     assert_eq!(container.state()["status"], "created");
     assert!(container.leftovers().len() >= 2, "{:?}", container.leftovers());

@@ -247,7 +247,7 @@ fn a_parameter_that_does_not_exist_fails_the_create() {
 #[test]
 fn unified_limits_are_written_and_impossible_ones_refused() {
     requires!(root);
-    let container = Container::new(Bundle::sh("sleep 60").edit(|c| {
+    let container = Container::new(Bundle::sh("sleep 600").edit(|c| {
         c["linux"]["resources"] =
             json!({"unified": {"cgroup.max.depth": "7", "cgroup.max.descendants": "9"}});
     }))
@@ -271,7 +271,7 @@ fn a_cgroups_path_is_where_the_container_is() {
     let mount = host::cgroup_mount();
     requires!(mount.is_some(), "needs cgroup2");
     let mount = mount.unwrap();
-    let mut container = Container::new(Bundle::sh("sleep 60")).verbatim();
+    let mut container = Container::new(Bundle::sh("sleep 600")).verbatim();
     let inner = format!("/{}-parent/leaf", container.id);
     container.bundle.config["linux"]["cgroupsPath"] = json!(inner);
     container.create().ok();

@@ -5,7 +5,7 @@ use serde_json::{json, Value};
 use std::path::PathBuf;
 
 fn up() -> Container {
-    Container::new(Bundle::sh("sleep 60").edit(|c| {
+    Container::new(Bundle::sh("sleep 600").edit(|c| {
         c["process"]["env"] = json!(["PATH=/bin", "OWN=1"]);
         c["process"]["user"]["umask"] = json!(0o027);
     }))
@@ -98,11 +98,11 @@ fn a_pid_file_holds_the_host_pid_without_a_newline_and_is_untouched_by_failure()
     let options = ["--detach", "--pid-file", path.to_str().unwrap()];
     assert_eq!(container.exec_command(&options, &["/no/such/program"]).done().code(), 255);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
-    container.exec_command(&options, &["sleep", "60"]).ok();
+    container.exec_command(&options, &["sleep", "600"]).ok();
     let text = std::fs::read_to_string(&path).unwrap();
     let pid: i32 = text.parse().unwrap_or_else(|e| panic!("{text:?}: {e}"));
     let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
-    assert_eq!(command, "sleep\u{0}60\u{0}");
+    assert_eq!(command, "sleep\u{0}600\u{0}");
     // It leads a session of its own: engines kill its process group.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
@@ -120,7 +120,7 @@ fn a_pid_file_holds_the_host_pid_without_a_newline_and_is_untouched_by_failure()
 fn it_joins_every_namespace_of_the_container() {
     requires!(root);
     for userns in [false, true] {
-        let bundle = Bundle::sh("sleep 60");
+        let bundle = Bundle::sh("sleep 600");
         let bundle = if userns { bundle.user_namespace(100_000) } else { bundle };
         let container = Container::new(bundle).up();
         let done = container.exec("for n in cgroup ipc mnt net pid user uts; do echo $n=$(readlink /proc/self/ns/$n); done").ok();
@@ -140,7 +140,7 @@ fn it_is_born_in_the_containers_cgroup_or_where_init_has_gone() {
     requires!(root);
     let script = "mkdir /sys/fs/cgroup/inner && echo $$ > /sys/fs/cgroup/inner/cgroup.procs; \
         for c in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$c > /sys/fs/cgroup/cgroup.subtree_control; done; \
-        echo moved; sleep 60";
+        echo moved; sleep 600";
     let bundle = Bundle::sh(script)
         .without_mount("/sys/fs/cgroup")
         .mount(json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["rw"]}));
@@ -215,7 +215,7 @@ fn cpu_affinity_is_reset_or_as_configured() {
 #[test]
 fn it_works_in_a_created_and_is_refused_in_a_stopped_or_paused_container() {
     requires!(root);
-    let container = Container::new(Bundle::sh("sleep 60"));
+    let container = Container::new(Bundle::sh("sleep 600"));
     container.create().ok();
     assert_eq!(container.exec("exit 4").done().code(), 4);
     container.start().ok();

@@ -1,7 +1,7 @@
 //! What crosses the border as descriptors: terminals, preserved and activated descriptors, pidfds, readiness.
 
 use casemate_sys::socket::{self, Kind};
-use casemate_tests::{requires, Bundle, Cmd, Container};
+use casemate_tests::{requires, wait, Bundle, Cmd, Container};
 use serde_json::json;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -24,7 +24,7 @@ fn accept(listener: &OwnedFd) -> (String, OwnedFd) {
 
 /// Read a terminal until `text` has come, or its end.
 fn read_until(master: &mut File, text: &str) -> String {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + wait::PATIENCE;
     let mut seen = String::new();
     let mut buffer = [0u8; 1024];
     while Instant::now() < deadline && !seen.contains(text) {
@@ -64,7 +64,7 @@ fn a_terminal_goes_to_the_console_socket() {
     let seen = read_until(&mut master, "c\r\n");
     assert!(seen.contains("33 99") && seen.contains("/dev/pts/0"), "{seen}");
     master.write_all(b"hello\n").unwrap();
-    let seen = read_until(&mut master, "owner=");
+    let seen = read_until(&mut master, "owner=5");
     assert!(seen.contains("got hello") && seen.contains("owner=5"), "{seen}");
     container.wait_status("stopped");
 }
@@ -72,12 +72,12 @@ fn a_terminal_goes_to_the_console_socket() {
 #[test]
 fn exec_has_a_terminal_of_its_own() {
     requires!(root);
-    let container = Container::new(Bundle::sh("sleep 60")).up();
+    let container = Container::new(Bundle::sh("sleep 600")).up();
     let path = container.bundle.dir().join("console");
     let listener = socket::listen(&path, Kind::Stream).unwrap();
     let process = json!({
         "terminal": true, "consoleSize": {"height": 12, "width": 34}, "cwd": "/", "user": {"uid": 0, "gid": 0},
-        "args": ["sh", "-c", "stty size; sleep 60"], "env": ["PATH=/bin"]
+        "args": ["sh", "-c", "stty size; sleep 600"], "env": ["PATH=/bin"]
     });
     let file = container.bundle.dir().join("process.json");
     casemate_tests::bundle::write(&file, process.to_string());
@@ -169,7 +169,7 @@ fn preserved_descriptors_reach_the_payload_with_their_holes() {
     } else {
         assert!(done.stderr.contains("preserved-fd"), "{}", done.stderr);
     }
-    let container = Container::new(Bundle::sh("sleep 60")).up();
+    let container = Container::new(Bundle::sh("sleep 600")).up();
     let command = container.exec_command(&["--preserve-fds", "1"], &["probe", "fds"]);
     assert_eq!(with_fds(command, &[(3, c"/dev/null"), (4, c"/etc")]).ok().value("fds"), "0,1,2,3");
 }
@@ -200,7 +200,7 @@ fn activated_descriptors_are_passed_on_only_to_whom_they_are_meant_for() {
 #[test]
 fn a_pidfd_is_delivered_with_its_kind() {
     requires!(root);
-    let container = Container::new(Bundle::sh("sleep 60"));
+    let container = Container::new(Bundle::sh("sleep 600"));
     let path = container.bundle.dir().join("pidfd");
     let listener = socket::listen(&path, Kind::Stream).unwrap();
     container.create_command(&["--pidfd-socket", path.to_str().unwrap()]).ok();
@@ -215,7 +215,7 @@ fn a_pidfd_is_delivered_with_its_kind() {
         "--pidfd-socket",
         path.to_str().unwrap(),
     ];
-    container.exec_command(&options, &["sleep", "60"]).ok();
+    container.exec_command(&options, &["sleep", "600"]).ok();
     let (kind, pidfd) = accept(&listener);
     let pid: i32 = std::fs::read_to_string(pid_file).unwrap().parse().unwrap();
     assert_eq!((kind.as_str(), pid_of(&pidfd)), ("setns", pid));
@@ -230,7 +230,7 @@ fn pid_of(pidfd: &OwnedFd) -> i32 {
 fn manager(dir: &Path) -> (UnixDatagram, String) {
     let path = dir.join("manager");
     let socket = UnixDatagram::bind(&path).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(wait::PATIENCE)).unwrap();
     (socket, path.display().to_string())
 }
 
@@ -244,7 +244,7 @@ fn next(socket: &UnixDatagram) -> (String, usize) {
 fn readiness_and_nothing_else_reaches_the_service_manager() {
     requires!(root);
     let script = "probe notify \"$(printf 'STATUS=x\\nFDSTORE=1')\"; sleep 0.4; touch /tmp/sent; \
-        probe notify \"$(printf 'READY=1\\nMAINPID=1')\"; ls -l /run/notify; touch /run/notify/x; sleep 60";
+        probe notify \"$(printf 'READY=1\\nMAINPID=1')\"; ls -l /run/notify; touch /run/notify/x; sleep 600";
     for uid in [0, 1000] {
         let bundle = Bundle::sh(script).user_namespace(100_000).edit(|c| {
             c["process"]["user"] = json!({"uid": uid, "gid": uid});
@@ -276,11 +276,7 @@ fn a_payload_that_ends_without_being_ready_does_not_hang_start_or_run() {
         let container = Container::new(Bundle::sh("sleep 0.2"));
         let (_socket, path) = manager(container.bundle.dir());
         let options: &[&str] = if detached { &["--detach"] } else { &[] };
-        container
-            .run_command(options)
-            .env("NOTIFY_SOCKET", &path)
-            .limit(Duration::from_secs(20))
-            .ok();
+        container.run_command(options).env("NOTIFY_SOCKET", &path).ok();
     }
     let container = Container::new(Bundle::sh("probe notify READY=1; exit 6"));
     let (socket, path) = manager(container.bundle.dir());

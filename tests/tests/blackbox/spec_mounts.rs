@@ -2,7 +2,7 @@
 
 use casemate_tests::bundle::write;
 use casemate_tests::scratch::Dir;
-use casemate_tests::{host, requires, Bundle, Canary, Container, Done};
+use casemate_tests::{host, programs, requires, Bundle, Canary, Container, Done};
 use serde_json::{json, Value};
 use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -145,7 +145,7 @@ fn nested() -> Dir {
 
 fn shell(line: &str) {
     assert!(
-        std::process::Command::new("sh").args(["-c", line]).status().unwrap().success(),
+        programs::status(std::process::Command::new("sh").args(["-c", line])).unwrap().success(),
         "{line}"
     );
 }
@@ -314,7 +314,7 @@ fn mounts_of_the_host_reach_a_slave_volume_and_mounts_of_the_container_leave_a_s
     std::fs::create_dir(dir.path().join("from-host")).unwrap();
     std::fs::create_dir(dir.path().join("from-container")).unwrap();
     let script = "mount -t tmpfs inner /mnt/from-container && echo ready; while ! grep -q from-host /proc/self/mountinfo; \
-        do sleep 0.02; done; echo seen; sleep 60";
+        do sleep 0.02; done; echo seen; sleep 600";
     for (volume, rootfs, leaves) in [("rslave", "rslave", false), ("rshared", "rshared", true)] {
         let bundle = Bundle::sh(script)
             .all_capabilities()

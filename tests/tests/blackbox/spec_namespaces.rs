@@ -1,6 +1,6 @@
 //! Namespaces: new, joined and absent; id mappings; time offsets; network devices.
 
-use casemate_tests::{host, requires, Bundle, Canary, Cmd, Container};
+use casemate_tests::{host, programs, requires, Bundle, Canary, Cmd, Container};
 use serde_json::{json, Value};
 use std::path::Path;
 
@@ -32,7 +32,7 @@ struct Holder(casemate_tests::Running);
 impl Holder {
     fn new(dir: &Path, options: &[&str]) -> Self {
         let command =
-            Cmd::new("unshare", dir).args(options).args(["sh", "-c", "echo up; sleep 60"]);
+            Cmd::new("unshare", dir).args(options).args(["sh", "-c", "echo up; exec sleep 600"]);
         let mut running = command.spawn();
         running.wait_for("up");
         Self(running)
@@ -86,8 +86,10 @@ fn a_namespace_with_a_path_is_joined() {
     requires!(root);
     let mut container = Container::new(Bundle::sh(LIST)).verbatim();
     let dir = container.bundle.dir().to_owned();
-    let holder =
-        Holder::new(&dir, &["--net", "--ipc", "--uts", "--cgroup", "--time", "--pid", "--fork"]);
+    let holder = Holder::new(
+        &dir,
+        &["--net", "--ipc", "--uts", "--cgroup", "--time", "--pid", "--fork", "--kill-child"],
+    );
     for (kind, file) in KINDS.into_iter().filter(|(kind, _)| !["mount", "pid"].contains(kind)) {
         let path = holder.path(file);
         let config = &mut container.bundle.config;
@@ -106,7 +108,7 @@ fn a_namespace_with_a_path_is_joined() {
 #[test]
 fn a_pid_namespace_with_a_path_is_joined_by_init_too() {
     requires!(root);
-    let first = Container::new(Bundle::sh("sleep 60")).verbatim().up();
+    let first = Container::new(Bundle::sh("sleep 600")).verbatim().up();
     let path = format!("/proc/{}/ns/pid", first.pid());
     let bundle = Bundle::sh(LIST)
         .without_namespace("pid")
@@ -120,7 +122,7 @@ fn a_pid_namespace_with_a_path_is_joined_by_init_too() {
 #[test]
 fn a_user_namespace_with_a_path_is_joined_with_its_maps() {
     requires!(root);
-    let first = Container::new(Bundle::sh("sleep 60").user_namespace(100_000)).verbatim().up();
+    let first = Container::new(Bundle::sh("sleep 600").user_namespace(100_000)).verbatim().up();
     let path = format!("/proc/{}/ns/user", first.pid());
     let map = |size: u32| json!([{"containerID": 0, "hostID": 100_000, "size": size}]);
     // Both what containerd sends (path and the same mappings) and the path alone.
@@ -215,7 +217,7 @@ fn clocks_are_shifted_by_the_time_offsets() {
 
     // A process that joins sees the same clock.
     let mut container = container;
-    container.bundle.config["process"]["args"] = json!(["sleep", "60"]);
+    container.bundle.config["process"]["args"] = json!(["sleep", "600"]);
     let container = container.up();
     let done = container.exec_command(&[], &["probe", "clock"]).ok();
     assert!(done.value("boottime").parse::<f64>().unwrap() > 2e6, "{}", done.stdout);
@@ -254,16 +256,14 @@ fn with_devices() -> bool {
     }
     let script = "ip link set lo up && ip link add cmd0 type veth peer name cmd1 && ip addr add 10.77.0.2/24 brd + dev cmd0 \
         && ip addr add fd77::2/64 dev cmd0 nodad && ip link set cmd0 up";
-    std::process::Command::new("sh")
-        .args(["-c", script])
-        .status()
+    programs::status(std::process::Command::new("sh").args(["-c", script]))
         .is_ok_and(|status| status.success())
 }
 
 /// Names, addresses, and which are set up.
 fn devices() -> String {
     let script = "ip -br addr; ip -o link show up";
-    let done = std::process::Command::new("sh").args(["-c", script]).output().unwrap();
+    let done = programs::output(std::process::Command::new("sh").args(["-c", script])).unwrap();
     let text = String::from_utf8_lossy(&done.stdout).into_owned();
     // What the link layer and IPv6 make of it comes and goes.
     let fields = |line: &str| {

@@ -1,7 +1,7 @@
 //! `process` and the parts of `linux` that belong to it: identity, capabilities, limits, scheduling, as the payload finds
 //! them.
 
-use casemate_tests::{host, requires, Bundle, Container, Done};
+use casemate_tests::{host, programs, requires, Bundle, Container, Done};
 use serde_json::{json, Value};
 
 /// Run `script` verbatim after `change`.
@@ -37,8 +37,8 @@ fn a_program_is_searched_in_the_containers_path_only() {
     requires!(root);
     let bundle = || Bundle::new().args(&["tool"]);
     let place = |bundle: &Bundle| {
-        std::fs::copy(bundle.rootfs().join("bin/busybox"), bundle.rootfs().join("usr/bin/tool"))
-            .unwrap();
+        let rootfs = bundle.rootfs();
+        programs::copy(&rootfs.join("bin/busybox"), &rootfs.join("usr/bin/tool"));
     };
     let found = bundle().edit(|c| c["process"]["env"] = json!(["PATH=/nowhere:/usr/bin"]));
     place(&found);
@@ -136,7 +136,7 @@ fn the_five_capability_sets_are_set_one_by_one() {
 #[test]
 fn capabilities_of_a_waiting_process_are_exactly_the_configured_ones() {
     requires!(root);
-    let container = Container::new(Bundle::sh("sleep 60").edit(|c| {
+    let container = Container::new(Bundle::sh("sleep 600").edit(|c| {
         c["process"]["capabilities"] = json!({
             "bounding": ["CAP_CHOWN", "CAP_KILL"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL"]
         });
@@ -330,7 +330,7 @@ fn the_io_priority_is_set() {
 #[test]
 fn the_memory_policy_is_set_for_init_and_exec() {
     requires!(root);
-    let bundle = Bundle::sh("probe facts; sleep 60").edit(|c| {
+    let bundle = Bundle::sh("probe facts; sleep 600").edit(|c| {
         c["linux"]["memoryPolicy"] =
             json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]});
     });
@@ -372,7 +372,7 @@ fn the_session_keyring_is_the_containers_own_unless_refused() {
     let done = container.run_command(&["--no-new-keyring"]).ok();
     assert!(!done.value("keyring").contains("_ses.cmt"), "{}", done.stdout);
 
-    let container = Container::new(Bundle::sh("sleep 60")).verbatim().up();
+    let container = Container::new(Bundle::sh("sleep 600")).verbatim().up();
     let done = container.exec_command(&[], &["probe", "keyring"]).ok();
     assert!(done.value("keyring").ends_with(&format!(";_ses.{}", container.id)), "{}", done.stdout);
 }

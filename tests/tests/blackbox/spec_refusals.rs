@@ -112,7 +112,7 @@ fn unknown_properties_are_ignored_everywhere() {
 #[test]
 fn an_id_is_checked_and_unique() {
     requires!(root);
-    let container = Container::new(Bundle::sh("sleep 60"));
+    let container = Container::new(Bundle::sh("sleep 600"));
     let create = |id: &str| {
         container.command("create").args(["--bundle", container.bundle.dir().to_str().unwrap(), id])
     };
@@ -130,7 +130,7 @@ fn an_id_is_checked_and_unique() {
 #[test]
 fn a_pid_file_is_the_bare_number_and_untouched_by_failure() {
     requires!(root);
-    let container = Container::new(Bundle::sh("sleep 60"));
+    let container = Container::new(Bundle::sh("sleep 600"));
     let path = container.bundle.dir().join("init.pid");
     casemate_tests::bundle::write(&path, "");
     let options = ["--pid-file", path.to_str().unwrap()];
@@ -152,7 +152,7 @@ fn a_pid_file_is_the_bare_number_and_untouched_by_failure() {
 #[test]
 fn a_pid_file_that_cannot_be_written_fails_the_create() {
     requires!(root);
-    let container = Container::new(Bundle::sh("sleep 60"));
+    let container = Container::new(Bundle::sh("sleep 600"));
     let text = container.create_command(&["--pid-file", "/no/such/dir/pid"]).refused();
     assert!(text.contains("/no/such/dir/pid"), "{text}");
     assert_eq!(container.leftovers(), Vec::<String>::new());

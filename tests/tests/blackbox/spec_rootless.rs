@@ -2,9 +2,10 @@
 //! as rootless engines call.
 
 use casemate_tests::scratch::Dir;
-use casemate_tests::{host, requires, Bundle, Cmd, Done};
+use casemate_tests::{host, programs, requires, wait, Bundle, Cmd, Done};
 use serde_json::{json, Value};
 use std::path::Path;
+use std::process::Command;
 
 const USER: u32 = 4711;
 
@@ -93,7 +94,7 @@ fn an_ordinary_user_runs_a_container() {
 fn an_ordinary_user_manages_a_container_command_by_command() {
     requires!(root);
     requires!(program "setpriv");
-    let rootless = Rootless::new("sleep 60");
+    let rootless = Rootless::new("sleep 600");
     let id = id();
     let state = |wanted: &str| {
         let done = rootless.command(&["state", &id]).ok();
@@ -128,7 +129,7 @@ fn an_ordinary_user_manages_a_container_command_by_command() {
             pid_file.to_str().unwrap(),
             &id,
             "sleep",
-            "60",
+            "600",
         ])
         .ok();
     let pid: i32 = std::fs::read_to_string(pid_file).unwrap().parse().unwrap();
@@ -139,13 +140,10 @@ fn an_ordinary_user_manages_a_container_command_by_command() {
     let list = rootless.command(&["list", "--quiet"]).ok();
     assert_eq!(list.stdout.trim(), id);
     rootless.command(&["kill", &id, "KILL"]).ok();
-    for _ in 0..200 {
-        if rootless.command(&["state", &id]).ok().stdout.contains("\"stopped\"") {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    state("stopped");
+    wait::until("it has stopped", || {
+        let state = rootless.command(&["state", &id]).ok().stdout;
+        wait::equal(&state.contains("\"stopped\""), &true).map_err(|_| state)
+    });
     rootless.command(&["delete", &id]).ok();
     assert_eq!(rootless.left(), 0);
 }
@@ -154,7 +152,7 @@ fn an_ordinary_user_manages_a_container_command_by_command() {
 fn exec_of_an_ordinary_user_reports_failures_and_leaves_no_process() {
     requires!(root);
     requires!(program "setpriv");
-    let rootless = Rootless::new("sleep 60");
+    let rootless = Rootless::new("sleep 600");
     let id = id();
     rootless
         .command(&["run", "--detach", "--bundle", rootless.bundle.dir().to_str().unwrap(), &id])
@@ -314,11 +312,9 @@ fn locked_mount_flags_are_kept_in_a_user_namespace() {
     let volume = Dir::new("volume");
     std::fs::write(volume.path().join("f"), "x").unwrap();
     // Made by the host's root: in the user namespace these flags are locked.
-    let status = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "nosuid,nodev,noexec,ro", "locked"])
-        .arg(volume.path())
-        .status();
-    assert!(status.unwrap().success());
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "nosuid,nodev,noexec,ro", "locked"]).arg(volume.path());
+    assert!(programs::status(&mut mount).unwrap().success());
     let base = |options: Value| {
         let path = volume.path().to_owned();
         Rootless::new("grep ' /mnt ' /proc/self/mountinfo").edit(move |c| {
@@ -339,7 +335,7 @@ fn locked_mount_flags_are_kept_in_a_user_namespace() {
         "{}",
         done.stderr
     );
-    std::process::Command::new("umount").arg("-l").arg(volume.path()).status().unwrap();
+    programs::status(Command::new("umount").arg("-l").arg(volume.path())).unwrap();
 }
 
 #[test]
@@ -354,7 +350,7 @@ fn the_layers_behind_the_filter_hold_for_ordinary_users() {
         echo pipe=$(probe open rw /pipe); echo null=$(probe open w /dev/null)";
     let rootless = Rootless::new(script);
     let pipe = rootless.bundle.rootfs().join("pipe");
-    let made = std::process::Command::new("mkfifo").args(["-m", "666"]).arg(pipe).status();
+    let made = programs::status(Command::new("mkfifo").args(["-m", "666"]).arg(pipe));
     assert!(made.unwrap().success());
     let run = |options: &[&str]| {
         let id = id();

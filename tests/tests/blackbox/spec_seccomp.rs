@@ -172,7 +172,7 @@ fn impossible_profiles_are_refused_with_their_place() {
 fn the_filter_is_loaded_with_and_without_no_new_privileges_and_for_exec() {
     requires!(root);
     for no_new_privs in [true, false] {
-        let bundle = with(rule("SCMP_ACT_ERRNO", json!({"errnoRet": 66})), &["sleep", "60"])
+        let bundle = with(rule("SCMP_ACT_ERRNO", json!({"errnoRet": 66})), &["sleep", "600"])
             .edit(|c| c["process"]["noNewPrivileges"] = json!(no_new_privs));
         let container = Container::new(bundle).verbatim().up();
         let done = container.exec_command(&[], &["probe", "raw", &getppid()]).ok();
@@ -225,7 +225,7 @@ fn notifications_of_init_and_exec_go_to_the_agent() {
     requires!(root);
     for no_new_privs in [true, false] {
         let number = getppid();
-        let bundle = Bundle::sh(&format!("probe raw {number}; sleep 60"));
+        let bundle = Bundle::sh(&format!("probe raw {number}; sleep 600"));
         let path = bundle.dir().join("agent");
         let socket = socket::listen(&path, Kind::Stream).unwrap();
         let mut profile = rule("SCMP_ACT_NOTIFY", json!({}));

@@ -1,22 +1,8 @@
 //! Many containers at a time, and many commands on one: nothing is left, nothing happens twice, nothing hangs.
 
 use casemate_tests::scratch::Dir;
-use casemate_tests::{host, requires, Bundle, Canary, Container, Done};
+use casemate_tests::{races, requires, wait, Bundle, Canary, Container, Done};
 use std::sync::Barrier;
-use std::time::{Duration, Instant};
-
-/// Wait until everything that a container may leave is gone: the kernel takes a moment after the last process.
-pub(crate) fn assert_gone(container: &Container, about: &str) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        let left = container.leftovers();
-        if left.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{about}: {left:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 fn cycle(container: &Container) {
     container.create().ok();
@@ -34,19 +20,15 @@ fn two_hundred_cycles_eight_at_a_time_leave_nothing() {
     let root = Dir::new("state");
     let containers: Vec<Container> =
         (0..8).map(|_| Container::new(Bundle::sh("sleep 600")).in_root(root.path())).collect();
-    let own_descriptors = host::descriptors(std::process::id() as i32).len();
     std::thread::scope(|scope| {
         for container in &containers {
             scope.spawn(move || (0..25).for_each(|_| cycle(container)));
         }
     });
     for container in &containers {
-        assert_gone(container, "after 25 cycles");
+        container.wait_gone();
     }
     assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
-    // The harness runs other tests meanwhile: a leak of one descriptor per cycle would stand out.
-    let now = host::descriptors(std::process::id() as i32).len();
-    assert!(now < own_descriptors + 100, "{own_descriptors} descriptors, now {now}");
     canary.check();
 }
 
@@ -74,7 +56,7 @@ fn winners(done: &[Done]) -> usize {
 #[test]
 fn of_several_starts_exactly_one_wins() {
     requires!(root);
-    for _ in 0..15 {
+    for _ in 0..races::rounds(15, 200) {
         let container =
             Container::new(Bundle::sh("echo started >> /data/log; sleep 600").bind_own("/data"));
         container.create().ok();
@@ -90,21 +72,16 @@ fn of_several_starts_exactly_one_wins() {
         assert_eq!(container.state()["status"], "running");
         let log = container.bundle.dir().join("shared/log");
         // The shell makes the file first and fills it afterwards: wait for the line, not for the file.
-        let written = || std::fs::read_to_string(&log).unwrap_or_default();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !written().ends_with('\n') && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        assert_eq!(written(), "started\n");
+        wait::for_content(&log, "started\n");
         container.delete().ok();
-        assert_gone(&container, "deleted");
+        container.wait_gone();
     }
 }
 
 #[test]
 fn of_several_creates_of_one_id_exactly_one_wins() {
     requires!(root);
-    for _ in 0..15 {
+    for _ in 0..races::rounds(15, 200) {
         let container = Container::new(Bundle::sh("sleep 600"));
         let done = at_once::<3>(|_| container.create());
         assert_eq!(winners(&done), 1, "{done:?}");
@@ -115,7 +92,7 @@ fn of_several_creates_of_one_id_exactly_one_wins() {
         container.start().ok();
         container.exec("true").ok();
         container.delete().ok();
-        assert_gone(&container, "deleted");
+        container.wait_gone();
     }
 }
 
@@ -123,7 +100,7 @@ fn of_several_creates_of_one_id_exactly_one_wins() {
 fn commands_that_meet_a_delete_fail_cleanly_and_nothing_is_left() {
     requires!(root);
     let canary = Canary::new();
-    for _ in 0..15 {
+    for _ in 0..races::rounds(15, 200) {
         let container = Container::new(Bundle::sh("sleep 600")).up();
         let done = at_once::<6>(|n| match n {
             0 | 1 => container.delete(),
@@ -146,7 +123,7 @@ fn commands_that_meet_a_delete_fail_cleanly_and_nothing_is_left() {
         }
         assert!(winners(&done[..2]) >= 1, "{done:?}");
         container.delete().ok();
-        assert_gone(&container, "deleted while in use");
+        container.wait_gone();
     }
     canary.check();
 }
@@ -155,7 +132,7 @@ fn commands_that_meet_a_delete_fail_cleanly_and_nothing_is_left() {
 fn many_processes_join_one_container_at_a_time() {
     requires!(root);
     let container = Container::new(Bundle::sh("sleep 600")).up();
-    for round in 0..5 {
+    for round in 0..races::rounds(5, 63) {
         let done = at_once::<8>(|n| container.exec(&format!("echo {round}-{n}; exit {n}")));
         for (n, done) in done.iter().enumerate() {
             assert_eq!(
@@ -170,5 +147,5 @@ fn many_processes_join_one_container_at_a_time() {
     let done = container.exec("ls /proc | grep -c '^[0-9]'").ok();
     assert!(done.stdout.trim().parse::<u32>().unwrap() <= 5, "{}", done.stdout);
     container.delete().ok();
-    assert_gone(&container, "deleted");
+    container.wait_gone();
 }
