@@ -188,6 +188,42 @@ fn cve_2025_52881_kernel_parameters_are_written_where_they_belong_whatever_cover
     canary.check();
 }
 
+/// Without a race, and with each kind of mount; by its own name a procfs beside the container's stays a place for mounts.
+#[test]
+fn cve_2025_52881_a_link_on_a_volume_does_not_lead_a_mount_into_proc() {
+    requires!(root);
+    let canary = Canary::new();
+    let shared = Bundle::new();
+    let volume = shared.dir().join("volume");
+    std::fs::create_dir(&volume).unwrap();
+    symlink("/proc/self", volume.join("link")).unwrap();
+    symlink("/proc/uptime", volume.join("file")).unwrap();
+    let bound = |source: &Path, to: &str| json!({"destination": to, "type": "bind", "source": source, "options": ["bind"]});
+    let over = |mount: serde_json::Value| {
+        let bundle = Bundle::sh("grep -c ' /proc/' /proc/self/mountinfo");
+        let bundle = bundle.bind(&volume, "/vol", &["rw"]).mount(mount).edit(|c| {
+            c["root"]["readonly"] = json!(false);
+            c["linux"]["maskedPaths"] = json!([]);
+            c["linux"]["readonlyPaths"] = json!([]);
+        });
+        Container::new(bundle).verbatim().run().refused()
+    };
+    for mount in [
+        json!({"destination": "/vol/link/attr", "type": "tmpfs", "source": "tmpfs"}),
+        bound(canary.dir(), "/vol/link/attr"),
+        bound(&canary.dir().join("secret"), "/vol/file"),
+    ] {
+        let text = over(mount.clone());
+        assert!(text.contains("a link leads into a procfs"), "{mount}: {text}");
+    }
+    let host_proc = json!({"destination": "/host/proc", "type": "proc", "source": "proc"});
+    let bundle = Bundle::sh("cat /host/proc/uptime").mount(host_proc);
+    let bundle = bundle.mount(bound(&canary.dir().join("secret"), "/host/proc/uptime"));
+    let bundle = bundle.edit(|c| c["root"]["readonly"] = json!(false));
+    assert_eq!(Container::new(bundle).verbatim().run().ok().stdout, "canary secret\n");
+    canary.check();
+}
+
 #[test]
 fn cve_2025_52881_files_that_look_like_attributes_receive_nothing() {
     requires!(root);

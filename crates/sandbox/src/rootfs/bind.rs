@@ -1,6 +1,6 @@
 //! Bind mounts: a part of the host's tree, cloned, configured while detached, attached.
 
-use super::{apply_attributes, apply_below};
+use super::{apply_attributes, apply_below, attach_at, is_procfs};
 use crate::failure::Step;
 use crate::plan::{DetachedTree, MountPlan, MountSource};
 use crate::{Failure, StepResult};
@@ -10,9 +10,6 @@ use casemate_sys::Context;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Mode};
 use std::path::Path;
-
-/// PROC_SUPER_MAGIC (statfs(2)).
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 /// Mount `plan` (a [`MountSource::Bind`]) below `root`.
 pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
@@ -42,8 +39,7 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
         mount::set_attr(&detached, change, *recursive).step("mount", about)?;
     }
     apply_attributes(&detached, plan, plan.set).step("mount", about)?;
-    mount::attach(&detached, &place_for(root, kind, plan)?)?;
-    Ok(())
+    attach_at(root, &place_for(root, kind, plan)?, &detached, plan)
 }
 
 /// The place that `plan` names, made if it is missing, of the kind that the source is.
@@ -64,7 +60,7 @@ fn attach_prepared(root: &OwnedFd, tree: &DetachedTree, plan: &MountPlan) -> Ste
         apply_below(below, plan)?;
     }
     let place = place_for(root, FileType::from_raw_mode(st.st_mode), plan)?;
-    mount::attach(&tree.top, &place)?;
+    attach_at(root, &place, &tree.top, plan)?;
     attach_below(&tree.top, tree)
 }
 
@@ -84,8 +80,7 @@ fn check_proc(source: impl AsFd, plan: &MountPlan) -> StepResult<()> {
     if plan.destination != Path::new("/proc") {
         return Ok(());
     }
-    let fs = rustix::fs::fstatfs(source).call(|| "fstatfs(source)")?;
-    if fs.f_type as u64 == PROC_SUPER_MAGIC {
+    if is_procfs(source)? {
         Ok(())
     } else {
         Err(Failure::new("mount", "only a procfs can be mounted on /proc"))

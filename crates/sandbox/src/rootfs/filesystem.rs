@@ -1,6 +1,6 @@
 //! New instances of file systems: proc, sysfs, tmpfs, devpts, mqueue, cgroup2, overlay and whatever else the spec asks.
 
-use super::{apply_attributes, copy_up};
+use super::{apply_attributes, attach_at, copy_up};
 use crate::plan::{MountPlan, MountSource};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, FsContext};
@@ -54,7 +54,7 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<Option<Owned
     }
     // Attributes were set by fsmount; what is left concerns propagation.
     apply_attributes(&detached, plan, set)?;
-    mount::attach(&detached, &place)?;
+    attach_at(root, &place, &detached, plan)?;
     Ok(sealed_last.then_some(detached))
 }
 

@@ -17,7 +17,7 @@ use crate::failure::Step;
 use crate::plan::{DetachedTree, MountPlan, MountSource, RootPlan, UserNamespace};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, AttrChange};
-use casemate_sys::path::{ensure_dir, Links};
+use casemate_sys::path::{ensure_dir, handle_in_root, Links};
 use casemate_sys::{caps, process, Context};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, StatxAttributes, StatxFlags};
@@ -25,6 +25,9 @@ use rustix::io::Errno;
 use std::path::Path;
 
 pub(crate) use console::open_console;
+
+/// PROC_SUPER_MAGIC (statfs(2)).
+const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 /// The tree while it is being built: `root` is the rootfs, attached in our own mount namespace.
 pub(crate) struct Builder<'p> {
@@ -91,8 +94,7 @@ impl<'p> Builder<'p> {
             MountSource::Filesystem { .. } => return filesystem::mount(&self.root, plan),
             MountSource::Bind { .. } => bind::mount(&self.root, plan)?,
             MountSource::Remount => {
-                let place =
-                    casemate_sys::path::handle_in_root(&self.root, &plan.destination, plan.links)?;
+                let place = handle_in_root(&self.root, &plan.destination, plan.links)?;
                 apply_attributes(&place, plan, plan.set)?;
             }
         }
@@ -303,6 +305,25 @@ fn apply_recursive(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
         mount::set_attr(fd, AttrChange { set, clear, ..AttrChange::default() }, true)?;
     }
     Ok(())
+}
+
+/// Attach a mount at the place that was found for it. Never where a link has led into a procfs: what lies there would cover
+/// what processes say about themselves, and what is written to them (CVE-2025-52881). Whoever can write to a volume
+/// decides where its links lead, at any moment. So the path is looked up once more without links, and has to be the same.
+fn attach_at(root: &OwnedFd, place: &OwnedFd, tree: impl AsFd, plan: &MountPlan) -> StepResult<()> {
+    if plan.links == Links::InRoot && is_procfs(place)? {
+        let identity = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|st| (st.st_dev, st.st_ino)).ok();
+        let direct = handle_in_root(root, &plan.destination, Links::Refused).ok();
+        if direct.as_ref().and_then(identity) != identity(place) {
+            return Err(Failure::new("mount", "a link leads into a procfs"));
+        }
+    }
+    Ok(mount::attach(tree, place)?)
+}
+
+fn is_procfs(fd: impl AsFd) -> casemate_sys::Result<bool> {
+    let fs = rustix::fs::fstatfs(fd).call(|| "fstatfs()")?;
+    Ok(fs.f_type as u64 == PROC_SUPER_MAGIC)
 }
 
 /// The part of a plan's attributes that counts for what is mounted below the top as well.
