@@ -11,7 +11,8 @@
 #
 # Rows have the same name for every engine: look at docs/COMPAT.md before inventing one. A row is "yes" when all of its
 # tests pass. A test that has shown that something does not work by design ends with `no WHY`; one that works in another way than
-# with runc, with `differs WHY`. Both stand in the table.
+# with runc, with `differs WHY`; one for which the user has to give something ordinary, with `works_with WHAT`. All three stand in
+# the table.
 #
 # A line `# vm: OPTIONS` in the head of a program is for hack/vm and gives it a machine of its own; `# slow` leaves the program out of
 # the quick run. An executable file `prepare` in the directory is run on the host first, with a directory as its
@@ -60,6 +61,9 @@ differs() {
     printf 'DIFFERS %s\n' "$*"
     exit 79
 }
+
+# works_with WHAT: the feature is there; the table says what it needs.
+works_with() { printf 'WITH %s\n' "$*"; }
 
 expect_eq() {
     [ "$1" = "$2" ] && return
@@ -173,9 +177,12 @@ limited() {
 
 # report NUMBER NAME STATUS SECONDS: one line of TAP, and what a failed test said.
 report() {
-    local line="$1 - $2"
+    local line="$1 - $2" with
     case $3 in
-        0) printf 'ok %s\n' "$line" ;;
+        0)
+            with=$(sed -n 's/^WITH //p' "$WORK/log" | tail -n 1)
+            printf 'ok %s%s\n' "$line" "${with:+ # WITH $with}"
+            ;;
         77) printf 'ok %s # SKIP %s\n' "$line" "$(sed -n 's/^SKIP //p' "$WORK/log" | tail -n 1)" ;;
         78) printf 'ok %s # NO %s\n' "$line" "$(sed -n 's/^NO //p' "$WORK/log" | tail -n 1)" ;;
         79) printf 'ok %s # DIFFERS %s\n' "$line" "$(sed -n 's/^DIFFERS //p' "$WORK/log" | tail -n 1)" ;;

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""report.py [--compat FILE] [--write] TAP...: what a run of hack/integration says.
+"""report.py [--compat FILE] [--readme FILE] [--write] TAP...: what a run of hack/integration says.
 
 Prints the table of engines and features and a line of totals; the exit status is 1 if anything failed or did not run.
-With --write the table and its reasons replace those of FILE; engines that were not run keep what FILE says of them.
+With --write the table and its reasons replace those of the file for --compat; engines that were not run keep what it says of them.
+The table of images in the file for --readme is made from the same results.
 """
 
 import argparse
@@ -13,10 +14,14 @@ import sys
 
 # The order of the columns; others come behind.
 ENGINES = ["podman", "podman rootless", "docker", "containerd", "containerd CRI", "containerd 2 CRI", "CRI-O"]
-RESULT = re.compile(r"^(not )?ok (\d+) - (?:([^:]+): )?([^#]*?)(?: # (SKIP|NO|DIFFERS) (.*))?$")
+RESULT = re.compile(r"^(not )?ok (\d+) - (?:([^:]+): )?([^#]*?)(?: # (SKIP|NO|DIFFERS|WITH) (.*))?$")
 ANSWERS = {"NO": "no", "DIFFERS": "differs", "SKIP": "not tried"}
 # What a row says when its tests say different things: the last of these.
 RANK = ["not tried", "yes", "differs", "no", "fails"]
+
+IMAGE = "image "
+# Between these lines the README's table stands.
+README_TABLE = re.compile(r"(<!-- images:[^\n]*-->\n).*?(\n<!-- /images -->)", re.DOTALL)
 
 HEAD = """# What works with which engine
 
@@ -24,6 +29,13 @@ Made by `hack/integration --write` from its run on the test host of `hack/vm`: c
 engine as Debian 13 has it. A feature is *yes* when all its tests in `integration/` pass, *differs* when it works in
 another way than with runc, *no* when it does not work and says so; why stands below the table. Empty: there is no test,
 most often because the engine has no such thing.
+"""
+
+IMAGES_HEAD = """
+## Unchanged images
+
+Services from Debian's packages in images that are made by `hack/images`, started with their ports, and with the volumes that
+they ask for: podman and docker make these by themselves. *no*: only with the override that stands below.
 """
 
 
@@ -103,12 +115,32 @@ def rows(engines):
     return order
 
 
-def table(engines):
+def is_image(feature):
+    return feature.startswith(IMAGE)
+
+
+def table(engines, wanted=lambda feature: True):
     names = columns(engines)
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
-    for feature in rows(engines):
+    for feature in filter(wanted, rows(engines)):
         cells = [engines[name].get(feature, [""])[0] for name in names]
         lines.append(f"| {feature} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def images(engines):
+    """The README's table: an image, the engines that run it unchanged, and what it takes where it takes something."""
+    names = [name for name in columns(engines) if any(map(is_image, engines[name]))]
+    lines = ["| Image | " + " | ".join(names) + " | What it takes |", "|---" * (len(names) + 2) + "|"]
+    for feature in filter(is_image, rows(engines)):
+        results = {name: engines[name].get(feature, ["", []]) for name in names}
+        whys = {name: reasons(whys) for name, (answer, whys) in results.items() if reasons(whys)}
+        said = list(dict.fromkeys(whys.values()))
+        # Whom it concerns, unless it is the same for all.
+        of = lambda why: ", ".join(name for name in names if whys.get(name) == why)
+        takes = said[0] if len(said) == 1 and len(whys) == len(names) else "; ".join(f"{of(why)}: {why}" for why in said)
+        cells = [results[name][0] for name in names]
+        lines.append(f"| {feature.removeprefix(IMAGE)} | " + " | ".join(cells) + f" | {takes} |")
     return "\n".join(lines)
 
 
@@ -130,12 +162,23 @@ def write_compat(path, run):
     for name, features in run.engines.items():
         engines.setdefault(name, {}).update(features)
         versions[name] = f"Tried on {today} with {run.versions.get(name) or name}."
-    path.write_text("\n".join([HEAD, table(engines), *sections(engines, versions), ""]))
+    features = table(engines, lambda feature: not is_image(feature))
+    parts = [HEAD, features, IMAGES_HEAD, table(engines, is_image), *sections(engines, versions), ""]
+    path.write_text("\n".join(parts))
+    return engines
+
+
+def write_readme(path, engines):
+    text, found = README_TABLE.subn(lambda match: match[1] + images(engines) + match[2], path.read_text())
+    if found != 1:
+        sys.exit(f"{path} has no place for the table of images")
+    path.write_text(text)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--compat", type=pathlib.Path)
+    parser.add_argument("--readme", type=pathlib.Path)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("files", nargs="+", type=pathlib.Path)
     options = parser.parse_args()
@@ -149,7 +192,9 @@ def main():
                 if answer != "yes":
                     print(f"{name}: {feature}: {answer}: {reasons(why)}")
     if options.write:
-        write_compat(options.compat, run)
+        engines = write_compat(options.compat, run)
+        if options.readme:
+            write_readme(options.readme, engines)
     unseen = run.planned - run.seen
     if unseen or not run.planned:
         print(f"{unseen} tests were planned and never ran")

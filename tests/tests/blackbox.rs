@@ -42,6 +42,8 @@ mod hardening_overrides;
 mod hardening_own_ids;
 #[path = "blackbox/hardening_posture.rs"]
 mod hardening_posture;
+#[path = "blackbox/hardening_scratch.rs"]
+mod hardening_scratch;
 #[path = "blackbox/hardening_seccomp.rs"]
 mod hardening_seccomp;
 #[path = "blackbox/hardening_sysctls.rs"]

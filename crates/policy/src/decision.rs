@@ -3,7 +3,7 @@
 //! The record answers for every rule of the profile, also for those that found nothing to do, so that a
 //! reader can tell "was fine already" from "was not looked at".
 
-use crate::control::RuleId;
+use crate::control::{Control, RuleId};
 use crate::overrides::{Source, ALLOW_PREFIX};
 use crate::profile::ProfileName;
 use serde::Serialize;
@@ -49,6 +49,33 @@ pub struct Decision {
     pub after: Value,
     /// Why, for a person.
     pub reason: Cow<'static, str>,
+}
+
+impl Decision {
+    /// Names of the overrides without which this would not have been changed, for somebody whose program misses it. Only what was taken
+    /// away counts for capabilities, one name each.
+    #[must_use]
+    pub fn ways_around(&self) -> Vec<String> {
+        if !matches!(self.verdict, Verdict::Tightened | Verdict::Added) {
+            return Vec::new();
+        }
+        let names = Control::find(self.rule.as_str()).map_or(&[][..], |control| control.allow);
+        if self.rule == RuleId::CAPABILITIES {
+            return self.lost_capabilities().collect();
+        }
+        names.iter().filter(|name| !name.contains('*')).map(|name| (*name).to_owned()).collect()
+    }
+
+    fn lost_capabilities(&self) -> impl Iterator<Item = String> + '_ {
+        let list = |value: &Value| match value {
+            Value::Array(names) => names.clone(),
+            _ => Vec::new(),
+        };
+        let left = list(&self.after);
+        let lost = list(&self.before).into_iter().filter(move |name| !left.contains(name));
+        let short = |name: Value| Some(name.as_str()?.strip_prefix("CAP_")?.to_lowercase());
+        lost.filter_map(short).map(|name| format!("capabilities.{name}"))
+    }
 }
 
 /// A configuration that the profile does not run at all.

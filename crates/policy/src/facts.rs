@@ -45,6 +45,8 @@ pub struct HostFacts {
     pub hook_faults: BTreeMap<String, String>,
     /// Namespaces that the configuration joins by path and that are the runtime's own, the host's.
     pub host_namespaces: Vec<NamespaceKind>,
+    /// Directories of the rootfs that control `root.tmpfs` would make writable; looked for only when the root is writable.
+    pub present: Vec<String>,
     /// The caller's limits, where the configuration sets none of its own.
     pub limits: CallerLimits,
 }

@@ -31,5 +31,5 @@ pub use harden::{harden, harden_as, harden_process};
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};
 pub use overrides::{Choice, IdRange, Overrides, Source, Values, ALLOW_PREFIX};
-pub use profile::{Profile, ProfileName, Tmpfs};
+pub use profile::{optional_places, Profile, ProfileName, Tmpfs};
 pub use rules::auto_userns::AutoUserns;

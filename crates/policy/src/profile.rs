@@ -135,4 +135,12 @@ pub struct Tmpfs {
     pub destination: &'static str,
     /// Its mount options.
     pub options: &'static [&'static str],
+    /// Only where the image has a directory of this name ([`crate::HostFacts::present`]).
+    pub if_present: bool,
+}
+
+/// The places that a profile makes writable if the image has them: what [`crate::HostFacts::present`] is asked for.
+pub fn optional_places() -> impl Iterator<Item = &'static str> {
+    let optional = builtin::HARDENED.tmpfs.iter().filter(|tmpfs| tmpfs.if_present);
+    optional.map(|tmpfs| tmpfs.destination)
 }

@@ -69,6 +69,8 @@ struct Root {
 struct Tmpfs {
     destination: String,
     options: Vec<String>,
+    #[serde(default)]
+    if_present: bool,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +103,7 @@ fn tmpfs(profile: &Profile) -> Vec<Tmpfs> {
     let one = |tmpfs: &casemate_policy::Tmpfs| Tmpfs {
         destination: tmpfs.destination.to_owned(),
         options: texts(tmpfs.options),
+        if_present: tmpfs.if_present,
     };
     profile.tmpfs.iter().map(one).collect()
 }

@@ -273,8 +273,8 @@ pub enum MountSource {
         /// When the kernel refuses with EPERM or EBUSY, bind this host path in its place (sysfs and cgroup2 in a user
         /// namespace that does not own the network or cgroup namespace).
         or_bind: Option<PathBuf>,
-        /// Copy what the destination holds into the new file system.
-        copy_up: bool,
+        /// Whether the new file system (tmpfs) begins with what the destination holds.
+        content: Content,
         /// Take over the destination's mode (tmpfs without a mode option).
         inherit_mode: bool,
     },
@@ -297,6 +297,18 @@ pub enum MountSource {
     },
     /// Change the attributes of what is mounted there already.
     Remount,
+}
+
+/// What a new tmpfs begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Nothing.
+    Nothing,
+    /// A copy of what the destination holds.
+    Copy,
+    /// The same, if that is little; else the destination itself is made writable, with changes in a tmpfs that all such places
+    /// share.
+    CopyOrLayer,
 }
 
 /// One device node.

@@ -71,6 +71,12 @@ pub fn find_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<Option
     }
 }
 
+/// Whether `path` below `root` is a directory that no link leads to.
+pub fn is_plain_dir(root: impl AsFd, path: &Path) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY;
+    openat2_retrying(&root, path, flags, Mode::empty(), Links::Refused).is_ok()
+}
+
 /// Open `path` below `root` as a handle (O_PATH).
 pub fn handle_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<OwnedFd> {
     open_in_root(root, path, OFlags::PATH, Mode::empty(), links)

@@ -72,14 +72,19 @@ pub(super) fn root(seen: &Observation, _: &Profile) -> Judgement {
 
 /// For information: which places are writable although the root is not.
 pub(super) fn tmpfs(seen: &Observation, _: &Profile) -> Judgement {
-    let places: Vec<String> = seen
+    let mut places: Vec<String> = seen
         .mounts
         .iter()
         .filter(|mount| {
-            mount.kind == "tmpfs" && !mount.has("ro") && !mount.point.starts_with("/dev")
+            let layered = mount.kind == "overlay" && mount.point != "/";
+            (mount.kind == "tmpfs" || layered)
+                && !mount.has("ro")
+                && !mount.point.starts_with("/dev")
         })
         .map(|mount| mount.point.clone())
         .collect();
+    // An overlay stands on its tmpfs.
+    places.dedup();
     Judgement::new(true, some(&places))
 }
 

@@ -19,14 +19,11 @@ pub(super) const HARDENED: Profile = Profile {
     stack_filter: true,
     strict_filter: false,
     fail_closed: false,
-    tmpfs: &[
-        Tmpfs { destination: "/tmp", options: &WORLD_WRITABLE },
-        Tmpfs { destination: "/var/tmp", options: &WORLD_WRITABLE },
-        Tmpfs {
-            destination: "/run",
-            options: &["nosuid", "nodev", "mode=755", "size=64m", "tmpcopyup"],
-        },
-    ],
+    tmpfs: &scratch(
+        &["nosuid", "nodev", "mode=1777", "size=64m", "tmpcopyup"],
+        &["nosuid", "nodev", "mode=755", "size=64m", "tmpcopyup"],
+        &["nosuid", "nodev", "size=64m", "tmpcopyup"],
+    ),
     masked_paths: &MASKED,
     readonly_paths: &[
         "/proc/bus",
@@ -48,14 +45,11 @@ pub(super) const HARDENED: Profile = Profile {
 pub(super) const RESTRICTED: Profile = Profile {
     name: ProfileName::Restricted,
     capability_ceiling: bit(NET_BIND_SERVICE),
-    tmpfs: &[
-        Tmpfs { destination: "/tmp", options: &WORLD_WRITABLE_NOEXEC },
-        Tmpfs { destination: "/var/tmp", options: &WORLD_WRITABLE_NOEXEC },
-        Tmpfs {
-            destination: "/run",
-            options: &["nosuid", "nodev", "noexec", "mode=755", "size=64m", "tmpcopyup"],
-        },
-    ],
+    tmpfs: &scratch(
+        &["nosuid", "nodev", "noexec", "mode=1777", "size=64m", "tmpcopyup"],
+        &["nosuid", "nodev", "noexec", "mode=755", "size=64m", "tmpcopyup"],
+        &["nosuid", "nodev", "noexec", "size=64m", "tmpcopyup"],
+    ),
     pids_limit: 512,
     strict_filter: true,
     fail_closed: true,
@@ -77,10 +71,31 @@ const HARDENED_CEILING: u64 =
 /// The same and SETPCAP, SYS_CHROOT, MKNOD, AUDIT_WRITE, SETFCAP.
 const BASELINE_CEILING: u64 = HARDENED_CEILING | bit(8) | bit(18) | bit(27) | bit(29) | bit(31);
 
-const WORLD_WRITABLE: [&str; 5] = ["nosuid", "nodev", "mode=1777", "size=64m", "tmpcopyup"];
+type Options = &'static [&'static str];
 
-const WORLD_WRITABLE_NOEXEC: [&str; 6] =
-    ["nosuid", "nodev", "noexec", "mode=1777", "size=64m", "tmpcopyup"];
+/// Control `root.tmpfs`: everybody's, that of root, and those that look like the image's directory.
+const fn scratch(shared: Options, own: Options, like_image: Options) -> [Tmpfs; 12] {
+    const fn always(destination: &'static str, options: Options) -> Tmpfs {
+        Tmpfs { destination, options, if_present: false }
+    }
+    const fn if_present(destination: &'static str, options: Options) -> Tmpfs {
+        Tmpfs { destination, options, if_present: true }
+    }
+    [
+        always("/tmp", shared),
+        always("/var/tmp", shared),
+        always("/run", own),
+        if_present("/var/run", like_image),
+        if_present("/var/lock", like_image),
+        if_present("/var/cache", like_image),
+        if_present("/var/log", like_image),
+        if_present("/var/lib/nginx", like_image),
+        if_present("/usr/local/apache2/logs", like_image),
+        if_present("/usr/local/tomcat/logs", like_image),
+        if_present("/usr/local/tomcat/temp", like_image),
+        if_present("/usr/local/tomcat/work", like_image),
+    ]
+}
 
 const SAFE_SYSCTLS: [&str; 14] = [
     "kernel/shm_rmid_forced",

@@ -36,10 +36,14 @@ pub(crate) fn tmpfs(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.log.waive(RuleId::TMPFS, "/mounts", source, "the read-only root gets no tmpfs");
         return Ok(());
     }
+    let present = |tmpfs: &&Tmpfs| {
+        !tmpfs.if_present || draft.facts.present.iter().any(|place| place == tmpfs.destination)
+    };
     let added: Vec<Mount> = draft
         .profile
         .tmpfs
         .iter()
+        .filter(present)
         .filter(|tmpfs| !is_provided(&draft.spec.mounts, tmpfs.destination))
         .map(mount)
         .collect();

@@ -4,6 +4,7 @@
 mod hooks;
 mod limits;
 mod namespaces;
+mod rootfs;
 mod sources;
 
 pub(crate) use namespaces::link as own_namespace;
@@ -35,6 +36,7 @@ pub(crate) fn gather(
     }
     facts.hook_faults = hooks::faults(&spec.hooks, facts);
     facts.host_namespaces = namespaces::of_host(spec, proc);
+    facts.present = rootfs::present(spec, bundle);
     facts.limits = limits::of_caller(spec.process.as_ref(), proc);
 }
 

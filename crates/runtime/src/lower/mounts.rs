@@ -9,7 +9,7 @@ use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
 use casemate_policy::{HardenedSpec, SourceFact};
-use casemate_sandbox::plan::{DetachedTree, MountPlan, MountSource};
+use casemate_sandbox::plan::{Content, DetachedTree, MountPlan, MountSource};
 use casemate_sys::path::Links;
 use casemate_sys::Context as _;
 use rustix::fd::{AsFd, OwnedFd};
@@ -52,9 +52,20 @@ pub fn lower(spec: &HardenedSpec, context: &MountContext<'_>) -> Result<Vec<Moun
             None => format!("root.tmpfs {}", mount.destination),
         };
         let source = index.checked_sub(added).and_then(|index| context.sources.get(&index));
-        one(spec, mount, label.clone(), source, context).context(label)
+        let mut plan = one(spec, mount, label.clone(), source, context).context(label)?;
+        if index < added {
+            share_content(&mut plan.source);
+        }
+        Ok(plan)
     };
     spec.mounts.iter().enumerate().map(lower_one).collect()
+}
+
+/// A place of the profile's own has no size that anybody asked for.
+fn share_content(source: &mut MountSource) {
+    if let MountSource::Filesystem { content: content @ Content::Copy, .. } = source {
+        *content = Content::CopyOrLayer;
+    }
 }
 
 fn one(
@@ -240,7 +251,7 @@ fn cgroup(context: &MountContext<'_>) -> Result<MountSource> {
             source: Some("cgroup".to_owned()),
             options: Vec::new(),
             or_bind: context.cgroup_dir.clone(),
-            copy_up: false,
+            content: Content::Nothing,
             inherit_mode: false,
         });
     }
@@ -291,7 +302,7 @@ fn filesystem(
     Ok(MountSource::Filesystem {
         source: Some(mount.source.clone().unwrap_or_else(|| fstype.clone())),
         or_bind: (fstype == "sysfs").then(|| PathBuf::from("/sys")),
-        copy_up: flags.tmpcopyup && is_tmpfs,
+        content: if flags.tmpcopyup && is_tmpfs { Content::Copy } else { Content::Nothing },
         inherit_mode: is_tmpfs && !has_mode,
         options,
         fstype,

@@ -8,6 +8,44 @@ use std::ffi::CStr;
 /// Deepest directory that is copied: a hostile image must not run us out of stack.
 const MAX_DEPTH: usize = 64;
 
+/// What is copied without a second thought: a handful of directories and small files, as images have them in /run. Copying
+/// that much costs less than an overlay.
+const SMALL_ENTRIES: usize = 24;
+const SMALL_BYTES: u64 = 64 << 10;
+
+/// Whether there is so little below directory `dir` that a copy is the cheapest.
+pub(super) fn is_small(dir: &OwnedFd) -> Result<bool> {
+    let mut left = (SMALL_ENTRIES, SMALL_BYTES);
+    take(dir, &mut left)
+}
+
+/// False as soon as there is more below `dir` than what is `left`: entries, bytes.
+fn take(dir: &OwnedFd, left: &mut (usize, u64)) -> Result<bool> {
+    for entry in Dir::read_from(dir).call(|| "opendir(tmpcopyup)")? {
+        let entry = entry.call(|| "readdir(tmpcopyup)")?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let st = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).call(|| "fstatat()")?;
+        let kind = FileType::from_raw_mode(st.st_mode);
+        let bytes = if kind == FileType::RegularFile { st.st_size as u64 } else { 0 };
+        let (Some(entries), Some(rest)) = (left.0.checked_sub(1), left.1.checked_sub(bytes)) else {
+            return Ok(false);
+        };
+        *left = (entries, rest);
+        if kind == FileType::Directory {
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let below =
+                rustix::fs::openat(dir, name, flags, Mode::empty()).call(|| "openat(directory)")?;
+            if !take(&below, left)? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
 /// Copy the content of directory `from` into directory `to` (a detached mount): directories, files, links, with
 /// owners, modes, times. Device nodes and sockets are left out.
 pub(super) fn copy(from: &OwnedFd, to: &OwnedFd) -> Result<()> {

@@ -1,26 +1,34 @@
 //! New instances of file systems: proc, sysfs, tmpfs, devpts, mqueue, cgroup2, overlay and whatever else the spec asks.
 
-use super::{apply_attributes, attach_at, copy_up};
-use crate::plan::{MountPlan, MountSource};
+use super::scratch::{self, Writable};
+use super::{apply_attributes, attach_at};
+use crate::plan::{Content, MountPlan, MountSource};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, FsContext};
-use casemate_sys::path::{ensure_dir, open_in_root};
+use casemate_sys::path::ensure_dir;
 use casemate_sys::Context;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::Mode;
 use rustix::io::Errno;
 use std::path::Path;
 
 /// Mount `plan` (a [`MountSource::Filesystem`]) below `root`. A read-only tmpfs is given back: it stays writable until the
 /// tree is complete, because what the spec mounts in it (podman's read-only /dev has four such) needs mount points there.
-pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<Option<OwnedFd>> {
-    let MountSource::Filesystem { fstype, or_bind, copy_up, inherit_mode, .. } = &plan.source
+pub(super) fn mount(
+    root: &OwnedFd,
+    plan: &MountPlan,
+    writable: &Writable,
+) -> StepResult<Option<OwnedFd>> {
+    let MountSource::Filesystem { fstype, or_bind, content, inherit_mode, .. } = &plan.source
     else {
         return Err(Failure::new("mount", "not a file system"));
     };
     let sealed_last = fstype == "tmpfs" && plan.set & attr::RDONLY != 0;
     let set = if sealed_last { plan.set & !attr::RDONLY } else { plan.set };
     let place = ensure_dir(root, &plan.destination, Mode::from_raw_mode(0o755), plan.links)?;
+    if *content == Content::CopyOrLayer && writable.show(root, &place, plan)? {
+        return Ok(None);
+    }
     let mode = if *inherit_mode {
         Some(rustix::fs::fstat(&place).call(|| "fstat(destination)")?.st_mode & 0o7777)
     } else {
@@ -33,24 +41,8 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<Option<Owned
         },
         other => other?,
     };
-    if *copy_up {
-        let old = open_in_root(
-            root,
-            &plan.destination,
-            OFlags::RDONLY | OFlags::DIRECTORY,
-            Mode::empty(),
-            plan.links,
-        )?;
-        copy_up::copy(&old, &detached).map_err(|e| {
-            let full = e.errno() == Errno::NOSPC;
-            let mut failure = Failure::from(e);
-            if full {
-                failure.message.push_str(
-                    " (hint: the image holds more there than the tmpfs may: mount something larger there)",
-                );
-            }
-            failure
-        })?;
+    if *content != Content::Nothing {
+        scratch::fill(&detached, &place, plan)?;
     }
     // Attributes were set by fsmount; what is left concerns propagation.
     apply_attributes(&detached, plan, set)?;

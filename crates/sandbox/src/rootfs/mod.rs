@@ -12,6 +12,7 @@ mod devices;
 mod filesystem;
 mod mask;
 mod overlay;
+mod scratch;
 
 use crate::failure::Step;
 use crate::plan::{DetachedTree, MountPlan, MountSource, RootPlan, UserNamespace};
@@ -35,6 +36,7 @@ pub(crate) struct Builder<'p> {
     root: OwnedFd,
     /// Mounts that become read-only when nothing is to be made in them any more.
     sealed_last: Vec<(&'p MountPlan, OwnedFd)>,
+    writable: scratch::Writable,
 }
 
 /// The finished tree: nothing can be mounted into it through this type any more.
@@ -69,7 +71,8 @@ impl<'p> Builder<'p> {
         if let Some(tree) = &plan.prepared {
             bind::attach_below(&root, tree).step("rootfs", about)?;
         }
-        Ok(Self { plan, root, sealed_last: Vec::new() })
+        let writable = scratch::Writable::new(plan);
+        Ok(Self { plan, root, sealed_last: Vec::new(), writable })
     }
 
     /// Everything that the spec lists, in its order, then device nodes, links and the working directory.
@@ -91,7 +94,9 @@ impl<'p> Builder<'p> {
     /// The mount itself, if it is still to be made read-only.
     fn mount_one(&self, plan: &MountPlan) -> StepResult<Option<OwnedFd>> {
         match &plan.source {
-            MountSource::Filesystem { .. } => return filesystem::mount(&self.root, plan),
+            MountSource::Filesystem { .. } => {
+                return filesystem::mount(&self.root, plan, &self.writable);
+            }
             MountSource::Bind { .. } => bind::mount(&self.root, plan)?,
             MountSource::Remount => {
                 let place = handle_in_root(&self.root, &plan.destination, plan.links)?;

@@ -98,7 +98,7 @@ fn beneath(dir: &OwnedFd, path: &Path) -> casemate_sys::Result<OwnedFd> {
 }
 
 /// A directory of the overlay, by descriptor where the kernel takes one (Linux 6.13), else by the name of the descriptor.
-fn set_dir(fs: &FsContext, key: &str, dir: &OwnedFd) -> casemate_sys::Result<()> {
+pub(super) fn set_dir(fs: &FsContext, key: &str, dir: &OwnedFd) -> casemate_sys::Result<()> {
     match fs.set_fd(key, dir) {
         Err(e) if e.errno() == Errno::INVAL => {
             fs.set(key, &format!("/proc/self/fd/{}", dir.as_raw_fd()))
@@ -108,7 +108,7 @@ fn set_dir(fs: &FsContext, key: &str, dir: &OwnedFd) -> casemate_sys::Result<()>
 }
 
 /// Upper and work directory on a tmpfs. The upper one is what the container sees as `/`, so it looks like the image's.
-fn scratch(lowers: &[OwnedFd], place: &OwnedFd) -> StepResult<(OwnedFd, OwnedFd)> {
+pub(super) fn scratch(lowers: &[OwnedFd], place: &OwnedFd) -> StepResult<(OwnedFd, OwnedFd)> {
     let top = lowers.first().ok_or_else(|| Failure::new("rootfs", "an overlay without layers"))?;
     let st = rustix::fs::fstat(top).call(|| "fstat(layer)")?;
     let fs = FsContext::open("tmpfs")?;
