@@ -33,9 +33,21 @@ pub(crate) fn apply_early(early: &Early, host_proc: impl AsFd) -> StepResult<()>
         sched::set_mempolicy(*mode, nodes).step("memory-policy", || "linux.memoryPolicy")?;
     }
     for (resource, soft, hard) in &early.rlimits {
-        process::set_rlimit(*resource, *soft, *hard).step("rlimits", || "process.rlimits")?;
+        match process::set_rlimit(*resource, *soft, *hard) {
+            Err(e) if e.errno() == Errno::PERM && early.rlimits_may_shrink => {
+                shrink(*resource, *soft, *hard)
+            }
+            other => other,
+        }
+        .step("rlimits", || "process.rlimits")?;
     }
     join_keyring(early, host_proc)
+}
+
+/// As near to the limit as somebody comes who may not raise one (CAP_SYS_RESOURCE in the first user namespace, setrlimit(2)).
+fn shrink(resource: u32, soft: u64, hard: u64) -> casemate_sys::Result<()> {
+    let (_, most) = process::rlimit(resource)?;
+    process::set_rlimit(resource, soft.min(most), hard.min(most))
 }
 
 fn join_keyring(early: &Early, host_proc: impl AsFd) -> StepResult<()> {

@@ -111,6 +111,8 @@ pub struct Early {
     pub oom_score_adj: Option<i32>,
     /// Resource, soft, hard.
     pub rlimits: Vec<(u32, u64, u64)>,
+    /// A limit that the caller may not set becomes the caller's own where that is lower.
+    pub rlimits_may_shrink: bool,
     /// sched_setattr(2).
     pub scheduler: Option<SchedAttr>,
     /// Class and level of ioprio_set(2).

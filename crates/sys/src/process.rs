@@ -286,6 +286,23 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     .call(|| format!("prlimit64({resource}, soft {soft}, hard {hard})"))
 }
 
+/// Soft and hard value of a resource limit (RLIMIT_*) of this process.
+pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: prlimit writes one rlimit64; no new value is given.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_prlimit64,
+            0,
+            resource,
+            std::ptr::null::<libc::rlimit64>(),
+            &raw mut limit,
+        )
+    })
+    .call(|| format!("prlimit64({resource})"))?;
+    Ok((limit.rlim_cur, limit.rlim_max))
+}
+
 /// Set all three uids of the calling thread; `u32::MAX` leaves one alone.
 pub fn set_res_uid(real: u32, effective: u32, saved: u32) -> Result<()> {
     // SAFETY: plain integers; single-threaded by this program's design.

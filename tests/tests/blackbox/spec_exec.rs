@@ -1,6 +1,6 @@
 //! `exec`: a process object or the container's own with changes, where it runs, what it answers.
 
-use casemate_tests::{host, requires, Bundle, Container};
+use casemate_tests::{host, requires, Bundle, Cmd, Container};
 use serde_json::{json, Value};
 use std::path::PathBuf;
 
@@ -74,6 +74,31 @@ fn a_process_object_replaces_everything_but_what_it_leaves_out() {
         "{}",
         done.stdout
     );
+}
+
+/// A timer of systemd runs health checks of rootless podman with lower limits than the login session that started the container.
+#[test]
+fn a_caller_who_may_not_raise_a_limit_execs_with_its_own() {
+    requires!(root);
+    let container = up();
+    let file = process_file(
+        &container,
+        &json!({
+            "args": ["sh", "-c", "ulimit -n; ulimit -Hn"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0},
+            "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 1000, "hard": 1000}]
+        }),
+    );
+    for (own, seen) in [("500", "500\n500\n"), ("2000", "1000\n1000\n")] {
+        let script = format!(
+            "ulimit -n {own}; exec setpriv --bounding-set -sys_resource {} --root {} exec --process {} {}",
+            host::runtime().display(),
+            container.root().display(),
+            file.display(),
+            container.id
+        );
+        let done = Cmd::new("sh", container.bundle.dir()).args(["-c", &script]).ok();
+        assert_eq!(done.stdout, seen, "{}", done.stderr);
+    }
 }
 
 #[test]

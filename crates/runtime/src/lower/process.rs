@@ -47,6 +47,7 @@ pub fn early(process: &Process, linux: &Linux, context: &ProcessContext<'_>) -> 
     Ok(Early {
         oom_score_adj: process.oom_score_adj,
         rlimits: process.rlimits.iter().map(|l| (resource(l.kind), l.soft, l.hard)).collect(),
+        rlimits_may_shrink: false,
         scheduler: process
             .scheduler
             .as_ref()

@@ -204,8 +204,11 @@ fn plan(
         verbatim: record.spec.is_verbatim(),
     };
     let linux = &record.spec.linux;
-    let early =
-        Early { affinity: affinity(process)?, ..lower::process::early(process, linux, &context)? };
+    let early = Early {
+        affinity: affinity(process)?,
+        rlimits_may_shrink: true,
+        ..lower::process::early(process, linux, &context)?
+    };
     let terminal = lower::process::terminal(process);
     let plan = lower::process::plan(process, linux, context)?;
     let unmapped = |what: &str, id: u32| {
