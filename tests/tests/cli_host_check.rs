@@ -69,7 +69,7 @@ impl Host {
 }
 
 const PODMAN: &str = "[engine]\nruntime_supports_json = [\"casemate\"]\n\
-                      runtime_supports_nocgroups = [\"casemate\"]\n[engine.runtimes]\n\
+                      runtime_supports_nocgroup = [\"casemate\"]\n[engine.runtimes]\n\
                       casemate = [\"/usr/bin/casemate\"]\n";
 const PODMAN_FILE: &str = "etc/containers/containers.conf.d/casemate.conf";
 
@@ -90,6 +90,16 @@ fn podman_without_the_table_is_told_what_to_paste_and_the_paste_works() {
     let host = host.file(PODMAN_FILE, &snippet);
     assert_eq!(host.status("podman", "podman.runtime"), "ok");
     assert_eq!(host.status("podman", "podman.json-errors"), "ok");
+    assert_eq!(host.status("podman", "podman.no-cgroups"), "ok");
+}
+
+#[test]
+fn podman_with_the_key_as_its_manual_spells_it_is_told_which_one_is_read() {
+    let plural = PODMAN.replace("nocgroup =", "nocgroups =");
+    let host = Host::new().file(PODMAN_FILE, &plural);
+    let check = host.check("podman", "podman.no-cgroups");
+    assert_eq!(check["status"], "warning");
+    assert!(check["found"].as_str().unwrap().contains("podman reads"), "{check}");
 }
 
 #[test]
@@ -145,7 +155,7 @@ const CONTAINERD_FILE: &str = "etc/containerd/config.toml";
 #[test]
 fn containerd_of_both_versions_is_understood() {
     for (version, plugin) in [(2, V2), (3, V3)] {
-        let text = containerd(version, plugin, SHIM, BINARY);
+        let text = containerd(version, plugin, SHIM, BINARY) + &runc(plugin);
         let host = Host::new().systemd().file(CONTAINERD_FILE, &text);
         let (report, _) = host.ask("containerd");
         assert!(["ok", "info"].contains(&report["status"].as_str().unwrap()), "{report:#}");
@@ -159,6 +169,41 @@ fn containerd_imports_are_read() {
         .file(CONTAINERD_FILE, "version = 2\nimports = [\"conf.d/*.toml\"]\n")
         .file("etc/containerd/conf.d/casemate.toml", &containerd(2, V2, SHIM, BINARY));
     assert_eq!(host.status("containerd", "containerd.runtime.casemate"), "ok");
+}
+
+/// The table of runc, as containerd's own example has it.
+fn runc(plugin: &str) -> String {
+    format!("[plugins.\"{plugin}\".containerd.runtimes.runc]\n{SHIM}\n")
+}
+
+#[test]
+fn containerd_that_would_lose_its_built_in_runtime_is_noticed_and_the_snippet_keeps_it() {
+    // A file without runtimes, as Debian's: runc is built in until there is one runtime in the file.
+    let host = Host::new().systemd().file(CONTAINERD_FILE, "version = 2\n");
+    let snippet = host.check("containerd", "containerd.runtime")["snippet"].clone();
+    let snippet = snippet.as_str().unwrap();
+    assert!(snippet.contains("runtimes.runc]"), "{snippet}");
+    let host = host.file(CONTAINERD_FILE, snippet);
+    assert_eq!(host.status("containerd", "containerd.default"), "info");
+    let alone = containerd(2, V2, SHIM, BINARY);
+    let host = host.file(CONTAINERD_FILE, &alone);
+    assert_eq!(host.status("containerd", "containerd.default"), "missing");
+    // containerd 2, whose files have version 3, keeps it.
+    let host = host.file(CONTAINERD_FILE, &containerd(3, V3, SHIM, BINARY));
+    assert_eq!(host.status("containerd", "containerd.default"), "info");
+}
+
+#[test]
+fn an_import_takes_the_place_of_a_whole_plugin_in_version_2_and_adds_to_it_in_version_3() {
+    let status = |version: u32, plugin: &str| {
+        let main = format!("version = {version}\nimports = [\"conf.d/*.toml\"]\n{}", runc(plugin));
+        let host = Host::new().systemd().file(CONTAINERD_FILE, &main).file(
+            "etc/containerd/conf.d/casemate.toml",
+            &containerd(version, plugin, SHIM, BINARY),
+        );
+        host.status("containerd", "containerd.default")
+    };
+    assert_eq!((status(2, V2).as_str(), status(3, V3).as_str()), ("missing", "info"));
 }
 
 #[test]
@@ -212,6 +257,24 @@ fn annotations_that_containerd_keeps_to_itself_are_mentioned() {
     // A star of containerd's stands for no slash, and the names of overrides stand behind one.
     assert_eq!(status("\"org.casemate.*\""), "warning");
     assert_eq!(status("\"org.casemate.*\", \"org.casemate.*/*\""), "ok");
+}
+
+#[test]
+fn a_driver_that_cannot_work_without_systemd_is_answered_with_the_other_one() {
+    let host = Host::new().file(CRIO_FILE, "[crio.runtime]\n");
+    let check = host.check("crio", "crio.cgroup-manager");
+    assert_eq!(check["status"], "missing");
+    assert!(check["fix"].as_str().unwrap().contains("cgroupfs"), "{check}");
+}
+
+#[test]
+fn an_engine_that_is_not_there_is_pointed_out() {
+    let host = Host::new();
+    assert_eq!(host.status("docker", "docker.program"), "info");
+    let host = host.file("usr/sbin/dockerd", "").mode("usr/sbin/dockerd", 0o755);
+    let (report, _) = host.ask("docker");
+    let checks = report["checks"].as_array().unwrap();
+    assert!(checks.iter().all(|check| check["id"] != "docker.program"), "{report:#}");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn section(title: &str, checks: &[Check], style: Style, width: usize) -> String 
             below("for: ", check.needed_for);
         }
         if let Some(fix) = &check.fix {
-            below("fix: ", fix);
+            below(if check.status == Status::Info { "may: " } else { "fix: " }, fix);
         }
         for line in check.snippet.iter().flat_map(|snippet| snippet.lines()) {
             let line = format!("{}  {}", " ".repeat(indent), clean(line));
@@ -151,8 +151,10 @@ mod tests {
             .needed_for("all")
             .fix("get it")
             .snippet("x = 1\n");
-        let good = Check::new("c", Status::Ok, "there").fix("not shown");
-        let report = Report { status: Status::Missing, host: vec![bad, good], engines: Vec::new() };
+        let good = Check::new("c", Status::Ok, "there").fix("not shown").hint("nor this");
+        let note = Check::new("d", Status::Info, "half").fix("not shown").hint("get the rest");
+        let host = vec![bad, good, note];
+        let report = Report { status: Status::Missing, host, engines: Vec::new() };
         let wanted = "\
 This host
   MISSING a.b  nothing
@@ -160,8 +162,10 @@ This host
                fix: get it
                  x = 1
   ok      c    there
+  note    d    half
+               may: get the rest
 
-1 of 2 must be put right first.
+1 of 3 must be put right first.
 ";
         assert_eq!(render(&report, Style::plain(), 80), wanted);
     }

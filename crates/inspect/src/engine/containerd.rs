@@ -21,8 +21,8 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
     if found.is_empty() {
         let check =
             Check::new("containerd.config", Status::Missing, format!("{FILE} does not exist"));
-        let fix = "containerd config default > /etc/containerd/config.toml, then add the runtime";
-        return vec![check.fix(fix).snippet(snippet(host, 2))];
+        let fix = "write it, then systemctl restart containerd";
+        return vec![check.fix(fix).snippet(snippet(host, 2, &config))];
     }
     let version = at(&config, &["version"]).and_then(Value::as_integer).unwrap_or(1);
     let mut checks = vec![Check::new(
@@ -34,7 +34,7 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
     let Some((_, plugin)) = PLUGINS.iter().find(|(known, _)| *known == version) else {
         let found = format!("version {version} of the file is not known here");
         let check = Check::new("containerd.version", Status::Missing, found);
-        checks.push(check.fix("containerd config migrate").snippet(snippet(host, 2)));
+        checks.push(check.fix("containerd config migrate").snippet(snippet(host, 2, &config)));
         return checks;
     };
     checks.extend(misplaced(&config, version));
@@ -76,6 +76,7 @@ fn add(
     let Some(table) = files::read(host, path)? else { return Ok(()) };
     found.push(path.to_owned());
     let imports: Vec<String> = texts(&table, &["imports"]).into_iter().map(str::to_owned).collect();
+    replace_plugins(merged, &table);
     merge(merged, table);
     let here = path.rsplit_once('/').map_or("", |(dir, _)| dir);
     for import in imports {
@@ -85,6 +86,17 @@ fn add(
         }
     }
     Ok(())
+}
+
+/// containerd 1.7, which reads files up to version 2, takes what a later file says of a plug-in in place of all that the files
+/// before it said; only containerd 2 puts the tables together.
+fn replace_plugins(merged: &mut Table, later: &Table) {
+    if at(later, &["version"]).and_then(Value::as_integer) == Some(3) {
+        return;
+    }
+    let Some(plugins) = merged.get_mut("plugins").and_then(Value::as_table_mut) else { return };
+    let replaced = table(later, &["plugins"]).into_iter().flatten();
+    replaced.for_each(|(name, _)| drop(plugins.remove(name)));
 }
 
 fn expand(host: &Host, pattern: &str) -> Vec<String> {
@@ -144,30 +156,41 @@ fn runtimes(host: &Host, config: &Table, plugin: &str, version: i64) -> Vec<Chec
         let found = "no runtime of the CRI plug-in is casemate (ctr needs none: --runc-binary)";
         return vec![Check::new("containerd.runtime", Status::Missing, found)
             .fix(format!("add it to {FILE}, then systemctl restart containerd"))
-            .snippet(snippet(host, version))];
+            .snippet(snippet(host, version, config))];
     }
+    let paste = || snippet(host, version, config);
     let mut checks: Vec<Check> =
-        ours.iter().flat_map(|(name, runtime)| one_runtime(host, name, runtime, version)).collect();
-    let default = text(config, &["plugins", plugin, "containerd", "default_runtime_name"]);
-    checks.push(match default {
-        Some(name) if ours.iter().any(|(known, _)| *known == name) => {
-            Check::new("containerd.default", Status::Ok, format!("{name} runs every pod"))
-        }
-        other => {
-            let found = format!(
-                "{} is the default: a runtime class chooses {}",
-                other.unwrap_or("runc"),
-                ours[0].0
-            );
-            Check::new("containerd.default", Status::Info, found)
-        }
+        ours.iter().flat_map(|(name, runtime)| one_runtime(host, name, runtime, &paste)).collect();
+    let default = default_name(config, plugin);
+    checks.push(if ours.iter().any(|(known, _)| *known == default) {
+        Check::new("containerd.default", Status::Ok, format!("{default} runs every pod"))
+    } else if lacks_default(config, plugin, version) {
+        let found = format!(
+            "{default} is the default and has no table: containerd 1.7 knows it no longer, and starts without its CRI"
+        );
+        let fix = format!("add {default}'s table too, or default_runtime_name = \"{}\"", ours[0].0);
+        Check::new("containerd.default", Status::Missing, found).fix(fix).snippet(paste())
+    } else {
+        let found = format!("{default} is the default: a runtime class chooses {}", ours[0].0);
+        Check::new("containerd.default", Status::Info, found)
     });
     checks
 }
 
-fn one_runtime(host: &Host, name: &str, runtime: &Table, version: i64) -> Vec<Check> {
+fn default_name<'a>(config: &'a Table, plugin: &str) -> &'a str {
+    text(config, &["plugins", plugin, "containerd", "default_runtime_name"]).unwrap_or("runc")
+}
+
+/// With one runtime in its file, containerd 1.7 forgets the one that is built in; containerd 2 keeps it.
+fn lacks_default(config: &Table, plugin: &str, version: i64) -> bool {
+    let default = default_name(config, plugin);
+    let tables = table(config, &["plugins", plugin, "containerd", "runtimes"]);
+    let built_in = version >= 3 && default == "runc";
+    !built_in && !tables.is_some_and(|tables| tables.contains_key(default))
+}
+
+fn one_runtime(host: &Host, name: &str, runtime: &Table, paste: &dyn Fn() -> String) -> Vec<Check> {
     let id = format!("containerd.runtime.{name}");
-    let paste = || snippet(host, version);
     let mut checks = Vec::new();
     match text(runtime, &["runtime_type"]) {
         Some(SHIM) => {}
@@ -198,9 +221,12 @@ fn one_runtime(host: &Host, name: &str, runtime: &Table, version: i64) -> Vec<Ch
         }
     });
     let systemd = at(runtime, &["options", "SystemdCgroup"]).and_then(Value::as_bool);
-    let fix =
-        "SystemdCgroup = true in the table options, and cgroupDriver: systemd for the kubelet";
-    checks.push(driver(host, &format!("{id}.cgroup-driver"), Some(systemd.unwrap_or(false)), fix));
+    let fixes = [
+        "SystemdCgroup = true in the table options, and cgroupDriver: systemd for the kubelet",
+        "SystemdCgroup = false in the table options, and cgroupDriver: cgroupfs for the kubelet",
+    ];
+    let systemd = Some(systemd.unwrap_or(false));
+    checks.push(driver(host, &format!("{id}.cgroup-driver"), systemd, fixes));
     checks.push(annotations(&id, runtime).snippet(paste()));
     checks
 }
@@ -257,13 +283,21 @@ fn matches_part(pattern: &str, text: &str) -> bool {
     }
 }
 
-fn snippet(host: &Host, version: i64) -> String {
+/// Our table, with runc's in front where it is missing from a file that has to have it.
+fn snippet(host: &Host, version: i64, config: &Table) -> String {
     let (version, plugin) =
         PLUGINS.iter().find(|(known, _)| *known == version).unwrap_or(&PLUGINS[0]);
-    let table = format!("plugins.\"{plugin}\".containerd.runtimes.casemate");
+    let runtimes = format!("plugins.\"{plugin}\".containerd.runtimes");
+    let table = format!("{runtimes}.casemate");
     let systemd = host.exists("/run/systemd/system");
+    let runc = match default_name(config, plugin) {
+        "runc" if lacks_default(config, plugin, *version) => {
+            format!("[{runtimes}.runc]\n  runtime_type = \"{SHIM}\"\n")
+        }
+        _ => String::new(),
+    };
     format!(
-        "version = {version}\n[{table}]\n  runtime_type = \"{SHIM}\"\n  pod_annotations = [\"org.casemate.*\", \"org.casemate.*/*\"]\n  \
+        "version = {version}\n{runc}[{table}]\n  runtime_type = \"{SHIM}\"\n  pod_annotations = [\"org.casemate.*\", \"org.casemate.*/*\"]\n  \
          [{table}.options]\n    BinaryName = \"{}\"\n    \
          SystemdCgroup = {systemd}\n",
         binary_path(host)

@@ -128,7 +128,10 @@ fn manager(host: &Host, config: &Table) -> Check {
         host,
         "crio.cgroup-manager",
         Some(manager == "systemd"),
-        "cgroup_manager = \"systemd\" in [crio.runtime]",
+        [
+            "cgroup_manager = \"systemd\" in [crio.runtime]",
+            "cgroup_manager = \"cgroupfs\" and conmon_cgroup = \"pod\" in [crio.runtime]",
+        ],
     )
 }
 

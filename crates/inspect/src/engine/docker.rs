@@ -103,8 +103,11 @@ fn default(config: &Value, ours: &[(&String, &Value)]) -> Check {
 fn cgroup_driver(host: &Host, config: &Value) -> Check {
     let options = config["exec-opts"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let asked = options.into_iter().find_map(|option| option.strip_prefix("native.cgroupdriver="));
-    let fix = "\"exec-opts\": [\"native.cgroupdriver=systemd\"]";
-    driver(host, "docker.cgroup-driver", asked.map(|name| name == "systemd"), fix)
+    let fixes = [
+        "\"exec-opts\": [\"native.cgroupdriver=systemd\"]",
+        "\"exec-opts\": [\"native.cgroupdriver=cgroupfs\"]",
+    ];
+    driver(host, "docker.cgroup-driver", asked.map(|name| name == "systemd"), fixes)
 }
 
 fn notes(config: &Value) -> Vec<Check> {

@@ -17,7 +17,9 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
         Some(crio::systemd_driver(host))
     } else {
         let found = "neither /etc/containerd/config.toml nor /etc/crio exists";
-        checks.push(Check::new("kubernetes.engine", Status::Missing, found));
+        let fix =
+            "install containerd or CRI-O, then casemate host-check --engine containerd (or crio)";
+        checks.push(Check::new("kubernetes.engine", Status::Missing, found).fix(fix));
         None
     };
     checks.extend(kubelet(host, engine_driver));

@@ -43,16 +43,42 @@ impl Engine {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, engine)| *engine)
     }
 
+    /// The program that reads the configuration.
+    fn program(self) -> &'static str {
+        match self {
+            Self::Podman => "podman",
+            Self::Containerd => "containerd",
+            Self::Docker => "dockerd",
+            Self::Crio => "crio",
+            Self::Kubernetes => "kubelet",
+        }
+    }
+
     /// Reads its configuration.
     pub fn check(self, host: &Host) -> Vec<Check> {
-        match self {
+        let checks = match self {
             Self::Podman => podman::checks(host),
             Self::Containerd => containerd::checks(host),
             Self::Docker => docker::checks(host),
             Self::Crio => crio::checks(host),
             Self::Kubernetes => kubernetes::checks(host),
-        }
+        };
+        absent(host, self.program()).into_iter().chain(checks).collect()
     }
+}
+
+/// An engine can be configured before it is installed, and be installed in a place of its own.
+fn absent(host: &Host, program: &str) -> Option<Check> {
+    if locate(host, program).is_some() {
+        return None;
+    }
+    let id = match program {
+        "dockerd" => "docker",
+        "kubelet" => "kubernetes",
+        other => other,
+    };
+    let found = format!("no {program} in the usual directories: is it installed on this host?");
+    Some(Check::new(format!("{id}.program"), Status::Info, found))
 }
 
 /// Where a snippet puts the binary when nobody said otherwise.
@@ -86,7 +112,10 @@ fn program(host: &Host, id: &str, configured: &str) -> Check {
         );
     };
     let Ok(metadata) = host.path(&path).metadata() else {
-        return Check::new(id, Status::Missing, format!("{path} leads nowhere"));
+        return Check::new(id, Status::Missing, format!("{path} leads nowhere")).fix(format!(
+            "make it the link to an installed casemate, or name {}",
+            binary_path(host)
+        ));
     };
     let mode = metadata.permissions().mode();
     if mode & 0o111 == 0 || !metadata.is_file() {
@@ -100,8 +129,8 @@ fn program(host: &Host, id: &str, configured: &str) -> Check {
     Check::new(id, Status::Ok, path)
 }
 
-/// The cgroup driver that an engine asks for, against what runs the host.
-fn driver(host: &Host, id: &str, systemd: Option<bool>, fix: &str) -> Check {
+/// The cgroup driver that an engine asks for, against what runs the host. `fixes`: the lines for systemd, and for none.
+fn driver(host: &Host, id: &str, systemd: Option<bool>, fixes: [&str; 2]) -> Check {
     let booted = host.exists("/run/systemd/system");
     let name = |systemd: bool| if systemd { "systemd" } else { "cgroupfs" };
     match systemd {
@@ -111,7 +140,7 @@ fn driver(host: &Host, id: &str, systemd: Option<bool>, fix: &str) -> Check {
             let runs = if booted { "systemd runs this host" } else { "there is no systemd" };
             let found = format!("{}, but {runs}", name(asked));
             let status = if booted { Status::Warning } else { Status::Missing };
-            Check::new(id, status, found).fix(fix)
+            Check::new(id, status, found).fix(fixes[usize::from(!booted)])
         }
     }
 }

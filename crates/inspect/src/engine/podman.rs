@@ -89,7 +89,7 @@ fn snippet(host: &Host) -> String {
     let path = binary_path(host);
     format!(
         "[engine]\nruntime_supports_json = [\"crun\", \"runc\", \"casemate\"]\n\
-         runtime_supports_nocgroups = [\"crun\", \"casemate\"]\n\n\
+         runtime_supports_nocgroup = [\"crun\", \"casemate\"]\n\n\
          [engine.runtimes]\ncasemate = [\"{path}\"]\n"
     )
 }
@@ -119,22 +119,29 @@ fn json_errors(host: &Host, config: &Table, name: &str) -> Check {
         .snippet(snippet(host))
 }
 
-/// The code of podman reads the singular, its documentation has the plural.
+/// podman reads the singular; its manual has the plural.
 fn no_cgroups(host: &Host, config: &Table, name: &str) -> Check {
     let id = "podman.no-cgroups";
-    let keys = ["runtime_supports_nocgroups", "runtime_supports_nocgroup"];
-    let check = match keys.iter().any(|key| texts(config, &["engine", key]).contains(&name)) {
-        true => Check::new(id, Status::Ok, format!("{name} is in runtime_supports_nocgroups")),
-        false => {
-            Check::new(id, Status::Warning, format!("{name} is not in runtime_supports_nocgroups"))
-        }
+    let listed = |key| texts(config, &["engine", key]).contains(&name);
+    let key = "runtime_supports_nocgroup";
+    let check = if listed(key) {
+        Check::new(id, Status::Ok, format!("{name} is in {key}"))
+    } else if listed("runtime_supports_nocgroups") {
+        let found =
+            format!("{name} is in {key}s, as podman's manual has it, but podman reads {key}");
+        Check::new(id, Status::Warning, found)
+    } else {
+        Check::new(id, Status::Warning, format!("{name} is not in {key}"))
     };
-    check.needed_for("--cgroups=disabled").fix("add it to the list").snippet(snippet(host))
+    let fix = format!("add it to the list {key}");
+    check.needed_for("--cgroups=disabled").fix(fix).snippet(snippet(host))
 }
 
 fn manager(host: &Host, config: &Table) -> Check {
     let systemd = text(config, &["engine", "cgroup_manager"]).map(|manager| manager == "systemd");
-    driver(host, "podman.cgroup-manager", systemd, "cgroup_manager = \"systemd\" in [engine]")
+    let fixes =
+        ["cgroup_manager = \"systemd\" in [engine]", "cgroup_manager = \"cgroupfs\" in [engine]"];
+    driver(host, "podman.cgroup-manager", systemd, fixes)
 }
 
 /// Settings that loosen every container of the host.

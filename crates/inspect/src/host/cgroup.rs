@@ -62,7 +62,9 @@ fn kill(hierarchy: &Hierarchy) -> Check {
         Some(false) => (Status::Info, "missing (Linux 5.14): freezing and signalling is used"),
         None => (Status::Info, "no cgroup to look at"),
     };
-    Check::new("cgroup.kill", status, text).needed_for("killing all of a container at once")
+    Check::new("cgroup.kill", status, text)
+        .needed_for("killing all of a container at once")
+        .hint("Linux 5.14 or newer")
 }
 
 fn systemd(host: &Host) -> Check {

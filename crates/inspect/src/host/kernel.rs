@@ -77,11 +77,13 @@ fn user_namespaces(host: &Host) -> Check {
             Status::Missing,
             "none may be made: user.max_user_namespaces = 0",
         ),
-        Some(most) if !by_users => Check::new(
-            "kernel.user-namespaces",
-            Status::Info,
-            format!("up to {most}, by root only: no rootless containers"),
-        ),
+        Some(most) if !by_users => {
+            let found = format!("up to {most}, by root only: no rootless containers");
+            let check = Check::new("kernel.user-namespaces", Status::Info, found);
+            return check.hint(
+                "sysctl kernel.unprivileged_userns_clone=1, on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0",
+            );
+        }
         Some(most) => Check::new("kernel.user-namespaces", Status::Ok, format!("up to {most}")),
     };
     check
@@ -106,7 +108,8 @@ fn tiocsti(line: impl Fn(&str) -> Option<String>) -> Option<Check> {
             format!("dev.tty.legacy_tiocsti = {other}: only the filter holds it back"),
         ),
     };
-    Some(check.needed_for("nobody types into the terminal of whoever looks in"))
+    let check = check.needed_for("nobody types into the terminal of whoever looks in");
+    Some(check.hint("sysctl dev.tty.legacy_tiocsti=0, if no program of the host needs it"))
 }
 
 /// A program there runs as root of the host, on data that a container made.
@@ -124,7 +127,9 @@ fn ptrace_scope(line: impl Fn(&str) -> Option<String>) -> Option<Check> {
     let scope = line("kernel.yama.ptrace_scope")?;
     let status = if scope == "0" { Status::Info } else { Status::Ok };
     let found = format!("kernel.yama.ptrace_scope = {scope}");
-    Some(Check::new("sysctl.ptrace-scope", status, found).needed_for("processes of one user"))
+    let check = Check::new("sysctl.ptrace-scope", status, found);
+    let check = check.needed_for("processes of one user that do not look into each other");
+    Some(check.hint("sysctl kernel.yama.ptrace_scope=1"))
 }
 
 fn unprivileged_bpf(line: impl Fn(&str) -> Option<String>) -> Option<Check> {

@@ -71,6 +71,15 @@ impl Check {
         self
     }
 
+    /// What would make it better, kept where it is not as good as it can be: nothing has to be done.
+    #[must_use]
+    pub fn hint(mut self, advice: impl Into<String>) -> Self {
+        if self.status >= Status::Info {
+            self.fix = Some(advice.into());
+        }
+        self
+    }
+
     /// Lines to paste, kept only where something is to be done.
     #[must_use]
     pub fn snippet(mut self, lines: impl Into<String>) -> Self {

@@ -59,8 +59,10 @@ fn subordinate(host: &Host, file: &str) -> Option<Check> {
         }
         None => Check::new(id, Status::Info, "no line for casemate: the built-in range is used"),
     };
-    let fix = format!("a line casemate:FIRST:COUNT in {file}, COUNT at least 65536");
-    Some(check.needed_for("automatic user namespaces").fix(fix))
+    let hint = format!(
+        "a line casemate:FIRST:COUNT in {file}, COUNT at least 65536; /usr/lib/casemate/setup-host ids finds a free range"
+    );
+    Some(check.needed_for("automatic user namespaces").hint(hint))
 }
 
 fn rootless_helpers(host: &Host) -> Check {
@@ -71,8 +73,10 @@ fn rootless_helpers(host: &Host) -> Check {
         _ => Check::new(
             "node.uidmap",
             Status::Info,
-            "newuidmap is missing: ordinary users can map their own id only (package uidmap)",
+            "newuidmap is missing: ordinary users can map their own id only",
         ),
     };
-    check.needed_for("rootless containers with more than one id")
+    check
+        .needed_for("rootless containers with more than one id")
+        .hint("install uidmap (Debian, Ubuntu) or shadow-utils (Fedora)")
 }

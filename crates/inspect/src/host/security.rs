@@ -35,14 +35,16 @@ fn mandatory(host: &Host) -> Vec<Check> {
             Status::Info,
             "neither AppArmor nor SELinux is on: the other layers have to do",
         )
-        .needed_for("a second opinion on every file and signal")],
+        .needed_for("a second opinion on every file and signal")
+        .hint("add apparmor to the kernel's lsm= parameter (Debian, Ubuntu), or switch SELinux on (Fedora)")],
     }
 }
 
 fn apparmor(host: &Host) -> Check {
     let id = "security.apparmor";
     let Some(list) = host.read("/sys/kernel/security/apparmor/profiles") else {
-        return Check::new(id, Status::Info, "on; the list of profiles is for root only");
+        let check = Check::new(id, Status::Info, "on; the list of profiles is for root only");
+        return check.hint("run this as root");
     };
     let loaded = list.lines().any(|line| line.split(" (").next() == Some(PROFILE));
     let parser =
@@ -76,7 +78,7 @@ fn landlock() -> Check {
         0 => Check::new(id, Status::Warning, "the kernel has none, or it is not switched on"),
         abi if abi < LANDLOCK_WHOLE => {
             let found = format!("version {abi}: no scopes for signals and sockets before 6");
-            Check::new(id, Status::Info, found)
+            Check::new(id, Status::Info, found).hint("Linux 6.12 or newer")
         }
         abi => Check::new(id, Status::Ok, format!("version {abi}")),
     };

@@ -23,7 +23,10 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
         return checks;
     }
     if !is_privileged() {
-        checks.push(Check::new("storage.idmap", Status::Info, "only root can tell"));
+        checks.push(
+            Check::new("storage.idmap", Status::Info, "only root can tell")
+                .hint("run this as root"),
+        );
         return checks;
     }
     let mut seen = Vec::new();
