@@ -109,6 +109,17 @@ test_containerd_runs_a_container() {
     expect_match "$(ctr run --rm --runc-binary /usr/bin/casemate $IMAGE:latest install-test id)" 'uid=0'
 }
 
+cri_is_up() { ctr plugins ls | grep -qE '\.cri +.* ok *$'; }
+
+test_containerd_keeps_its_cri_with_the_lines_of_host_check() {
+    expect_status 1 casemate host-check --engine containerd >/dev/null
+    casemate host-check --engine containerd --format json | jq -r '.engines[0].checks[].snippet // empty' |
+        grep -v '^version' >>/etc/containerd/config.toml
+    systemctl restart containerd
+    eventually cri_is_up
+    casemate host-check --engine containerd
+}
+
 test_an_upgrade_keeps_the_edited_policy() {
     echo '# ours' >>/etc/casemate/policy.toml
     ids /etc/subuid >/var/tmp/ids
