@@ -3,6 +3,7 @@
  *
  *   floor plain  ROOTFS CGROUP_ROOT NAME BPF...
  *   floor podman ROOTFS CGROUP_ROOT NAME USERDATA BPF...
+ *   FLOOR_IDS=host floor ...     the same without a user namespace
  *
  * Makes the kernel objects that casemate makes for the two bundles of hack/bundle with the default profile, with bare
  * system calls and nothing else: no command line to speak of, no JSON, no policy, no state directory, no checks, no
@@ -22,6 +23,7 @@
 #include <linux/keyctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <linux/securebits.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
@@ -148,13 +150,20 @@ static void attach_mount(int mount, int root, const char *path)
 	close(mount);
 }
 
-/* A detached copy of what is mounted at a path, with the attributes set. */
+/* The namespaces that belong to the container's ids; -1: it has the host's ids, and makes these itself. */
+static struct {
+	int user, net, ipc, uts;
+} held = { -1, -1, -1, -1 };
+
+/* A detached copy of what is mounted at a path, with the attributes set; files of the host with the container's ids. */
 static int clone_mount(int dir, const char *path, unsigned flags, unsigned long attributes)
 {
 	int mount = open_tree(dir, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
 	if (mount < 0)
 		return mount;
 	struct mount_attr attr = { .attr_set = attributes, .propagation = MS_PRIVATE };
+	if (attributes & MOUNT_ATTR_IDMAP)
+		attr.userns_fd = held.user;
 	must(mount_setattr(mount, "", AT_EMPTY_PATH, &attr, sizeof(attr)), "mount_setattr");
 	return mount;
 }
@@ -163,9 +172,11 @@ static int clone_mount(int dir, const char *path, unsigned flags, unsigned long 
 #define NODEV MOUNT_ATTR_NODEV
 #define NOEXEC MOUNT_ATTR_NOEXEC
 #define RDONLY MOUNT_ATTR_RDONLY
+#define SHOWN (held.user < 0 ? 0 : MOUNT_ATTR_IDMAP)
 
 static const struct option dev_options[] = { { "mode", "755" }, { "size", "65536k" }, { 0 } };
-static const struct option pts_options[] = { { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "5" }, { 0 } };
+static const struct option host_pts_options[] = { { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "5" }, { 0 } };
+static const struct option pts_options[] = { { "ptmxmode", "0666" }, { "mode", "0620" }, { "gid", "300005" }, { 0 } };
 static const struct option shm_options[] = { { "mode", "1777" }, { "size", "65536k" }, { 0 } };
 static const struct option tmp_options[] = { { "mode", "1777" }, { "size", "64m" }, { 0 } };
 static const struct option run_options[] = { { "mode", "755" }, { "size", "64m" }, { 0 } };
@@ -243,12 +254,12 @@ static void make_common_mounts(int root, int userdata)
 	must(mkdirat(root, "dev/shm", 0755), "dev/shm");
 	must(mkdirat(root, "dev/mqueue", 0755), "dev/mqueue");
 	attach_mount(make_mount("sysfs", NULL, NOSUID | NODEV | NOEXEC | RDONLY), root, "sys");
-	attach_mount(make_mount("devpts", pts_options, NOSUID | NOEXEC), root, "dev/pts");
+	attach_mount(make_mount("devpts", held.user < 0 ? host_pts_options : pts_options, NOSUID | NOEXEC), root, "dev/pts");
 	attach_mount(make_mount("mqueue", NULL, NOSUID | NODEV | NOEXEC), root, "dev/mqueue");
 	if (userdata < 0)
 		attach_mount(make_mount("tmpfs", shm_options, NOSUID | NODEV | NOEXEC), root, "dev/shm");
 	else
-		attach_mount(clone_mount(userdata, "shm", 0, NOSUID | NODEV | NOEXEC), root, "dev/shm");
+		attach_mount(clone_mount(userdata, "shm", 0, NOSUID | NODEV | NOEXEC | SHOWN), root, "dev/shm");
 	attach_mount(make_mount("cgroup2", NULL, NOSUID | NODEV | NOEXEC | RDONLY), root, "sys/fs/cgroup");
 	make_devices(root);
 }
@@ -268,14 +279,14 @@ static void make_podman_mounts(int root, int userdata)
 		int target = openat(root, files[i][1], O_CREAT | O_RDONLY | O_CLOEXEC, 0644);
 		must(target, files[i][1]);
 		close(target);
-		attach_mount(clone_mount(userdata, files[i][0], 0, 0), root, files[i][1]);
+		attach_mount(clone_mount(userdata, files[i][0], 0, SHOWN), root, files[i][1]);
 	}
 }
 
 static void build_root(const char *rootfs, int userdata)
 {
 	must(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "make / slave");
-	int tree = clone_mount(AT_FDCWD, rootfs, AT_RECURSIVE, 0);
+	int tree = clone_mount(AT_FDCWD, rootfs, AT_RECURSIVE, SHOWN);
 	must(tree, rootfs);
 	must(move_mount(tree, "", AT_FDCWD, rootfs, MOVE_MOUNT_F_EMPTY_PATH), "move_mount root");
 
@@ -293,6 +304,88 @@ static void build_root(const char *rootfs, int userdata)
 	close(tree);
 }
 
+/* ---- ids ----------------------------------------------------------------------------------------------------- */
+
+#define FIRST_ID 300000
+#define MAP "0 300000 65536"
+
+static void write_text(const char *path, const char *text)
+{
+	int f = open(path, O_WRONLY | O_CLOEXEC);
+	must(f, path);
+	must(write(f, text, strlen(text)), path);
+	close(f);
+}
+
+static void become_root(void)
+{
+	must(setresgid(0, 0, 0), "setresgid");
+	must(setresuid(0, 0, 0), "setresuid");
+}
+
+static int namespace_of(long pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%ld/ns/%s", pid, name);
+	int f = open(path, O_RDONLY | O_CLOEXEC);
+	must(f, path);
+	return f;
+}
+
+/* A process in the container's user namespace makes what is to belong to it. */
+static void make_user_namespace(void)
+{
+	int pair[2], pidfd = -1;
+	char byte = 0, path[64];
+	struct clone_args args = { .flags = CLONE_NEWUSER | CLONE_PIDFD, .pidfd = (unsigned long)&pidfd, .exit_signal = SIGCHLD };
+	siginfo_t info;
+
+	must(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), "socketpair");
+	long child = syscall(SYS_clone3, &args, sizeof(args));
+	must(child, "clone3");
+	if (child == 0) {
+		close(pair[0]);
+		must(read(pair[1], &byte, 1), "read");
+		become_root();
+		must(unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS), "unshare");
+		write_text("/proc/sys/user/max_user_namespaces", "0");
+		must(write(pair[1], &byte, 1), "write");
+		must(read(pair[1], &byte, 1), "read");
+		_exit(0);
+	}
+	close(pair[1]);
+	snprintf(path, sizeof(path), "/proc/%ld/gid_map", child);
+	write_text(path, MAP);
+	snprintf(path, sizeof(path), "/proc/%ld/uid_map", child);
+	write_text(path, MAP);
+	must(write(pair[0], &byte, 1), "write");
+	must(read(pair[0], &byte, 1), "read");
+	held.user = namespace_of(child, "user");
+	held.net = namespace_of(child, "net");
+	held.ipc = namespace_of(child, "ipc");
+	held.uts = namespace_of(child, "uts");
+	close(pair[0]);
+	must(waitid(P_PIDFD, pidfd, &info, WEXITED), "waitid");
+	close(pidfd);
+}
+
+/* What is made in the tree from here on belongs to root of the container. */
+static void own_what_is_made(void)
+{
+	must(prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP), "PR_SET_SECUREBITS");
+	syscall(SYS_setfsgid, FIRST_ID);
+	syscall(SYS_setfsuid, FIRST_ID);
+}
+
+/* Last: a mount namespace of the container's own user namespace, in which the kernel locks what was made before. */
+static void enter_user_namespace(void)
+{
+	must(setns(held.user, CLONE_NEWUSER), "setns user");
+	must(unshare(CLONE_NEWNS | CLONE_NEWCGROUP), "unshare");
+	become_root();
+}
+
 /* ---- the process --------------------------------------------------------------------------------------------- */
 
 static void raise_loopback(void)
@@ -303,14 +396,6 @@ static void raise_loopback(void)
 	must(s, "socket");
 	must(ioctl(s, SIOCSIFFLAGS, &request), "SIOCSIFFLAGS lo");
 	close(s);
-}
-
-static void write_sysctl(const char *path, const char *value)
-{
-	int f = open(path, O_WRONLY | O_CLOEXEC);
-	must(f, path);
-	must(write(f, value, strlen(value)), path);
-	close(f);
 }
 
 static void drop_capabilities(unsigned long keep)
@@ -374,14 +459,23 @@ static _Noreturn void container(const char *rootfs, const char *userdata_path, s
 
 	/* Not in clone3: the namespace's root would then be the parent's cgroup. */
 	must(unshare(CLONE_NEWCGROUP), "unshare cgroup");
+	if (held.user >= 0) {
+		must(setns(held.net, CLONE_NEWNET), "setns net");
+		must(setns(held.ipc, CLONE_NEWIPC), "setns ipc");
+		must(setns(held.uts, CLONE_NEWUTS), "setns uts");
+	}
 	raise_loopback();
 	must(sethostname("floor", 5), "sethostname");
 	if (userdata_path) {
-		write_sysctl("/proc/sys/net/ipv4/ping_group_range", "0 0");
+		write_text("/proc/sys/net/ipv4/ping_group_range", held.user < 0 ? "0 0" : "300000 300000");
 		/* Here and not before clone3: open_tree refuses mounts of another mount namespace. */
 		must(userdata = open(userdata_path, O_PATH | O_DIRECTORY | O_CLOEXEC), userdata_path);
 	}
+	if (held.user >= 0)
+		own_what_is_made();
 	build_root(rootfs, userdata);
+	if (held.user >= 0)
+		enter_user_namespace();
 	confine(userdata < 0 ? plain_caps : podman_caps, filters, count);
 	execve(argv[0], argv, envp);
 	must(-1, "execve /bin/true");
@@ -392,8 +486,8 @@ static int run(const char *rootfs, const char *userdata, int cgroup, struct filt
 {
 	int pidfd = -1;
 	struct clone_args args = {
-		.flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS | CLONE_PIDFD |
-			 CLONE_INTO_CGROUP,
+		.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_PIDFD | CLONE_INTO_CGROUP |
+			 (held.user < 0 ? CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS : 0),
 		.pidfd = (unsigned long)&pidfd,
 		.exit_signal = SIGCHLD,
 		.cgroup = cgroup,
@@ -428,6 +522,9 @@ int main(int argc, char **argv)
 	int cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(cgroup, path);
 	restrict_devices(cgroup);
+	const char *ids = getenv("FLOOR_IDS");
+	if (!ids || strcmp(ids, "host") != 0)
+		make_user_namespace();
 	int status = run(argv[2], podman ? argv[5] : NULL, cgroup, filters, count);
 	must(rmdir(path), "rmdir cgroup");
 	return status;

@@ -7,7 +7,7 @@ use crate::userns::network::{self, Writer};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_policy::spec::{IdMapping, NamespaceKind, Spec, Sysctl as SpecSysctl};
 use casemate_policy::HardenedSpec;
-use casemate_sandbox::holder;
+use casemate_sandbox::holder::{self, Holder};
 use casemate_sandbox::plan::{Namespaces, Sysctl, TimeOffset, UserNamespace};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::Context as _;
@@ -35,6 +35,34 @@ pub struct Prepared {
     pub kinds: u64,
     /// Init does not have a pid namespace of its own.
     pub shared_pid: bool,
+    /// Namespaces that are still being made.
+    pub held: Option<Held>,
+}
+
+/// Namespaces that a holder makes while the plan is made.
+#[derive(Debug)]
+pub struct Held {
+    holder: Holder,
+    kinds: u64,
+    stand: bool,
+}
+
+impl Held {
+    /// Wait for them, and have them joined before those of the plan. The holder may be dropped from then on; later is cheaper.
+    ///
+    /// # Errors
+    /// What went wrong in the holder; a kernel parameter that cannot be written, for instance.
+    pub fn join(&self, proc: &OwnedFd, plan: &mut Namespaces) -> Result<()> {
+        if !self.stand {
+            self.holder.wait()?;
+        }
+        let kinds = [flag::NET, flag::IPC, flag::UTS];
+        let join = kinds.into_iter().filter(|kind| self.kinds & kind != 0);
+        let join = join.map(|kind| Ok((kind, self.holder.namespace(proc, name_of(kind))?)));
+        plan.join.splice(..0, join.collect::<Result<Vec<_>>>()?);
+        self.holder.dismiss();
+        Ok(())
+    }
 }
 
 /// The flag of a kind.
@@ -109,6 +137,7 @@ pub fn prepare(
         sysctls: Vec::new(),
         kinds: spec.linux.namespaces.iter().map(|n| flag_of(n.kind)).sum(),
         shared_pid: !own_pid,
+        held: None,
     };
     if new & flag::TIME != 0 {
         prepared.plan.new_time = Some(time_offsets(spec));
@@ -273,18 +302,19 @@ fn enter_user(
         write_maps(proc, holder.pid(), &prepared.maps, true)?;
     }
     holder.release()?;
-    if user.is_some() {
+    let stand = user.is_some();
+    if stand {
+        // It is in the user namespace that it joins for certain only when it has answered.
+        holder.wait()?;
         adopt_maps(prepared, proc, holder.pid())?;
     }
     prepared.ids = prepared.maps.clone();
-    for kind in [flag::NET, flag::IPC, flag::UTS].into_iter().filter(|kind| held & kind != 0) {
-        prepared.plan.join.push((kind, holder.namespace(proc, name_of(kind))?));
-    }
     *new &= !held;
     prepared.plan.user = UserNamespace::EnterLast(match user {
         Some(fd) => fd,
         None => holder.namespace(proc, "user")?,
     });
+    prepared.held = Some(Held { holder, kinds: held, stand });
     Ok(())
 }
 

@@ -5,6 +5,9 @@
 //! capabilities go: a port below 1024 can only be bound with CAP_NET_BIND_SERVICE in the user namespace that
 //! owns the network namespace. So a short-lived process enters the user namespace and makes these three there; the
 //! descriptors are all that is kept of it.
+//!
+//! A network namespace takes the kernel half a millisecond. The runtime has other things to do in that time: it lets the
+//! holder go ([`Holder::release`]) and asks for the namespaces only when it needs them ([`Holder::wait`]).
 
 use crate::failure::Step;
 use crate::plan::Sysctl;
@@ -26,7 +29,7 @@ pub struct Holder {
 }
 
 /// Make the holder. `join`: an existing user namespace, else a new one is made and the caller writes its maps to
-/// [`Holder::pid`] and calls [`Holder::release`]. `kinds`: which of network, ipc and uts are wanted.
+/// [`Holder::pid`]. Then it calls [`Holder::release`]. `kinds`: which of network, ipc and uts are wanted.
 pub fn hold(
     kinds: u64,
     join: Option<BorrowedFd<'_>>,
@@ -84,9 +87,13 @@ impl Holder {
         self.pid
     }
 
-    /// The maps are written: go on, and come back when the namespaces stand.
+    /// The maps are written: go on.
     pub fn release(&self) -> StepResult<()> {
-        proto::tell_child(&self.channel, FromParent::Mapped)?;
+        proto::tell_child(&self.channel, FromParent::Mapped)
+    }
+
+    /// Come back when the namespaces stand.
+    pub fn wait(&self) -> StepResult<()> {
         match proto::receive(&self.channel)? {
             FromChild::Ready => Ok(()),
             FromChild::Failed(failure) => Err(failure),
@@ -103,12 +110,17 @@ impl Holder {
             .call(|| format!("openat(/proc, \"{path}\")"))
             .step("namespaces", || format!("linux.namespaces {name}"))
     }
+
+    /// It has served. Its end takes a while, which the caller need not wait for before it drops this.
+    pub fn dismiss(&self) {
+        // Failing means that it is gone already, which is what is wanted.
+        drop(process::pidfd_signal(&self.pidfd, 9));
+    }
 }
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        // Failing means that it is gone already, which is what is wanted.
-        drop(process::pidfd_signal(&self.pidfd, 9));
+        self.dismiss();
         drop(process::wait(self.pid, true));
     }
 }

@@ -5,7 +5,7 @@ use super::mounts::MountContext;
 use super::process::ProcessContext;
 use crate::decide::Decided;
 use crate::ids::IdMaps;
-use crate::namespaces::Prepared;
+use crate::namespaces::{Held, Prepared};
 use crate::request::CreateRequest;
 use crate::userns::idmap::Mapper;
 use crate::userns::Unmappable;
@@ -26,6 +26,7 @@ pub(crate) struct Lowered {
     pub(crate) plan: Option<ContainerPlan>,
     pub(crate) expectation: Expectation,
     pub(crate) pid_namespace: Option<OwnedFd>,
+    pub(crate) held: Option<Held>,
     pub(crate) maps: IdMaps,
     pub(crate) kinds: u64,
     pub(crate) shared_pid: bool,
@@ -87,6 +88,7 @@ pub(crate) fn lower_container(
         expectation: expectation(&plan, spec, process, &namespaces.maps),
         plan: Some(plan),
         pid_namespace: namespaces.pid,
+        held: namespaces.held,
         maps: namespaces.maps,
         kinds: namespaces.kinds,
         shared_pid: namespaces.shared_pid,

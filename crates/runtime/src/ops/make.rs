@@ -192,6 +192,10 @@ fn build(
     if record.notify_socket.is_some() {
         notify::prepare(state, &mut plan)?;
     }
+    let held = lowered.held.take();
+    if let Some(held) = &held {
+        held.join(&decided.proc, &mut plan.namespaces)?;
+    }
     let joined = joined_network(&plan)?;
     let target = (cgroup.as_ref(), record.cgroup.as_ref());
     let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
@@ -202,6 +206,8 @@ fn build(
         undo.push("network devices", move || moved.give_back());
     }
     finish_map(&decided, lowered, &child)?;
+    // It has ended by now, or is about to.
+    drop(held);
     // While the child builds its tree: everything that does not need the result.
     let start_time = procfs::stat(&decided.proc, pid).map_or(0, |stat| stat.start_time);
     let init = InitRecord { pid, start_time };
