@@ -22,6 +22,11 @@ fn link_early_entry() {
     if known && optimised && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
         println!("cargo::rustc-link-arg-bins=-Wl,-e,casemate_entry,-u,casemate_entry");
     }
+    if is("CARGO_CFG_TARGET_ARCH", "x86_64") && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
+        // Seven thousand relocations in 2 KiB instead of 170, which every start would read. GNU ld knows it for this
+        // architecture since 2.38, the C library since 2.36.
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
 }
 
 fn from_environment() -> Option<String> {

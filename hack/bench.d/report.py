@@ -65,7 +65,7 @@ def table(rows):
 
 
 def medians_table(medians):
-    names = ["floor"] if any("floor" in row for row in medians.values()) else []
+    names = [name for name in ("floor", "floor-host-ids") if any(name in row for row in medians.values())]
     for row in medians.values():
         names += [name for name in row if name not in names]
     rows = [["milliseconds unless said otherwise"] + names]
@@ -76,7 +76,7 @@ def medians_table(medians):
 
 
 def peers(row):
-    return {n: v for n, v in row.items() if v is not None and n != "floor" and not n.startswith("casemate")}
+    return {n: v for n, v in row.items() if v is not None and not n.startswith(("floor", "casemate"))}
 
 
 def goal_text(case, to_floor, to_peer):

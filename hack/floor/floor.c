@@ -3,7 +3,7 @@
  *
  *   floor plain  ROOTFS CGROUP_ROOT NAME BPF...
  *   floor podman ROOTFS CGROUP_ROOT NAME USERDATA BPF...
- *   FLOOR_IDS=host floor ...     the same without a user namespace
+ *   floor --host-ids plain|podman ...     the same without a user namespace
  *
  * Makes the kernel objects that casemate makes for the two bundles of hack/bundle with the default profile, with bare
  * system calls and nothing else: no command line to speak of, no JSON, no policy, no state directory, no checks, no
@@ -505,13 +505,16 @@ static int run(const char *rootfs, const char *userdata, int cgroup, struct filt
 int main(int argc, char **argv)
 {
 	static struct filter filters[2];
+	int host_ids = argc > 1 && strcmp(argv[1], "--host-ids") == 0;
+	argc -= host_ids;
+	argv += host_ids;
 	int podman = argc > 1 && strcmp(argv[1], "podman") == 0;
 	int first = 5 + podman;
 	int count = argc - first;
 	char path[4096];
 
 	if (argc < 5 || count < 0 || count > 2) {
-		fprintf(stderr, "usage: floor plain|podman ROOTFS CGROUP_ROOT NAME [USERDATA] BPF...\n");
+		fprintf(stderr, "usage: floor [--host-ids] plain|podman ROOTFS CGROUP_ROOT NAME [USERDATA] BPF...\n");
 		return 125;
 	}
 	for (int i = 0; i < count; i++)
@@ -522,8 +525,7 @@ int main(int argc, char **argv)
 	int cgroup = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	must(cgroup, path);
 	restrict_devices(cgroup);
-	const char *ids = getenv("FLOOR_IDS");
-	if (!ids || strcmp(ids, "host") != 0)
+	if (!host_ids)
 		make_user_namespace();
 	int status = run(argv[2], podman ? argv[5] : NULL, cgroup, filters, count);
 	must(rmdir(path), "rmdir cgroup");
