@@ -112,9 +112,8 @@ test_containerd_runs_a_container() {
 cri_is_up() { ctr plugins ls | grep -qE '\.cri +.* ok *$'; }
 
 test_containerd_keeps_its_cri_with_the_lines_of_host_check() {
-    expect_status 1 casemate host-check --engine containerd >/dev/null
-    casemate host-check --engine containerd --format json | jq -r '.engines[0].checks[].snippet // empty' |
-        grep -v '^version' >>/etc/containerd/config.toml
+    expect_status 1 casemate host-check --engine containerd --format json >"$WORK/check"
+    jq -r '.engines[0].checks[].snippet // empty' "$WORK/check" | grep -v '^version' >>/etc/containerd/config.toml
     systemctl restart containerd
     eventually cri_is_up
     casemate host-check --engine containerd

@@ -58,6 +58,8 @@ mod spec_devices;
 mod spec_exec;
 #[path = "blackbox/spec_hooks.rs"]
 mod spec_hooks;
+#[path = "blackbox/spec_idmap.rs"]
+mod spec_idmap;
 #[path = "blackbox/spec_io.rs"]
 mod spec_io;
 #[path = "blackbox/spec_lifecycle.rs"]

@@ -133,7 +133,7 @@ fn attributes_have_their_effect() {
 }
 
 /// A host directory with a tmpfs on `sub`, in this test's own mount namespace.
-fn nested() -> Dir {
+pub(super) fn nested() -> Dir {
     host::isolate();
     let dir = Dir::new("volume");
     write(&dir.path().join("file"), "outer\n");
@@ -143,7 +143,7 @@ fn nested() -> Dir {
     dir
 }
 
-fn shell(line: &str) {
+pub(super) fn shell(line: &str) {
     assert!(
         programs::status(std::process::Command::new("sh").args(["-c", line])).unwrap().success(),
         "{line}"
@@ -154,11 +154,11 @@ fn mount_tmpfs(path: &Path) {
     shell(&format!("mount -t tmpfs volume {}", path.display()));
 }
 
-fn unmount(path: &Path) {
+pub(super) fn unmount(path: &Path) {
     shell(&format!("umount -l {}", path.display()));
 }
 
-fn bind(source: &Path, options: &[&str]) -> Value {
+pub(super) fn bind(source: &Path, options: &[&str]) -> Value {
     json!({"destination": "/mnt", "source": source, "options": options})
 }
 
@@ -407,57 +407,6 @@ fn a_tmpfs_takes_over_the_mode_of_what_it_covers() {
     std::fs::set_permissions(bundle.rootfs().join("mnt"), PermissionsExt::from_mode(0o1770))
         .unwrap();
     assert_eq!(run(bundle).value("mode"), "1770");
-}
-
-fn mapping(inside: u32, outside: u32) -> Value {
-    json!([{"containerID": inside, "hostID": outside, "size": 10}])
-}
-
-#[test]
-fn an_idmapped_mount_shows_other_owners() {
-    requires!(root);
-    let dir = nested();
-    for file in ["file", "sub/inner"] {
-        std::os::unix::fs::chown(dir.path().join(file), Some(3), Some(4)).unwrap();
-    }
-    let script = "echo file=$(stat -c %u,%g /mnt/file); echo inner=$(stat -c %u,%g /mnt/sub/inner)";
-    // The option, the recursive option, and podman's way: mappings without an option.
-    for (options, below) in
-        [(&["rbind", "idmap"][..], "3,4"), (&["rbind", "ridmap"], "1003,2004"), (&["rbind"], "3,4")]
-    {
-        let mut mount = bind(dir.path(), options);
-        mount["uidMappings"] = mapping(0, 1000);
-        mount["gidMappings"] = mapping(0, 2000);
-        let container = Container::new(Bundle::sh(script).mount(mount)).verbatim();
-        let done = container.run().done();
-        if done.stderr.contains("idmap") && done.stderr.contains("invalid argument") {
-            casemate_tests::skip::note("idmapped mounts", "the file system of the tests has none");
-            break;
-        }
-        assert_eq!(
-            (done.value("file"), done.value("inner")),
-            ("1003,2004", below),
-            "{options:?} {}",
-            done.stderr
-        );
-    }
-    unmount(&dir.path().join("sub"));
-}
-
-#[test]
-fn idmap_without_mappings_uses_the_containers() {
-    requires!(root);
-    let dir = Dir::new("volume");
-    write(&dir.path().join("file"), "x");
-    let bundle = Bundle::sh("echo file=$(stat -c %u,%g /mnt/file)")
-        .user_namespace(100_000)
-        .mount(bind(dir.path(), &["rbind", "idmap"]));
-    let done = Container::new(bundle).verbatim().run().done();
-    assert_eq!(done.value("file"), "0,0", "{}", done.stderr);
-    let text = Container::new(Bundle::sh("true").mount(bind(dir.path(), &["rbind", "idmap"])))
-        .run()
-        .refused();
-    assert!(text.contains("mounts[7]: idmap needs mappings"), "{text}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use casemate_sys::path::{ensure_dir, ensure_file, handle_in_root, split, Links};
 use casemate_sys::Context;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Mode};
+use rustix::io::Errno;
 use std::path::Path;
 
 /// Mount `plan` (a [`MountSource::Bind`]) below `root`.
@@ -34,12 +35,25 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
     check_proc(&source, plan)?;
     let detached = mount::clone_tree(&source, *recursive).step("mount", about)?;
     if let Some((userns, recursive)) = idmap {
-        let change =
-            AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
-        mount::set_attr(&detached, change, *recursive).step("mount", about)?;
+        show_with_ids(&detached, userns, *recursive).map_err(|e| e.about(about()))?;
     }
     apply_attributes(&detached, plan, plan.set).step("mount", about)?;
     attach_at(root, &place_for(root, kind, plan)?, &detached, plan)
+}
+
+/// What the configuration asks for by name is done or is an error: a program that was promised its files must not find those
+/// of others.
+fn show_with_ids(detached: &OwnedFd, userns: &OwnedFd, recursive: bool) -> StepResult<()> {
+    let change =
+        AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
+    mount::set_attr(detached, change, recursive).step("mount", || "idmap").map_err(|mut failure| {
+        if failure.errno == Errno::INVAL.raw_os_error() {
+            failure.message.push_str(
+                " (hint: its file system cannot be shown with other ids, or is already: leave out idmap and the mappings of this mount)",
+            );
+        }
+        failure
+    })
 }
 
 /// The place that `plan` names, made if it is missing, of the kind that the source is.
