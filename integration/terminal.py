@@ -2,7 +2,7 @@
 """terminal.py ROWSxCOLS STEP... -- COMMAND...: run a command on a terminal, as a user sits at one.
 
 A step is `expect=REGEX` (wait until the output since the last expect matches), `send=TEXT` (with \\n, \\r, \\x03 and the like)
-or `resize=ROWSxCOLS`. Prints all output; the exit status is the command's, or 124 when an expect is not met in 30 seconds.
+or `resize=ROWSxCOLS`. Prints all output; the exit status is the command's, or 124 when an expect is not met in a minute.
 """
 
 import codecs
@@ -42,7 +42,7 @@ class Session:
         sys.stdout.flush()
 
     def expect(self, pattern):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not (match := re.search(pattern, self.fresh)):
             if self.ended or time.monotonic() > deadline:
                 print(f"\nterminal.py: {pattern!r} did not come")

@@ -173,7 +173,7 @@ test_port_forward_reaches_a_server_that_listens_on_loopback() {
     id=$(new_container base "$BASE" forwarded . sh -c 'echo forwarded >/tmp/index.html; exec httpd -f -p 127.0.0.1:8081 -h /tmp')
     eventually exec_sync "$id" wget -q -T 2 -O - http://127.0.0.1:8081/
     url=$(cri call PortForward "{\"pod_sandbox_id\":\"$BASE\",\"port\":[8081]}" | jq -r .url)
-    expect_match "$(printf 'GET / HTTP/1.0\r\n\r\n' | timeout 20 "$PREPARED/cri-client" forward "$url" 8081)" forwarded
+    expect_match "$(printf 'GET / HTTP/1.0\r\n\r\n' | timeout 90 "$PREPARED/cri-client" forward "$url" 8081)" forwarded
 }
 
 feature sysctls

@@ -68,7 +68,9 @@ test_an_exec_that_takes_too_long_is_ended() {
     local id
     id=$(sleeper slow)
     expect_refusal 'timeout|deadline' cri call ExecSync "{\"container_id\":\"$id\",\"cmd\":[\"sleep\",\"777\"],\"timeout\":1}"
-    ! exec_sync "$id" sh -c 'ps | grep -v grep | grep "sleep 777"'
+    # shellcheck disable=SC2317  # called by eventually
+    is_over() { ! exec_sync "$id" sh -c 'ps | grep -v grep | grep "sleep 777"'; }
+    eventually is_over
 }
 
 test_exec_has_the_user_and_the_environment_of_the_container() {
@@ -93,7 +95,7 @@ feature 'streaming exec'
 stream() {
     local url
     url=$(jq -nc --arg id "$1" '{ container_id: $id, stdout: true } + '"$2" | cri call Exec | jq -r .url)
-    timeout 30 "$PREPARED/cri-client" "${@:3}" stream "$url"
+    timeout 90 "$PREPARED/cri-client" "${@:3}" stream "$url"
 }
 
 test_streams_go_both_ways_and_the_status_comes_back() {
@@ -118,7 +120,7 @@ feature terminal
 test_an_exec_with_a_terminal_has_one_of_the_asked_size() {
     local id
     id=$(sleeper typed)
-    expect_eq "$(stream "$id" '{ cmd: ["sh", "-c", "sleep 0.5; tty; stty size"], stdin: true, tty: true }' --size 33x99 </dev/null | tr -d '\r' | tr '\n' ' ')" '/dev/pts/0 33 99 '
+    expect_eq "$(stream "$id" '{ cmd: ["sh", "-c", "until stty size | grep -q 99; do sleep 0.1; done; tty; stty size"], stdin: true, tty: true }' --size 33x99 </dev/null | tr -d '\r' | tr '\n' ' ')" '/dev/pts/0 33 99 '
 }
 
 test_a_container_with_a_terminal_can_be_attached_to() {
@@ -126,7 +128,7 @@ test_a_container_with_a_terminal_can_be_attached_to() {
     # shellcheck disable=SC2016  # expanded in the container
     id=$(new_container base "$BASE" console '.tty = true | .stdin = true' sh -c 'test -t 0 && read line && echo "heard $line"; tty; exit 6')
     url=$(cri call Attach "{\"container_id\":\"$id\",\"stdin\":true,\"stdout\":true,\"tty\":true}" | jq -r .url)
-    expect_match "$(printf 'a word\n' | timeout 30 "$PREPARED/cri-client" stream "$url")" 'heard a word'
+    expect_match "$(printf 'a word\n' | timeout 90 "$PREPARED/cri-client" stream "$url")" 'heard a word'
     eventually is_in_state "$id" EXITED
     expect_eq "$(status "$id" exit_code)" 6
     expect_match "$(log_of "$id")" '/dev/(console|pts/0)'
@@ -142,8 +144,8 @@ feature stop
 
 test_stop_sends_the_signal_and_gives_time() {
     local id
-    id=$(new_container base "$BASE" polite . sh -c 'trap "exit 5" TERM; while :; do sleep 0.1; done')
-    sleep 0.5
+    id=$(new_container base "$BASE" polite . sh -c 'trap "exit 5" TERM; echo up; while :; do sleep 0.1; done')
+    eventually grep -q up "$(status "$id" log_path)"
     stop_container "$id" 10
     expect_eq "$(status "$id" exit_code)" 5
 }
@@ -179,7 +181,7 @@ test_a_container_that_takes_too_much_memory_is_reported_as_killed_for_it() {
     local id
     # It lives on for a moment: containerd looks at the cgroup when the kernel tells it of the kill, and asks nobody later.
     # shellcheck disable=SC2016  # expanded in the container
-    id=$(new_container base "$BASE" greedy '.linux.resources = { memory_limit_in_bytes: 33554432, memory_swap_limit_in_bytes: 33554432 }' sh -c 'sleep 0.5; tail /dev/zero; status=$?; sleep 3; exit $status')
+    id=$(new_container base "$BASE" greedy '.linux.resources = { memory_limit_in_bytes: 33554432, memory_swap_limit_in_bytes: 33554432 }' sh -c 'sleep 2; tail /dev/zero; status=$?; sleep 5; exit $status')
     eventually is_in_state "$id" EXITED
     expect_eq "$(status "$id" exit_code)" 137
     eventually has_reason "$id" OOMKilled
@@ -204,9 +206,13 @@ feature stats
 test_stats_of_a_container_say_what_it_uses() {
     local id answer
     id=$(new_container base "$BASE" worker . sh -c 'while :; do :; done')
-    sleep 1
-    answer=$(cri call ContainerStats "{\"container_id\":\"$id\"}")
-    [ "$(jq .stats.cpu.usage_core_nano_seconds.value <<<"$answer")" -gt 200000000 ]
+    # shellcheck disable=SC2317  # called by eventually
+    has_worked() {
+        answer=$(cri call ContainerStats "{\"container_id\":\"$id\"}")
+        [ "$(jq .stats.cpu.usage_core_nano_seconds.value <<<"$answer")" -gt 200000000 ]
+    }
+    eventually has_worked
+    has_worked
     [ "$(jq .stats.memory.working_set_bytes.value <<<"$answer")" -gt 10000 ]
     stop_container "$id"
 }

@@ -167,7 +167,7 @@ sleeper() { new_container base "$BASE" "$1" "${2:-.}" sleep 1000; }
 # exec_sync ID COMMAND...: gives what the command prints, and its status.
 exec_sync() {
     local answer
-    answer=$(jq -nc --arg id "$1" '{ container_id: $id, cmd: $ARGS.positional, timeout: 20 }' --args -- "${@:2}" | cri call ExecSync)
+    answer=$(jq -nc --arg id "$1" '{ container_id: $id, cmd: $ARGS.positional, timeout: 60 }' --args -- "${@:2}" | cri call ExecSync)
     jq -rj '.stderr | @base64d' <<<"$answer" >&2
     jq -rj '.stdout | @base64d' <<<"$answer"
     return "$(jq .exit_code <<<"$answer")"

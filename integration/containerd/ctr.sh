@@ -90,17 +90,17 @@ test_exec_runs_in_the_container_and_gives_its_status() {
 
 test_processes_of_the_container_are_listed() {
     sleeper listed
-    run_exec listed sleep 3 &
+    run_exec listed sleep 1000 &
     eventually sh -c 'ctr task ps listed | grep -c "^[0-9]" | grep -x 2'
-    wait
     remove listed
+    wait
 }
 
 feature terminal
 
 test_a_terminal_is_a_terminal_of_the_asked_size() {
     local out
-    out=$(script -qec "stty rows 33 cols 99; ctr run --rm -t --runc-binary $RUNTIME $IMAGE sized sh -c 'test -t 0 && test -t 1 && sleep 0.5 && tty && stty size'" /dev/null)
+    out=$(script -qec "stty rows 33 cols 99; ctr run --rm -t --runc-binary $RUNTIME $IMAGE sized sh -c 'test -t 0 && test -t 1 && tty && until stty size | grep 99; do sleep 0.1; done'" /dev/null)
     expect_match "$out" '/dev/(pts/0|console)'
     expect_match "$out" '33 99'
 }
@@ -159,10 +159,9 @@ feature stats
 
 test_metrics_say_what_the_container_uses() {
     ct -d $IMAGE busy sh -c 'while :; do :; done'
-    sleep 1
     local json
+    eventually sh -c "ctr task metrics --format json busy | grep -E '\"usage_usec\": ?\"?[1-9]|\"usageUsec\": ?\"?[1-9]'"
     json=$(ctr task metrics --format json busy)
-    expect_match "$json" '"usage_usec": ?"?[1-9]|"usageUsec": ?"?[1-9]'
     expect_match "$json" '"pids"'
     remove busy
 }

@@ -63,9 +63,16 @@ feature attach
 
 test_attach_reaches_stdin_and_stdout_of_a_running_container() {
     # shellcheck disable=SC2016  # expanded in the container
-    start -i --name attached $IMAGE sh -c 'read line; echo "got $line"; sleep 5'
-    expect_match "$( (echo word && sleep 3) | docker attach attached)" 'got word'
+    start -i --name attached $IMAGE sh -c 'read line; echo "got $line"; sleep 1000'
+    mkfifo "$WORK/words"
+    docker attach attached <"$WORK/words" >"$WORK/heard" 2>&1 &
+    # Held open: at the end of its input the client may go without waiting for an answer.
+    exec 9>"$WORK/words"
+    echo word >&9
+    eventually grep 'got word' "$WORK/heard"
     docker rm -f attached
+    exec 9>&-
+    wait
 }
 
 feature exec quick

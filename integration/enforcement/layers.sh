@@ -52,7 +52,7 @@ test_a_restricted_container_of_podman_works_and_has_the_layer() {
     local script='echo x >/dev/null && echo x >/tmp/x && echo x >/dev/shm/x && echo works'
     expect_eq "$(pm profile=restricted -- --user 1000:1000 --memory 64m $IMAGE sh -c "$script")" works
     podman --runtime "$CASEMATE_RUNTIME" --runtime-flag profile=restricted run -d --name layered --network=none \
-        --user 1000:1000 --memory 64m $IMAGE sleep 60
+        --user 1000:1000 --memory 64m $IMAGE sleep 1000
     expect_eq "$(podman --runtime "$CASEMATE_RUNTIME" exec layered sh -c "$script; kill -0 1 && echo reached" | xargs)" \
         'works reached'
     podman --runtime "$CASEMATE_RUNTIME" rm -f -t 0 layered
@@ -61,7 +61,7 @@ test_a_restricted_container_of_podman_works_and_has_the_layer() {
 test_podman_exec_into_a_restricted_container_with_a_terminal_can_use_it() {
     only_with_landlock
     podman --runtime "$CASEMATE_RUNTIME" --runtime-flag profile=restricted run -d --name terminal --network=none \
-        --user 1000:1000 --memory 64m $IMAGE sleep 60
+        --user 1000:1000 --memory 64m $IMAGE sleep 1000
     expect_match "$(script -qec "podman --runtime $CASEMATE_RUNTIME exec -it terminal \
         sh -c 'echo again >/dev/tty; stty size >/dev/null && echo sized'" /dev/null </dev/null | tr -d '\r' | xargs)" 'again.* sized'
     podman --runtime "$CASEMATE_RUNTIME" rm -f -t 0 terminal

@@ -142,7 +142,7 @@ feature terminal quick
 
 test_a_terminal_is_a_terminal_of_the_asked_size() {
     local out
-    out=$(script -qec "stty rows 33 cols 99; podman --runtime $CASEMATE_RUNTIME run -it --rm --network=none $IMAGE sh -c 'test -t 0 && test -t 1 && sleep 0.5 && stty size'" /dev/null)
+    out=$(script -qec "stty rows 33 cols 99; podman --runtime $CASEMATE_RUNTIME run -it --rm --network=none $IMAGE sh -c 'test -t 0 && test -t 1 && until stty size | grep 99; do sleep 0.1; done'" /dev/null)
     expect_match "$out" '33 99'
 }
 

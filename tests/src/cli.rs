@@ -6,7 +6,6 @@ use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The binary under test: `$CASEMATE_BIN`, else the one beside the test's own build.
 ///
@@ -99,9 +98,7 @@ impl Scratch {
     /// # Panics
     /// If it cannot be made.
     pub fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("casemate-cli-{}-{number}", std::process::id());
+        let name = format!("casemate-cli-{}-{}", crate::scratch::run(), crate::scratch::number());
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).expect("the temporary directory is writable");
         Self(path)

@@ -24,7 +24,7 @@ impl Container {
         host::isolate();
         bundle.save();
         // Of one length, so that no id is part of another: cgroups are searched by it.
-        let id = format!("cmt-{}-{:06}", std::process::id(), scratch::number());
+        let id = format!("cmt-{}-{:06}", scratch::run(), scratch::number());
         let root = bundle.dir().join("state");
         Self { bundle, id, globals: Vec::new(), root }
     }
@@ -151,9 +151,11 @@ impl Container {
     /// Pid of init.
     ///
     /// # Panics
-    /// If it has none.
+    /// If it has none, or has ended.
     pub fn pid(&self) -> i32 {
-        self.state()["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid")
+        let state = self.state();
+        let pid = state["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok());
+        pid.filter(|pid| *pid > 0).unwrap_or_else(|| panic!("no process: {state}"))
     }
 
     /// Wait until `state` says so.

@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
+use std::time::SystemTime;
 
 /// A directory of one's own, mode 0755, removed with everything in it.
 #[derive(Debug)]
@@ -36,6 +37,16 @@ impl Drop for Dir {
     }
 }
 
+/// A word that no other run of the tests has, not even one that had the same pid and was killed: what that one left lies
+/// in nobody's way.
+pub fn run() -> &'static str {
+    static RUN: OnceLock<String> = OnceLock::new();
+    RUN.get_or_init(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        format!("{}-{:08x}", std::process::id(), now.as_micros() & 0xffff_ffff)
+    })
+}
+
 /// A number that no other test of this process has.
 pub fn number() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -45,7 +56,7 @@ pub fn number() -> u32 {
 /// Where all directories of this process lie.
 pub fn base() -> PathBuf {
     let top = std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
-    top.join(format!("casemate-tests-{}", std::process::id()))
+    top.join(format!("casemate-tests-{}", run()))
 }
 
 extern "C" fn remove_base() {

@@ -153,7 +153,7 @@ fn running_out_of_memory_is_counted_and_reported() {
 #[ignore = "needs a cgroup v2 host: hack/vm"]
 fn a_limit_below_the_usage_is_refused_when_asked_to_check() {
     let group = limited("check", &memory(256 * MEBIBYTE, None));
-    let mut child = group.start("head -c 60000000 /dev/zero | tail -c 50000000 | sleep 60");
+    let mut child = group.start("head -c 60000000 /dev/zero | tail -c 50000000 | sleep 600");
     let used = || group.cgroup.stats().unwrap().memory.usage.usage;
     eventually("memory is used", || used() > 4 << 20);
     let mut small = memory(MEBIBYTE, None);
@@ -209,7 +209,7 @@ fn block_device() -> Option<(u32, u32)> {
 fn a_parent_with_processes_cannot_hand_controllers_down_and_says_so() {
     let host = Hierarchy::discover().unwrap();
     let parent = Temporary::new(&host, "inner");
-    let mut child = parent.start("exec sleep 60");
+    let mut child = parent.start("exec sleep 600");
     let limits = memory(64 * MEBIBYTE, None);
     let inner = parent.inner.join("container");
     let error = Cgroup::create(&host, &inner, &limits.needed_controllers()).unwrap_err();
@@ -240,13 +240,13 @@ fn a_threaded_parent_is_named_as_the_cause() {
 fn beside_processes_a_cgroup_becomes_threaded_and_holds_what_it_can() {
     let host = Hierarchy::discover().unwrap();
     let parent = Temporary::new(&host, "beside");
-    let mut beside = parent.start("sleep 60");
+    let mut beside = parent.start("sleep 600");
     let pids = Limits { pids: Some(3), ..Limits::default() };
     let inner = parent.inner.join("container");
     let cgroup = Cgroup::create(&host, &inner, &pids.needed_controllers()).unwrap();
     cgroup.apply(&pids).unwrap();
     assert_eq!(std::fs::read_to_string(cgroup.path().join("cgroup.type")).unwrap(), "threaded\n");
-    let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
     std::fs::write(cgroup.path().join("cgroup.procs"), child.id().to_string()).unwrap();
     assert_eq!(cgroup.procs(false).unwrap(), [child.id() as i32]);
     cgroup.kill_all().unwrap();

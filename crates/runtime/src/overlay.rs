@@ -429,6 +429,7 @@ mod tests {
     #[test]
     fn relative_layers_are_found_above_the_upper_directory_or_the_mount_point() {
         let dir = std::env::temp_dir().join(format!("casemate-overlay-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&dir));
         for layer in ["54/fs", "55/fs", "55/merged"] {
             std::fs::create_dir_all(dir.join(layer)).unwrap();
         }

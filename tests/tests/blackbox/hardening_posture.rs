@@ -112,7 +112,7 @@ struct Bait {
 impl Bait {
     fn new() -> Self {
         use std::os::linux::net::SocketAddrExt;
-        let name = format!("casemate-bait-{}-{}", std::process::id(), scratch::number());
+        let name = format!("casemate-bait-{}-{}", scratch::run(), scratch::number());
         let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
         let socket = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
         let process = programs::start(Command::new("sleep").arg("600")).unwrap();

@@ -71,7 +71,8 @@ impl Rootless {
 }
 
 fn id() -> String {
-    format!("rl-{}-{}", std::process::id(), casemate_tests::scratch::number())
+    use casemate_tests::scratch::{number, run};
+    format!("rl-{}-{:06}", run(), number())
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Generous, because test hosts are slow.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The host's cgroup2, or `None` with a word about it where these tests cannot run.
 pub fn hierarchy() -> Option<Hierarchy> {

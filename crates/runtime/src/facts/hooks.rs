@@ -141,6 +141,7 @@ mod tests {
     fn scratch(name: &str) -> PathBuf {
         let dir =
             std::env::temp_dir().join(format!("casemate-hooks-{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&dir));
         std::fs::create_dir_all(dir.join("d")).unwrap();
         std::fs::write(dir.join("d/hook"), "#!/bin/sh\n").unwrap();
         for path in [dir.clone(), dir.join("d"), dir.join("d/hook")] {

@@ -42,6 +42,7 @@ mod tests {
     #[test]
     fn the_pattern_becomes_the_directories_that_exist() {
         let dir = std::env::temp_dir().join(format!("casemate-cpus-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&dir));
         for name in ["cpu0", "cpu11", "cpufreq", "cpu"] {
             std::fs::create_dir_all(dir.join(name).join("thermal_throttle")).unwrap();
         }
