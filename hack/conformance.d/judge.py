@@ -65,7 +65,7 @@ class Program:
 
     def why(self):
         if self.status == 124:
-            return "took longer than 60 seconds"
+            return "took longer than three minutes"
         if self.first_failure and not self.first_failure.startswith("exit status"):
             return self.first_failure
         return self.error or self.first_failure or f"exit status {self.status}"

@@ -222,3 +222,34 @@ fn the_table_of_modes_in_the_documentation_is_that_of_the_code() {
     let document = include_str!("../../../docs/HARDENING.md");
     assert!(document.contains(&table.join("\n")), "docs/HARDENING.md needs:\n{}", table.join("\n"));
 }
+
+#[test]
+fn every_control_has_an_entry_of_its_own_that_says_what_why_what_breaks_and_how_to_override() {
+    let document = include_str!("../../../docs/HARDENING.md");
+    let missing = |id: &str| -> Vec<&str> {
+        let heading = format!("\n## {id}\n");
+        let Some((_, rest)) = document.split_once(&heading) else { return vec!["heading"] };
+        let entry = rest.split("\n## ").next().unwrap_or_default();
+        let parts = ["**What.**", "**Why.**", "**What breaks.**", "**Override.**"];
+        parts.into_iter().filter(|part| !entry.contains(part)).collect()
+    };
+    let lacking: Vec<String> = CONTROLS
+        .iter()
+        .map(|control| (control.id.as_str(), missing(control.id.as_str())))
+        .filter(|(_, missing)| !missing.is_empty())
+        .map(|(id, missing)| format!("{id} lacks {}", missing.join(" ")))
+        .collect();
+    assert!(lacking.is_empty(), "docs/HARDENING.md:\n{}", lacking.join("\n"));
+}
+
+#[test]
+fn every_override_is_named_in_the_entry_of_its_control() {
+    let document = include_str!("../../../docs/HARDENING.md");
+    for control in CONTROLS {
+        let heading = format!("\n## {}\n", control.id);
+        let (_, rest) = document.split_once(&heading).unwrap();
+        let entry = rest.split("\n## ").next().unwrap();
+        let first = control.allow.first().unwrap_or(&"");
+        assert!(entry.contains(first), "docs/HARDENING.md, {}: {first} is not named", control.id);
+    }
+}
