@@ -36,6 +36,7 @@ once() {
     mapfile -t flags < <(options "${asked[@]}")
     docker run --rm "${flags[@]}" "localhost/$image:latest" "$@"
 }
+address() { printf '127.0.0.1/%s' "$2"; }
 inside() { docker exec "$@"; }
 logs() { docker logs "$1"; }
 gone() { docker rm -f -v "$1" >/dev/null; }

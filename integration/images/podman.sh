@@ -34,6 +34,7 @@ once() {
     mapfile -t flags < <(options "${asked[@]}")
     pm run --rm "${flags[@]}" "localhost/$image:latest" "$@"
 }
+address() { printf '127.0.0.1/%s' "$2"; }
 inside() { pm exec "$@"; }
 logs() { pm logs "$1"; }
 gone() { pm rm -f -v -t 2 "$1" >/dev/null; }

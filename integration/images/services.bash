@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2016  # backquotes are for the table
 # Ordinary services from Debian's packages, unchanged, at the default profile, whatever the engine: each is started, asked something
 # by a client, and stopped. What needs more than volumes and ports is shown to fail first, and then to work with what it
 # takes. The program of an engine defines these words and then sources this file:
@@ -9,6 +10,7 @@
 #   inside NAME COMMAND...                       exec
 #   logs NAME, gone NAME
 #   init_pid NAME, bundle_of NAME                on the host
+#   address NAME HOST-PORT PORT                  host/port at which the host reaches the container's port; nothing: not at all
 #   VOLUMES                                      `image` when the engine makes the volumes that the image asks for, else `given`
 
 export TEST_LIMIT=600
@@ -16,8 +18,12 @@ export TEST_LIMIT=600
 # A client in the container: its network may be all that there is.
 http() { inside "$1" bash -c "exec 3<>/dev/tcp/127.0.0.1/$2; printf 'GET / HTTP/1.0\r\n\r\n' >&3; timeout 20 cat <&3"; }
 answers() { http "$1" "$2" | grep -q "$3"; }
-# The same through a port of the host, where the engine gives one.
-reached() { [ "$VOLUMES" = given ] || timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$1; printf 'GET / HTTP/1.0\r\n\r\n' >&3; cat <&3" | grep -q "$2"; }
+# The same from the host, where the engine gives a way.
+reached() {
+    local from
+    from=$(address "$1" "$2" "$3")
+    [ -z "$from" ] || timeout 20 bash -c "exec 3<>/dev/tcp/$from; printf 'GET / HTTP/1.0\r\n\r\n' >&3; cat <&3" | grep -q "$4"
+}
 # Root of the container is somebody else on the host: the point of it all.
 nobody_on_the_host() { [ "$(awk '{ print $2; exit }' "/proc/$(init_pid "$1")/uid_map")" != 0 ]; }
 # A service takes its time on a slow host: three minutes.
@@ -47,7 +53,7 @@ feature "image nginx on port 80, dropping to www-data"
 test_nginx_serves_on_port_80() {
     start web nginx port=8080:80
     wait_for web answers web 80 nginx
-    wait_for web reached 8080 nginx
+    wait_for web reached web 8080 80 nginx
     nobody_on_the_host web
     expect_match "$(inside web sh -c 'grep -h ^Uid: /proc/[0-9]*/status')" 'Uid:.33'
     # Bodies of requests go where Debian puts them, and nothing else of the image can be written.
@@ -103,7 +109,7 @@ feature 'image `python3 -m http.server`'
 test_pythons_server_serves_a_directory() {
     start files python port=8081:8000
     wait_for files answers files 8000 passwd
-    wait_for files reached 8081 passwd
+    wait_for files reached files 8081 8000 passwd
     gone files
 }
 
@@ -112,7 +118,7 @@ feature "image Node.js"
 test_node_serves() {
     start script node port=8082:8080
     wait_for script answers script 8080 'node v'
-    wait_for script reached 8082 'node v'
+    wait_for script reached script 8082 8080 'node v'
     gone script
 }
 

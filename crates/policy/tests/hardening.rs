@@ -94,7 +94,7 @@ fn capabilities_above_the_ceiling_are_dropped_from_all_five_sets() {
 
 #[test]
 fn a_capability_in_one_set_only_is_dropped_there() {
-    let ambient = json!(["CAP_NET_RAW"]);
+    let ambient = json!(["CAP_NET_ADMIN"]);
     let result = hardened(changed("/process/capabilities/ambient", ambient).unwrap());
     let wanted = [
         ("/process/capabilities", Verdict::Tightened),
@@ -407,4 +407,34 @@ fn cve_2024_40635_exec_with_an_id_that_wraps_is_refused() {
     let container = hardened(parse(&document).unwrap()).spec;
     let process = exec_process(&[("/process/user/uid", json!(3_000_000_005_u32))]);
     harden_process(process, &container).unwrap();
+}
+
+#[test]
+fn who_loses_raw_sockets_may_still_ping() {
+    const PING: &str = "net.ipv4.ping_group_range";
+    let with_raw = |more: &[(&str, Value)]| {
+        let mut document = plain();
+        put(
+            &mut document,
+            "/process/capabilities",
+            json!({"bounding": ["CAP_NET_RAW", "CAP_KILL"]}),
+        );
+        for (pointer, value) in more {
+            put(&mut document, pointer, value.clone());
+        }
+        hardened(parse(&document).unwrap())
+    };
+    let result = with_raw(&[]);
+    assert_eq!(result.spec.linux.sysctl[PING], "0 2147483647");
+    assert!(verdicts(&result, RuleId::CAPABILITIES).contains(&("/linux/sysctl", Verdict::Added)));
+    // What the configuration says about it stays; a network that is somebody else's is not touched.
+    let own = with_raw(&[("/linux/sysctl", json!({PING: "5 5"}))]);
+    assert_eq!(own.spec.linux.sysctl[PING], "5 5");
+    let kinds = ["mount", "pid", "ipc", "uts", "cgroup"].map(|kind| json!({"type": kind}));
+    let mut namespaces = kinds.to_vec();
+    namespaces.push(json!({"type": "network", "path": "/run/netns/x"}));
+    let joined = with_raw(&[("/linux/namespaces", json!(namespaces))]);
+    assert!(joined.spec.linux.sysctl.is_empty());
+    let without = with_raw(&[("/process/capabilities", json!({"bounding": ["CAP_KILL"]}))]);
+    assert!(without.spec.linux.sysctl.is_empty());
 }

@@ -1,12 +1,15 @@
 //! `capabilities.ceiling`: cuts all five sets.
 
+use crate::check::sysctl;
 use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::{Draft, Log};
 use crate::overrides::Overrides;
 use crate::profile::Profile;
-use crate::spec::{CapSet, Capabilities};
+use crate::spec::{CapSet, Capabilities, NamespaceKind};
 use serde_json::{json, Value};
+
+const NET_RAW: u64 = 1 << 13;
 
 /// Rule `capabilities.ceiling` for a container.
 pub(crate) fn ceiling(draft: &mut Draft<'_>) -> Result<(), Refusal> {
@@ -24,8 +27,27 @@ pub(crate) fn ceiling(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         let reason = format!("above the profile's ceiling, and left: {}", join(&above));
         draft.log.waive(rule, pointer, source, reason);
     }
-    cut(capabilities, ceiling_of(draft.profile, overrides), &mut draft.log);
+    let ceiling = ceiling_of(draft.profile, overrides);
+    cut(capabilities, ceiling, &mut draft.log);
+    if asked & !ceiling & NET_RAW != 0 && !draft.profile.strict_filter {
+        let_ping(draft);
+    }
     Ok(())
+}
+
+/// Packets of any kind are what is taken away; echo requests are what was wanted, nearly always. They have a socket of their own, which
+/// the network namespace gives to groups: engines that think of it give it to everybody.
+fn let_ping(draft: &mut Draft<'_>) {
+    let own = draft.spec.namespace(NamespaceKind::Network).is_some_and(|ns| ns.path.is_none());
+    let set = sysctl::resolve(&draft.spec).unwrap_or_default();
+    if !own || set.iter().any(|sysctl| sysctl.path == "net/ipv4/ping_group_range") {
+        return;
+    }
+    let (key, groups) = ("net.ipv4.ping_group_range", "0 2147483647");
+    draft.spec.linux.sysctl.insert(key.to_owned(), groups.to_owned());
+    let reason = "ping works without CAP_NET_RAW";
+    let values = (Value::Null, json!({key: groups}));
+    draft.log.change(RuleId::CAPABILITIES, "/linux/sysctl", Verdict::Added, values, reason);
 }
 
 /// The profile's ceiling, with what is granted beside it and without what is denied.
