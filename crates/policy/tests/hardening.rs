@@ -435,6 +435,15 @@ fn who_loses_raw_sockets_may_still_ping() {
     namespaces.push(json!({"type": "network", "path": "/run/netns/x"}));
     let joined = with_raw(&[("/linux/namespaces", json!(namespaces))]);
     assert!(joined.spec.linux.sysctl.is_empty());
+    // The kernel takes no group that the user namespace does not have.
+    let kinds = ["mount", "pid", "ipc", "uts", "cgroup", "network", "user"];
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    let own_ids = with_raw(&[
+        ("/linux/namespaces", json!(kinds.map(|kind| json!({"type": kind})))),
+        ("/linux/uidMappings", map.clone()),
+        ("/linux/gidMappings", map),
+    ]);
+    assert_eq!(own_ids.spec.linux.sysctl[PING], "0 65535");
     let without = with_raw(&[("/process/capabilities", json!({"bounding": ["CAP_KILL"]}))]);
     assert!(without.spec.linux.sysctl.is_empty());
 }

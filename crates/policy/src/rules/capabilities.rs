@@ -40,14 +40,29 @@ pub(crate) fn ceiling(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 fn let_ping(draft: &mut Draft<'_>) {
     let own = draft.spec.namespace(NamespaceKind::Network).is_some_and(|ns| ns.path.is_none());
     let set = sysctl::resolve(&draft.spec).unwrap_or_default();
+    let Some(last) = last_group(draft) else { return };
     if !own || set.iter().any(|sysctl| sysctl.path == "net/ipv4/ping_group_range") {
         return;
     }
-    let (key, groups) = ("net.ipv4.ping_group_range", "0 2147483647");
-    draft.spec.linux.sysctl.insert(key.to_owned(), groups.to_owned());
-    let reason = "ping works without CAP_NET_RAW";
+    let (key, groups) = ("net.ipv4.ping_group_range", format!("0 {last}"));
     let values = (Value::Null, json!({key: groups}));
+    draft.spec.linux.sysctl.insert(key.to_owned(), groups);
+    let reason = "ping works without CAP_NET_RAW";
     draft.log.change(RuleId::CAPABILITIES, "/linux/sysctl", Verdict::Added, values, reason);
+}
+
+/// The end of "everybody", beginning at 0, for the kernel, which takes no group that the user namespace does not have. `None`: which
+/// it has is not known here.
+fn last_group(draft: &Draft<'_>) -> Option<u32> {
+    match draft.spec.namespace(NamespaceKind::User) {
+        None => draft.facts.in_initial_userns.then_some(i32::MAX as u32),
+        Some(namespace) if namespace.path.is_some() => None,
+        Some(_) => {
+            let maps = &draft.spec.linux.gid_mappings;
+            let first = maps.iter().find(|map| map.container_id == 0 && map.size > 0)?;
+            Some((first.size - 1).min(i32::MAX as u32))
+        }
+    }
 }
 
 /// The profile's ceiling, with what is granted beside it and without what is denied.
