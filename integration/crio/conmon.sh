@@ -138,6 +138,29 @@ test_an_exec_that_cannot_be_says_why_and_leaves_the_pid_file_empty() {
     rt delete --force wrong
 }
 
+feature attach
+
+# CRI-O writes what kubectl attach sends to the socket that conmon makes: a packet each.
+test_attach_reaches_stdin_and_stdout() {
+    # shellcheck disable=SC2016  # expanded in the container
+    bundle attached . /bin/sh -c 'read line; echo "got $line"; exit 3'
+    create attached -i
+    rt --systemd-cgroup start attached
+    expect_match "$(python3 - "$WORK/sockets/attached/attach" <<'PY'
+import socket, sys
+attach = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+attach.settimeout(30)
+attach.connect(sys.argv[1])
+attach.send(b"word\n")
+# The first byte says which stream it is.
+print(attach.recv(8192)[1:].decode())
+PY
+    )" 'got word'
+    eventually test -s "$EXITS/attached"
+    expect_eq "$(cat "$EXITS/attached")" 3
+    rt delete --force attached
+}
+
 feature terminal quick
 
 test_an_exec_with_a_terminal_takes_the_callers() {
@@ -177,7 +200,31 @@ test_stop_sends_the_signal_then_kills() {
     rt --systemd-cgroup delete --force stopped
 }
 
+feature kill
+
+test_kill_all_ends_every_process_of_a_container_in_the_hosts_pid_namespace() {
+    bundle nopid '.linux.namespaces |= map(select(.type != "pid"))' /bin/sh -c 'sleep 7766 & sleep 7767'
+    "$HERE/conmon.py" -b "$WORK/nopid" -c nopid --exit-dir "$EXITS" -l "$WORK/nopid/log" --log-level info -n k8s_nopid \
+        -P "$WORK/nopid/conmon-pidfile" -p "$WORK/nopid/pidfile" --persist-dir "$WORK/nopid" -r "$RUNTIME" --runtime-arg "--root=$ROOT" \
+        --runtime-arg --allow=namespaces.host-pid --socket-dir-path "$WORK/sockets" --syslog -u nopid -s
+    rt --systemd-cgroup start nopid
+    eventually pgrep -f 'sleep 7766'
+    rt --systemd-cgroup kill -a nopid 9
+    eventually sh -c '! pgrep -f "sleep 776[67]"'
+    eventually test -s "$EXITS/nopid"
+    rt --systemd-cgroup delete --force nopid
+}
+
 feature state
+
+test_the_state_never_fails_while_a_container_ends_or_goes() {
+    up fleeting . /bin/sh -c 'sleep 2'
+    local said
+    while said=$(rt state fleeting) && [ "$(jq -r .status <<<"$said")" != stopped ]; do :; done
+    expect_eq "$(jq -r .status <<<"$said")" stopped
+    rt --systemd-cgroup delete --force fleeting
+    expect_refusal 'does not exist|no such' rt state fleeting
+}
 
 test_the_state_has_nothing_that_overwrites_cri_os_record() {
     up recorded . /bin/sleep 1000

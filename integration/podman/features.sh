@@ -13,6 +13,7 @@ run() { pm run --rm --network=none "$@"; }
 start() { pm run -d --network=none "$@" >/dev/null; }
 sleeper() { start --name "$@" $IMAGE sleep 1000; }
 state() { pm inspect -f "{{.State.$2}}" "$1"; }
+is() { [ "$(state "$1" "$2")" = "$3" ]; }
 gone() { pm rm -f -t 0 "$@" >/dev/null; }
 # What the runtime said, without what podman wrote around it.
 reason() { grep -oE 'denied by profile.*' <<<"$1" | head -n 1 | sed 's/: OCI .*//'; }
@@ -96,7 +97,31 @@ test_cp_keeps_to_the_read_only_root_of_a_running_container() {
     pm start copied
     expect_eq "$(pm exec copied stat -c %u:%g /root/sent)" 0:0
     gone copied
-    differs 'podman copies through the container, so the read-only root holds for podman cp too, as with --read-only; volumes, /tmp and the like can be written, and such files belong to nobody there, because podman does not know the ids that casemate chose; before the start both are as usual'
+}
+
+test_cp_into_a_running_container_knows_no_other_ids_than_podmans() {
+    only_casemate
+    mkdir -p "$WORK/volume"
+    echo sent >"$WORK/sent"
+    sleeper copied -v "$WORK/volume:/data"
+    pm cp "$WORK/sent" copied:/tmp/sent
+    expect_eq "$(pm exec copied stat -c %u:%g /tmp/sent)" 65534:65534
+    expect_refusal 'value too large for defined data type' pm cp "$WORK/sent" copied:/data/sent
+    # Paused, podman goes around the container and by the host's own paths.
+    pm pause copied
+    pm cp "$WORK/sent" copied:/data/sent
+    pm cp "$WORK/sent" copied:/root/sent
+    pm unpause copied
+    expect_eq "$(pm exec copied stat -c %u:%g /data/sent /root/sent | tr '\n' ' ')" '0:0 0:0 '
+    gone copied
+    # With a mapping that podman itself has chosen it knows the ids.
+    sleeper copied --userns=auto -v copies:/data
+    pm cp "$WORK/sent" copied:/tmp/sent
+    pm cp "$WORK/sent" copied:/data/sent
+    expect_eq "$(pm exec copied stat -c %u:%g /tmp/sent /data/sent | tr '\n' ' ')" '0:0 0:0 '
+    gone copied
+    pm volume rm copies
+    differs "podman copies through a running container, with the ids of the host, because it does not know those that casemate chose: the root is read-only, files in a tmpfs belong to nobody, volumes refuse; to a created, stopped or paused container, and with podman's own --userns=auto, it is as usual"
 }
 
 feature diff quick
@@ -151,6 +176,37 @@ test_a_healthcheck_runs_in_the_container() {
     expect_status 1 pm healthcheck run healthy
     eventually pm healthcheck run healthy
     gone healthy
+}
+
+test_a_healthcheck_runs_at_its_interval() {
+    start --name healthy --health-cmd 'test -e /tmp/fine' --health-interval 1s --health-retries 2 $IMAGE sh -c 'touch /tmp/fine; sleep 1000'
+    eventually is healthy Health.Status healthy
+    pm exec healthy rm /tmp/fine
+    eventually is healthy Health.Status unhealthy
+    gone healthy
+}
+
+feature 'joined namespaces'
+
+test_a_container_joins_the_processes_of_another_and_signals_them() {
+    start --name first $IMAGE sh -c 'trap "exit 6" USR1; echo up; while :; do sleep 0.1; done'
+    eventually sh -c 'podman logs first | grep -q up'
+    expect_eq "$(run --pid container:first $IMAGE readlink /proc/self/ns/pid)" "$(pm exec first readlink /proc/self/ns/pid)"
+    run --pid container:first $IMAGE kill -USR1 1
+    expect_eq "$(pm wait first)" 6
+    gone first
+}
+
+test_a_container_joins_network_host_name_and_shared_memory_of_another() {
+    local kind
+    sleeper first --ipc shareable
+    start --name side --network container:first --uts container:first --ipc container:first --volumes-from first $IMAGE sleep 1000
+    for kind in net ipc uts; do
+        expect_eq "$(pm exec side readlink /proc/self/ns/$kind)" "$(pm exec first readlink /proc/self/ns/$kind)"
+    done
+    pm exec side sh -c 'echo shared >/dev/shm/file'
+    expect_eq "$(pm exec first cat /dev/shm/file)" shared
+    gone side first
 }
 
 feature pods
@@ -357,7 +413,20 @@ test_label_disable_is_harmless_without_selinux() {
     expect_eq "$(run --security-opt label=disable $IMAGE echo fine)" fine
 }
 
+test_labels_of_selinux_are_harmless_without_it() {
+    [ ! -e /sys/fs/selinux/enforce ] || skip 'tested by integration/enforcement'
+    local label
+    for label in user:system_u role:system_r type:container_t level:s0 filetype:container_file_t; do
+        expect_eq "$label $(run --security-opt "label=$label" $IMAGE echo fine)" "$label fine"
+    done
+}
+
 feature no-new-privileges
+
+test_no_new_privileges_stays_when_it_is_asked_away() {
+    only_casemate
+    expect_eq "$(run --security-opt no-new-privileges=false $IMAGE sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)" 1
+}
 
 test_no_new_privileges_is_set() {
     expect_eq "$(run --security-opt no-new-privileges $IMAGE sed -n 's/^NoNewPrivs:\t//p' /proc/self/status)" 1
@@ -367,6 +436,10 @@ feature 'masked paths'
 
 test_a_path_can_be_masked() {
     expect_eq "$(run --security-opt mask=/etc/passwd $IMAGE cat /etc/passwd)" ''
+}
+
+test_options_of_proc_are_applied() {
+    expect_match "$(run --security-opt proc-opts=hidepid=2 $IMAGE grep ' /proc ' /proc/self/mountinfo)" 'hidepid=(invisible|2)'
 }
 
 test_unmasking_is_for_the_node_to_permit() {

@@ -319,6 +319,18 @@ test_containers_of_a_pod_share_what_pods_share() {
     pm pod rm -f -t 0 shared
 }
 
+feature 'joined namespaces'
+
+test_a_container_joins_the_namespaces_of_another() {
+    start --name first --ipc shareable $IMAGE sh -c 'trap "exit 6" USR1; echo up; while :; do sleep 0.1; done'
+    eventually says first up
+    run --ipc container:first $IMAGE sh -c 'echo shared >/dev/shm/file'
+    expect_eq "$(pm exec first cat /dev/shm/file)" shared
+    run --pid container:first $IMAGE kill -USR1 1
+    expect_eq "$(pm wait first)" 6
+    gone first
+}
+
 feature kube
 
 test_a_pod_is_played_from_yaml_and_taken_down() {
