@@ -200,7 +200,8 @@ test_a_container_joins_the_processes_of_another_and_signals_them() {
 test_a_container_joins_network_host_name_and_shared_memory_of_another() {
     local kind
     sleeper first --ipc shareable
-    start --name side --network container:first --uts container:first --ipc container:first --volumes-from first $IMAGE sleep 1000
+    pm run -d --name side --network container:first --uts container:first --ipc container:first --volumes-from first $IMAGE \
+        sleep 1000 >/dev/null
     for kind in net ipc uts; do
         expect_eq "$(pm exec side readlink /proc/self/ns/$kind)" "$(pm exec first readlink /proc/self/ns/$kind)"
     done
