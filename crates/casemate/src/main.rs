@@ -37,6 +37,7 @@ fn protect_own_binary() -> Result<(), casemate_sys::Error> {
     let enters = |arg: std::ffi::OsString| arg == "create" || arg == "run" || arg == "exec";
     if std::env::args_os().skip(1).any(enters) {
         casemate_sys::exe::protect()?;
+        casemate_sys::memory::warm_heap();
     }
     Ok(())
 }
