@@ -8,6 +8,10 @@ set -euo pipefail
 
 engine containerd "$(containerd --version | awk '{ sub(/[~+].*/, "", $3); print "containerd " $3 " of Debian 13" }')"
 VOLUMES=given
+# shellcheck disable=SC2016  # backquotes are for the table
+NEW_PRIVILEGES='`--allow-new-privs --annotation org.casemate.allow/process.new-privileges=true`'
+# shellcheck disable=SC2016
+CHROOT='`--cap-add CAP_SYS_CHROOT --annotation org.casemate.allow/capabilities.sys_chroot=true`'
 systemctl start containerd
 ctr images import "$PREPARED/services.tar" >/dev/null
 
@@ -22,6 +26,8 @@ options() {
                 ;;
             user=*) printf -- '--user\n%s\n' "${option#user=}" ;;
             cap=*) printf -- '--cap-add\nCAP_%s\n' "${option#cap=}" ;;
+            # ctr itself sets no_new_privs.
+            allow=process.new-privileges) printf -- '--allow-new-privs\n--annotation\norg.casemate.allow/%s=true\n' "${option#allow=}" ;;
             allow=*) printf -- '--annotation\norg.casemate.allow/%s=true\n' "${option#allow=}" ;;
         esac
     done

@@ -10,6 +10,10 @@ set -euo pipefail
 
 engine "$(engine_name)" "$(version_of_containerd)"
 VOLUMES=image
+# shellcheck disable=SC2016  # backquotes are for the table
+NEW_PRIVILEGES='the annotation `org.casemate.allow/process.new-privileges: "true"` of the pod'
+# shellcheck disable=SC2016
+CHROOT='`capabilities.add: [SYS_CHROOT]` and the annotation `org.casemate.allow/capabilities.sys_chroot: "true"` of the pod'
 start_containerd
 ctr --address "$CRI_SOCKET" -n k8s.io images import "$PREPARED/services.tar" >/dev/null
 eventually image_is_known localhost/services:latest
