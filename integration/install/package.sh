@@ -109,7 +109,7 @@ test_containerd_runs_a_container() {
     expect_match "$(ctr run --rm --runc-binary /usr/bin/casemate $IMAGE:latest install-test id)" 'uid=0'
 }
 
-cri_is_up() { ctr plugins ls | grep -qE '\.cri +.* ok *$'; }
+cri_is_up() { ctr plugins ls | grep -qE ' cri .* ok *$'; }
 
 test_containerd_keeps_its_cri_with_the_lines_of_host_check() {
     expect_status 1 casemate host-check --engine containerd --format json >"$WORK/check"
