@@ -23,12 +23,16 @@ pub struct HostFacts {
     pub in_initial_userns: bool,
     /// The caller may give a container ids of the host that are not its own.
     pub can_make_user_namespace: bool,
+    /// Why a container that was to have a user namespace of its own cannot have it: found out after the rules had decided so.
+    pub unmappable: Option<String>,
     /// AppArmor is enabled.
     pub apparmor: bool,
     /// Whether containers can have the profile that casemate brings; looked at only where one needs it.
     pub apparmor_default: DefaultProfile,
     /// SELinux is enabled.
     pub selinux: bool,
+    /// More about it, for a container that is to be given a label; `None`: nobody looked, or the caller may give none.
+    pub selinux_host: Option<SelinuxFacts>,
     /// Landlock ABI version; 0 when the kernel has none.
     pub landlock_abi: u32,
     /// Kernel release, major and minor.
@@ -64,6 +68,16 @@ pub enum DefaultProfile {
     /// Nobody looked.
     #[default]
     Unknown,
+}
+
+/// What giving a container an SELinux label depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SelinuxFacts {
+    /// SELinux refuses, and does not only write a log.
+    pub enforcing: bool,
+    /// Why the loaded policy cannot carry the labels.
+    pub fault: Option<String>,
 }
 
 /// What a container inherits from the caller unless its configuration says otherwise; `None`: it does say.

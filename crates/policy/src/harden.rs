@@ -34,6 +34,7 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::CORE, rules::process::core_limit),
     (RuleId::SECCOMP, rules::seccomp::default_filter),
     (RuleId::APPARMOR, rules::lsm::apparmor),
+    (RuleId::SELINUX_ASSIGN, rules::selinux::assign),
     (RuleId::SELINUX, rules::lsm::selinux),
     (RuleId::RLIMITS, rules::limits::defaults),
     (RuleId::OOM_SCORE, rules::limits::oom_score),

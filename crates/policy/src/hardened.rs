@@ -8,6 +8,7 @@ use crate::decision::Decision;
 use crate::overrides::Overrides;
 use crate::profile::ProfileName;
 use crate::rules::auto_userns::AutoUserns;
+use crate::rules::selinux::AutoLabel;
 use crate::spec::{Process, Spec, SpecError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -50,6 +51,9 @@ pub struct Extras {
     /// The container gets a user namespace from the runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_userns: Option<AutoUserns>,
+    /// The container gets an SELinux label from the runtime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_label: Option<AutoLabel>,
 }
 
 impl HardenedSpec {
@@ -99,10 +103,6 @@ impl HardenedSpec {
     #[must_use]
     pub fn extras(&self) -> &Extras {
         &self.extras
-    }
-
-    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
-        &mut self.extras
     }
 
     pub(crate) fn spec_mut(&mut self) -> &mut Spec {

@@ -79,6 +79,38 @@ pub struct Values {
     /// Control `userns.auto`: where the ids of containers come from, in place of /etc/subuid and /etc/subgid.
     #[serde(rename = "userns.range", skip_serializing_if = "Option::is_none")]
     pub userns_range: Option<IdRange>,
+    /// Control `selinux.assign`: the type of processes, in place of `container_t`.
+    #[serde(rename = "selinux.process-type", skip_serializing_if = "Option::is_none")]
+    pub selinux_process_type: Option<TypeName>,
+    /// Control `selinux.assign`: the type of files, in place of `container_file_t`.
+    #[serde(rename = "selinux.file-type", skip_serializing_if = "Option::is_none")]
+    pub selinux_file_type: Option<TypeName>,
+    /// Control `selinux.assign`: a root file system that is a plain directory gets the label, file by file.
+    #[serde(rename = "selinux.relabel", skip_serializing_if = "Option::is_none")]
+    pub selinux_relabel: Option<bool>,
+}
+
+/// The name of an SELinux type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TypeName(String);
+
+impl TryFrom<String> for TypeName {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let known = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        match !text.is_empty() && text.chars().all(known) {
+            true => Ok(Self(text)),
+            false => Err(format!("{text:?} is no name of an SELinux type")),
+        }
+    }
+}
+
+impl fmt::Display for TypeName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
 }
 
 /// Ids of the host, users and groups alike.
@@ -101,6 +133,15 @@ impl Values {
         self.pids_limit = other.pids_limit.or(self.pids_limit);
         self.memory_limit = other.memory_limit.or(self.memory_limit);
         self.userns_range = other.userns_range.or(self.userns_range);
+        self.selinux_relabel = other.selinux_relabel.or(self.selinux_relabel);
+        for (own, other) in [
+            (&mut self.selinux_process_type, &other.selinux_process_type),
+            (&mut self.selinux_file_type, &other.selinux_file_type),
+        ] {
+            if other.is_some() {
+                own.clone_from(other);
+            }
+        }
         for (own, other) in
             [(&mut self.tcp_bind, &other.tcp_bind), (&mut self.tcp_connect, &other.tcp_connect)]
         {

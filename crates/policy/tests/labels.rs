@@ -4,10 +4,10 @@
 
 mod common;
 
-use casemate_policy::DefaultProfile;
 use casemate_policy::{
     harden, harden_as, Choice, Hardened, HostFacts, ProfileName, Refusal, RuleId, Source, Verdict,
 };
+use casemate_policy::{DefaultProfile, SelinuxFacts, TypeName};
 use common::{changed, facts, parse, plain};
 use serde_json::json;
 
@@ -91,4 +91,66 @@ fn the_default_apparmor_profile_is_given_where_the_host_can_have_it() {
     assert_eq!(profile(&result).as_deref(), Some("mine"));
     let refusal = with(DefaultProfile::Loaded, Some("unconfined")).unwrap_err();
     assert_eq!(refusal.decision.rule, RuleId::APPARMOR);
+}
+
+fn assigned(host: SelinuxFacts, edit: impl FnOnce(&mut Choice)) -> Result<Hardened, Refusal> {
+    let mut choice = Choice::from(ProfileName::Hardened.profile());
+    edit(&mut choice);
+    let host = HostFacts { selinux: true, selinux_host: Some(host), ..facts() };
+    harden_as(parse(&plain()).unwrap(), &choice, &host)
+}
+
+fn enforcing() -> SelinuxFacts {
+    SelinuxFacts { enforcing: true, fault: None }
+}
+
+#[test]
+fn where_selinux_enforces_a_missing_label_is_given_with_the_policys_types() {
+    let mut result = assigned(enforcing(), |_| {}).unwrap();
+    assert_eq!(verdict(&result, RuleId::SELINUX_ASSIGN), Verdict::Added);
+    assert_eq!(verdict(&result, RuleId::SELINUX), Verdict::Kept);
+    let wanted = result.spec.extras().auto_label.clone().unwrap();
+    result.spec.assign_label(&wanted, "c7,c8");
+    let label = result.spec.process.as_ref().unwrap().selinux_label.clone().unwrap();
+    assert_eq!(label, "system_u:system_r:container_t:s0:c7,c8");
+    let files = result.spec.linux.mount_label.as_deref();
+    assert_eq!(files, Some("system_u:object_r:container_file_t:s0:c7,c8"));
+    let own = TypeName::try_from("mine_t".to_owned()).unwrap();
+    let named = assigned(enforcing(), |choice| {
+        choice.overrides.values.selinux_process_type = Some(own);
+    });
+    let wanted = named.unwrap().spec.extras().auto_label.clone().unwrap();
+    assert_eq!(wanted.process, "system_u:system_r:mine_t:s0");
+    assert!(TypeName::try_from("a_t:s0".to_owned()).is_err());
+}
+
+#[test]
+fn no_label_is_given_where_it_would_not_count_or_is_not_wanted() {
+    let none = |result: Result<Hardened, Refusal>| {
+        let result = result.unwrap();
+        assert!(result.spec.extras().auto_label.is_none());
+        assert_eq!(verdict(&result, RuleId::SELINUX_ASSIGN), Verdict::Waived);
+    };
+    none(assigned(SelinuxFacts { enforcing: false, ..enforcing() }, |_| {}));
+    none(assigned(enforcing(), |choice| {
+        choice.overrides.grant("selinux.unassigned", &Source::CommandLine).unwrap();
+    }));
+    let unknown = SelinuxFacts { fault: Some("the policy has no label x".into()), ..enforcing() };
+    none(assigned(unknown.clone(), |_| {}));
+    // Who names a type wants it.
+    let refusal = assigned(unknown, |choice| {
+        choice.overrides.values.selinux_file_type = TypeName::try_from("mine_t".to_owned()).ok();
+    });
+    let text = refusal.unwrap_err().to_string();
+    assert!(text.contains("no label x (rule selinux.assign)"), "{text}");
+}
+
+#[test]
+fn categories_of_the_mounts_are_those_of_the_process_too() {
+    let spec =
+        changed("/linux/mountLabel", json!("system_u:object_r:container_file_t:s0:c1022,c1023"));
+    let host = HostFacts { selinux: true, selinux_host: Some(enforcing()), ..facts() };
+    let result = harden(spec.unwrap(), ProfileName::Hardened.profile(), &host).unwrap();
+    let wanted = result.spec.extras().auto_label.clone().unwrap();
+    assert_eq!(wanted.categories.as_deref(), Some("c1022,c1023"));
 }

@@ -102,7 +102,7 @@ fn a_capability_that_was_granted_and_would_be_void_is_refused_with_the_way_out()
 }
 
 #[test]
-fn what_the_runtime_finds_out_is_recorded_and_can_be_taken_back() {
+fn what_the_runtime_finds_out_is_recorded() {
     let before: HardenedSpec = hardened(parse(&plain()).unwrap(), &[]).spec;
     let mut spec = before.clone();
     let decision = spec.enter_user_namespace(None, map(700_000), map(800_000));
@@ -110,11 +110,26 @@ fn what_the_runtime_finds_out_is_recorded_and_can_be_taken_back() {
     assert!(decision.reason.contains("user 700000 and group 800000"), "{}", decision.reason);
     assert!(spec.namespace(NamespaceKind::User).is_some());
     assert_eq!(spec.linux.gid_mappings, map(800_000));
-    let decision = spec.stay_in_host_user_namespace("/x lies on nfs").unwrap();
-    assert_eq!(decision.verdict, Verdict::Waived);
-    assert!(decision.reason.contains("/x lies on nfs"));
-    assert_eq!(*spec, *before);
-    assert!(spec.extras().auto_userns.is_none());
+}
+
+fn unmappable() -> HostFacts {
+    HostFacts { unmappable: Some("/x lies on nfs".to_owned()), ..root() }
+}
+
+#[test]
+fn without_the_namespace_every_rule_says_what_is_run() {
+    let of = |facts: &HostFacts, rule: RuleId| {
+        let done = result(parse(&plain()).unwrap(), ProfileName::Hardened, &[], facts).unwrap();
+        let decision = done.decisions.iter().find(|decision| decision.rule == rule).cloned();
+        decision.map(|decision| (decision.verdict, decision.reason.into_owned()))
+    };
+    let (verdict, reason) = of(&unmappable(), RuleId::USERNS).unwrap();
+    assert!(verdict == Verdict::Waived && reason.contains("/x lies on nfs"), "{reason}");
+    assert_eq!(of(&root(), RuleId::NESTED_USERNS).unwrap().0, Verdict::Added);
+    assert_eq!(of(&unmappable(), RuleId::NESTED_USERNS).unwrap().0, Verdict::Waived);
+    assert_eq!(of(&root(), RuleId::ROOT_USER).unwrap().0, Verdict::Kept);
+    let (verdict, reason) = of(&unmappable(), RuleId::ROOT_USER).unwrap();
+    assert!(verdict == Verdict::Warned && reason.contains("runs as root"), "{reason}");
 }
 
 #[test]
@@ -127,14 +142,12 @@ fn where_it_is_required_there_is_no_way_back() {
         for name in allow {
             choice.overrides.grant(name, &Source::CommandLine).unwrap();
         }
-        harden_as(parse(&document).unwrap(), &choice, &root()).unwrap()
+        harden_as(parse(&document).unwrap(), &choice, &unmappable())
     };
-    let mut spec = run(&[]).spec;
-    let text = spec.stay_in_host_user_namespace("/x lies on nfs").unwrap_err().to_string();
+    let text = run(&[]).unwrap_err().to_string();
     assert!(text.contains("/x lies on nfs (rule userns.required)"), "{text}");
     assert!(text.contains("org.casemate.allow/userns.fallback=true"), "{text}");
-    let mut spec = run(&["userns.fallback"]).spec;
-    assert!(spec.stay_in_host_user_namespace("/x lies on nfs").is_ok());
+    assert!(run(&["userns.fallback"]).unwrap().spec.extras().auto_userns.is_none());
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 /// Everything that was decided, before anything on the host is changed.
 pub(crate) struct Decided {
     pub(crate) bundle: Bundle,
+    choice: Choice,
     pub(crate) spec: HardenedSpec,
     pub(crate) decisions: Vec<Decision>,
     pub(crate) facts: HostFacts,
@@ -25,9 +26,24 @@ pub(crate) struct Decided {
     pub(crate) cgroup: CgroupPlan,
     /// The range of host ids that was taken for the container.
     pub(crate) id_range: Option<String>,
+    /// The SELinux categories that were taken for the container, and the file that keeps them.
+    pub(crate) categories: Option<(String, String)>,
 }
 
 impl Decided {
+    /// Decides once more, for a container that cannot have the user namespace that it was to have: other rules relied on it.
+    ///
+    /// # Errors
+    /// The profile does not run it without.
+    pub(crate) fn without_user_namespace(&mut self, why: &str) -> Result<()> {
+        self.facts.unmappable = Some(why.to_owned());
+        let spec = Spec::parse(&self.bundle.config).context("config.json")?;
+        let hardened = harden_as(spec, &self.choice, &self.facts)?;
+        (self.spec, self.decisions) = (hardened.spec, hardened.decisions);
+        crate::selinux::assign(self);
+        crate::lower::seccomp::note_conflicts(&self.spec, &mut self.decisions)
+    }
+
     /// The container gets the profile that casemate brings, and the kernel does not have it yet.
     pub(crate) fn needs_apparmor_profile(&self) -> bool {
         let process = self.spec.process.as_ref();
@@ -70,6 +86,10 @@ pub(crate) fn decide_by(
     if !choice.is_verbatim() {
         crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, &global.root);
     }
+    let unlabelled = spec.process.as_ref().is_some_and(|process| process.selinux_label.is_none());
+    if facts.selinux && unlabelled && choice.mode(RuleId::SELINUX_ASSIGN) != Mode::Off {
+        facts.selinux_host = crate::selinux::facts(&choice.overrides.values, &caller);
+    }
     if choice.mode(RuleId::CORE_PATTERN) != Mode::Off {
         let pattern = procfs::read(&proc, "sys/kernel/core_pattern")?;
         facts.core_pattern_is_pipe = pattern.starts_with('|');
@@ -81,5 +101,16 @@ pub(crate) fn decide_by(
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
     let (spec, mut decisions) = (hardened.spec, hardened.decisions);
     crate::lower::seccomp::note_conflicts(&spec, &mut decisions)?;
-    Ok(Decided { bundle, spec, decisions, facts, caller, proc, cgroup, id_range: None })
+    Ok(Decided {
+        bundle,
+        choice,
+        spec,
+        decisions,
+        facts,
+        caller,
+        proc,
+        cgroup,
+        id_range: None,
+        categories: None,
+    })
 }

@@ -26,6 +26,7 @@ mod policy_choice;
 pub mod procfs;
 pub mod report;
 pub mod request;
+mod selinux;
 pub mod state;
 pub mod supervise;
 pub mod survey;

@@ -45,6 +45,7 @@ pub fn survey(
         Ok(hardened)
     })?;
     crate::userns::foretell(&mut decided, id)?;
+    crate::selinux::foretell(&mut decided, id)?;
     let asked = Spec::parse(&decided.bundle.config).context("config.json")?;
     let (profile, overrides) = chosen.unwrap_or((ProfileName::DEFAULT, Overrides::default()));
     let mut decisions = decided.decisions;

@@ -25,6 +25,8 @@ pub struct Expectation {
     own_proc: bool,
     /// No mount may propagate to the host.
     no_shared: bool,
+    /// SELinux labels of the process, and of the root file system where that is ours to label.
+    selinux: (Option<String>, Option<String>),
     /// Recursive bind mounts below which no file system of the kernel may appear.
     volumes: Vec<PathBuf>,
 }
@@ -49,6 +51,12 @@ pub struct Posture {
     pub cap_ambient: String,
     /// no_new_privs is set.
     pub no_new_privs: bool,
+    /// The SELinux label that the program will have, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selinux_label: Option<String>,
+    /// The SELinux label of `/`, where the container was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selinux_root: Option<String>,
     /// `/` is read-only; absent for exec, which makes no mounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root_readonly: Option<bool>,
@@ -76,6 +84,7 @@ impl Expectation {
             mounts: Vec::new(),
             own_proc: false,
             no_shared: false,
+            selinux: (plan.selinux.clone(), None),
             volumes: Vec::new(),
         }
     }
@@ -104,6 +113,9 @@ impl Expectation {
         let enforced = |rule| plan.root.own_mounts && spec.mode(rule) == ControlMode::Enforce;
         let granted = |name: &str| spec.overrides().allows(name).is_some();
         self.no_shared = enforced(RuleId::PROPAGATION) && !granted("mounts.shared");
+        if spec.extras().auto_label.is_some() {
+            self.selinux.1.clone_from(&spec.linux.mount_label);
+        }
         // Who was granted a place of the host was granted what is mounted in it.
         let places = Control::find(RuleId::SOURCES.as_str()).map_or(&[][..], |row| row.allow);
         if enforced(RuleId::SOURCES) && !places.iter().any(|name| granted(name)) {
@@ -118,6 +130,7 @@ impl Expectation {
     pub fn verify(&self, proc: &OwnedFd, pid: i32) -> Result<Posture> {
         let mut posture = read_status(proc, pid)?;
         self.compare(&posture).context("verification before exec")?;
+        self.verify_labels(proc, pid, &mut posture).context("verification before exec")?;
         if !self.mounts.is_empty() || self.root_readonly || self.no_shared {
             self.verify_mounts(proc, pid, &mut posture).context("verification before exec")?;
         }
@@ -144,6 +157,28 @@ impl Expectation {
             if have & !planned != 0 {
                 bail!("{name} capabilities are {have:#x}, planned {planned:#x}");
             }
+        }
+        Ok(())
+    }
+
+    /// The label is what execve will change to. Of files of a type that containers may read anyway only the categories are
+    /// looked at, when the container was made.
+    fn verify_labels(&self, proc: &OwnedFd, pid: i32, posture: &mut Posture) -> Result<()> {
+        let (Some(label), root) = &self.selinux else { return Ok(()) };
+        let asked = procfs::read(proc, &format!("{pid}/attr/exec"))?;
+        let asked = asked.trim_end_matches(['\n', '\0']);
+        if asked != label {
+            bail!("the SELinux label for the program is {asked:?}, planned {label:?}");
+        }
+        posture.selinux_label = Some(asked.to_owned());
+        if let Some(planned) = root {
+            let path = format!("/proc/{pid}/root/.");
+            let found = crate::selinux::label_of(Path::new(&path));
+            let found = found.map_err(|e| anyhow::anyhow!("SELinux label of /: {e}"))?;
+            if !crate::selinux::opens(&found, planned) {
+                bail!("the SELinux label of / is {found}, planned {planned}");
+            }
+            posture.selinux_root = Some(found);
         }
         Ok(())
     }
@@ -311,6 +346,8 @@ fn read_status(proc: impl AsFd, pid: i32) -> Result<Posture> {
         cap_bounding: field("CapBnd"),
         cap_ambient: field("CapAmb"),
         no_new_privs: field("NoNewPrivs") == "1",
+        selinux_label: None,
+        selinux_root: None,
         root_readonly: None,
         mounts_checked: 0,
     })
@@ -339,6 +376,7 @@ mod tests {
             mounts: Vec::new(),
             own_proc: false,
             no_shared: false,
+            selinux: (None, None),
             volumes: Vec::new(),
         }
     }

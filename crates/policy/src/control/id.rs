@@ -78,6 +78,8 @@ impl RuleId {
     pub const CORE_PATTERN: Self = Self("process.core-pattern");
     /// The SELinux label.
     pub const SELINUX: Self = Self("selinux.label");
+    /// An SELinux label where the configuration has none.
+    pub const SELINUX_ASSIGN: Self = Self("selinux.assign");
     /// The AppArmor profile.
     pub const APPARMOR: Self = Self("apparmor.profile");
     /// Ids that the container does not map; no profile switches this off.

@@ -220,6 +220,12 @@ pub const CONTROLS: &[Control] = &[
         summary: "the SELinux label is one for containers where SELinux is on",
     },
     Control {
+        id: RuleId::SELINUX_ASSIGN,
+        allow: &["selinux.unassigned"],
+        modes: [OFF, OFF, ON, ON],
+        summary: "a container without an SELinux label gets one, with categories that no other container has",
+    },
+    Control {
         id: RuleId::APPARMOR,
         allow: &["apparmor.unconfined"],
         modes: [OFF, ON, ON, ON],

@@ -1,11 +1,12 @@
 //! `userns.auto`, `userns.required`: a user namespace with ids that nothing on the host belongs to.
 //!
 //! The rule only decides. Which ids they are, and whether the file systems can be shown with them, is found out by the
-//! runtime, which then says so by [`HardenedSpec::enter_user_namespace`] or [`HardenedSpec::stay_in_host_user_namespace`].
+//! runtime, which then says so by [`HardenedSpec::enter_user_namespace`]; or hardens once more, with the reason why it is not
+//! possible as a fact ([`HostFacts::unmappable`](crate::HostFacts::unmappable)), so that every rule judges what is really run.
 
 use crate::control::RuleId;
 use crate::decision::{Decision, Refusal, Verdict};
-use crate::harden::{refused, Draft};
+use crate::harden::Draft;
 use crate::hardened::HardenedSpec;
 use crate::overrides::Source;
 use crate::rules::namespaces::is_hosts;
@@ -49,6 +50,11 @@ pub(crate) fn auto(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         );
         return Err(draft.refuse(rule, "/process/capabilities", reason, Some("userns.host")));
     }
+    if let Some(why) = &draft.facts.unmappable {
+        let reason = format!("root in the container is root on the host: {why}");
+        draft.log.change(rule, POINTER, Verdict::Waived, (Value::Null, Value::Null), reason);
+        return Ok(());
+    }
     draft.extras.auto_userns = Some(AutoUserns::default());
     Ok(())
 }
@@ -56,6 +62,10 @@ pub(crate) fn auto(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 /// Rule `userns.required`.
 pub(crate) fn required(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let (rule, granted) = (RuleId::USERNS_REQUIRED, draft.allows("userns.fallback"));
+    if let (Some(why), None) = (&draft.facts.unmappable, granted) {
+        let reason = format!("no user namespace of its own is possible: {why}");
+        return Err(draft.refuse(rule, POINTER, reason, Some("userns.fallback")));
+    }
     let Some(auto) = &mut draft.extras.auto_userns else { return Ok(()) };
     match granted {
         Some(source) => {
@@ -131,33 +141,6 @@ impl HardenedSpec {
         spec.linux.namespaces.push(namespace);
         (spec.linux.uid_mappings, spec.linux.gid_mappings) = (uid, gid);
         decision(Verdict::Added, after, reason)
-    }
-
-    /// Takes that back: the container runs in the host's user namespace, because of `why`.
-    ///
-    /// # Errors
-    /// Control `userns.required` is in force: the container is refused.
-    pub fn stay_in_host_user_namespace(&mut self, why: &str) -> Result<Decision, Refusal> {
-        let auto = self.extras_mut().auto_userns.take().unwrap_or_default();
-        let spec = self.spec_mut();
-        spec.linux.namespaces.retain(|namespace| namespace.kind != NamespaceKind::User);
-        spec.linux.uid_mappings.clear();
-        spec.linux.gid_mappings.clear();
-        if auto.required {
-            let reason = format!("no user namespace of its own is possible: {why}");
-            let decision = Box::new(refused(RuleId::USERNS_REQUIRED, POINTER, reason));
-            let profile = self.profile();
-            return Err(Refusal {
-                profile,
-                decision,
-                allow: Some(crate::decision::Remedy {
-                    name: "userns.fallback".to_owned(),
-                    permitted: false,
-                }),
-            });
-        }
-        let reason = format!("root in the container is root on the host: {why}");
-        Ok(decision(Verdict::Waived, Value::Null, reason))
     }
 }
 

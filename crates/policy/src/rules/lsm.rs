@@ -66,6 +66,7 @@ pub(crate) fn selinux(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     }
     let fault = match process.selinux_label.as_deref() {
         Some(label) => fault(label, draft.profile.fail_closed),
+        None if draft.extras.auto_label.is_some() => None,
         None if draft.profile.fail_closed => Some("no SELinux label".to_owned()),
         None => {
             let reason = "the configuration has no label, and its files would need one too";

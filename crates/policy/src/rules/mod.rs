@@ -17,5 +17,6 @@ pub(crate) mod process;
 pub(crate) mod resources;
 pub(crate) mod root;
 pub(crate) mod seccomp;
+pub(crate) mod selinux;
 pub(crate) mod sources;
 pub(crate) mod userns;

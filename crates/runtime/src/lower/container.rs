@@ -36,6 +36,8 @@ pub(crate) struct Lowered {
     pub(crate) poststop: Vec<Hook>,
     pub(crate) hook_state: HookState,
     pub(crate) rootfs: PathBuf,
+    /// Its files get the container's SELinux label first.
+    pub(crate) relabel: bool,
 }
 
 /// Step 6: from the hardened spec to the plan.
@@ -48,7 +50,8 @@ pub(crate) fn lower_container(
     // The specification lets a container be created without a process; `start` refuses it then.
     let nothing = Process { cwd: "/".to_owned(), ..Process::default() };
     let process = spec.process.as_ref().unwrap_or(&nothing);
-    let root = root_plan(request, decided, &namespaces, process)?;
+    let mut root = root_plan(request, decided, &namespaces, process)?;
+    let relabel = crate::selinux::fit_root(spec, &root.rootfs, root.overlay.as_mut())?;
     let rootfs = root.rootfs.clone();
     let filters = super::seccomp::filters(
         super::seccomp::variant(spec, spec.reachable_capabilities())?,
@@ -98,6 +101,7 @@ pub(crate) fn lower_container(
         poststop: hooks.poststop,
         hook_state,
         rootfs,
+        relabel,
     })
 }
 

@@ -107,6 +107,9 @@ pub(crate) fn destroy(container: &Container) -> Result<()> {
     if let Some(range) = &record.id_range {
         crate::userns::release(range)?;
     }
+    if let Some(categories) = &record.categories {
+        crate::selinux::release(categories)?;
+    }
     container.state.remove()?;
     let (list, state) = of_record(record, "poststop", &record.spec.hooks.poststop)?;
     for hook in &list {

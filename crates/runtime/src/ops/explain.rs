@@ -13,6 +13,7 @@ use serde_json::{json, Value};
 pub fn explain(global: &Global, request: &ExplainRequest) -> Result<Value> {
     let mut decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
     crate::userns::foretell(&mut decided, &request.id)?;
+    crate::selinux::foretell(&mut decided, &request.id)?;
     let warnings = Spec::parse(&decided.bundle.config)?.warnings;
     Ok(json!({
         "id": request.id,

@@ -10,10 +10,9 @@ use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
 use crate::userns::{self, Unmappable};
 use crate::verify::Posture;
-use crate::{ids, namespaces, netdev, notify, procfs};
+use crate::{ids, namespaces, netdev, notify, procfs, selinux};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
-use casemate_policy::RuleId;
 use casemate_sandbox::hooks;
 use casemate_sandbox::launch::{launch, Birth, Spawned};
 use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter};
@@ -110,16 +109,21 @@ fn begin(
     decided: &mut Decided,
     undo: &mut Undo,
 ) -> Result<(Lowered, StateDir)> {
+    let label = selinux::provide(decided, &request.id, global.root.join(&request.id))?;
+    if let Some(lease) = label {
+        undo.push("SELinux categories", move || {
+            let lease = lease;
+            selinux::release(&lease.name)
+        });
+    }
     let mut lease = userns::provide(decided, &request.id, global.root.join(&request.id))?;
     let mut lowered = plan(request, decided);
     if let (Err(error), true) = (&lowered, lease.is_some()) {
         if let Some(reason) = error.downcast_ref::<Unmappable>() {
-            let decision = decided.spec.stay_in_host_user_namespace(&reason.0);
             if let Some(lease) = lease.take() {
                 userns::release(&lease.name)?;
             }
-            decided.decisions.retain(|decision| decision.rule != RuleId::USERNS);
-            decided.decisions.push(decision?);
+            decided.without_user_namespace(&reason.0)?;
             lowered = plan(request, decided);
         }
     }
@@ -184,6 +188,9 @@ fn build(
         made.map_or((None, None), |made| (Some(made.cgroup), made.placeholder));
     if let (Some(cgroup), Some(uid)) = (&cgroup, cgroups::delegated_to(&decided.spec)) {
         hand_over(cgroup, lowered.maps.host_uid(uid), record.rootless)?;
+    }
+    if let (true, Some(label)) = (lowered.relabel, &decided.spec.linux.mount_label) {
+        selinux::relabel(&lowered.rootfs, label)?;
     }
     let mut plan = lowered.plan.take().ok_or_else(|| anyhow!("the plan was used already"))?;
     if mode == HeldBy::Created {
@@ -260,6 +267,7 @@ fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -
         uid_mappings: lowered.maps.uid.clone(),
         gid_mappings: lowered.maps.gid.clone(),
         id_range: decided.id_range.clone(),
+        categories: decided.categories.as_ref().map(|(_, file)| file.clone()),
         keyring: lowered.keyring.clone(),
         seccomp: lowered
             .filters

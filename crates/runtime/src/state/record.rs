@@ -50,6 +50,9 @@ pub struct Record {
     /// The file that keeps these ids for the container, when they were taken from the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_range: Option<String>,
+    /// The file that keeps these SELinux categories for the container, when they were taken from the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<String>,
     /// The session keyring that exec joins.
     pub keyring: Option<String>,
     /// Compiled filters in seccomp.bpf, one after the other.

@@ -33,6 +33,11 @@ impl std::error::Error for Unmappable {}
 /// Annotations by which an engine says which sandbox a container belongs to.
 const POD: [&str; 2] = ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"];
 
+/// The pod that an engine says a container belongs to.
+pub(crate) fn pod(spec: &Spec) -> Option<String> {
+    POD.iter().find_map(|name| spec.annotations.get(*name)).cloned()
+}
+
 fn source(spec: &HardenedSpec) -> Result<Source> {
     let configured = spec.overrides().values.userns_range;
     let span = |range: IdRange| Span { first: range.first.get(), count: range.count.get() };
@@ -46,7 +51,7 @@ pub(crate) fn provide(decided: &mut Decided, id: &str, state: PathBuf) -> Result
     }
     let about = "user namespace";
     let pool = Pool::open(Path::new(DIR), source(&decided.spec)?).context(about)?;
-    let pod = POD.iter().find_map(|name| decided.spec.annotations.get(*name)).cloned();
+    let pod = pod(&decided.spec);
     let joined = share::joined(&decided.spec);
     let who = Claimant {
         container: id.to_owned(),

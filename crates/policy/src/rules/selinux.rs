@@ -1,0 +1,137 @@
+//! `selinux.assign`: an SELinux label for a container whose configuration has none.
+//!
+//! The rule only decides that there is to be one. Which pair of categories no other container has is found out by the
+//! runtime, which then says so by [`HardenedSpec::assign_label`]; what the files allow is the runtime's to find out too
+//! ([`HardenedSpec::refuse_files`]).
+
+use crate::control::RuleId;
+use crate::decision::{Decision, Refusal, Remedy, Verdict};
+use crate::harden::{refused, Draft};
+use crate::hardened::HardenedSpec;
+use crate::overrides::{Source, Values};
+use serde::{Deserialize, Serialize};
+use serde_json::{json, Value};
+
+const POINTER: &str = "/process/selinuxLabel";
+
+/// Types of container-selinux: what processes of containers are, and files that they alone use.
+const PROCESS: &str = "container_t";
+const FILE: &str = "container_file_t";
+
+/// A label that the runtime has to complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AutoLabel {
+    /// Everything before the categories, for processes.
+    pub process: String,
+    /// The same for files.
+    pub file: String,
+    /// Categories that the configuration's own label of mounts has: with others its mounts would be closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub categories: Option<String>,
+    /// Files of a plain directory get the label.
+    pub relabel: bool,
+}
+
+impl AutoLabel {
+    /// What a node's policy makes of it.
+    #[must_use]
+    pub fn of(values: &Values) -> Self {
+        let name = |own: Option<String>, usual: &str| own.unwrap_or_else(|| usual.to_owned());
+        let process = name(values.selinux_process_type.as_ref().map(ToString::to_string), PROCESS);
+        let file = name(values.selinux_file_type.as_ref().map(ToString::to_string), FILE);
+        Self {
+            process: format!("system_u:system_r:{process}:s0"),
+            file: format!("system_u:object_r:{file}:s0"),
+            categories: None,
+            relabel: values.selinux_relabel.unwrap_or(false),
+        }
+    }
+}
+
+/// Rule `selinux.assign`.
+pub(crate) fn assign(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let rule = RuleId::SELINUX_ASSIGN;
+    let Some(process) = &draft.spec.process else { return Ok(()) };
+    if process.selinux_label.is_some() {
+        draft.log.note(rule, POINTER, Verdict::Kept, "set by the configuration");
+        return Ok(());
+    }
+    if !draft.facts.selinux {
+        draft.log.note(rule, POINTER, Verdict::Waived, "this kernel runs without SELinux");
+        return Ok(());
+    }
+    if let Some(source) = draft.allows("selinux.unassigned") {
+        draft.log.waive(rule, POINTER, source, "the container runs without a label of its own");
+        return Ok(());
+    }
+    let Some(host) = &draft.facts.selinux_host else {
+        let reason = "the caller has no privilege on the host to give it one";
+        draft.log.note(rule, POINTER, Verdict::Waived, reason);
+        return Ok(());
+    };
+    if !host.enforcing && !draft.profile.fail_closed {
+        let reason = "SELinux is permissive here: it refuses nothing";
+        draft.log.note(rule, POINTER, Verdict::Waived, reason);
+        return Ok(());
+    }
+    let values = &draft.choice.overrides.values;
+    if let Some(fault) = &host.fault {
+        // Who names types wants them, and not nothing.
+        let named = values.selinux_process_type.is_some() || values.selinux_file_type.is_some();
+        if named || draft.profile.fail_closed {
+            return Err(draft.refuse(rule, POINTER, fault.clone(), Some("selinux.unassigned")));
+        }
+        draft.log.change(rule, POINTER, Verdict::Waived, (Value::Null, Value::Null), fault.clone());
+        return Ok(());
+    }
+    let mounts = draft.spec.linux.mount_label.as_deref();
+    let categories = mounts.and_then(categories).map(str::to_owned);
+    draft.extras.auto_label = Some(AutoLabel { categories, ..AutoLabel::of(values) });
+    let reason = "SELinux enforces, and without a label it would not keep this container apart";
+    draft.log.note(rule, POINTER, Verdict::Added, reason);
+    Ok(())
+}
+
+/// `c1,c2` of `user:role:type:s0:c1,c2`.
+fn categories(label: &str) -> Option<&str> {
+    label.splitn(5, ':').nth(4).filter(|categories| !categories.is_empty())
+}
+
+impl HardenedSpec {
+    /// Gives the container the label that it is to have, with these categories (`c1,c2`).
+    pub fn assign_label(&mut self, wanted: &AutoLabel, categories: &str) -> Decision {
+        let process = format!("{}:{categories}", wanted.process);
+        let spec = self.spec_mut();
+        let file = spec.linux.mount_label.get_or_insert(format!("{}:{categories}", wanted.file));
+        let after = json!({ "selinuxLabel": process, "mountLabel": file });
+        if let Some(init) = &mut spec.process {
+            init.selinux_label = Some(process);
+        }
+        let reason = match &wanted.categories {
+            None => "no other container has these categories: it cannot open their files",
+            Some(_) => "its mounts have these categories already",
+        };
+        Decision { after, ..decision(Verdict::Added, reason.to_owned()) }
+    }
+
+    /// The container's files cannot be opened with that label, for this reason.
+    #[must_use]
+    pub fn refuse_files(&self, why: String) -> Refusal {
+        let decision = Box::new(refused(RuleId::SELINUX_ASSIGN, "/root/path", why));
+        let allow = Remedy { name: "selinux.unassigned".to_owned(), permitted: false };
+        Refusal { profile: self.profile(), decision, allow: Some(allow) }
+    }
+}
+
+fn decision(verdict: Verdict, reason: String) -> Decision {
+    Decision {
+        rule: RuleId::SELINUX_ASSIGN,
+        pointer: POINTER.into(),
+        verdict,
+        source: Source::Profile,
+        before: Value::Null,
+        after: Value::Null,
+        reason: reason.into(),
+    }
+}
