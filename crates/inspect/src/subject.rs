@@ -6,12 +6,13 @@ use crate::report::{Decision, Material, Peer, Report, Subject};
 use crate::standards::Standard;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Hierarchy};
-use casemate_policy::spec::{NamespaceKind, Spec};
+use casemate_policy::spec::{Hook, NamespaceKind, Spec};
 use casemate_policy::{Overrides, Profile, ProfileName};
 use casemate_runtime::procfs;
 use casemate_runtime::request::Global;
 use casemate_runtime::state::{Record, StateDir, StateRoot, Status};
 use casemate_runtime::survey::survey;
+use casemate_runtime::verify::Posture;
 use rustix::fd::OwnedFd;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,8 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
     let status = Status::of(&record, &state, &proc);
     let profile = values(global, record.spec.profile())?;
     let paths = kernel_paths(profile);
-    let recorded = recorded(&record, &paths);
+    let mut recorded = recorded(&record, &paths);
+    recorded.hooks = Some(hooks(&record, &state));
     let asked = asked(&record, &paths);
     let pid = record.init.map(|init| init.pid).filter(|_| status.is_alive());
     let now = pid.map(|pid| process::observe(&proc, pid, &paths)).transpose()?;
@@ -181,6 +183,23 @@ fn decisions(state: &StateDir) -> Vec<Decision> {
     let read = state.read("decisions.json").ok();
     let value = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     value.map(|value| Decision::list(&value)).unwrap_or_default()
+}
+
+/// The hooks, with the digests that were taken when the container was made.
+fn hooks(record: &Record, state: &StateDir) -> Vec<String> {
+    let posture = state.read("posture.json").ok();
+    let posture = posture.and_then(|bytes| serde_json::from_slice::<Posture>(&bytes).ok());
+    let digests = posture.unwrap_or_default().hook_digests;
+    let one = |kind: &str, index: usize, path: &str| {
+        let digest = digests.get(&format!("/hooks/{kind}/{index}"));
+        let digest = digest.map_or_else(String::new, |sum| format!(" sha256:{sum}"));
+        format!("{kind} {path}{digest}")
+    };
+    let kinds = record.spec.hooks.kinds();
+    let each = |(kind, list): &(&str, &[Hook])| {
+        list.iter().enumerate().map(|(n, hook)| one(kind, n, &hook.path)).collect::<Vec<_>>()
+    };
+    kinds.iter().flat_map(each).collect()
 }
 
 fn peers(proc: &OwnedFd, cgroup: &Path, init: i32) -> Vec<Peer> {

@@ -47,6 +47,10 @@ pub struct HostFacts {
     pub places: Vec<PlaceFact>,
     /// Why a hook is not to be trusted, by its JSON pointer. A hook that is not here was found trustworthy.
     pub hook_faults: BTreeMap<String, String>,
+    /// The programs of hooks that run on the host's side, by JSON pointer; looked at only where somebody asks.
+    pub hook_files: BTreeMap<String, HookFile>,
+    /// The root file system.
+    pub root: Option<FileFact>,
     /// Namespaces that the configuration joins by path and that are the runtime's own, the host's.
     pub host_namespaces: Vec<NamespaceKind>,
     /// Directories of the rootfs that control `root.tmpfs` would make writable; looked for only when the root is writable.
@@ -70,6 +74,16 @@ pub enum DefaultProfile {
     Unknown,
 }
 
+/// The program of a hook.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HookFile {
+    /// Its path without links.
+    pub path: String,
+    /// SHA-256 of what it holds, hexadecimal; `None`: could not be read.
+    pub sha256: Option<String>,
+}
+
 /// What giving a container an SELinux label depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -86,6 +100,8 @@ pub struct SelinuxFacts {
 pub struct CallerLimits {
     /// RLIMIT_NOFILE: soft, hard.
     pub nofile: Option<(u64, u64)>,
+    /// RLIMIT_CORE, hard, bytes.
+    pub core: Option<u64>,
     /// RLIMIT_MEMLOCK: soft, hard, bytes.
     pub memlock: Option<(u64, u64)>,
     /// /proc/self/oom_score_adj.

@@ -40,6 +40,7 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::OOM_SCORE, rules::limits::oom_score),
     (RuleId::SYSCTLS, rules::host::sysctls),
     (RuleId::HOOKS, rules::host::hooks),
+    (RuleId::HOOKS_ALLOW, rules::host::listed_hooks),
     (RuleId::SOURCES, rules::sources::sources),
     (RuleId::FLAGS, rules::flags::flags),
     (RuleId::CGROUP_MOUNT, rules::host::cgroup),
@@ -49,6 +50,7 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::MASKED, rules::paths::masked),
     (RuleId::READONLY_PATHS, rules::paths::readonly),
     (RuleId::PIDS, rules::resources::pids),
+    (RuleId::OOM_GROUP, rules::resources::oom_group),
     (RuleId::DEVICE_NODES, rules::devices::nodes),
     (RuleId::DEVICES, rules::resources::devices),
     (RuleId::LANDLOCK, rules::landlock::layer),
@@ -170,6 +172,11 @@ impl Log {
         if let Some(last) = self.decisions.last_mut() {
             last.source = source.clone();
         }
+    }
+
+    /// The last decision.
+    pub(crate) fn into_last(mut self) -> Option<Decision> {
+        self.decisions.pop()
     }
 
     /// How many decisions there are.

@@ -24,13 +24,15 @@ pub use control::{seccomp_features, Allow, Control, Mode, RuleId, CONTROLS};
 pub use decision::{Decision, Refusal, Remedy, Verdict};
 pub use error::PolicyError;
 pub use facts::{
-    CallerLimits, DefaultProfile, FileFact, FileKind, HostFacts, Place, PlaceFact, Reach,
+    CallerLimits, DefaultProfile, FileFact, FileKind, HookFile, HostFacts, Place, PlaceFact, Reach,
     SelinuxFacts, SourceFact, ENGINE_DATA, PLACES, SOCKETS,
 };
 pub use harden::{harden, harden_as, harden_process};
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};
-pub use overrides::{Choice, IdRange, Overrides, Source, TypeName, Values, ALLOW_PREFIX};
+pub use overrides::{
+    AllowedHook, Choice, IdRange, Overrides, Source, TypeName, Values, ALLOW_PREFIX,
+};
 pub use profile::{optional_places, Profile, ProfileName, Tmpfs};
 pub use rules::auto_userns::AutoUserns;
 pub use rules::selinux::AutoLabel;

@@ -79,6 +79,9 @@ pub struct Values {
     /// Control `userns.auto`: where the ids of containers come from, in place of /etc/subuid and /etc/subgid.
     #[serde(rename = "userns.range", skip_serializing_if = "Option::is_none")]
     pub userns_range: Option<IdRange>,
+    /// Control `hooks.allow`: the hooks that may run on the host's side, and no others.
+    #[serde(rename = "hooks.allow", skip_serializing_if = "Option::is_none")]
+    pub hooks_allow: Option<Vec<AllowedHook>>,
     /// Control `selinux.assign`: the type of processes, in place of `container_t`.
     #[serde(rename = "selinux.process-type", skip_serializing_if = "Option::is_none")]
     pub selinux_process_type: Option<TypeName>,
@@ -88,6 +91,54 @@ pub struct Values {
     /// Control `selinux.assign`: a root file system that is a plain directory gets the label, file by file.
     #[serde(rename = "selinux.relabel", skip_serializing_if = "Option::is_none")]
     pub selinux_relabel: Option<bool>,
+}
+
+/// A hook that a node's policy knows: its path, or a table with path and digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "HookText")]
+pub struct AllowedHook {
+    /// Absolute, as the configuration names it or as the program is found.
+    pub path: String,
+    /// What the file holds, 64 hexadecimal digits; `None`: anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a path, or a table with `path` and `sha256`")]
+enum HookText {
+    Path(String),
+    Table(HookTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HookTable {
+    path: String,
+    sha256: Option<String>,
+}
+
+impl TryFrom<HookText> for AllowedHook {
+    type Error = String;
+
+    fn try_from(text: HookText) -> Result<Self, String> {
+        const DIGITS: usize = 64;
+        let HookTable { path, sha256 } = match text {
+            HookText::Path(path) => HookTable { path, sha256: None },
+            HookText::Table(table) => table,
+        };
+        if !path.starts_with('/') {
+            return Err(format!("the path of a hook is absolute, {path:?} is not"));
+        }
+        let sha256 = sha256.map(|digest| digest.to_ascii_lowercase());
+        let is_digest = |digest: &String| {
+            digest.len() == DIGITS && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        match sha256.as_ref().is_none_or(is_digest) {
+            true => Ok(Self { path, sha256 }),
+            false => Err(format!("sha256 of {path} is {DIGITS} hexadecimal digits")),
+        }
+    }
 }
 
 /// The name of an SELinux type.
@@ -133,6 +184,9 @@ impl Values {
         self.pids_limit = other.pids_limit.or(self.pids_limit);
         self.memory_limit = other.memory_limit.or(self.memory_limit);
         self.userns_range = other.userns_range.or(self.userns_range);
+        if other.hooks_allow.is_some() {
+            self.hooks_allow.clone_from(&other.hooks_allow);
+        }
         self.selinux_relabel = other.selinux_relabel.or(self.selinux_relabel);
         for (own, other) in [
             (&mut self.selinux_process_type, &other.selinux_process_type),

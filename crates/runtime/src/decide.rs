@@ -12,6 +12,7 @@ use casemate_policy::{
     RuleId,
 };
 use rustix::fd::OwnedFd;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Everything that was decided, before anything on the host is changed.
@@ -31,6 +32,19 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
+    /// Take the digests of the hooks, for records, unless a list of hooks has asked for them already.
+    pub(crate) fn look_at_hooks(&mut self) {
+        if self.facts.hook_files.is_empty() {
+            self.facts.hook_files = crate::facts::hook_files(&self.spec.hooks);
+        }
+    }
+
+    /// The digests, as far as they were taken.
+    pub(crate) fn hook_digests(&self) -> BTreeMap<String, String> {
+        let files = self.facts.hook_files.iter();
+        files.filter_map(|(at, file)| Some((at.clone(), file.sha256.clone()?))).collect()
+    }
+
     /// Decides once more, for a container that cannot have the user namespace that it was to have: other rules relied on it.
     ///
     /// # Errors
@@ -90,7 +104,12 @@ pub(crate) fn decide_by(
     if facts.selinux && unlabelled && choice.mode(RuleId::SELINUX_ASSIGN) != Mode::Off {
         facts.selinux_host = crate::selinux::facts(&choice.overrides.values, &caller);
     }
-    if choice.mode(RuleId::CORE_PATTERN) != Mode::Off {
+    if choice.overrides.values.hooks_allow.is_some()
+        && choice.mode(RuleId::HOOKS_ALLOW) != Mode::Off
+    {
+        facts.hook_files = crate::facts::hook_files(&spec.hooks);
+    }
+    if [RuleId::CORE_PATTERN, RuleId::CORE].iter().any(|rule| choice.mode(*rule) != Mode::Off) {
         let pattern = procfs::read(&proc, "sys/kernel/core_pattern")?;
         facts.core_pattern_is_pipe = pattern.starts_with('|');
     }

@@ -11,6 +11,7 @@ pub mod bundle;
 pub mod caller;
 pub mod cgroups;
 mod decide;
+mod digest;
 mod facts;
 pub mod foreground;
 pub mod idpool;

@@ -2,11 +2,12 @@
 
 use crate::state::Record;
 use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_policy::HardenedSpec;
 use casemate_sandbox::launch::Spawned;
 use casemate_sandbox::plan::{Hook, HookState};
 use casemate_sandbox::proto::{self, Expected, FromChild, FromParent};
 use casemate_sandbox::{hooks, Failure};
-use casemate_sys::{process, socket, tty};
+use casemate_sys::{process, socket, tty, Context as _};
 use rustix::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -132,16 +133,21 @@ impl SeccompAgent<'_> {
     }
 }
 
-/// Connect to the socket that is to receive the terminal, before anything is made.
+/// Connect to the socket that is to receive the terminal, before anything is made. Who listens there is asked of the
+/// kernel: a path says nothing about that.
 pub fn console_sink(
     terminal: bool,
     detached: bool,
     socket: Option<&PathBuf>,
+    spec: &HardenedSpec,
 ) -> Result<ConsoleSink> {
     match (terminal, socket) {
         (true, Some(path)) if detached => {
-            let connection =
-                socket::connect(path, socket::Kind::Stream).context("--console-socket")?;
+            let about = || format!("--console-socket {}", path.display());
+            let connection = socket::connect(path, socket::Kind::Stream).with_context(about)?;
+            let peer = rustix::net::sockopt::socket_peercred(&connection);
+            let peer = peer.call(|| "getsockopt(SO_PEERCRED)").with_context(about)?.uid.as_raw();
+            spec.check_console(peer, rustix::process::getuid().as_raw()).with_context(about)?;
             Ok(ConsoleSink::Socket(connection))
         }
         (true, None) if !detached => Ok(ConsoleSink::Keep),

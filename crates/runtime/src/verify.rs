@@ -10,6 +10,7 @@ use casemate_sys::mount::attr;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// What the process must look like, taken from the plan before the plan is handed over.
@@ -57,6 +58,9 @@ pub struct Posture {
     /// The SELinux label of `/`, where the container was given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selinux_root: Option<String>,
+    /// SHA-256 of the hooks that run on the host's side, hexadecimal, by JSON pointer; where a list of hooks or a log asked.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hook_digests: BTreeMap<String, String>,
     /// `/` is read-only; absent for exec, which makes no mounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root_readonly: Option<bool>,
@@ -348,6 +352,7 @@ fn read_status(proc: impl AsFd, pid: i32) -> Result<Posture> {
         no_new_privs: field("NoNewPrivs") == "1",
         selinux_label: None,
         selinux_root: None,
+        hook_digests: BTreeMap::new(),
         root_readonly: None,
         mounts_checked: 0,
     })

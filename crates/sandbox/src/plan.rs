@@ -279,6 +279,8 @@ pub enum MountSource {
         content: Content,
         /// Take over the destination's mode (tmpfs without a mode option).
         inherit_mode: bool,
+        /// SELinux label of its top, for what does not take one as a parameter.
+        label: Option<String>,
     },
     /// A part of the host's tree.
     Bind {

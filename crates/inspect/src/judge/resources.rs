@@ -36,9 +36,12 @@ pub(super) fn cpu(seen: &Observation, _: &Profile) -> Judgement {
     Judgement::new(set, if set { "limited or weighed" } else { "no limit" })
 }
 
+/// Bytes: no file can be so small, and the kernel starts no program (core(5)).
+const NO_CORE: u64 = 1;
+
 pub(super) fn core(seen: &Observation, profile: &Profile) -> Judgement {
     match seen.core_limit {
-        Some(limit) => Judgement::new(limit <= profile.core_limit, amount(limit)),
+        Some(limit) => Judgement::new(limit <= profile.core_limit.max(NO_CORE), amount(limit)),
         None => Judgement::new(false, "the engine's"),
     }
 }

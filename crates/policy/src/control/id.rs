@@ -66,6 +66,14 @@ impl RuleId {
     pub const DEVICE_NODES: Self = Self("devices.nodes");
     /// Who may change a hook.
     pub const HOOKS: Self = Self("hooks.trusted");
+    /// Which hooks.
+    pub const HOOKS_ALLOW: Self = Self("hooks.allow");
+    /// Who gets the terminal.
+    pub const CONSOLE: Self = Self("console.peer");
+    /// A session keyring of the container's own.
+    pub const KEYRING: Self = Self("process.keyring");
+    /// Out of memory, all of a container's processes end together.
+    pub const OOM_GROUP: Self = Self("memory.oom-group");
     /// Kernel parameters known to be safe.
     pub const SYSCTLS: Self = Self("sysctls.allowlist");
     /// The cgroup file system.

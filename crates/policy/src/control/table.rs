@@ -184,6 +184,12 @@ pub const CONTROLS: &[Control] = &[
         summary: "hooks are programs that only root can change",
     },
     Control {
+        id: RuleId::HOOKS_ALLOW,
+        allow: &["hooks.unlisted"],
+        modes: [OFF, ON, ON, ON],
+        summary: "hooks are those that the node's policy lists, where it has a list",
+    },
+    Control {
         id: RuleId::SYSCTLS,
         allow: &["sysctls.any"],
         modes: [OFF, OFF, OFF, ON],
@@ -206,6 +212,24 @@ pub const CONTROLS: &[Control] = &[
         allow: &["oom.negative-score"],
         modes: [OFF, WARN, ON, ON],
         summary: "the host may kill the container before its own services when memory runs out",
+    },
+    Control {
+        id: RuleId::OOM_GROUP,
+        allow: &["memory.oom-single"],
+        modes: [OFF, OFF, OFF, ON],
+        summary: "out of memory, a container ends as a whole",
+    },
+    Control {
+        id: RuleId::KEYRING,
+        allow: &["keyring.inherited"],
+        modes: [OFF, OFF, ON, ON],
+        summary: "the container does not have its caller's session keyring",
+    },
+    Control {
+        id: RuleId::CONSOLE,
+        allow: &["console.foreign"],
+        modes: [OFF, ON, ON, ON],
+        summary: "the terminal is handed to the caller or to root, and to nobody else",
     },
     Control {
         id: RuleId::CORE_PATTERN,

@@ -3,8 +3,10 @@
 use crate::check::{clean, sysctl};
 use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
+use crate::facts::HookFile;
 use crate::harden::Draft;
 use crate::mount_options::{attr, MountPlanFlags};
+use crate::overrides::AllowedHook;
 use crate::spec::NamespaceKind;
 use serde_json::{json, Value};
 
@@ -36,6 +38,53 @@ pub(crate) fn hooks(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     }
     let reason = format!("{}: {fault}", json_path(pointer));
     Err(draft.refuse(rule, pointer.clone(), reason, Some("hooks.untrusted")))
+}
+
+/// Rule `hooks.allow`. startContainer hooks are programs of the container, with its rights.
+pub(crate) fn listed_hooks(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let (rule, override_name) = (RuleId::HOOKS_ALLOW, "hooks.unlisted");
+    let Some(list) = &draft.choice.overrides.values.hooks_allow else {
+        draft.log.note(rule, "/hooks", Verdict::Kept, "the node's policy has no list of hooks");
+        return Ok(());
+    };
+    let (mut found, mut fault) = (serde_json::Map::new(), None);
+    for (kind, hooks) in draft.spec.hooks.kinds() {
+        for (index, hook) in hooks.iter().enumerate().filter(|_| kind != "startContainer") {
+            let pointer = format!("/hooks/{kind}/{index}");
+            let file = draft.facts.hook_files.get(&pointer).cloned().unwrap_or_default();
+            if let (Some(reason), None) = (unlisted(&hook.path, &file, list), &fault) {
+                fault = Some((pointer, reason));
+            }
+            found.insert(hook.path.clone(), json!(file.sha256));
+        }
+    }
+    let Some((pointer, reason)) = fault else {
+        let reason = "hooks are those of the node's policy";
+        draft.log.change(rule, "/hooks", Verdict::Kept, (Value::Null, found.into()), reason);
+        return Ok(());
+    };
+    let reason = format!("{}: {reason}", json_path(&pointer));
+    if let Some(source) = draft.allows(override_name) {
+        draft.log.waive(rule, pointer, source, reason);
+        return Ok(());
+    }
+    Err(draft.refuse(rule, pointer, reason, Some(override_name)))
+}
+
+/// Why a hook is none of the list; `None`: it is one.
+fn unlisted(path: &str, file: &HookFile, list: &[AllowedHook]) -> Option<String> {
+    // dockerd names itself by its process: what that leads to counts as well.
+    let named: Vec<&AllowedHook> =
+        list.iter().filter(|known| known.path == path || known.path == file.path).collect();
+    if named.is_empty() {
+        return Some(format!("{path} is not in hooks.allow of the node policy"));
+    }
+    let fits = |known: &&AllowedHook| known.sha256.is_none() || known.sha256 == file.sha256;
+    if named.iter().any(fits) {
+        return None;
+    }
+    let digest = file.sha256.as_deref().map_or("unknown".to_owned(), |sum| format!("sha256 {sum}"));
+    Some(format!("{path} is not what hooks.allow of the node policy knows (is {digest})"))
 }
 
 /// `/hooks/prestart/0` as messages say it: `hooks.prestart[0]`.

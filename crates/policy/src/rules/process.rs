@@ -2,7 +2,8 @@
 
 use super::capabilities;
 use crate::control::{Mode, RuleId};
-use crate::decision::{Refusal, Verdict};
+use crate::decision::{Decision, Refusal, Remedy, Verdict};
+use crate::facts::HostFacts;
 use crate::harden::{refused, Draft, Log};
 use crate::hardened::HardenedSpec;
 use crate::profile::Profile;
@@ -26,15 +27,39 @@ pub(crate) fn no_new_privileges(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 /// Rule `rlimits.core` for a container.
 pub(crate) fn core_limit(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let granted = draft.allows("rlimits.core");
+    let limit = core_limit_here(draft.profile, draft.facts);
     let Some(process) = &mut draft.spec.process else { return Ok(()) };
     match granted {
         Some(source) => {
             let reason = "core dumps as the configuration limits them";
             draft.log.waive(RuleId::CORE, "/process/rlimits", source, reason);
         }
-        None => limit_core(process, draft.profile.core_limit, &mut draft.log),
+        None => limit_core(process, limit, &mut draft.log),
     }
     Ok(())
+}
+
+/// The limit that keeps the kernel from starting the host's core dump program: 1 byte, exactly (core(5); fs/coredump.c aborts
+/// a pipe at that limit, and a file below a page). 0 does not.
+const NO_PIPE: u64 = 1;
+
+/// Nobody can raise the limit above the caller's without a privilege that the caller may not have.
+fn core_limit_here(profile: &Profile, facts: &HostFacts) -> u64 {
+    let reachable = facts.limits.core.is_none_or(|hard| hard >= NO_PIPE);
+    let wanted = profile.core_limit;
+    if facts.core_pattern_is_pipe && wanted < NO_PIPE && reachable {
+        NO_PIPE
+    } else {
+        wanted
+    }
+}
+
+/// What the container's first process has.
+fn core_limit_of(container: &HardenedSpec) -> u64 {
+    let limits = container.process.iter().flat_map(|init| &init.rlimits);
+    let own = limits.into_iter().find(|limit| limit.kind == RlimitKind::Core);
+    let usual = container.profile().profile().core_limit;
+    own.map_or(usual, |limit| if limit.hard == NO_PIPE { NO_PIPE } else { usual })
 }
 
 /// All rules for a process that is added to a container. What was overridden when the container was made is so for
@@ -63,7 +88,7 @@ pub(crate) fn added(
         }
     }
     if enforced(RuleId::CORE) && overrides.allows("rlimits.core").is_none() {
-        limit_core(process, profile.core_limit, log);
+        limit_core(process, core_limit_of(container), log);
     }
     if enforced(RuleId::OOM_SCORE) {
         let allowed = overrides.allows("oom.negative-score").is_some();
@@ -145,13 +170,69 @@ fn limit_core(process: &mut Process, limit: u64, log: &mut Log) {
         let values = (Value::Null, json!(wanted));
         return log.change(rule, "/process/rlimits/-", Verdict::Added, values, reason);
     };
-    if present.hard <= limit {
+    let pipe = limit == NO_PIPE;
+    let fits =
+        if pipe { (present.soft, present.hard) == (limit, limit) } else { present.hard <= limit };
+    if fits {
         return log.note(rule, "/process/rlimits", Verdict::Kept, "set by the configuration");
     }
-    let before = std::mem::replace(present, Rlimit { soft: present.soft.min(limit), ..wanted });
+    let soft = if pipe { limit } else { present.soft.min(limit) };
+    let before = std::mem::replace(present, Rlimit { soft, ..wanted });
     let reason = "core dumps leave the container and hold its secrets";
     let values = (json!(before), json!(present));
     log.change(rule, format!("/process/rlimits/{i}"), Verdict::Tightened, values, reason);
+}
+
+impl HardenedSpec {
+    /// Control `console.peer`: whether `peer`, the user at the other end of the console socket, gets the terminal of a caller
+    /// with the uid `caller`.
+    ///
+    /// # Errors
+    /// It is somebody else.
+    pub fn check_console(&self, peer: u32, caller: u32) -> Result<(), Refusal> {
+        let rule = RuleId::CONSOLE;
+        let known =
+            peer == 0 || peer == caller || self.overrides().allows("console.foreign").is_some();
+        if known || self.mode(rule) != Mode::Enforce {
+            return Ok(());
+        }
+        let reason = format!("the console socket is listened on by uid {peer}, and not by root or the caller (uid {caller})");
+        let decision = Box::new(refused(rule, "", reason));
+        let allow = Remedy { name: "console.foreign".to_owned(), permitted: false };
+        Err(Refusal { profile: self.profile(), decision, allow: Some(allow) })
+    }
+
+    /// Control `process.keyring`: whether a container whose caller asks for no keyring of its own (`--no-new-keyring`) keeps
+    /// the caller's.
+    #[must_use]
+    pub fn may_inherit_keyring(&self) -> bool {
+        self.mode(RuleId::KEYRING) != Mode::Enforce
+            || self.overrides().allows("keyring.inherited").is_some()
+    }
+
+    /// What is recorded of that; `inherit`: the caller asks.
+    #[must_use]
+    pub fn keyring_decision(&self, inherit: bool) -> Option<Decision> {
+        let mut log = Log::default();
+        let (rule, granted) = (RuleId::KEYRING, self.overrides().allows("keyring.inherited"));
+        match (self.mode(rule), inherit, granted) {
+            (Mode::Off, ..) => return None,
+            (_, false, _) => {
+                log.note(rule, "", Verdict::Kept, "the container has a session keyring of its own");
+            }
+            (_, true, Some(source)) => {
+                log.waive(rule, "", source, "the container has its caller's session keyring");
+            }
+            (mode, true, None) => {
+                let enforced = mode == Mode::Enforce;
+                let verdict = if enforced { Verdict::Tightened } else { Verdict::Warned };
+                let reason =
+                    "--no-new-keyring would give the container the keys of its caller's session";
+                log.note(rule, "", verdict, reason);
+            }
+        }
+        log.into_last()
+    }
 }
 
 /// A process that joins keeps the labels that confine the container, whatever the caller sends: engines

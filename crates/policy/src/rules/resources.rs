@@ -4,7 +4,7 @@ use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::{DeviceRule, DeviceRuleKind, Pids};
-use serde_json::json;
+use serde_json::{json, Value};
 
 /// Rule `pids.limit`.
 pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
@@ -79,6 +79,34 @@ pub(crate) fn memory(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     draft.spec.linux.resources.get_or_insert_default().memory.limit = Some(limit);
     let reason = "the policy's limit for containers that have none";
     draft.log.change(rule, pointer, Verdict::Added, (json!(present), json!(limit)), reason);
+    Ok(())
+}
+
+/// The file of cgroup v2 (kernel, Documentation/admin-guide/cgroup-v2.rst).
+const OOM_GROUP: &str = "memory.oom.group";
+
+/// Rule `memory.oom-group`. A configuration that says so itself, as Kubernetes does, is followed.
+pub(crate) fn oom_group(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let (rule, pointer) = (RuleId::OOM_GROUP, "/linux/resources/unified/memory.oom.group");
+    let resources = draft.spec.linux.resources.as_ref();
+    if resources.is_some_and(|resources| resources.unified.contains_key(OOM_GROUP)) {
+        draft.log.note(rule, pointer, Verdict::Kept, "set by the configuration");
+        return Ok(());
+    }
+    if let Some(source) = draft.allows("memory.oom-single") {
+        draft.log.waive(rule, pointer, source, "out of memory, one process at a time is killed");
+        return Ok(());
+    }
+    if !draft.facts.has_controller("memory") {
+        let reason = "the container's cgroup has no memory controller";
+        draft.log.note(rule, pointer, Verdict::Waived, reason);
+        return Ok(());
+    }
+    let unified = &mut draft.spec.linux.resources.get_or_insert_default().unified;
+    unified.insert(OOM_GROUP.to_owned(), "1".to_owned());
+    let reason =
+        "a service that has lost some of its processes is in a state that nobody has tested";
+    draft.log.change(rule, pointer, Verdict::Added, (Value::Null, json!("1")), reason);
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 use crate::check::clean;
 use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
-use crate::facts::{FileFact, FileKind, PlaceFact, Reach, SourceFact, SOCKETS};
+use crate::facts::{FileFact, FileKind, PlaceFact, Reach, SourceFact, ENGINE_DATA, SOCKETS};
 use crate::harden::Draft;
 use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::{Mount, NamespaceKind, Spec};
@@ -48,7 +48,7 @@ struct Finding<'a> {
 pub(crate) fn sources(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let rule = RuleId::SOURCES;
     let facts = draft.facts;
-    let mut quiet = true;
+    let mut quiet = root(draft)?;
     for (index, fact) in &facts.sources {
         let (SourceFact::Found(file), Some(mount)) = (fact, draft.spec.mounts.get(*index)) else {
             continue;
@@ -76,6 +76,26 @@ pub(crate) fn sources(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.log.note(rule, "/mounts", Verdict::Kept, "no sensitive place of the host is bound");
     }
     Ok(())
+}
+
+/// The root file system is shown to the container like the source of a bind mount, and as a whole. Answers false if there is
+/// something on record about it.
+fn root(draft: &mut Draft<'_>) -> Result<bool, Refusal> {
+    let facts = draft.facts;
+    let Some(file) = &facts.root else { return Ok(true) };
+    // Engines keep root file systems among their data.
+    let places: Vec<PlaceFact> =
+        facts.places.iter().filter(|place| place.class != ENGINE_DATA).cloned().collect();
+    let Some(finding) = judge(file, &places) else { return Ok(true) };
+    let (rule, pointer) = (RuleId::SOURCES, "/root/path");
+    let shown = draft.spec.root.path.clone();
+    if let Some(source) = draft.allows(finding.class) {
+        let reason = format!("{shown} is the root file system as asked for ({})", finding.class);
+        draft.log.waive(rule, pointer, source, reason);
+        return Ok(false);
+    }
+    let reason = format!("root.path {shown}{} belongs to the host", finding.note);
+    Err(draft.refuse(rule, pointer, reason, Some(finding.class)))
 }
 
 /// Makes the mount read-only; false when it is already.

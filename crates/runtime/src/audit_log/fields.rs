@@ -1,21 +1,16 @@
 //! What stands in a record: who, what, on which grounds.
 
 use crate::decide::Decided;
+use crate::digest::of_bytes;
 use crate::procfs;
 use crate::state::Record;
-use casemate_policy::spec::{Hooks, Spec};
+use casemate_policy::spec::{Hook, Spec};
 use casemate_policy::{Decision, Source, Verdict};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fd::OwnedFd;
 use serde_json::{json, Map, Value};
-use std::fs::File;
-use std::io::Read;
 
 /// Texts come from bundles; a record must stay one write.
 const LONGEST: usize = 1024;
-
-/// A hook larger than this is named without a digest.
-const LARGEST_HOOK: u64 = 64 << 20;
 
 type Fields = Map<String, Value>;
 
@@ -60,10 +55,10 @@ pub(super) fn of_decided(fields: &mut Fields, decided: &Decided) {
     of_spec(fields, &decided.spec);
     put(fields, "casemate.profile", decided.spec.profile().as_str());
     put(fields, "casemate.bundle", short(&decided.bundle.dir.to_string_lossy()));
-    put(fields, "casemate.bundle.digest", digest(&decided.bundle.config));
+    put(fields, "casemate.bundle.digest", format!("sha256:{}", of_bytes(&decided.bundle.config)));
     let decisions: Vec<Value> = decided.decisions.iter().map(decision).collect();
     put(fields, "casemate.decisions", decisions);
-    let hooks = hooks(&decided.spec.hooks);
+    let hooks = hooks(decided);
     if !hooks.is_empty() {
         put(fields, "casemate.hooks", hooks);
     }
@@ -112,60 +107,30 @@ fn of_spec(fields: &mut Fields, spec: &Spec) {
     }
 }
 
-fn digest(bytes: &[u8]) -> String {
-    named(hmac_sha256::Hash::hash(bytes))
-}
-
-fn named(sum: [u8; 32]) -> String {
-    let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
-}
-
-fn hooks(hooks: &Hooks) -> Vec<Value> {
-    let kinds = hooks.kinds();
-    let all = kinds.iter().flat_map(|(kind, list)| list.iter().map(move |hook| (kind, hook)));
-    all.map(|(kind, hook)| {
-        let mut value = json!({"kind": kind, "path": short(&hook.path)});
-        // startContainer hooks are files of the container's.
-        if let Some(sum) = (*kind != "startContainer").then(|| file_digest(&hook.path)).flatten() {
-            value["digest"] = sum.into();
+fn hooks(decided: &Decided) -> Vec<Value> {
+    let kinds = decided.spec.hooks.kinds();
+    let each = |(kind, list): &(&'static str, &[Hook])| {
+        let kind = *kind;
+        list.iter()
+            .enumerate()
+            .map(move |(n, hook)| (kind, n, hook.path.clone()))
+            .collect::<Vec<_>>()
+    };
+    let all = kinds.iter().flat_map(each);
+    all.map(|(kind, index, path)| {
+        let mut value = json!({"kind": kind, "path": short(&path)});
+        let file = decided.facts.hook_files.get(&format!("/hooks/{kind}/{index}"));
+        if let Some(sum) = file.and_then(|file| file.sha256.as_ref()) {
+            value["digest"] = format!("sha256:{sum}").into();
         }
         value
     })
     .collect()
 }
 
-/// Only of a regular file: reading anything else could take forever.
-fn file_digest(path: &str) -> Option<String> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(path, flags, Mode::empty()).ok()?;
-    let stat = rustix::fs::fstat(fd.as_fd()).ok()?;
-    let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || size > LARGEST_HOOK {
-        return None;
-    }
-    let (mut file, mut sum, mut block) = (File::from(fd), hmac_sha256::Hash::new(), [0; 16384]);
-    loop {
-        match file.read(&mut block) {
-            Ok(0) => return Some(named(sum.finalize())),
-            Ok(n) => sum.update(&block[..n]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn digests_are_those_of_sha256sum() {
-        let empty = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        assert_eq!(digest(b""), empty);
-        assert_eq!(file_digest("/dev/null"), None);
-        assert_eq!(file_digest("/"), None);
-    }
 
     #[test]
     fn texts_are_cut_at_whole_characters() {

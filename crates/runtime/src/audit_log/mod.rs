@@ -71,6 +71,11 @@ impl Trail {
         })
     }
 
+    /// Whether anything is written.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Adds what was decided about a bundle.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 //! one user whose word counts here. Hooks run with the runtime's privilege, so whoever can replace one is root.
 
 use casemate_policy::spec::{Hook, Hooks};
-use casemate_policy::HostFacts;
+use casemate_policy::{HookFile, HostFacts};
 use casemate_sys::errno_text;
 use rustix::fs::{AtFlags, FileType, Stat, StatFs, CWD};
 use std::collections::{BTreeMap, VecDeque};
@@ -29,6 +29,30 @@ pub(super) fn faults(hooks: &Hooks, facts: &HostFacts) -> BTreeMap<String, Strin
         }
     }
     faults
+}
+
+/// What the hooks are, for a list of them and for records; startContainer hooks are files of the container's.
+pub(crate) fn files(hooks: &Hooks) -> BTreeMap<String, HookFile> {
+    let mut files = BTreeMap::new();
+    for (kind, list) in hooks.kinds().iter().filter(|(kind, _)| *kind != "startContainer") {
+        for (index, Hook { path, .. }) in list.iter().enumerate() {
+            let real = std::fs::read_link(path).ok().filter(|_| path.starts_with("/proc/"));
+            let real = real.or_else(|| real_path(Path::new(path))).unwrap_or_default();
+            let file = HookFile {
+                path: real.to_string_lossy().into_owned(),
+                sha256: crate::digest::of_file(path),
+            };
+            files.insert(format!("/hooks/{kind}/{index}"), file);
+        }
+    }
+    files
+}
+
+/// Without links, as the kernel has it.
+fn real_path(path: &Path) -> Option<PathBuf> {
+    let proc = crate::procfs::open().ok()?;
+    let file = casemate_sys::mount::open_path(path, false).ok()?;
+    crate::overlay::real_path(&proc, &file).ok()
 }
 
 /// Whose files are trusted.

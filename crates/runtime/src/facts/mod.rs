@@ -7,6 +7,7 @@ mod namespaces;
 mod rootfs;
 mod sources;
 
+pub(crate) use hooks::files as hook_files;
 pub(crate) use namespaces::link as own_namespace;
 
 use crate::bundle::Bundle;
@@ -27,7 +28,8 @@ pub(crate) fn gather(
     state_root: &Path,
 ) {
     facts.sources = sources::of(spec, bundle, proc);
-    if !facts.sources.is_empty() {
+    facts.root = sources::of_root(spec, bundle, proc);
+    if !facts.sources.is_empty() || facts.root.is_some() {
         facts.places = sources::places(proc, state_root);
     }
     let process = spec.process.as_ref();

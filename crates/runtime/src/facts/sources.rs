@@ -19,6 +19,16 @@ pub(super) fn of(spec: &Spec, bundle: &Bundle, proc: &OwnedFd) -> BTreeMap<usize
     bound.filter_map(|(index, mount)| Some((index, one(mount, bundle, proc)?))).collect()
 }
 
+/// The root file system, where it can be a place of the host under another name: an overlay that is not the host's own root
+/// is somebody's work. What is missing is told when it is mounted.
+pub(super) fn of_root(spec: &Spec, bundle: &Bundle, proc: &OwnedFd) -> Option<FileFact> {
+    const OVERLAY: u64 = 0x794c_7630;
+    let fd = mount::open_path(&bundle.resolve(&spec.root.path), false).ok()?;
+    let file = describe(&fd, proc).ok()?;
+    let own = || rustix::fs::stat("/").is_ok_and(|host| host.st_dev != file.device);
+    (file.fs_type != OVERLAY || !own()).then_some(file)
+}
+
 fn one(mount: &Mount, bundle: &Bundle, proc: &OwnedFd) -> Option<SourceFact> {
     let path = bundle.resolve(mount.source.as_deref()?);
     let flags = MountPlanFlags::parse(&mount.options).ok()?;

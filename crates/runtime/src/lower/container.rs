@@ -121,7 +121,7 @@ fn process_context<'a>(
         groups_may_fail: enters_first(namespaces)
             || !decided.caller.initial_user_namespace
             || !namespaces.maps.gid.is_empty(),
-        keyring: match request.no_new_keyring {
+        keyring: match request.no_new_keyring && decided.spec.may_inherit_keyring() {
             true => None,
             false => Some(super::process::keyring_name(&decided.spec, &request.id)?),
         },

@@ -250,6 +250,7 @@ fn cgroup(context: &MountContext<'_>) -> Result<MountSource> {
             fstype: "cgroup2".to_owned(),
             source: Some("cgroup".to_owned()),
             options: Vec::new(),
+            label: None,
             or_bind: context.cgroup_dir.clone(),
             content: Content::Nothing,
             inherit_mode: false,
@@ -304,6 +305,7 @@ fn filesystem(
         or_bind: (fstype == "sysfs").then(|| PathBuf::from("/sys")),
         content: if flags.tmpcopyup && is_tmpfs { Content::Copy } else { Content::Nothing },
         inherit_mode: is_tmpfs && !has_mode,
+        label: attribute(spec, &fstype),
         options,
         fstype,
     })
@@ -331,10 +333,16 @@ fn translate(
     }
 }
 
+/// `linux.mountLabel` for a file system that was made with the namespace, and takes no other option any more.
+fn attribute(spec: &Spec, fstype: &str) -> Option<String> {
+    let label = spec.linux.mount_label.clone().filter(|_| fstype == "mqueue");
+    label.filter(|_| crate::caller::selinux_enabled())
+}
+
 /// `linux.mountLabel` as an option, for file systems that take one.
 fn label_option(spec: &Spec, fstype: &str) -> Option<(String, Option<String>)> {
     let label = spec.linux.mount_label.as_ref()?;
-    let labelled = matches!(fstype, "tmpfs" | "devpts" | "mqueue" | "overlay" | "ramfs");
+    let labelled = matches!(fstype, "tmpfs" | "devpts" | "overlay" | "ramfs");
     let kinds = ["rootcontext", "fscontext", "defcontext"];
     let asked = spec.annotations.get("run.oci.mount_context_type").map(String::as_str);
     let key = asked.filter(|kind| kinds.contains(kind)).unwrap_or("context");

@@ -56,6 +56,7 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
         hardened.terminal,
         request.detach,
         request.console_socket.as_ref(),
+        &container.record.spec,
     )?;
     let foreground = if request.detach { None } else { Some(Foreground::take_over(true)?) };
     let caller = Caller::probe(&container.proc)?;

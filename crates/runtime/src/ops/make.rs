@@ -70,10 +70,14 @@ pub(crate) fn make(
     trail: &mut Trail,
 ) -> Result<Made> {
     let mut decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
+    if trail.is_on() {
+        decided.look_at_hooks();
+    }
     trail.decided(&decided)?;
     let detached = mode != HeldBy::Run(false);
     let terminal = decided.spec.process.as_ref().is_some_and(|p| p.terminal);
-    let console = supervise::console_sink(terminal, detached, request.console_socket.as_ref())?;
+    let socket = request.console_socket.as_ref();
+    let console = supervise::console_sink(terminal, detached, socket, &decided.spec)?;
     if decided.needs_apparmor_profile() {
         crate::apparmor::load()?;
     }
@@ -83,6 +87,7 @@ pub(crate) fn make(
         Ok(begun) => begun,
         Err(error) => return Err(undo.roll_back(error)),
     };
+    decided.decisions.extend(decided.spec.keyring_decision(request.no_new_keyring));
     // Once more: the host may have had a say in it.
     trail.describe(&decided);
     let outcome = build(&state, decided, &mut lowering, console, (mode, request), &mut undo);
@@ -233,7 +238,8 @@ fn build(
         listener: agent(&record),
     };
     let master = supervision.serve(&child).map_err(|e| oom_or(e, cgroup.as_ref()))?;
-    let posture = lowered.expectation.verify(&decided.proc, pid)?;
+    let mut posture = lowered.expectation.verify(&decided.proc, pid)?;
+    posture.hook_digests = decided.hook_digests();
     if let (Some(cgroup), Some(devices)) = (&cgroup, &devices) {
         decided.cgroup.attach_devices(cgroup, devices)?;
     }

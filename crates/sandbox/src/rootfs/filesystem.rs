@@ -8,7 +8,7 @@ use casemate_sys::mount::{self, attr, FsContext};
 use casemate_sys::path::ensure_dir;
 use casemate_sys::Context;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags, XattrFlags};
 use rustix::io::Errno;
 use std::path::Path;
 
@@ -44,6 +44,9 @@ pub(super) fn mount(
     if *content != Content::Nothing {
         scratch::fill(&detached, &place, plan)?;
     }
+    if let MountSource::Filesystem { label: Some(label), .. } = &plan.source {
+        set_label(&detached, label)?;
+    }
     // Attributes were set by fsmount; what is left concerns propagation.
     apply_attributes(&detached, plan, set)?;
     attach_at(root, &place, &detached, plan)?;
@@ -69,6 +72,15 @@ fn create(plan: &MountPlan, mode: Option<u32>, set: u64) -> casemate_sys::Result
         fs.set("mode", &format!("{mode:o}"))?;
     }
     fs.mount(set)
+}
+
+/// The file system of an ipc namespace exists as long as that does: its label cannot be chosen when it is mounted, but
+/// changed.
+fn set_label(mount: &OwnedFd, label: &str) -> casemate_sys::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = rustix::fs::openat(mount, ".", flags, Mode::empty()).call(|| "openat(mqueue)")?;
+    rustix::fs::fsetxattr(&top, "security.selinux", label.as_bytes(), XattrFlags::empty())
+        .call(|| format!("fsetxattr(security.selinux, {label:?})"))
 }
 
 /// What stands in for a file system that this user namespace may not mount: the host's own, read by its path.
