@@ -28,6 +28,8 @@ mod cve_proc;
 mod cve_races;
 #[path = "blackbox/hardening_binds.rs"]
 mod hardening_binds;
+#[path = "blackbox/hardening_callers.rs"]
+mod hardening_callers;
 #[path = "blackbox/hardening_defaults.rs"]
 mod hardening_defaults;
 #[path = "blackbox/hardening_devices.rs"]

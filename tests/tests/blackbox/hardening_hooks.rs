@@ -98,3 +98,90 @@ fn a_hook_of_an_engine_named_by_its_process_is_trusted() {
     }));
     assert_eq!(container.output().stdout, "ran\n");
 }
+
+/// A node policy with these lines in `[values]`.
+fn policy(values: &str) -> Dir {
+    let dir = Dir::new("policy");
+    std::fs::write(dir.path().join("policy.toml"), format!("[values]\n{values}\n")).unwrap();
+    dir
+}
+
+fn sha256(path: &Path) -> String {
+    let out = std::process::Command::new("sha256sum").arg(path).output().unwrap();
+    String::from_utf8(out.stdout).unwrap().split(' ').next().unwrap().to_owned()
+}
+
+fn under(container: Container, policy: &Dir) -> Container {
+    container.global(&["--policy-dir", policy.path().to_str().unwrap()])
+}
+
+#[test]
+fn where_the_policy_lists_hooks_no_others_run() {
+    requires!(root);
+    let dir = Dir::new("hook");
+    let seen = dir.path().join("seen");
+    let hook = script(&dir, &format!("touch {}", seen.display()));
+    let refused = |policy: &Dir, why: &str| {
+        let container = under(with(&hook), policy);
+        let text = container.run().refused();
+        assert!(text.contains("hooks.createRuntime[0]: ") && text.contains(why), "{text}");
+        assert!(text.contains("(rule hooks.allow)"), "{text}");
+        assert_eq!(container.leftovers(), Vec::<String>::new());
+        assert!(!seen.exists());
+    };
+    refused(&policy("\"hooks.allow\" = []"), "is not in hooks.allow of the node policy");
+    refused(&policy("\"hooks.allow\" = [\"/bin/true\"]"), "is not in hooks.allow");
+    let listed = |digest: &str| {
+        let path = hook.display();
+        policy(&format!("\"hooks.allow\" = [{{ path = \"{path}\", sha256 = \"{digest}\" }}]"))
+    };
+    let digest = sha256(&hook);
+    refused(&listed(&sha256(Path::new("/bin/true"))), &format!("is sha256 {digest}"));
+    assert_eq!(under(with(&hook), &listed(&digest)).output().stdout, "ran\n");
+    assert!(seen.exists());
+    let by_path = policy(&format!("\"hooks.allow\" = [\"{}\"]", hook.display()));
+    assert_eq!(under(with(&hook), &by_path).output().stdout, "ran\n");
+    // Another name of the same program, as dockerd gives itself one.
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&hook, &link).unwrap();
+    assert_eq!(under(with(&link), &by_path).output().stdout, "ran\n");
+    let nothing = policy("\"hooks.allow\" = []");
+    let allowed = under(with(&hook), &nothing).global(&["--allow", "hooks.unlisted"]);
+    assert_eq!(allowed.output().stdout, "ran\n");
+}
+
+#[test]
+fn the_digest_of_a_hook_is_kept_with_the_container_and_shown() {
+    requires!(root);
+    let dir = Dir::new("hook");
+    let hook = script(&dir, "exit 0");
+    let list = policy(&format!("\"hooks.allow\" = [\"{}\"]", hook.display()));
+    let made = under(with(&hook), &list);
+    made.create().ok();
+    let digests = |container: &Container| {
+        let bytes = std::fs::read(container.state_dir().join("posture.json")).unwrap();
+        let posture: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        posture["hookDigests"].clone()
+    };
+    let digest = sha256(&hook);
+    assert_eq!(digests(&made), json!({"/hooks/createRuntime/0": digest}));
+    let audit = made.command("audit").args(["--format", "json", &made.id]).done();
+    assert!(audit.stdout.contains(&format!("sha256:{digest}")), "{}", audit.stdout);
+    // Nobody asks: nothing is read.
+    let quiet = with(&hook);
+    quiet.create().ok();
+    assert_eq!(digests(&quiet), serde_json::Value::Null);
+}
+
+#[test]
+fn a_list_of_hooks_with_a_mistake_starts_nothing() {
+    requires!(root);
+    for (line, wanted) in [
+        ("\"hooks.allow\" = [\"true\"]", "the path of a hook is absolute"),
+        ("\"hooks.allow\" = [{ path = \"/x\", sha256 = \"12\" }]", "64 hexadecimal digits"),
+        ("\"hooks.allow\" = [{ path = \"/x\", md5 = \"12\" }]", "a path, or a table"),
+    ] {
+        let text = under(with(Path::new("/bin/true")), &policy(line)).run().refused();
+        assert!(text.contains(wanted) && text.contains("policy.toml:2"), "{text}");
+    }
+}

@@ -372,3 +372,30 @@ fn the_layers_behind_the_filter_hold_for_ordinary_users() {
         ["", "EPERM", "EACCES", "ok"]
     );
 }
+
+#[test]
+fn a_policy_tells_ordinary_users_apart_by_their_uid() {
+    requires!(root);
+    requires!(program "setpriv");
+    let policy = |uid: u32| {
+        let dir = Dir::new("policy");
+        let text = format!("[[rule]]\nmatch.uid = [{uid}]\nallow = [\"rootfs.writable\"]\n");
+        std::fs::write(dir.path().join("policy.toml"), text).unwrap();
+        dir
+    };
+    let root = |dir: &Dir| {
+        let rootless =
+            Rootless::new("touch /x 2>/dev/null && echo root=rw || echo root=ro").edit(|c| {
+                c["root"]["readonly"] = json!(false);
+            });
+        let rootfs = rootless.bundle.dir().join("rootfs");
+        std::os::unix::fs::chown(&rootfs, Some(USER), Some(USER)).unwrap();
+        let bundle = rootless.bundle.dir().to_str().unwrap().to_owned();
+        let dir = dir.path().to_str().unwrap();
+        let done = rootless.command(&["--policy-dir", dir, "run", "--bundle", &bundle, &id()]);
+        done.ok().value("root").to_owned()
+    };
+    assert_eq!(root(&policy(USER)), "rw");
+    assert_eq!(root(&policy(USER + 1)), "ro");
+    assert_eq!(root(&policy(0)), "ro");
+}

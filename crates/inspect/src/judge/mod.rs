@@ -121,9 +121,9 @@ pub fn judge(id: &str, seen: &Observation, profile: &Profile) -> Option<Judgemen
     Some(judge(seen, profile))
 }
 
-/// Controls that speak at `exec` and so show nothing before.
+/// Controls that speak at `exec`, or when a terminal is handed over, and so show nothing before.
 pub fn is_for_exec(id: RuleId) -> bool {
-    id == RuleId::IDS || id == RuleId::LABELS
+    id == RuleId::IDS || id == RuleId::LABELS || id == RuleId::CONSOLE
 }
 
 /// The first few of a list, and how many more there are.
