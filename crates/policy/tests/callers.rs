@@ -1,0 +1,164 @@
+//! What concerns the caller and the host around a container: hooks, terminals, keyrings, crashes, memory.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod common;
+
+use casemate_policy::spec::RlimitKind;
+use casemate_policy::{
+    harden_as, harden_process, AllowedHook, CallerLimits, Choice, FileFact, FileKind, Hardened,
+    HookFile, HostFacts, Mode, PlaceFact, ProfileName, Reach, Refusal, RuleId, Source, Verdict,
+};
+use common::{changed, facts, parse, plain};
+use serde_json::json;
+
+fn choice(profile: ProfileName, allow: &[&str]) -> Choice {
+    let mut choice = Choice::from(profile.profile());
+    for name in allow {
+        choice.overrides.grant(name, &Source::CommandLine).unwrap();
+    }
+    choice
+}
+
+fn hardened(facts: &HostFacts, allow: &[&str]) -> Result<Hardened, Refusal> {
+    harden_as(parse(&plain()).unwrap(), &choice(ProfileName::Hardened, allow), facts)
+}
+
+fn verdict(result: &Hardened, rule: RuleId) -> Verdict {
+    result.decisions.iter().find(|decision| decision.rule == rule).unwrap().verdict
+}
+
+fn core(result: &Hardened) -> (u64, u64) {
+    let limits = &result.spec.process.as_ref().unwrap().rlimits;
+    let core = limits.iter().find(|limit| limit.kind == RlimitKind::Core).unwrap();
+    (core.soft, core.hard)
+}
+
+#[test]
+fn a_crash_does_not_start_the_hosts_program() {
+    let pipe = |hard: u64| HostFacts {
+        core_pattern_is_pipe: true,
+        limits: CallerLimits { core: Some(hard), ..CallerLimits::default() },
+        ..facts()
+    };
+    assert_eq!(core(&hardened(&facts(), &[]).unwrap()), (0, 0));
+    assert_eq!(core(&hardened(&pipe(u64::MAX), &[]).unwrap()), (1, 1));
+    // Nobody can go above the caller's own.
+    assert_eq!(core(&hardened(&pipe(0), &[]).unwrap()), (0, 0));
+    for limits in [(0, 0), (4096, 4096), (0, 4096), (1, 1)] {
+        let entry = json!([{"type": "RLIMIT_CORE", "soft": limits.0, "hard": limits.1}]);
+        let spec = changed("/process/rlimits", entry).unwrap();
+        let result = harden_as(spec, &choice(ProfileName::Hardened, &[]), &pipe(u64::MAX)).unwrap();
+        assert_eq!(core(&result), (1, 1), "{limits:?}");
+        let wanted = if limits == (1, 1) { Verdict::Kept } else { Verdict::Tightened };
+        assert_eq!(verdict(&result, RuleId::CORE), wanted);
+        // exec is told by what the container has.
+        let process = parse(&plain()).unwrap().process.unwrap();
+        let (added, _) = harden_process(process, &result.spec).unwrap();
+        let core = added.rlimits.iter().find(|limit| limit.kind == RlimitKind::Core).unwrap();
+        assert_eq!((core.soft, core.hard), (1, 1));
+    }
+}
+
+#[test]
+fn a_container_ends_as_a_whole_where_the_policy_wants_it() {
+    let group = |result: &Hardened| {
+        let resources = result.spec.linux.resources.clone().unwrap_or_default();
+        resources.unified.get("memory.oom.group").cloned()
+    };
+    assert_eq!(group(&hardened(&facts(), &[]).unwrap()), None);
+    let mut on = choice(ProfileName::Hardened, &[]);
+    on.overrides.modes.insert(RuleId::OOM_GROUP, Mode::Enforce);
+    let result = harden_as(parse(&plain()).unwrap(), &on, &facts()).unwrap();
+    assert_eq!(group(&result).as_deref(), Some("1"));
+    assert_eq!(verdict(&result, RuleId::OOM_GROUP), Verdict::Added);
+    let own = json!({"unified": {"memory.oom.group": "0"}});
+    let result = harden_as(changed("/linux/resources", own).unwrap(), &on, &facts()).unwrap();
+    assert_eq!(group(&result).as_deref(), Some("0"), "who says so knows");
+    on.overrides.grant("memory.oom-single", &Source::CommandLine).unwrap();
+    let result = harden_as(parse(&plain()).unwrap(), &on, &facts()).unwrap();
+    assert_eq!((group(&result), verdict(&result, RuleId::OOM_GROUP)), (None, Verdict::Waived));
+}
+
+#[test]
+fn terminals_go_to_the_caller_and_to_root() {
+    let spec = hardened(&facts(), &[]).unwrap().spec;
+    assert!(spec.check_console(1000, 1000).is_ok() && spec.check_console(0, 1000).is_ok());
+    let text = spec.check_console(1001, 0).unwrap_err().to_string();
+    assert!(text.contains("uid 1001") && text.contains("(rule console.peer)"), "{text}");
+    let free = hardened(&facts(), &["console.foreign"]).unwrap().spec;
+    assert!(free.check_console(1001, 0).is_ok());
+}
+
+#[test]
+fn the_callers_keyring_is_given_by_name_only() {
+    let spec = hardened(&facts(), &[]).unwrap().spec;
+    assert!(!spec.may_inherit_keyring());
+    assert_eq!(spec.keyring_decision(true).unwrap().verdict, Verdict::Tightened);
+    assert_eq!(spec.keyring_decision(false).unwrap().verdict, Verdict::Kept);
+    let free = hardened(&facts(), &["keyring.inherited"]).unwrap().spec;
+    assert!(free.may_inherit_keyring());
+    assert_eq!(free.keyring_decision(true).unwrap().verdict, Verdict::Waived);
+    let loose = choice(ProfileName::Privileged, &[]);
+    let loose = harden_as(parse(&plain()).unwrap(), &loose, &facts()).unwrap().spec;
+    assert!(loose.may_inherit_keyring() && loose.keyring_decision(true).is_none());
+}
+
+#[test]
+fn hooks_are_compared_with_the_list_by_path_and_digest() {
+    let digest = "0".repeat(64);
+    let spec = || changed("/hooks", json!({"prestart": [{"path": "/proc/7/exe"}]})).unwrap();
+    let file = HookFile { path: "/usr/bin/engine".to_owned(), sha256: Some(digest.clone()) };
+    let host = HostFacts { hook_files: [("/hooks/prestart/0".to_owned(), file)].into(), ..facts() };
+    let run = |list: Option<Vec<AllowedHook>>| {
+        let mut choice = choice(ProfileName::Baseline, &[]);
+        choice.overrides.values.hooks_allow = list;
+        harden_as(spec(), &choice, &host)
+    };
+    let entry = |path: &str, sha256: Option<&str>| {
+        vec![AllowedHook { path: path.to_owned(), sha256: sha256.map(str::to_owned) }]
+    };
+    assert!(run(None).is_ok());
+    for list in [entry("/usr/bin/engine", None), entry("/proc/7/exe", Some(&digest))] {
+        let result = run(Some(list)).unwrap();
+        let decision = result.decisions.iter().find(|d| d.rule == RuleId::HOOKS_ALLOW).unwrap();
+        assert_eq!(decision.after, json!({"/proc/7/exe": digest}));
+    }
+    for list in [vec![], entry("/usr/bin/other", None), entry("/usr/bin/engine", Some("1"))] {
+        let refusal = run(Some(list)).unwrap_err();
+        assert_eq!(refusal.decision.rule, RuleId::HOOKS_ALLOW);
+        assert!(refusal.to_string().contains("hooks.prestart[0]: "), "{refusal}");
+    }
+}
+
+#[test]
+fn a_root_file_system_is_judged_like_a_bind_source() {
+    let dir = |path: &str, inode: u64| FileFact {
+        path: path.to_owned(),
+        kind: FileKind::Directory,
+        device: 1,
+        inode,
+        fs_type: 0xef53,
+    };
+    let place = |path: &str, class: &str, reach: Reach, inode: u64| PlaceFact {
+        class: class.to_owned(),
+        reach,
+        file: dir(path, inode),
+    };
+    let run = |root: FileFact, allow: &[&str]| {
+        let places = vec![
+            place("/", "mounts.host-root", Reach::Itself, 2),
+            place("/var/lib/containers", "mounts.engine-data", Reach::Children, 3),
+            place("/usr/bin", "mounts.host-system", Reach::ReadOnly, 4),
+        ];
+        hardened(&HostFacts { root: Some(root), places, ..facts() }, allow)
+    };
+    for (path, inode) in [("/", 2), ("/mnt/alias", 2), ("/usr", 9), ("/usr/bin", 4)] {
+        let text = run(dir(path, inode), &[]).unwrap_err().to_string();
+        assert!(text.contains("(rule mounts.sources)"), "{path}: {text}");
+    }
+    assert!(run(dir("/var/lib/containers/x", 9), &[]).is_ok(), "engines keep them there");
+    assert!(run(dir("/srv/x/rootfs", 9), &[]).is_ok());
+    let result = run(dir("/mnt/alias", 2), &["mounts.host-root"]).unwrap();
+    assert_eq!(verdict(&result, RuleId::SOURCES), Verdict::Waived);
+}
