@@ -99,4 +99,10 @@ test_an_ordinary_user_of_a_hardened_container_with_overrides() {
     expect_eq "$(casemate --allow $NESTING run --bundle "$WORK/users" users)" 0
 }
 
+test_covered_kernel_parameters_are_an_error_that_names_the_override() {
+    outer covered . "$MAKE_ROOM; casemate run --bundle $WORK/inner inner"
+    expect_refusal 'user/max_user_namespaces=0: .*hint: /proc/sys is closed here; without this: --allow userns.nested' \
+        casemate --allow "capabilities.all,cgroup.writable,userns.host,${NESTING/paths.writable,/}" run --bundle "$WORK/covered" covered
+}
+
 run_tests

@@ -2,19 +2,36 @@
 
 use crate::failure::Step;
 use crate::plan::Sysctl;
-use crate::StepResult;
+use crate::{Failure, StepResult};
 use casemate_sys::Context;
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 /// Write all, in order. Which keys may be here was decided by the spec's check.
 pub(crate) fn write_all(host_proc: impl AsFd, sysctls: &[Sysctl]) -> StepResult<()> {
     for Sysctl { path, value } in sysctls {
         write_one(&host_proc, path, value)
-            .step("sysctl", || format!("linux.sysctl {path}={value}"))?;
+            .step("sysctl", || format!("linux.sysctl {path}={value}"))
+            .map_err(|failure| explained(failure, path))?;
     }
     Ok(())
 }
+
+/// In a container, /proc/sys is read-only, or covered; the one parameter that nobody asked for then needs a word.
+fn explained(mut failure: Failure, path: &str) -> Failure {
+    let covered = [Errno::XDEV, Errno::ROFS, Errno::ACCESS, Errno::NOENT];
+    let errno = covered.iter().any(|errno| errno.raw_os_error() == failure.errno);
+    if errno && path == NO_NESTING {
+        failure.message.push_str(
+            " (hint: /proc/sys is closed here; without this: --allow userns.nested. In a container of casemate's, that takes paths.writable)",
+        );
+    }
+    failure
+}
+
+/// Also written where the configuration does not ask for it.
+const NO_NESTING: &str = "user/max_user_namespaces";
 
 fn write_one(host_proc: impl AsFd, path: &str, value: &str) -> casemate_sys::Result<()> {
     let full = format!("sys/{path}");

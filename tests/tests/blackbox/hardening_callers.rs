@@ -99,7 +99,6 @@ fn the_hosts_own_tree_is_no_root_file_system() {
         ("/etc", "mounts.host-etc"),
         ("/usr/bin", "mounts.host-system"),
         ("/usr", "mounts.host-system"),
-        ("/proc/1/root", "mounts.host-root"),
     ] {
         refused_root(Path::new(path), path, name);
     }
