@@ -174,6 +174,17 @@ impl Terminal {
         }
         if input && !pump(rustix::stdio::stdin(), self.master.as_fd()) {
             self.stdin_open = false;
+            self.end_input();
+        }
+    }
+
+    /// What is not a terminal has an end, which a terminal tells its readers by a byte: else a shell would wait for ever for
+    /// more than a pipe, or /dev/null, held.
+    fn end_input(&self) {
+        let end = tty::end_of_input(&self.master).filter(|_| self.saved.is_none());
+        if let Some(end) = end {
+            // Nobody reads any more: then nobody waits either.
+            rustix::io::write(&self.master, &[end]).ok();
         }
     }
 

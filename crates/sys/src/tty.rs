@@ -116,6 +116,11 @@ pub fn clear_onlcr(tty: impl AsFd) -> Result<()> {
     put(tty, &t)
 }
 
+/// The byte that ends the input of whoever reads from `tty` (VEOF of termios(3)).
+pub fn end_of_input(tty: impl AsFd) -> Option<u8> {
+    get(&tty).ok().map(|t| t.c_cc[libc::VEOF]).filter(|end| *end != 0)
+}
+
 /// Check that `fd` is the multiplexer of a devpts file system and nothing that was put in its place: devpts magic,
 /// inode 2, character device 5:2 (CVE-2025-52565).
 pub fn verify_ptmx(fd: impl AsFd) -> Result<()> {

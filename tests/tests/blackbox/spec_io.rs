@@ -137,6 +137,14 @@ fn a_foreground_terminal_is_copied() {
     assert!(done.stdout.contains("44 77") && done.stdout.contains("/dev/pts/0"), "{}", done.stdout);
 }
 
+#[test]
+fn a_foreground_terminal_ends_when_what_feeds_it_ends() {
+    requires!(root);
+    // Standard input is /dev/null: without an end of its own the terminal would be waited for until the time is up.
+    let container = Container::new(terminal("cat; echo over=1"));
+    assert_eq!(container.run().ok().value("over"), "1");
+}
+
 /// Have the command start with these descriptors open: number, path.
 fn with_fds(mut command: Cmd, fds: &'static [(i32, &std::ffi::CStr)]) -> Cmd {
     let open = move || {
