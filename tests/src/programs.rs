@@ -15,6 +15,7 @@ static STARTING: RwLock<()> = RwLock::new(());
 ///
 /// # Errors
 /// Whatever `Command::spawn` says.
+#[allow(clippy::disallowed_methods)] // The place that all others are sent to.
 pub fn start(command: &mut Command) -> Result<Child> {
     let _shared = STARTING.read().unwrap_or_else(PoisonError::into_inner);
     command.spawn()

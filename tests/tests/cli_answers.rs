@@ -80,11 +80,10 @@ fn rootless_spec_maps_the_caller_and_asks_for_no_limits() {
 
 #[test]
 fn help_written_to_a_closed_pipe_is_no_failure() {
-    let mut child = std::process::Command::new(casemate_tests::cli::binary())
-        .arg("help")
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut help = std::process::Command::new(casemate_tests::cli::binary());
+    let mut child =
+        casemate_tests::programs::start(help.arg("help").stdout(std::process::Stdio::piped()))
+            .unwrap();
     drop(child.stdout.take());
     assert!(child.wait().unwrap().success());
 }

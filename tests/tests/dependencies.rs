@@ -10,12 +10,12 @@ use std::process::Command;
 fn packages() -> Vec<Value> {
     let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let out = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
+    let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    cargo
         .args(["metadata", "--format-version", "1", "--locked", "--offline"])
         .args(["--filter-platform", &triple])
-        .current_dir(top)
-        .output()
-        .unwrap();
+        .current_dir(top);
+    let out = casemate_tests::programs::output(&mut cargo).unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let metadata: Value = serde_json::from_slice(&out.stdout).unwrap();
     metadata["packages"].as_array().unwrap().clone()

@@ -1,7 +1,7 @@
 //! Places that a root which was made read-only leaves writable: which, with what in them, and that neither the image nor the next
 //! container sees what was written.
 
-use casemate_tests::{requires, Bundle, Container, Done};
+use casemate_tests::{programs, requires, Bundle, Container, Done};
 use serde_json::json;
 use std::os::unix::fs::{chown, symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -86,13 +86,13 @@ impl Layered {
         let options = format!("lowerdir={dir}/lower,upperdir={dir}/upper,workdir={dir}/work");
         let mut mount = Command::new("mount");
         mount.args(["-t", "overlay", "o", "-o", &options]).arg(&rootfs);
-        mount.status().unwrap().success().then_some(Self(rootfs))
+        programs::status(&mut mount).unwrap().success().then_some(Self(rootfs))
     }
 }
 
 impl Drop for Layered {
     fn drop(&mut self) {
-        assert!(Command::new("umount").arg(&self.0).status().unwrap().success());
+        assert!(programs::status(Command::new("umount").arg(&self.0)).unwrap().success());
     }
 }
 

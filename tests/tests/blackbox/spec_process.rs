@@ -412,7 +412,7 @@ fn streams_belong_to_the_payloads_user() {
     });
     let container = Container::new(bundle).verbatim();
     let mut command = container.run().inner;
-    let out = command.stdout(std::process::Stdio::piped()).output().unwrap();
+    let out = programs::output(&mut command).unwrap();
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(
         text.contains("again") && text.contains("owner=1000"),
