@@ -32,7 +32,7 @@ fn console(dir: &Dir) -> [String; 2] {
 }
 
 fn with_terminal() -> Bundle {
-    Bundle::sh("sleep 60").edit(|c| c["process"]["terminal"] = json!(true))
+    Bundle::sh("sleep 600").edit(|c| c["process"]["terminal"] = json!(true))
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_terminal_is_not_handed_to_another_user() {
     assert!(text.contains(rule), "{text}");
     assert_eq!(container.leftovers(), Vec::<String>::new());
     // By the same rule for exec, and by a word of the operator's for both.
-    let container = Container::new(Bundle::sh("sleep 60")).up();
+    let container = Container::new(Bundle::sh("sleep 600")).up();
     let exec = [&options[..], &["--tty", "--detach"]].concat();
     let text = container.exec_command(&exec, &["true"]).refused();
     assert!(text.contains("(rule console.peer)"), "{text}");
@@ -73,7 +73,7 @@ fn the_callers_session_keyring_stays_with_the_caller() {
     assert!(own.contains(";_ses."), "{own}");
     let inherited = named("seccomp.keyring,keyring.inherited");
     assert!(!inherited.contains(";_ses."), "{inherited}");
-    let container = Container::new(Bundle::sh("sleep 60"));
+    let container = Container::new(Bundle::sh("sleep 600"));
     container.create_command(&["--no-new-keyring"]).ok();
     let decisions = std::fs::read_to_string(container.state_dir().join("decisions.json")).unwrap();
     assert!(decisions.contains("\"rule\":\"process.keyring\""), "{decisions}");

@@ -1,7 +1,7 @@
 //! Hooks of the default profile: programs that nobody but root can change, and that end.
 
 use casemate_tests::scratch::Dir;
-use casemate_tests::{requires, Bundle, Container};
+use casemate_tests::{programs, requires, Bundle, Container};
 use serde_json::json;
 use std::os::unix::fs::{chown, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ fn policy(values: &str) -> Dir {
 }
 
 fn sha256(path: &Path) -> String {
-    let out = std::process::Command::new("sha256sum").arg(path).output().unwrap();
+    let out = programs::output(std::process::Command::new("sha256sum").arg(path)).unwrap();
     String::from_utf8(out.stdout).unwrap().split(' ').next().unwrap().to_owned()
 }
 
