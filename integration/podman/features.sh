@@ -207,7 +207,8 @@ test_a_container_joins_network_host_name_and_shared_memory_of_another() {
     done
     pm exec side sh -c 'echo shared >/dev/shm/file'
     expect_eq "$(pm exec first cat /dev/shm/file)" shared
-    gone side first
+    gone side
+    gone first
 }
 
 feature pods
