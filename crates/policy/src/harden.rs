@@ -32,6 +32,7 @@ const RULES: &[(RuleId, Rule)] = &[
     (RuleId::NO_NEW_PRIVILEGES, rules::process::no_new_privileges),
     (RuleId::CAPABILITIES, rules::capabilities::ceiling),
     (RuleId::CORE, rules::process::core_limit),
+    (RuleId::GROUPS, rules::process::groups),
     (RuleId::SECCOMP, rules::seccomp::default_filter),
     (RuleId::APPARMOR, rules::lsm::apparmor),
     (RuleId::SELINUX_ASSIGN, rules::selinux::assign),

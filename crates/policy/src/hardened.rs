@@ -51,6 +51,9 @@ pub struct Extras {
     /// The container gets a user namespace from the runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_userns: Option<AutoUserns>,
+    /// The caller's groups are not kept, whatever an annotation says.
+    #[serde(default)]
+    pub drop_groups: bool,
     /// The container gets an SELinux label from the runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_label: Option<AutoLabel>,

@@ -162,3 +162,22 @@ fn a_root_file_system_is_judged_like_a_bind_source() {
     let result = run(dir("/mnt/alias", 2), &["mounts.host-root"]).unwrap();
     assert_eq!(verdict(&result, RuleId::SOURCES), Verdict::Waived);
 }
+
+#[test]
+fn an_annotation_does_not_keep_roots_groups_nor_cost_the_user_namespace() {
+    let spec = || changed("/annotations", json!({"run.oci.keep_original_groups": "1"})).unwrap();
+    let root = HostFacts { can_make_user_namespace: true, ..facts() };
+    let run = |facts: &HostFacts, allow: &[&str]| {
+        harden_as(spec(), &choice(ProfileName::Hardened, allow), facts).unwrap()
+    };
+    let result = run(&root, &[]);
+    assert_eq!(verdict(&result, RuleId::GROUPS), Verdict::Tightened);
+    assert!(!result.spec.keeps_groups() && result.spec.extras().auto_userns.is_some());
+    let result = run(&root, &["groups.kept"]);
+    assert!(result.spec.keeps_groups() && verdict(&result, RuleId::GROUPS) == Verdict::Waived);
+    let user = HostFacts { euid: 1000, ..facts() };
+    let inside = HostFacts { in_initial_userns: false, ..facts() };
+    for facts in [user, inside] {
+        assert!(run(&facts, &[]).spec.keeps_groups(), "engines of ordinary users");
+    }
+}

@@ -127,6 +127,11 @@ fn cve_2024_21626_a_payload_has_nothing_but_its_standard_streams() {
 fn cve_2024_21626_preserved_descriptors_are_those_that_were_asked_for() {
     requires!(root);
     let container = Container::new(Bundle::new().args(&["probe", "fds"]));
+    // They are directories, and who asks for these has to mean it.
+    let text = leaking(container.run_command(&["--preserve-fds", "2"])).refused();
+    let rule = "(rule process.preserved-fds); allow with annotation org.casemate.allow/descriptors.directories=true";
+    assert!(text.contains("descriptor 3 that is to be preserved") && text.contains(rule), "{text}");
+    let container = container.global(&["--allow", "descriptors.directories"]);
     let done = leaking(container.run_command(&["--preserve-fds", "2"])).ok();
     assert_eq!(done.value("fds"), "0,1,2,3,4");
 }

@@ -123,7 +123,7 @@ pub fn judge(id: &str, seen: &Observation, profile: &Profile) -> Option<Judgemen
 
 /// Controls that speak at `exec`, or when a terminal is handed over, and so show nothing before.
 pub fn is_for_exec(id: RuleId) -> bool {
-    id == RuleId::IDS || id == RuleId::LABELS || id == RuleId::CONSOLE
+    [RuleId::IDS, RuleId::LABELS, RuleId::CONSOLE, RuleId::DESCRIPTORS].contains(&id)
 }
 
 /// The first few of a list, and how many more there are.

@@ -70,6 +70,10 @@ impl RuleId {
     pub const HOOKS_ALLOW: Self = Self("hooks.allow");
     /// Who gets the terminal.
     pub const CONSOLE: Self = Self("console.peer");
+    /// Which of the caller's descriptors.
+    pub const DESCRIPTORS: Self = Self("process.preserved-fds");
+    /// No groups of the caller's.
+    pub const GROUPS: Self = Self("process.groups");
     /// A session keyring of the container's own.
     pub const KEYRING: Self = Self("process.keyring");
     /// Out of memory, all of a container's processes end together.

@@ -226,6 +226,18 @@ pub const CONTROLS: &[Control] = &[
         summary: "the container does not have its caller's session keyring",
     },
     Control {
+        id: RuleId::GROUPS,
+        allow: &["groups.kept"],
+        modes: [OFF, OFF, ON, ON],
+        summary: "a container of root's does not keep its caller's groups",
+    },
+    Control {
+        id: RuleId::DESCRIPTORS,
+        allow: &["descriptors.directories"],
+        modes: [OFF, OFF, ON, ON],
+        summary: "no directory of the host is handed over as a descriptor",
+    },
+    Control {
         id: RuleId::CONSOLE,
         allow: &["console.foreign"],
         modes: [OFF, ON, ON, ON],

@@ -24,6 +24,30 @@ pub(crate) fn no_new_privileges(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// The annotation by which podman's `--group-add keep-groups` reaches a runtime.
+const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+
+/// Rule `process.groups`. Comes before the user namespace: the caller's groups are nobody's there.
+pub(crate) fn groups(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let (rule, pointer) = (RuleId::GROUPS, "/annotations/run.oci.keep_original_groups");
+    if draft.spec.annotations.get(KEEP_GROUPS).is_none_or(|value| value != "1") {
+        draft.log.note(rule, pointer, Verdict::Kept, "the groups are the configuration's");
+        return Ok(());
+    }
+    if draft.facts.euid != 0 || !draft.facts.in_initial_userns {
+        draft.log.note(rule, pointer, Verdict::Kept, "they are those of an ordinary user");
+        return Ok(());
+    }
+    if let Some(source) = draft.allows("groups.kept") {
+        draft.log.waive(rule, pointer, source, "the container keeps its caller's groups");
+        return Ok(());
+    }
+    draft.extras.drop_groups = true;
+    let reason = "root's groups are not the container's, whoever wrote the annotation";
+    draft.log.change(rule, pointer, Verdict::Tightened, (json!("1"), Value::Null), reason);
+    Ok(())
+}
+
 /// Rule `rlimits.core` for a container.
 pub(crate) fn core_limit(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let granted = draft.allows("rlimits.core");
@@ -199,6 +223,29 @@ impl HardenedSpec {
         let reason = format!("the console socket is listened on by uid {peer}, and not by root or the caller (uid {caller})");
         let decision = Box::new(refused(rule, "", reason));
         let allow = Remedy { name: "console.foreign".to_owned(), permitted: false };
+        Err(Refusal { profile: self.profile(), decision, allow: Some(allow) })
+    }
+
+    /// Whether the container keeps its caller's groups.
+    #[must_use]
+    pub fn keeps_groups(&self) -> bool {
+        !self.extras().drop_groups
+            && self.annotations.get(KEEP_GROUPS).is_some_and(|value| value == "1")
+    }
+
+    /// Control `process.preserved-fds`: whether the caller may hand over a directory, or a descriptor that is only a path, by
+    /// this number.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn check_directory(&self, number: u32, path: &str) -> Result<(), Refusal> {
+        let (rule, name) = (RuleId::DESCRIPTORS, "descriptors.directories");
+        if self.mode(rule) != Mode::Enforce || self.overrides().allows(name).is_some() {
+            return Ok(());
+        }
+        let reason = format!("descriptor {number} that is to be preserved is the directory or path {path} of the host");
+        let decision = Box::new(refused(rule, "", reason));
+        let allow = Remedy { name: name.to_owned(), permitted: false };
         Err(Refusal { profile: self.profile(), decision, allow: Some(allow) })
     }
 

@@ -11,7 +11,7 @@ use crate::userns::idmap::Mapper;
 use crate::userns::Unmappable;
 use crate::verify::Expectation;
 use anyhow::{anyhow, Context as _, Result};
-use casemate_policy::spec::{NamespaceKind, Process, Spec};
+use casemate_policy::spec::{NamespaceKind, Process};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{
     ContainerPlan, Gate, Hook, HookState, RootPlan, SeccompFilter, UserNamespace,
@@ -115,6 +115,8 @@ fn process_context<'a>(
     namespaces: &'a Prepared,
     filters: &[SeccompFilter],
 ) -> Result<ProcessContext<'a>> {
+    let keep_fds = request.preserve_fds + crate::listen_fds::count();
+    crate::listen_fds::check(&decided.proc, keep_fds, &decided.spec)?;
     Ok(ProcessContext {
         stdio_ids: &namespaces.ids,
         // Who made the user namespace that we are in may have denied it for good.
@@ -127,16 +129,11 @@ fn process_context<'a>(
         },
         seccomp: filters.to_vec(),
         landlock: super::process::landlock(&decided.spec),
-        keep_fds: request.preserve_fds + crate::listen_fds::count(),
+        keep_fds,
         extra_env: crate::listen_fds::environment(),
-        keep_groups: keeps_groups(&decided.spec),
+        keep_groups: decided.spec.keeps_groups(),
         verbatim: decided.spec.is_verbatim(),
     })
-}
-
-/// podman's `--group-add keep-groups`.
-fn keeps_groups(spec: &Spec) -> bool {
-    spec.annotations.get("run.oci.keep_original_groups").is_some_and(|value| value == "1")
 }
 
 fn root_plan(
@@ -163,7 +160,7 @@ fn root_plan(
         unprivileged: enters_first(namespaces),
         mapper: mapper(decided, namespaces),
     };
-    if mounts.mapper.is_some() && keeps_groups(spec) {
+    if mounts.mapper.is_some() && spec.keeps_groups() {
         let reason = "the groups of the caller are kept, which are nobody's among other ids";
         return Err(Unmappable(reason.to_owned()).into());
     }

@@ -189,6 +189,7 @@ fn plan(
     let maps = IdMaps { uid: record.uid_mappings.clone(), gid: record.gid_mappings.clone() };
     // An unprivileged caller sees the streams from outside and owns them; only a privileged one may give them away.
     let stdio_ids = if caller.privileged { maps.clone() } else { IdMaps::default() };
+    crate::listen_fds::check(&container.proc, request.preserve_fds, &record.spec)?;
     let context = ProcessContext {
         stdio_ids: &stdio_ids,
         groups_may_fail: record.rootless || !record.gid_mappings.is_empty(),
@@ -197,11 +198,7 @@ fn plan(
         landlock: lower::process::landlock(&record.spec),
         keep_fds: request.preserve_fds,
         extra_env: Vec::new(),
-        keep_groups: record
-            .spec
-            .annotations
-            .get("run.oci.keep_original_groups")
-            .is_some_and(|v| v == "1"),
+        keep_groups: record.spec.keeps_groups(),
         verbatim: record.spec.is_verbatim(),
     };
     let linux = &record.spec.linux;
