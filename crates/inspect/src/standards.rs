@@ -4,6 +4,7 @@ use crate::judge::measure;
 use crate::observe::Observation;
 use crate::report::{ControlReport, Level, Status};
 use casemate_policy::ProfileName;
+use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -49,6 +50,29 @@ pub struct Item {
     /// Why not, or why in part.
     #[serde(default)]
     pub because: String,
+    /// What the item is about, on hosts that have it; on others there is nothing to answer.
+    pub only_with: Option<Module>,
+}
+
+/// A security module of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Module {
+    /// AppArmor.
+    AppArmor,
+    /// SELinux.
+    SeLinux,
+}
+
+impl Module {
+    /// What to say where the running kernel does not have it.
+    fn absent(self) -> Option<&'static str> {
+        match self {
+            Self::AppArmor if !apparmor_enabled() => Some("this kernel runs without AppArmor"),
+            Self::SeLinux if !selinux_enabled() => Some("this kernel runs without SELinux"),
+            _ => None,
+        }
+    }
 }
 
 /// Whether a runtime can decide an item.
@@ -162,6 +186,9 @@ impl Context<'_> {
         };
         if item.how == How::Elsewhere || item.by.is_empty() {
             return report(Answer::NotARuntimes, item.because.clone());
+        }
+        if let Some(absent) = item.only_with.and_then(Module::absent) {
+            return report(Answer::NotARuntimes, absent.to_owned());
         }
         let parts: Vec<(&String, Part)> = item.by.iter().map(|id| (id, self.part(id))).collect();
         let named = |wanted: Option<bool>| {

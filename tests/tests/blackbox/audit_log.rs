@@ -3,10 +3,11 @@
 
 use casemate_tests::bundle::{write, Bundle};
 use casemate_tests::container::Container;
-use casemate_tests::programs;
 use casemate_tests::scratch::Dir;
+use casemate_tests::{host, programs, requires};
 use serde_json::{json, Value};
 use std::os::unix::fs::{symlink, PermissionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -284,6 +285,55 @@ fn a_log_that_was_emptied_in_place_goes_on_at_its_beginning() {
     container.exec("true").ok();
     // Without O_APPEND there would be a hole of zeros in front of it.
     assert_eq!(log.events(), [pair("exec", "SUCCESS")]);
+}
+
+/// An empty /run for this test alone: whether the host's own has a journal says nothing about casemate.
+fn private_run() {
+    host::isolate();
+    let line = "mount -t tmpfs -o mode=755 run /run && mkdir -p /run/systemd/journal";
+    let done = programs::status(std::process::Command::new("sh").args(["-c", line])).unwrap();
+    assert!(done.success());
+}
+
+/// A container with the host's ids, because /run also holds who has which.
+fn with_host_ids(log: &Log) -> Container {
+    log.container(Bundle::sh("true")).global(&["--allow", "userns.host"])
+}
+
+#[test]
+fn the_journal_gets_the_record_as_message_and_fields_to_filter_by() {
+    requires!(root);
+    private_run();
+    let journal = UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
+    journal.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    let log = Log::new("journald = true");
+    let container = with_host_ids(&log);
+    container.create().ok();
+    let mut datagram = vec![0; 1 << 18];
+    let length = journal.recv(&mut datagram).unwrap();
+    let text = String::from_utf8(datagram[..length].to_vec()).unwrap();
+    let field = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{key}=")));
+        line.unwrap_or_else(|| panic!("no {key}: {text}")).to_owned()
+    };
+    let record: Value = serde_json::from_str(&field("MESSAGE")).unwrap();
+    assert_eq!(record["evt.type"], "create");
+    assert_eq!(record["container.id"], container.id.as_str());
+    let fields = ["SYSLOG_IDENTIFIER", "CASEMATE_EVENT", "CASEMATE_OUTCOME", "CASEMATE_PROFILE"];
+    assert_eq!(fields.map(field), ["casemate", "create", "SUCCESS", "hardened"]);
+    assert_eq!(field("CONTAINER_ID_FULL"), container.id);
+    assert!(!log.path().exists());
+}
+
+#[test]
+fn a_journal_that_is_not_there_stops_what_requires_it() {
+    requires!(root);
+    private_run();
+    let log = Log::new("journald = true\nrequired = true");
+    let text = with_host_ids(&log).create().refused();
+    assert!(text.contains("connect to the journal at /run/systemd/journal/socket"), "{text}");
+    let log = Log::new("journald = true");
+    with_host_ids(&log).run().ok();
 }
 
 #[test]
