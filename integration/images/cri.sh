@@ -19,6 +19,12 @@ ctr --address "$CRI_SOCKET" -n k8s.io images import "$PREPARED/services.tar" >/d
 eventually image_is_known localhost/services:latest
 mkdir -p "$WORK/ids"
 
+# Pods only: this containerd serves the tests that follow too.
+cleanup() {
+    local pod
+    for pod in $(cri call ListPodSandbox '{}' | jq -r '.items[].id'); do remove_pod "$pod"; done
+}
+
 # pod_filter OPTION...: what the options change in a pod; container_filter likewise.
 pod_filter() {
     local option filter=.

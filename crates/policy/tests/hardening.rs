@@ -430,14 +430,14 @@ fn who_loses_raw_sockets_may_still_ping() {
     let result = with_raw(&[]);
     assert_eq!(result.spec.linux.sysctl[PING], "0 2147483647");
     assert!(verdicts(&result, RuleId::CAPABILITIES).contains(&("/linux/sysctl", Verdict::Added)));
-    // What the configuration says about it stays; a network that is somebody else's is not touched.
+    // What the configuration says about it stays. A pod's network is made by its engine.
     let own = with_raw(&[("/linux/sysctl", json!({PING: "5 5"}))]);
     assert_eq!(own.spec.linux.sysctl[PING], "5 5");
     let kinds = ["mount", "pid", "ipc", "uts", "cgroup"].map(|kind| json!({"type": kind}));
     let mut namespaces = kinds.to_vec();
     namespaces.push(json!({"type": "network", "path": "/run/netns/x"}));
     let joined = with_raw(&[("/linux/namespaces", json!(namespaces))]);
-    assert!(joined.spec.linux.sysctl.is_empty());
+    assert_eq!(joined.spec.linux.sysctl[PING], "0 2147483647");
     // The kernel takes no group that the user namespace does not have.
     let kinds = ["mount", "pid", "ipc", "uts", "cgroup", "network", "user"];
     let map = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);

@@ -38,10 +38,9 @@ pub(crate) fn ceiling(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 /// Packets of any kind are what is taken away; echo requests are what was wanted, nearly always. They have a socket of their own, which
 /// the network namespace gives to groups: engines that think of it give it to everybody.
 fn let_ping(draft: &mut Draft<'_>) {
-    let own = draft.spec.namespace(NamespaceKind::Network).is_some_and(|ns| ns.path.is_none());
     let set = sysctl::resolve(&draft.spec).unwrap_or_default();
     let Some(last) = last_group(draft) else { return };
-    if !own || set.iter().any(|sysctl| sysctl.path == "net/ipv4/ping_group_range") {
+    if !has_network(draft) || set.iter().any(|sysctl| sysctl.path == "net/ipv4/ping_group_range") {
         return;
     }
     let (key, groups) = ("net.ipv4.ping_group_range", format!("0 {last}"));
@@ -49,6 +48,14 @@ fn let_ping(draft: &mut Draft<'_>) {
     draft.spec.linux.sysctl.insert(key.to_owned(), groups);
     let reason = "ping works without CAP_NET_RAW";
     draft.log.change(RuleId::CAPABILITIES, "/linux/sysctl", Verdict::Added, values, reason);
+}
+
+/// A network that is not the host's: a new one, or a pod's, which engines make on the host.
+fn has_network(draft: &Draft<'_>) -> bool {
+    let Some(network) = draft.spec.namespace(NamespaceKind::Network) else { return false };
+    let hosts = draft.facts.host_namespaces.contains(&NamespaceKind::Network);
+    let simple = draft.spec.namespace(NamespaceKind::User).is_none();
+    network.path.is_none() || simple && !hosts
 }
 
 /// The end of "everybody", beginning at 0, for the kernel, which takes no group that the user namespace does not have. `None`: which
