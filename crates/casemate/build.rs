@@ -18,7 +18,7 @@ fn link_early_entry() {
         std::env::var(name).is_ok_and(|value| value.split(',').any(|v| v == wanted))
     };
     let known = is("CARGO_CFG_TARGET_ARCH", "x86_64") || is("CARGO_CFG_TARGET_ARCH", "aarch64");
-    let optimised = ["2", "3", "s"].iter().any(|level| is("OPT_LEVEL", level));
+    let optimised = ["2", "3", "s", "z"].iter().any(|level| is("OPT_LEVEL", level));
     if known && optimised && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
         println!("cargo::rustc-link-arg-bins=-Wl,-e,casemate_entry,-u,casemate_entry");
     }
