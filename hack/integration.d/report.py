@@ -128,6 +128,10 @@ def table(engines, wanted=lambda feature: True):
     return "\n".join(lines)
 
 
+def has_images(engines):
+    return any(is_image(feature) for features in engines.values() for feature in features)
+
+
 def images(engines):
     """The README's table: an image, the engines that run it unchanged, and what it takes where it takes something."""
     names = [name for name in columns(engines) if any(map(is_image, engines[name]))]
@@ -163,12 +167,16 @@ def write_compat(path, run):
         engines.setdefault(name, {}).update(features)
         versions[name] = f"Tried on {today} with {run.versions.get(name) or name}."
     features = table(engines, lambda feature: not is_image(feature))
-    parts = [HEAD, features, IMAGES_HEAD, table(engines, is_image), *sections(engines, versions), ""]
+    # Before the first run with images there is nothing to say of them.
+    tried = [IMAGES_HEAD, table(engines, is_image)] if has_images(engines) else []
+    parts = [HEAD, features, *tried, *sections(engines, versions), ""]
     path.write_text("\n".join(parts))
     return engines
 
 
 def write_readme(path, engines):
+    if not has_images(engines):
+        return
     text, found = README_TABLE.subn(lambda match: match[1] + images(engines) + match[2], path.read_text())
     if found != 1:
         sys.exit(f"{path} has no place for the table of images")
