@@ -31,11 +31,12 @@ another way than with runc, *no* when it does not work and says so; why stands b
 most often because the engine has no such thing.
 """
 
-IMAGES_HEAD = """
-## Unchanged images
+IMAGES_HEADING = "## Unchanged images"
+IMAGES_HEAD = f"""
+{IMAGES_HEADING}
 
 Services from Debian's packages in images that are made by `hack/images`, started with their ports, and with the volumes that
-they ask for: podman and docker make these by themselves. *no*: only with the override that stands below.
+they ask for: podman, docker and containerd's CRI make these by themselves. *no*: only with the override that stands below.
 """
 
 
@@ -88,7 +89,7 @@ def read_compat(path):
         return engines, versions
     for line in path.read_text().splitlines():
         if line.startswith("## "):
-            engine = line[3:]
+            engine = line[3:] if line != IMAGES_HEADING else None
         elif engine and line.startswith("Tried "):
             versions[engine] = line
         elif engine and (match := re.match(r"^\| ([^|]+) \| (yes|no|differs|fails|not tried) \| (.*)\|$", line)):
