@@ -30,7 +30,7 @@ outer() {
             { destination: \"/usr/bin/casemate\", type: \"bind\", source: \"$PROGRAM\", options: [\"bind\", \"ro\"] },
             { destination: \"$WORK\", type: \"bind\", source: \"$WORK\", options: [\"bind\"] },
             { destination: \"/run\", type: \"tmpfs\", source: \"tmpfs\", options: [\"nosuid\", \"nodev\"] }]
-        | $2" sh -c "$3"
+        | .root.path = \"$WORK/around\" | $2" sh -c "$3"
 }
 privileged() { # privileged ENGINE... -- SCRIPT
     local engine=()
@@ -45,6 +45,8 @@ MAKE_ROOM='mkdir /sys/fs/cgroup/init && for p in $(cat /sys/fs/cgroup/cgroup.pro
     echo $p >/sys/fs/cgroup/init/cgroup.procs 2>/dev/null || true; done'
 
 "$TOP/hack/bundle" plain "$WORK/base" >/dev/null
+# A container in a container whose root is the very same directory would be one with the root of its host.
+cp -a "$WORK/base/rootfs" "$WORK/around"
 bundle inner . sh -c 'id -u; grep -E "^(NoNewPrivs|Seccomp):" /proc/self/status'
 bundle limited '.linux.resources += { memory: { limit: 67108864 } }' cat /sys/fs/cgroup/memory.max
 HARDENED='0 NoNewPrivs: 1 Seccomp: 2 '
