@@ -28,6 +28,7 @@ cleanup() {
 # The host's program for core dumps: it writes down the limit that it is told (core(5), %c).
 catch_crashes() {
     only_casemate
+    # shellcheck disable=SC2016  # for the script that is written
     printf '#!/bin/sh\necho "limit $1" >>%s/crashes\n' "$WORK" >"$WORK/catch"
     chmod 755 "$WORK/catch"
     rm -f "$WORK/crashes"
