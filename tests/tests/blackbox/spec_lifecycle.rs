@@ -1,6 +1,6 @@
 //! The life of a container as engines drive it: states, streams, signals, and the traps that have caught other runtimes.
 
-use casemate_tests::{host, programs, requires, wait, Bundle, Cmd, Container};
+use casemate_tests::{host, programs, races, requires, wait, Bundle, Cmd, Container};
 use serde_json::{json, Value};
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
@@ -332,6 +332,22 @@ fn run_in_the_foreground_passes_signals_on_and_answers_how_it_ended() {
     container.wait_status("running");
     container.kill("KILL").ok();
     assert_eq!(running.done().code(), 128 + 9);
+}
+
+#[test]
+fn whoever_hears_from_a_program_of_run_finds_it_running() {
+    requires!(root);
+    for _ in 0..races::rounds(5, 200) {
+        let container = Container::new(Bundle::sh("echo up; sleep 600"));
+        let mut running = container.run().spawn();
+        running.wait_for("up");
+        let state = container.state();
+        assert_eq!(state["status"], "running", "{state}");
+        assert!(state["pid"].as_i64().is_some_and(|pid| pid > 0), "{state}");
+        container.exec("true").ok();
+        container.kill("KILL").ok();
+        running.done();
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    /// Store what was read back. `run` does it while the program is starting.
+    /// Store what was read back: from then on the container counts as complete. Before the program can run.
     pub(crate) fn save_posture(&self) -> Result<()> {
         self.state.save_posture(&self.posture)
     }

@@ -63,8 +63,9 @@ fn release(made: &Made, request: &CreateRequest) -> Result<Option<Relay>> {
         .as_ref()
         .map(|manager| Relay::bind(&made.state, manager))
         .transpose()?;
-    tell_child(&made.child.channel, FromParent::Start)?;
+    // Stored first: whoever hears from the program may ask for its state, or exec into it, at once.
     made.save_posture()?;
+    tell_child(&made.child.channel, FromParent::Start)?;
     await_exec(&made.child.channel)?;
     made.tell_caller(request)?;
     Ok(relay)
