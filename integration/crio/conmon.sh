@@ -266,8 +266,7 @@ test_the_cgroup_is_where_cri_o_reads_statistics() {
 feature limits
 
 test_memory_beyond_the_limit_is_noticed_by_conmon() {
-    # More than once: a conmon on a busy host may look only after the first time.
-    up greedy '.linux.resources.memory = { limit: 16777216, swap: 16777216 }' /bin/sh -c 'while sleep 1; do tail /dev/zero; done'
+    up greedy '.linux.resources.memory = { limit: 16777216, swap: 16777216 }' /bin/sh -c 'sleep 1; tail /dev/zero; sleep 1000'
     eventually test -e "$WORK/greedy/oom"
     rt delete --force greedy
 }
