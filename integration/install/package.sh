@@ -79,7 +79,6 @@ test_configuring_again_changes_nothing() {
 test_the_audit_log_is_written_and_rotated() {
     local log=/var/log/casemate/audit.jsonl
     expect_eq "$(stat -c '%a %U:%G' /var/log/casemate)" '700 root:root'
-    mkdir -m 755 /etc/casemate/policy.d
     printf '[audit]\nfile = "%s"\nrequired = true\n' $log >/etc/casemate/policy.d/audit.toml
     podman --runtime /usr/bin/casemate run --rm --network=none $IMAGE true
     expect_eq "$(jq -r 'select(."evt.type" == "create") | ."evt.res"' $log)" SUCCESS
@@ -87,7 +86,7 @@ test_the_audit_log_is_written_and_rotated() {
     [ ! -e $log ] && [ -s $log.1 ]
     podman --runtime /usr/bin/casemate run --rm --network=none $IMAGE true
     expect_eq "$(stat -c '%a %U:%G' $log)" '600 root:root'
-    rm -r /etc/casemate/policy.d
+    rm /etc/casemate/policy.d/audit.toml
 }
 
 test_podman_runs_a_container_with_the_example() {
