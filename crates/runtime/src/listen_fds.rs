@@ -28,11 +28,12 @@ pub fn check(proc: &OwnedFd, count: u32, spec: &HardenedSpec) -> anyhow::Result<
     Ok(())
 }
 
+/// What cannot be told counts as one: the rule must not be passed by an error.
 fn is_path_only(proc: &OwnedFd, number: u32) -> bool {
     let text = crate::procfs::read(proc, &format!("self/fdinfo/{number}")).unwrap_or_default();
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
     let flags = flags.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok());
-    flags.is_some_and(|flags| flags & PATH_ONLY != 0)
+    flags.is_none_or(|flags| flags & PATH_ONLY != 0)
 }
 
 /// How many descriptors from 3 on were passed to this very process.

@@ -10,7 +10,7 @@ use crate::request::CreateRequest;
 use crate::userns::idmap::Mapper;
 use crate::userns::Unmappable;
 use crate::verify::Expectation;
-use anyhow::{anyhow, Context as _, Result};
+use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_policy::spec::{NamespaceKind, Process};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{
@@ -145,6 +145,9 @@ fn root_plan(
     let Decided { bundle, spec, proc, .. } = decided;
     let rootfs = bundle.resolve(&spec.root.path);
     let identity = rootfs_identity(&rootfs)?;
+    if decided.facts.root.as_ref().is_some_and(|judged| (judged.device, judged.inode) != identity) {
+        bail!("root.path {}: changed while it was looked at", rootfs.display());
+    }
     let mounts = MountContext {
         bundle,
         sources: &decided.facts.sources,
