@@ -124,7 +124,7 @@ pub fn read_map(proc: impl AsFd, pid: i32, file: &str) -> Result<Vec<IdMapping>>
 
 /// A user namespace that exists only for its maps: for idmapped mounts.
 pub fn mapping_namespace(proc: &OwnedFd, maps: &IdMaps) -> Result<OwnedFd> {
-    let holder: Holder = holder::hold(0, None, proc.as_fd(), &[])?;
+    let holder: Holder = holder::hold(0, None, proc.as_fd(), Vec::new())?;
     write_maps(proc, holder.pid(), maps, true)?;
     Ok(holder.namespace(proc, "user")?)
 }

@@ -297,7 +297,7 @@ fn enter_user(
     if automatic {
         network::translate_ping(&mut theirs, Writer::Inside, &prepared.maps)?;
     }
-    let holder = holder::hold(held, user.as_ref().map(AsFd::as_fd), proc.as_fd(), &theirs)?;
+    let holder = holder::hold(held, user.as_ref().map(AsFd::as_fd), proc.as_fd(), theirs)?;
     if user.is_none() {
         write_maps(proc, holder.pid(), &prepared.maps, true)?;
     }

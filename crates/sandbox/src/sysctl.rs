@@ -1,21 +1,49 @@
 //! Kernel parameters: written through the runtime's own verified procfs, before any mount of the container exists.
 
-use crate::failure::Step;
 use crate::plan::Sysctl;
 use crate::{Failure, StepResult};
-use casemate_sys::Context;
+use casemate_sys::companion;
 use rustix::fd::AsFd;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use std::ffi::CString;
 
 /// Write all, in order. Which keys may be here was decided by the spec's check.
 pub(crate) fn write_all(host_proc: impl AsFd, sysctls: &[Sysctl]) -> StepResult<()> {
-    for Sysctl { path, value } in sysctls {
-        write_one(&host_proc, path, value)
-            .step("sysctl", || format!("linux.sysctl {path}={value}"))
-            .map_err(|failure| explained(failure, path))?;
+    for sysctl in sysctls {
+        let (path, value) = as_write(sysctl)?;
+        let file = companion::open_parameter(host_proc.as_fd(), &path)
+            .map_err(|errno| open_failed(sysctl, errno))?;
+        match rustix::io::write(&file, &value) {
+            Ok(written) if written == value.len() => {}
+            Ok(_) => return Err(write_failed(sysctl, Errno::IO)),
+            Err(errno) => return Err(write_failed(sysctl, errno)),
+        }
     }
     Ok(())
+}
+
+/// Path below a procfs, and value.
+pub(crate) fn as_write(sysctl: &Sysctl) -> StepResult<(CString, Vec<u8>)> {
+    let path = CString::new(format!("sys/{}", sysctl.path))
+        .map_err(|_| Failure::new("sysctl", format!("linux.sysctl {:?}: has a NUL", sysctl.path)))?;
+    Ok((path, sysctl.value.as_bytes().to_vec()))
+}
+
+/// A parameter that could not be opened.
+pub(crate) fn open_failed(sysctl: &Sysctl, errno: Errno) -> Failure {
+    failed(sysctl, format!("openat2(/proc, \"sys/{}\", O_WRONLY)", sysctl.path), errno)
+}
+
+/// A value that was not accepted.
+pub(crate) fn write_failed(sysctl: &Sysctl, errno: Errno) -> Failure {
+    failed(sysctl, format!("write(/proc/sys/{}, {:?})", sysctl.path, sysctl.value), errno)
+}
+
+fn failed(Sysctl { path, value }: &Sysctl, call: String, errno: Errno) -> Failure {
+    let mut failure = Failure::from(casemate_sys::Error::new(call, errno))
+        .about(format_args!("linux.sysctl {path}={value}"));
+    failure.step = "sysctl".to_owned();
+    explained(failure, path)
 }
 
 /// In a container, /proc/sys is read-only, or covered; the one parameter that nobody asked for then needs a word.
@@ -32,27 +60,3 @@ fn explained(mut failure: Failure, path: &str) -> Failure {
 
 /// Also written where the configuration does not ask for it.
 const NO_NESTING: &str = "user/max_user_namespaces";
-
-fn write_one(host_proc: impl AsFd, path: &str, value: &str) -> casemate_sys::Result<()> {
-    let full = format!("sys/{path}");
-    // BENEATH and NO_XDEV: whatever is mounted over a part of /proc/sys, it is not what gets written (CVE-2025-52881).
-    let resolve = ResolveFlags::BENEATH
-        | ResolveFlags::NO_XDEV
-        | ResolveFlags::NO_SYMLINKS
-        | ResolveFlags::NO_MAGICLINKS;
-    let file = rustix::fs::openat2(
-        &host_proc,
-        &full,
-        OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-        resolve,
-    )
-    .call(|| format!("openat2(/proc, \"{full}\", O_WRONLY)"))?;
-    let written = rustix::io::write(&file, value.as_bytes())
-        .call(|| format!("write(/proc/{full}, {value:?})"))?;
-    if written == value.len() {
-        Ok(())
-    } else {
-        Err(casemate_sys::Error::new(format!("write(/proc/{full}): short"), rustix::io::Errno::IO))
-    }
-}

@@ -118,6 +118,16 @@ unsafe extern "C" fn casemate_early(stack: *const usize) {
     }
 }
 
+/// Where this thread's stack lies: unknown.
+///
+/// Rust's start-up code asks for it, to be able to say "stack overflow" of a fault in the page below. The C library's answer for
+/// the first thread is to read /proc/self/maps with sscanf(3), a tenth of a millisecond for a sentence that nobody has seen yet;
+/// the page below ends the program with or without it. Linked in place of the C library's where that is static.
+#[no_mangle]
+extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut libc::pthread_attr_t) -> libc::c_int {
+    libc::ENOSYS
+}
+
 /// Have the kernel map every writable page of ours. `None`: something is unusual, and faults will do.
 unsafe fn populate_data(stack: *const usize) -> Option<()> {
     // SAFETY: behind the two vectors and their nulls lies the auxiliary vector, which AT_NULL ends (psABI); AT_PHDR and

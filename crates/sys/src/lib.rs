@@ -7,6 +7,7 @@
 
 pub mod bpf;
 pub mod caps;
+pub mod companion;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod early;
 mod error;

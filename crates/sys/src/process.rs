@@ -255,6 +255,12 @@ pub fn set_dumpable(on: bool) -> Result<()> {
     .call(|| "prctl(PR_SET_DUMPABLE)")
 }
 
+/// Whether other processes may look into this one: PR_GET_DUMPABLE.
+pub fn is_dumpable() -> bool {
+    // SAFETY: plain integers.
+    unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) == 1 }
+}
+
 /// Become the reaper of orphaned descendants.
 pub fn set_subreaper() -> Result<()> {
     // SAFETY: plain integers.

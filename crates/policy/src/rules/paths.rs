@@ -62,10 +62,10 @@ fn is_left_open(draft: &Draft<'_>) -> bool {
 /// Those of `wanted` that are in none of the lists and that no mount covers (lxcfs puts its own files
 /// over some: covering those would take the container's view away again).
 fn missing(wanted: &[&'static str], lists: &[&Vec<String>], mounts: &[Mount]) -> Vec<&'static str> {
-    let listed =
-        |path: &str| lists.iter().any(|list| list.iter().any(|known| clean(known) == path));
-    let mounted = |path: &str| mounts.iter().any(|mount| clean(&mount.destination) == path);
-    wanted.iter().copied().filter(|path| !listed(path) && !mounted(path)).collect()
+    let listed = lists.iter().flat_map(|list| list.iter()).map(|path| clean(path));
+    let mounted = mounts.iter().map(|mount| clean(&mount.destination));
+    let known: Vec<_> = listed.chain(mounted).collect();
+    wanted.iter().copied().filter(|path| !known.iter().any(|known| known == path)).collect()
 }
 
 fn record(

@@ -20,6 +20,11 @@ pub fn expand(list: &[String], plain: impl Fn(&String) -> PathBuf) -> Vec<PathBu
 
 /// What cannot be read is not there to be hidden either.
 fn per_cpu(cpus: &Path) -> Vec<PathBuf> {
+    // The kernel's driver makes it for every processor that runs, or on this machine for none (all but Intel's; virtual ones):
+    // either of the first two tells, and the list need not be read. Both may not be off.
+    if !["cpu0", "cpu1"].iter().any(|cpu| cpus.join(cpu).join("thermal_throttle").is_dir()) {
+        return Vec::new();
+    }
     let Ok(entries) = std::fs::read_dir(cpus) else { return Vec::new() };
     let is_cpu = |name: &str| {
         name.strip_prefix("cpu")

@@ -1,7 +1,7 @@
 //! New instances of file systems: proc, sysfs, tmpfs, devpts, mqueue, cgroup2, overlay and whatever else the spec asks.
 
 use super::scratch::{self, Writable};
-use super::{apply_attributes, attach_at};
+use super::{apply_attributes, apply_propagation, apply_recursive, attach_at};
 use crate::plan::{Content, MountPlan, MountSource};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, FsContext};
@@ -47,8 +47,9 @@ pub(super) fn mount(
     if let MountSource::Filesystem { label: Some(label), .. } = &plan.source {
         set_label(&detached, label)?;
     }
-    // Attributes were set by fsmount; what is left concerns propagation.
-    apply_attributes(&detached, plan, set)?;
+    // fsmount has set the attributes, and a new mount has none that would have to be cleared.
+    apply_recursive(&detached, plan)?;
+    apply_propagation(&detached, plan)?;
     attach_at(root, &place, &detached, plan)?;
     Ok(sealed_last.then_some(detached))
 }

@@ -294,12 +294,13 @@ fn apply_attributes(fd: impl AsFd, plan: &MountPlan, set: u64) -> StepResult<()>
         let change = AttrChange { set, clear: plan.clear, ..AttrChange::default() };
         mount::set_attr(&fd, change, false)?;
     }
+    apply_propagation(fd, plan)
+}
+
+fn apply_propagation(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
     for (propagation, recursive) in &plan.propagation {
-        mount::set_attr(
-            &fd,
-            AttrChange { propagation: *propagation, ..AttrChange::default() },
-            *recursive,
-        )?;
+        let change = AttrChange { propagation: *propagation, ..AttrChange::default() };
+        mount::set_attr(&fd, change, *recursive)?;
     }
     Ok(())
 }

@@ -1,0 +1,268 @@
+//! A process that shares this one's memory and makes namespaces inside a user namespace.
+//!
+//! A namespace belongs to the user namespace of the process that makes it, so somebody has to be in there. A copy of this
+//! process would do, but copying is most of what such a short life costs: the page tables, and then a copy of each page that
+//! either side writes, a hundred of them. posix_spawn(3) avoids that in the same way.
+//!
+//! Sharing memory with a process that runs at the same time is only sound for code that touches nothing but its own stack: so
+//! the companion's code is here, complete, and makes bare system calls through rustix (which knows neither errno nor locks). It
+//! allocates nothing, and uses nothing of the C library's. What it found is told by a word that both sides can see.
+
+use crate::error::{check, Context, Error, Result};
+use crate::ns::{self, flag};
+use crate::process;
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use rustix::thread::{LinkNameSpaceType, UnshareFlags};
+use std::ffi::{CStr, CString};
+use std::sync::OnceLock;
+
+/// What a companion has to do.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// Bits of [`crate::ns::flag`]: what it makes.
+    pub kinds: u64,
+    /// The user namespace to enter; `None`: a new one, whose maps the caller writes.
+    pub join: Option<BorrowedFd<'a>>,
+    /// A procfs, below which the kernel parameters lie.
+    pub proc: BorrowedFd<'a>,
+    /// Kernel parameters: path below the procfs, and value.
+    pub writes: Vec<(CString, Vec<u8>)>,
+}
+
+/// What failed in a companion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Enter the user namespace.
+    Enter,
+    /// Wait for the word of the caller.
+    Await,
+    /// Become root there: the group.
+    Group,
+    /// And the user.
+    User,
+    /// Make the namespaces.
+    Make,
+    /// Open a kernel parameter, by its number in the order.
+    Open(usize),
+    /// Write it.
+    Write(usize),
+    /// Say that all is done.
+    Answer,
+}
+
+/// The companion. It ends with this object.
+#[derive(Debug)]
+pub struct Companion {
+    pid: i32,
+    pidfd: OwnedFd,
+    channel: OwnedFd,
+    /// Whether this process counted as dumpable before.
+    dumpable: bool,
+    // Both are used by the process as long as it lives: they come last, so that they go last.
+    shared: Box<Shared>,
+    _stack: Stack,
+}
+
+/// What both processes see.
+#[derive(Debug)]
+struct Shared {
+    kinds: UnshareFlags,
+    join: Option<RawFd>,
+    proc: RawFd,
+    writes: Vec<(CString, Vec<u8>)>,
+    /// The companion's end of the channel, and ours, which it closes: the end of ours must be the end of the channel.
+    theirs: RawFd,
+    ours: RawFd,
+    failed: OnceLock<(Step, Errno)>,
+}
+
+impl Companion {
+    /// Start it. It waits for [`Companion::release`] before it does what takes privilege in a user namespace.
+    ///
+    /// While it works, this process may count as not dumpable: the kernel keeps that with the memory, and takes it from
+    /// whoever changes ids. [`Companion::wait`] puts it back.
+    pub fn start(order: Order<'_>) -> Result<Self> {
+        let (ours, theirs) = crate::socket::pair()?;
+        let shared = Box::new(Shared {
+            kinds: UnshareFlags::from_bits_retain(order.kinds as u32),
+            join: order.join.map(|fd| fd.as_raw_fd()),
+            proc: order.proc.as_raw_fd(),
+            writes: order.writes,
+            theirs: theirs.as_raw_fd(),
+            ours: ours.as_raw_fd(),
+            failed: OnceLock::new(),
+        });
+        let stack = Stack::map()?;
+        let dumpable = process::is_dumpable();
+        let kinds = if order.join.is_some() { 0 } else { flag::USER };
+        let mut pidfd: libc::c_int = -1;
+        let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD | kinds as libc::c_int;
+        // SAFETY: the stack is a mapping of its own, and it and `shared` are kept until the process has ended (`drop`). `run`
+        // shares nothing else with this process that is not constant: see there.
+        let ret = unsafe {
+            libc::clone(run, stack.top(), flags, (&raw const *shared).cast_mut().cast(), &raw mut pidfd)
+        };
+        let pid = check(libc::c_long::from(ret)).call(|| format!("clone({})", ns::names(kinds)))?;
+        // SAFETY: CLONE_PIDFD stored a new descriptor that is ours.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+        Ok(Self { pid: pid as i32, pidfd, channel: ours, dumpable, shared, _stack: stack })
+    }
+
+    /// Its pid: whose maps are to be written.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The maps are written: go on.
+    pub fn release(&self) -> Result<()> {
+        crate::socket::send(&self.channel, &[GO], &[])
+    }
+
+    /// Come back when it has done everything. `None`: it was killed.
+    pub fn wait(&self) -> std::result::Result<(), Option<(Step, Errno)>> {
+        let mut word = [0];
+        match rustix::io::retry_on_intr(|| rustix::io::read(&self.channel, &mut word)) {
+            Ok(1) => {
+                self.restore_dumpable();
+                Ok(())
+            }
+            _ => Err(self.shared.failed.get().copied()),
+        }
+    }
+
+    fn restore_dumpable(&self) {
+        if self.dumpable {
+            // With these arguments it cannot fail (prctl(2)).
+            drop(process::set_dumpable(true));
+        }
+    }
+
+    /// It has served. Its end takes a while, which the caller need not wait for before it drops this.
+    pub fn dismiss(&self) {
+        // Failing means that it is gone already, which is what is wanted.
+        drop(process::pidfd_signal(&self.pidfd, libc::SIGKILL));
+    }
+}
+
+impl Drop for Companion {
+    fn drop(&mut self) {
+        self.dismiss();
+        drop(process::wait(self.pid, true));
+        self.restore_dumpable();
+    }
+}
+
+const GO: u8 = b'g';
+const DONE: u8 = b'd';
+
+/// The companion's whole life.
+///
+/// The rule: nothing here may allocate, lock, or use the C library beyond system calls that do not fail; all of that is in
+/// memory that the other process uses at the same time, the thread-local storage included.
+extern "C" fn run(shared: *mut libc::c_void) -> libc::c_int {
+    // SAFETY: the argument of clone(2) above. The other side only reads it, too, but for `failed`, which is made for two.
+    let shared = unsafe { &*shared.cast_const().cast::<Shared>() };
+    // SAFETY: our own copy of the descriptor, of which no object in this process will make use.
+    unsafe { rustix::io::close(shared.ours) };
+    match shared.work() {
+        Ok(()) => drop(read_word(borrowed(shared.theirs))),
+        Err(failed) => drop(shared.failed.set(failed)),
+    }
+    0
+}
+
+impl Shared {
+    fn work(&self) -> std::result::Result<(), (Step, Errno)> {
+        let channel = borrowed(self.theirs);
+        if let Some(user) = self.join {
+            let kind = Some(LinkNameSpaceType::User);
+            rustix::thread::move_into_link_name_space(borrowed(user), kind)
+                .map_err(|e| (Step::Enter, e))?;
+        }
+        if read_word(channel) != Ok(1) {
+            return Err((Step::Await, Errno::PIPE));
+        }
+        let (gid, uid) = (rustix::fs::Gid::ROOT, rustix::fs::Uid::ROOT);
+        rustix::thread::set_thread_res_gid(gid, gid, gid).map_err(|e| (Step::Group, e))?;
+        rustix::thread::set_thread_res_uid(uid, uid, uid).map_err(|e| (Step::User, e))?;
+        // Not by clone(2): what a namespace brings along, such as the root of its mqueue, belongs to its maker, who is nobody
+        // before the maps are written.
+        if !self.kinds.is_empty() {
+            // SAFETY: the descriptor table, which the function warns of, is not among what is asked for.
+            unsafe { rustix::thread::unshare_unsafe(self.kinds) }.map_err(|e| (Step::Make, e))?;
+        }
+        for (number, (path, value)) in self.writes.iter().enumerate() {
+            let file = open_parameter(borrowed(self.proc), path)
+                .map_err(|errno| (Step::Open(number), errno))?;
+            match rustix::io::write(&file, value) {
+                Ok(written) if written == value.len() => {}
+                Ok(_) => return Err((Step::Write(number), Errno::IO)),
+                Err(errno) => return Err((Step::Write(number), errno)),
+            }
+        }
+        rustix::io::write(channel, &[DONE]).map(drop).map_err(|errno| (Step::Answer, errno))
+    }
+}
+
+fn read_word(channel: BorrowedFd<'_>) -> rustix::io::Result<usize> {
+    rustix::io::retry_on_intr(|| rustix::io::read(channel, &mut [0u8]))
+}
+
+fn borrowed<'a>(raw: RawFd) -> BorrowedFd<'a> {
+    // SAFETY: descriptors that the caller of `start` has open, so this process has a copy of each, until it ends.
+    unsafe { BorrowedFd::borrow_raw(raw) }
+}
+
+/// Open a kernel parameter for writing. BENEATH and NO_XDEV: whatever is mounted over a part of /proc/sys, it is not what
+/// gets written (CVE-2025-52881).
+pub fn open_parameter(proc: BorrowedFd<'_>, path: &CStr) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH
+        | ResolveFlags::NO_XDEV
+        | ResolveFlags::NO_SYMLINKS
+        | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::openat2(proc, path, flags, Mode::empty(), resolve)
+}
+
+/// Memory for the companion's calls, with a page below it that nothing can be written to.
+#[derive(Debug)]
+struct Stack {
+    bottom: *mut libc::c_void,
+}
+
+impl Stack {
+    /// Only what is used costs memory.
+    const SIZE: usize = 256 << 10;
+    /// The largest page there is on a machine that this runs on.
+    const GUARD: usize = 64 << 10;
+
+    fn map() -> Result<Self> {
+        let (kind, access) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK, libc::PROT_NONE);
+        // SAFETY: a new mapping, wherever there is room.
+        let bottom = unsafe { libc::mmap(std::ptr::null_mut(), Self::SIZE, access, kind, -1, 0) };
+        if bottom == libc::MAP_FAILED {
+            return Err(Error::last("mmap(stack)"));
+        }
+        let stack = Self { bottom };
+        let (size, access) = (Self::SIZE - Self::GUARD, libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: a part of the mapping above.
+        check(libc::c_long::from(unsafe { libc::mprotect(bottom.byte_add(Self::GUARD), size, access) }))
+            .call(|| "mprotect(stack)")?;
+        Ok(stack)
+    }
+
+    /// Stacks grow downwards.
+    fn top(&self) -> *mut libc::c_void {
+        // SAFETY: one past the end of the mapping, a multiple of every alignment.
+        unsafe { self.bottom.byte_add(Self::SIZE) }
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: made by `map`; nobody uses it any more: the companion's end was waited for.
+        unsafe { libc::munmap(self.bottom, Self::SIZE) };
+    }
+}
