@@ -1,10 +1,14 @@
-//! The protected image of [`crate::exe`], entered before the C library starts.
+//! The protected image of [`crate::exe`], taken on before the C library starts.
 //!
-//! A process that will replace itself at once does not need a C library, and starting one is most of what such a
-//! process costs: glibc asks the processor for its features with some seventy CPUID instructions, each of which is
-//! a trap to the hypervisor on a virtual machine (0.3 ms together). So the program's entry point is here: it looks whether
-//! this is a command that has to be protected, executes the image if so, and goes on to the C library's own entry
-//! if not, or if anything at all is unusual; then [`crate::exe::protect`] does the same work the ordinary way, and reports.
+//! The program's entry point is here. It looks whether this is a command that has to be protected, and if so maps the program
+//! once more over itself, from the read-only overlay that shows our file, and tells the kernel that this is what it runs
+//! (PR_SET_MM_MAP): then nothing leads to the host's file any more, /proc/PID/exe included. The contents are the same, and
+//! nothing has been written to yet, so the code goes on where it is. Executing the image does the same for a quarter of a
+//! millisecond more: a second set-up and tear-down of an address space. It is what is done where the kernel refuses
+//! (before Linux 4.3, or built without CONFIG_CHECKPOINT_RESTORE), and even that is cheaper here than later: a process
+//! that replaces itself does not need a C library, whose start asks the processor for its features with some seventy
+//! CPUID instructions, each a trap to the hypervisor on a virtual machine (0.3 ms together). If anything at all is unusual,
+//! the program goes on to the C library's own entry, and [`crate::exe::protect`] does the work the ordinary way, and reports.
 //!
 //! Nothing is relocated yet and there is no thread-local storage, so this code uses no library function, no table of
 //! pointers, nothing that can panic, and copies bytes one by one (a loop that the compiler turned into memcpy would
@@ -18,6 +22,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
@@ -49,7 +54,10 @@ core::arch::global_asm!(
 #[cfg(target_arch = "x86_64")]
 mod nr {
     pub(super) const CLOSE: usize = 3;
+    pub(super) const MMAP: usize = 9;
+    pub(super) const BRK: usize = 12;
     pub(super) const MADVISE: usize = 28;
+    pub(super) const PRCTL: usize = 157;
     pub(super) const FSTAT: usize = 5;
     pub(super) const READLINKAT: usize = 267;
     pub(super) const STATFS: usize = 137;
@@ -61,7 +69,10 @@ mod nr {
 #[cfg(target_arch = "aarch64")]
 mod nr {
     pub(super) const CLOSE: usize = 57;
+    pub(super) const MMAP: usize = 222;
+    pub(super) const BRK: usize = 214;
     pub(super) const MADVISE: usize = 233;
+    pub(super) const PRCTL: usize = 167;
     pub(super) const FSTAT: usize = 80;
     pub(super) const READLINKAT: usize = 78;
     pub(super) const STATFS: usize = 43;
@@ -76,26 +87,32 @@ const FSMOUNT: usize = 432;
 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-unsafe fn call(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+unsafe fn call6(nr: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
     let ret: isize;
     // SAFETY: the caller passes what this system call takes; the kernel preserves all but rax, rcx and r11.
     unsafe {
         core::arch::asm!("syscall", inlateout("rax") nr as isize => ret, in("rdi") a, in("rsi") b, in("rdx") c,
-            in("r10") d, in("r8") e, lateout("rcx") _, lateout("r11") _, options(nostack));
+            in("r10") d, in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     ret
 }
 
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
-unsafe fn call(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+unsafe fn call6(nr: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
     let ret: isize;
     // SAFETY: the caller passes what this system call takes; the kernel preserves all but x0.
     unsafe {
         core::arch::asm!("svc 0", inlateout("x0") a as isize => ret, in("x1") b, in("x2") c, in("x3") d, in("x4") e,
-            in("x8") nr, options(nostack));
+            in("x5") f, in("x8") nr, options(nostack));
     }
     ret
+}
+
+#[inline(always)]
+unsafe fn call(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+    // SAFETY: the caller passes what this system call takes.
+    unsafe { call6(nr, [a, b, c, d, e, 0]) }
 }
 
 const AT_FDCWD: usize = -100isize as usize;
@@ -108,13 +125,92 @@ const MARK: &[u8] = b"_CASEMATE_PROTECTED=";
 const MAX_ENV: usize = 500;
 const PATH: usize = 2048;
 
+/// The descriptor of the overlay's mount, when this process has taken on the image; 0 otherwise.
+static MOUNT: AtomicI32 = AtomicI32::new(0);
+
+/// The descriptor of the mount that our image comes from, which nobody owns. `None`: there is none.
+pub(crate) fn mount() -> Option<i32> {
+    Some(MOUNT.load(Ordering::Relaxed)).filter(|raw| *raw > 0)
+}
+
 /// The first code of the process. `stack`: argc, argv, null, environment, null, as the kernel left them.
 #[no_mangle]
 unsafe extern "C" fn casemate_early(stack: *const usize) {
     // SAFETY: called once by casemate_entry with the initial stack pointer.
     unsafe {
-        execute_protected(stack);
-        populate_data(stack);
+        if let Some(program) = Program::find(stack) {
+            protect(stack, &program);
+            program.populate_data();
+        }
+    }
+}
+
+/// This program as it is mapped.
+struct Program {
+    /// What is to be added to the addresses in the file.
+    bias: usize,
+    headers: *const libc::Elf64_Phdr,
+    count: usize,
+    page: usize,
+}
+
+impl Program {
+    /// `None`: something is unusual.
+    #[inline(always)]
+    unsafe fn find(stack: *const usize) -> Option<Self> {
+        // SAFETY: behind the two vectors and their nulls lies the auxiliary vector, which AT_NULL ends (psABI); AT_PHDR and
+        // AT_PHNUM describe the program headers of this file, mapped with its first page.
+        unsafe {
+            let mut word = stack.add(*stack + 2);
+            while *word != 0 {
+                word = word.add(1);
+            }
+            let mut aux = word.add(1);
+            let (mut headers, mut count, mut page) = (0, 0, 0);
+            while *aux != 0 {
+                let value = *aux.add(1);
+                match *aux as u64 {
+                    libc::AT_PHDR => headers = value,
+                    libc::AT_PHNUM => count = value,
+                    libc::AT_PAGESZ => page = value,
+                    _ => {}
+                }
+                aux = aux.add(2);
+            }
+            if headers == 0 || !page.is_power_of_two() {
+                return None;
+            }
+            let first = headers as *const libc::Elf64_Phdr;
+            let mut i = 0;
+            while i < count {
+                let header = &*first.add(i);
+                if header.p_type == libc::PT_PHDR {
+                    let bias = headers.wrapping_sub(header.p_vaddr as usize);
+                    return Some(Self { bias, headers: first, count, page });
+                }
+                i += 1;
+            }
+            None
+        }
+    }
+
+    /// Have the kernel map every writable page of ours.
+    #[inline(always)]
+    unsafe fn populate_data(&self) {
+        let mut i = 0;
+        while i < self.count {
+            // SAFETY: there are that many headers.
+            let header = unsafe { &*self.headers.add(i) };
+            if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0 {
+                let first = self.bias.wrapping_add(header.p_vaddr as usize);
+                let end = first.wrapping_add(header.p_memsz as usize);
+                let first = first & !(self.page - 1);
+                let flag = libc::MADV_POPULATE_WRITE as usize;
+                // SAFETY: populating changes no contents. Before Linux 5.14 it is an error, and faults will do.
+                unsafe { call(nr::MADVISE, first, end.wrapping_sub(first), flag, 0, 0) };
+            }
+            i += 1;
+        }
     }
 }
 
@@ -128,67 +224,15 @@ extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut libc::pthread_attr_
     libc::ENOSYS
 }
 
-/// Have the kernel map every writable page of ours. `None`: something is unusual, and faults will do.
-unsafe fn populate_data(stack: *const usize) -> Option<()> {
-    // SAFETY: behind the two vectors and their nulls lies the auxiliary vector, which AT_NULL ends (psABI); AT_PHDR and
-    // AT_PHNUM describe the program headers of this file, mapped with its first page.
-    unsafe {
-        let mut word = stack.add(*stack + 2);
-        while *word != 0 {
-            word = word.add(1);
-        }
-        let mut aux = word.add(1);
-        let (mut headers, mut count, mut page) = (0, 0, 0);
-        while *aux != 0 {
-            let value = *aux.add(1);
-            match *aux as u64 {
-                libc::AT_PHDR => headers = value,
-                libc::AT_PHNUM => count = value,
-                libc::AT_PAGESZ => page = value,
-                _ => {}
-            }
-            aux = aux.add(2);
-        }
-        if headers == 0 || page == 0 || !page.is_power_of_two() {
-            return None;
-        }
-        // The headers stand right behind the ELF header, at the beginning of the file and so of its image.
-        let base = headers.checked_sub(size_of::<libc::Elf64_Ehdr>())?;
-        if base & (page - 1) != 0 {
-            return None;
-        }
-        let headers = headers as *const libc::Elf64_Phdr;
-        let mut i = 0;
-        while i < count {
-            let header = headers.add(i);
-            if (*header).p_type == libc::PT_LOAD && (*header).p_flags & libc::PF_W != 0 {
-                let first = base.wrapping_add((*header).p_vaddr as usize);
-                let end = first.wrapping_add((*header).p_memsz as usize);
-                let first = first & !(page - 1);
-                let flag = libc::MADV_POPULATE_WRITE as usize;
-                // Before Linux 5.14 it is an error, and nothing happens.
-                call(nr::MADVISE, first, end.wrapping_sub(first), flag, 0, 0);
-            }
-            i += 1;
-        }
-    }
-    Some(())
-}
-
-/// Returns only if it did nothing.
-unsafe fn execute_protected(stack: *const usize) -> Option<()> {
+/// Have this process run from the protected image: `Some` when it does, `None` if nothing was done.
+unsafe fn protect(stack: *const usize, program: &Program) -> Option<()> {
     // SAFETY: the layout of the initial stack is the psABI's; both vectors end with a null.
     unsafe {
         let argc = *stack;
         let argv = stack.add(1);
-        let envp = argv.add(argc + 1);
         if !enters_a_container(argv, argc) {
             return None;
         }
-        let mut environment = MaybeUninit::<[usize; MAX_ENV + 2]>::uninit();
-        let mut mark = MaybeUninit::<[u8; MARK.len() + 2]>::uninit();
-        let mark = mark.as_mut_ptr().cast::<u8>();
-        copy_environment(envp, environment.as_mut_ptr().cast(), mark)?;
         let mut fs = MaybeUninit::<[usize; 16]>::uninit();
         let fs = fs.as_mut_ptr().cast::<usize>();
         ok(call(nr::STATFS, SELF.as_ptr() as usize, fs as usize, 0, 0, 0))?;
@@ -197,6 +241,148 @@ unsafe fn execute_protected(stack: *const usize) -> Option<()> {
             return None;
         }
         let (image, mount) = overlay_image()?;
+        let taken = program.map_again(image).and_then(|code| run_from(image, code, stack));
+        if taken.is_none() {
+            execute(image, mount, stack);
+            call(nr::CLOSE, mount, 0, 0, 0, 0);
+        } else {
+            MOUNT.store(mount as i32, Ordering::Relaxed);
+        }
+        call(nr::CLOSE, image, 0, 0, 0, 0);
+        taken
+    }
+}
+
+/// Where the kernel counts code and data to be.
+struct Extent {
+    code: [usize; 2],
+    data: [usize; 2],
+}
+
+impl Program {
+    /// Map every segment from the image, where it is now. The contents are the same and nothing was written to them yet, so
+    /// nobody notices, and to stop half-way does no harm.
+    #[inline(always)]
+    unsafe fn map_again(&self, image: usize) -> Option<Extent> {
+        let mut extent = Extent { code: [usize::MAX, 0], data: [0, 0] };
+        let mut i = 0;
+        while i < self.count {
+            // SAFETY: there are that many headers.
+            let header = unsafe { &*self.headers.add(i) };
+            i += 1;
+            if header.p_type != libc::PT_LOAD || header.p_filesz == 0 {
+                continue;
+            }
+            let start = self.bias.wrapping_add(header.p_vaddr as usize);
+            let end = start.wrapping_add(header.p_filesz as usize);
+            let first = start & !(self.page - 1);
+            let offset = (header.p_offset as usize).wrapping_sub(start - first);
+            // SAFETY: the addresses are those of this program's segments, as the kernel has mapped them.
+            unsafe {
+                // PF_X, PF_W, PF_R are 1, 2, 4, and PROT_READ, PROT_WRITE, PROT_EXEC as well.
+                let flags = header.p_flags as usize;
+                let access = flags >> 2 & 1 | flags & 2 | (flags & 1) << 2;
+                let kind = (libc::MAP_PRIVATE | libc::MAP_FIXED) as usize;
+                let got = call6(nr::MMAP, [first, end - first, access, kind, image, offset]);
+                if got as usize != first {
+                    return None;
+                }
+                if header.p_flags & libc::PF_W != 0 && header.p_memsz > header.p_filesz {
+                    self.clear_to_page_end(end);
+                }
+            }
+            // As the kernel counts them (binfmt_elf).
+            if header.p_flags & libc::PF_X != 0 {
+                extent.code = [extent.code[0].min(start), extent.code[1].max(end)];
+            }
+            extent.data = [extent.data[0].max(start), extent.data[1].max(end)];
+        }
+        (extent.code[0] < extent.code[1]).then_some(extent)
+    }
+
+    /// Variables without a value begin in the page in which those with one end; the file has something else there.
+    #[inline(always)]
+    unsafe fn clear_to_page_end(&self, from: usize) {
+        let mut at = from;
+        while at & (self.page - 1) != 0 {
+            // SAFETY: inside the page whose beginning is ours.
+            unsafe { (at as *mut u8).write_volatile(0) };
+            at += 1;
+        }
+    }
+}
+
+/// `struct prctl_mm_map` of prctl(2), PR_SET_MM_MAP: every field is that of the process as it is, but for the program's file.
+#[repr(C)]
+struct MemoryMap {
+    code: [usize; 2],
+    data: [usize; 2],
+    heap: [usize; 2],
+    stack: usize,
+    arguments: [usize; 2],
+    environment: [usize; 2],
+    auxv: usize,
+    auxv_size: u32,
+    exe_fd: u32,
+}
+
+/// Tell the kernel that `image` is what this process runs. It believes that only if nothing is mapped from the old file.
+#[inline(always)]
+unsafe fn run_from(image: usize, extent: Extent, stack: *const usize) -> Option<()> {
+    const PR_SET_MM: usize = 35;
+    const PR_SET_MM_MAP: usize = 14;
+    // SAFETY: the layout of the initial stack is the psABI's. Arguments and environment lie one behind the other, each a
+    // NUL-terminated string; there is an argument, because one of them named a command.
+    unsafe {
+        let argc = *stack;
+        let argv = stack.add(1);
+        let mut last = argv.add(argc - 1);
+        let arguments_end = end_of_text(*last);
+        let mut environment_end = arguments_end;
+        last = argv.add(argc + 1);
+        while *last != 0 {
+            environment_end = end_of_text(*last);
+            last = last.add(1);
+        }
+        let heap = ok(call(nr::BRK, 0, 0, 0, 0, 0))?;
+        let map = MemoryMap {
+            code: extent.code,
+            data: extent.data,
+            heap: [heap, heap],
+            stack: stack as usize,
+            arguments: [*argv, arguments_end],
+            environment: [arguments_end, environment_end],
+            auxv: 0,
+            auxv_size: 0,
+            exe_fd: image as u32,
+        };
+        let size = size_of::<MemoryMap>();
+        ok(call(nr::PRCTL, PR_SET_MM, PR_SET_MM_MAP, &raw const map as usize, size, 0)).map(|_| ())
+    }
+}
+
+/// One behind the NUL.
+#[inline(always)]
+unsafe fn end_of_text(text: usize) -> usize {
+    let mut at = text;
+    // SAFETY: the caller passes the address of a NUL-terminated string.
+    while unsafe { (at as *const u8).read_volatile() } != 0 {
+        at += 1;
+    }
+    at + 1
+}
+
+/// Execute the image. Returns only if that does not work.
+#[inline(always)]
+unsafe fn execute(image: usize, mount: usize, stack: *const usize) -> Option<()> {
+    // SAFETY: the layout of the initial stack is the psABI's; both vectors end with a null.
+    unsafe {
+        let argv = stack.add(1);
+        let envp = argv.add(*stack + 1);
+        let mut environment = MaybeUninit::<[usize; MAX_ENV + 2]>::uninit();
+        let mut mark = MaybeUninit::<[u8; MARK.len() + 2]>::uninit();
+        let mark = mark.as_mut_ptr().cast::<u8>();
+        copy_environment(envp, environment.as_mut_ptr().cast(), mark)?;
         write_mark(mark, mount);
         call(
             nr::EXECVEAT,
@@ -206,10 +392,8 @@ unsafe fn execute_protected(stack: *const usize) -> Option<()> {
             environment.as_ptr() as usize,
             AT_EMPTY_PATH,
         );
-        call(nr::CLOSE, image, 0, 0, 0, 0);
-        call(nr::CLOSE, mount, 0, 0, 0, 0);
-        None
     }
+    None
 }
 
 /// The mark with the number of the mount's descriptor, which is below ten.
@@ -303,8 +487,7 @@ unsafe fn overlay_image() -> Option<(usize, usize)> {
         let mount = call(FSMOUNT, fs, 0, 0x7, 0, 0);
         call(nr::CLOSE, fs, 0, 0, 0, 0);
         let mount = ok(mount)?;
-        // O_PATH | O_NOFOLLOW | O_CLOEXEC
-        let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+        let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
         let image = call(nr::OPENAT, mount, name as usize, flags as usize, 0, 0);
         match ok(image) {
             Some(image) if mount < 10 && is_running_file(image) => Some((image, mount)),

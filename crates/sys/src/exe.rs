@@ -42,7 +42,11 @@ static MOUNT: AtomicI32 = AtomicI32::new(-1);
 
 /// `casemate_sys::early` says which descriptor the overlay's mount has; it is below ten, and above the standard streams.
 fn remember_mount(mark: Option<&std::ffi::OsStr>) {
-    let number = mark.and_then(|mark| mark.to_str()?.parse::<i32>().ok());
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    let known = crate::early::mount();
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let known = None;
+    let number = known.or_else(|| mark.and_then(|mark| mark.to_str()?.parse::<i32>().ok()));
     if let Some(raw) = number.filter(|raw| (3..10).contains(raw) && is_overlay_mount(*raw)) {
         MOUNT.store(raw, Ordering::Relaxed);
         // Nobody but us.
