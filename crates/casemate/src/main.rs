@@ -21,6 +21,9 @@ mod version;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: casemate_sys::memory::Allocator = casemate_sys::memory::Allocator;
+
 fn main() -> ExitCode {
     if let Err(error) = protect_own_binary() {
         eprintln!("casemate: {error}");

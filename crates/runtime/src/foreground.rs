@@ -69,6 +69,8 @@ impl Foreground {
         terminal: &mut Option<Terminal>,
         mut relay: Option<Relay>,
     ) -> Result<Exit> {
+        // From here it may be months.
+        casemate_sys::memory::reuse_freed();
         loop {
             let ready = self.await_event(pidfd, terminal.as_ref(), relay.as_ref())?;
             if let Some(terminal) = terminal.as_mut() {

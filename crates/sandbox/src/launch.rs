@@ -143,6 +143,7 @@ fn spawn_into(
     body: impl FnOnce(&OwnedFd) -> Failure,
 ) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
+    casemate_sys::memory::keep_freed();
     let cloned = first_that_takes(cgroups, |cgroup| clone_process(0, cgroup)).map_err(no_room)?;
     Ok(part_ways(cloned, ours, theirs, body))
 }
@@ -155,6 +156,7 @@ fn spawn(
     body: impl FnOnce(&OwnedFd) -> Failure,
 ) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
+    casemate_sys::memory::keep_freed();
     let cloned = clone_process(kinds, cgroup).map_err(no_room)?;
     Ok(part_ways(cloned, ours, theirs, body))
 }

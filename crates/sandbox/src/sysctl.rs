@@ -24,8 +24,9 @@ pub(crate) fn write_all(host_proc: impl AsFd, sysctls: &[Sysctl]) -> StepResult<
 
 /// Path below a procfs, and value.
 pub(crate) fn as_write(sysctl: &Sysctl) -> StepResult<(CString, Vec<u8>)> {
-    let path = CString::new(format!("sys/{}", sysctl.path))
-        .map_err(|_| Failure::new("sysctl", format!("linux.sysctl {:?}: has a NUL", sysctl.path)))?;
+    let path = CString::new(format!("sys/{}", sysctl.path)).map_err(|_| {
+        Failure::new("sysctl", format!("linux.sysctl {:?}: has a NUL", sysctl.path))
+    })?;
     Ok((path, sysctl.value.as_bytes().to_vec()))
 }
 

@@ -102,7 +102,13 @@ impl Companion {
         // SAFETY: the stack is a mapping of its own, and it and `shared` are kept until the process has ended (`drop`). `run`
         // shares nothing else with this process that is not constant: see there.
         let ret = unsafe {
-            libc::clone(run, stack.top(), flags, (&raw const *shared).cast_mut().cast(), &raw mut pidfd)
+            libc::clone(
+                run,
+                stack.top(),
+                flags,
+                (&raw const *shared).cast_mut().cast(),
+                &raw mut pidfd,
+            )
         };
         let pid = check(libc::c_long::from(ret)).call(|| format!("clone({})", ns::names(kinds)))?;
         // SAFETY: CLONE_PIDFD stored a new descriptor that is ours.
@@ -239,7 +245,8 @@ impl Stack {
     const GUARD: usize = 64 << 10;
 
     fn map() -> Result<Self> {
-        let (kind, access) = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK, libc::PROT_NONE);
+        let (kind, access) =
+            (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK, libc::PROT_NONE);
         // SAFETY: a new mapping, wherever there is room.
         let bottom = unsafe { libc::mmap(std::ptr::null_mut(), Self::SIZE, access, kind, -1, 0) };
         if bottom == libc::MAP_FAILED {
@@ -248,8 +255,10 @@ impl Stack {
         let stack = Self { bottom };
         let (size, access) = (Self::SIZE - Self::GUARD, libc::PROT_READ | libc::PROT_WRITE);
         // SAFETY: a part of the mapping above.
-        check(libc::c_long::from(unsafe { libc::mprotect(bottom.byte_add(Self::GUARD), size, access) }))
-            .call(|| "mprotect(stack)")?;
+        check(libc::c_long::from(unsafe {
+            libc::mprotect(bottom.byte_add(Self::GUARD), size, access)
+        }))
+        .call(|| "mprotect(stack)")?;
         Ok(stack)
     }
 

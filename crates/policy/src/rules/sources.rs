@@ -56,7 +56,7 @@ pub(crate) fn sources(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         if is_expected(file, mount, &draft.spec) {
             continue;
         }
-        let Some(finding) = judge(file, &facts.places) else { continue };
+        let Some(finding) = judge(file, facts.places.iter()) else { continue };
         let shown = mount.source.as_deref().unwrap_or_default().to_owned();
         let pointer = format!("/mounts/{index}/source");
         if let Some(source) = draft.allows(finding.class) {
@@ -84,9 +84,8 @@ fn root(draft: &mut Draft<'_>) -> Result<bool, Refusal> {
     let facts = draft.facts;
     let Some(file) = &facts.root else { return Ok(true) };
     // Engines keep root file systems among their data.
-    let places: Vec<PlaceFact> =
-        facts.places.iter().filter(|place| place.class != ENGINE_DATA).cloned().collect();
-    let Some(finding) = judge(file, &places) else { return Ok(true) };
+    let places = facts.places.iter().filter(|place| place.class != ENGINE_DATA);
+    let Some(finding) = judge(file, places) else { return Ok(true) };
     let (rule, pointer) = (RuleId::SOURCES, "/root/path");
     let shown = draft.spec.root.path.clone();
     if let Some(source) = draft.allows(finding.class) {
@@ -131,7 +130,10 @@ fn is_expected(file: &FileFact, mount: &Mount, spec: &Spec) -> bool {
     }
 }
 
-fn judge<'a>(file: &FileFact, places: &'a [PlaceFact]) -> Option<Finding<'a>> {
+fn judge<'a>(
+    file: &FileFact,
+    places: impl Iterator<Item = &'a PlaceFact> + Clone,
+) -> Option<Finding<'a>> {
     // Single devices are judged as devices.
     if matches!(file.kind, FileKind::Char(..) | FileKind::Block(..)) {
         return None;
@@ -140,14 +142,14 @@ fn judge<'a>(file: &FileFact, places: &'a [PlaceFact]) -> Option<Finding<'a>> {
     if let Some((_, class)) = KERNEL.iter().find(|(magic, _)| *magic == file.fs_type) {
         return refused(class, String::new());
     }
-    for place in places {
+    for place in places.clone() {
         if place.file.is_same(file) && place.reach != Reach::ReadOnly {
             return refused(&place.class, other_name(file, &place.file));
         }
     }
-    if let Some(dev) = places.iter().find(|place| place.file.path == "/dev") {
+    if let Some(dev) = places.clone().find(|place| place.file.path == "/dev") {
         let own_file_system = places
-            .iter()
+            .clone()
             .any(|place| place.file.path == "/" && place.file.device != dev.file.device);
         if own_file_system && file.device == dev.file.device {
             return refused(&dev.class, String::new());
@@ -163,7 +165,7 @@ fn judge<'a>(file: &FileFact, places: &'a [PlaceFact]) -> Option<Finding<'a>> {
 }
 
 /// Above a place, which then is in the container too, or below it.
-fn near<'a>(file: &FileFact, places: &'a [PlaceFact]) -> Option<Finding<'a>> {
+fn near<'a>(file: &FileFact, places: impl Iterator<Item = &'a PlaceFact>) -> Option<Finding<'a>> {
     let mut read_only = None;
     for place in places {
         let above = file.contains(&place.file);

@@ -30,7 +30,7 @@ pub(crate) fn gather(
     facts.sources = sources::of(spec, bundle, proc);
     facts.root = sources::of_root(spec, bundle, proc);
     if !facts.sources.is_empty() || facts.root.is_some() {
-        facts.places = sources::places(proc, state_root);
+        facts.places = sources::places(facts, proc, state_root);
     }
     let process = spec.process.as_ref();
     if facts.apparmor && process.is_some_and(is_unconfined) {
