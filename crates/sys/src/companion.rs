@@ -275,3 +275,65 @@ impl Drop for Stack {
         unsafe { libc::munmap(self.bottom, Self::SIZE) };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn inode(path: &str) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata(path).unwrap().ino()
+    }
+
+    fn order(proc: &std::fs::File, path: &str, value: &str) -> Option<Companion> {
+        if !rustix::process::geteuid().is_root() {
+            return None;
+        }
+        let writes = vec![(CString::new(path).unwrap(), value.as_bytes().to_vec())];
+        let kinds = flag::NET | flag::IPC | flag::UTS;
+        let order = Order { kinds, join: None, proc: proc.as_fd(), writes };
+        let companion = Companion::start(order).unwrap();
+        for file in ["gid_map", "uid_map"] {
+            let path = format!("/proc/{}/{file}", companion.pid());
+            std::fs::write(path, "0 300000 65536\n").unwrap();
+        }
+        companion.release().unwrap();
+        Some(companion)
+    }
+
+    #[test]
+    fn namespaces_are_made_in_a_new_user_namespace_and_end_with_the_companion() {
+        let proc = std::fs::File::open("/proc").unwrap();
+        let Some(companion) = order(&proc, "sys/user/max_user_namespaces", "0") else { return };
+        companion.wait().unwrap();
+        let theirs = format!("/proc/{}/ns", companion.pid());
+        for kind in ["user", "net", "ipc", "uts"] {
+            let (own, other) = (format!("/proc/self/ns/{kind}"), format!("{theirs}/{kind}"));
+            assert_ne!(inode(&own), inode(&other), "{kind}");
+        }
+        assert!(process::is_dumpable());
+        drop(companion);
+        assert!(std::fs::metadata(theirs).is_err());
+    }
+
+    #[test]
+    fn what_failed_is_told_by_step_and_errno() {
+        let proc = std::fs::File::open("/proc").unwrap();
+        let Some(companion) = order(&proc, "sys/kernel/casemate_has_none", "0") else { return };
+        assert_eq!(companion.wait(), Err(Some((Step::Open(0), Errno::NOENT))));
+        let Some(companion) = order(&proc, "sys/user/max_user_namespaces", "many") else { return };
+        assert_eq!(companion.wait(), Err(Some((Step::Write(0), Errno::INVAL))));
+    }
+
+    #[test]
+    fn a_companion_that_is_killed_is_not_waited_for_in_vain() {
+        let proc = std::fs::File::open("/proc").unwrap();
+        let Some(companion) = order(&proc, "sys/user/max_user_namespaces", "0") else { return };
+        companion.dismiss();
+        // It may have been quicker than the signal.
+        assert!(matches!(companion.wait(), Ok(()) | Err(None)));
+    }
+}

@@ -40,18 +40,23 @@ const MARK: &str = "_CASEMATE_PROTECTED";
 /// The descriptor of the overlay's mount, as long as it is open; else -1.
 static MOUNT: AtomicI32 = AtomicI32::new(-1);
 
-/// `casemate_sys::early` says which descriptor the overlay's mount has; it is below ten, and above the standard streams.
-fn remember_mount(mark: Option<&std::ffi::OsStr>) {
+/// The descriptor of the mount, if [`crate::early`] has had this process take on the image.
+fn taken_on_early() -> Option<i32> {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    let known = crate::early::mount();
+    return crate::early::mount();
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let known = None;
-    let number = known.or_else(|| mark.and_then(|mark| mark.to_str()?.parse::<i32>().ok()));
-    if let Some(raw) = number.filter(|raw| (3..10).contains(raw) && is_overlay_mount(*raw)) {
+    None
+}
+
+/// Which descriptor the overlay's mount has: below ten, and above the standard streams. False if it has not.
+fn remember_mount(raw: i32) -> bool {
+    let known = (3..10).contains(&raw) && is_overlay_mount(raw);
+    if known {
         MOUNT.store(raw, Ordering::Relaxed);
         // Nobody but us.
         crate::fd::set_cloexec(raw);
     }
+    known
 }
 
 /// The mark may come from a caller's environment: what is closed must be ours.
@@ -74,10 +79,17 @@ pub fn release_mount() {
 /// Return if the running binary is protected, else execute a protected image of it with the same arguments and
 /// environment. Comes back only protected, or with an error.
 pub fn protect() -> Result<Protection> {
+    let taken_on = taken_on_early().filter(|raw| remember_mount(*raw));
     let mark = std::env::var_os(MARK);
     std::env::remove_var(MARK);
+    if taken_on.is_some() {
+        crate::process::set_name(c"casemate");
+        return Ok(Protection::ReadOnlyMount);
+    }
     if let Some(protection) = protection() {
-        remember_mount(mark.as_deref());
+        if let Some(number) = mark.as_deref().and_then(|mark| mark.to_str()?.parse().ok()) {
+            remember_mount(number);
+        }
         crate::process::set_name(c"casemate");
         return Ok(protection);
     }

@@ -90,10 +90,12 @@ fn clone_with(kinds: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> R
     }
 }
 
+/// unshare(2) takes CLONE_SIGHAND from a process with one thread, for which it does nothing; from others it does not. Who may
+/// not call it at all has no namespaces to make either.
 fn assert_single_threaded() -> Result<()> {
-    // /proc/self/task has one directory per thread; a directory's link count is 2 plus its sub-directories.
-    match rustix::fs::stat("/proc/self/task") {
-        Ok(st) if st.st_nlink > 3 => {
+    // SAFETY: plain integers; nothing is shared that could be unshared.
+    match check(unsafe { libc::syscall(libc::SYS_unshare, libc::CLONE_SIGHAND) }) {
+        Err(Errno::INVAL) => {
             Err(Error::new("clone3 from a process with several threads", Errno::DEADLK))
         }
         _ => Ok(()),
@@ -346,5 +348,19 @@ pub fn set_fs_ids(uid: u32, gid: u32) -> Result<()> {
         Ok(())
     } else {
         Err(Error::new(format!("setfsuid({uid}), setfsgid({gid})"), Errno::PERM))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_with_several_threads_is_not_copied() {
+        let (end, wait) = std::sync::mpsc::channel::<()>();
+        let other = std::thread::spawn(move || wait.recv());
+        assert_eq!(clone_process(0, None).map(drop).map_err(|e| e.errno()), Err(Errno::DEADLK));
+        drop(end);
+        drop(other.join());
     }
 }

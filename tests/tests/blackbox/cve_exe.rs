@@ -44,6 +44,10 @@ fn cve_2019_5736_a_waiting_container_does_not_run_the_hosts_file() {
     container.create().ok();
     let exe = exe(container.pid());
     assert!(!is_runtime(&exe), "init runs the host's own inode");
+    let mapped = std::fs::read_dir(format!("/proc/{}/map_files", container.pid())).unwrap();
+    for file in mapped.map(|entry| entry.unwrap().path()) {
+        assert!(!is_runtime(&file), "init has the host's own inode in memory: {}", file.display());
+    }
     // Not even root of the host can write to it, through the link or through the descriptor behind it.
     for path in [exe.clone(), PathBuf::from(format!("/proc/{}/map_files", container.pid()))] {
         let opened = std::fs::OpenOptions::new().write(true).open(&path);

@@ -35,7 +35,9 @@ pub(crate) fn global_command() -> clap::Command {
     GlobalArgs::augment_args(clap::Command::new("casemate"))
 }
 
-/// Reads a whole argv, `argv[0]` included.
+/// Reads a whole argv, `argv[0]` included. Not inline: its objects are large, and what comes next uses the same pages of the
+/// stack again.
+#[inline(never)]
 pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Invocation {
     let mut argv: VecDeque<OsString> = argv.into_iter().collect();
     let program = argv.pop_front().unwrap_or_else(|| "casemate".into());
