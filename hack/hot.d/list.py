@@ -29,8 +29,11 @@ def functions(binary):
 
 
 def plain(name):
-    """The name as a pattern: crate roots (v0 mangling) and the hash at the end (of a standard library in the older form)."""
-    return re.sub(r"17h[0-9a-f]{16}E$", "17h*", re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", name))
+    """The name as a pattern: without the hashes of crates (v0 mangling), that at the end (of a standard library in the older
+    form), and the number by which link-time optimisation tells functions of one name apart."""
+    name = re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", name)
+    name = re.sub(r"17h[0-9a-f]{16}E", "17h*E", name)
+    return re.sub(r"\.[0-9]+$", ".*", name)
 
 
 def main(binary, addresses):
@@ -45,7 +48,8 @@ def main(binary, addresses):
             address = int(line, 16)
             start, size, name = table[bisect.bisect_right(starts, address) - 1]
             # The C library comes as it is built: its functions have no sections of their own.
-            if name in known or address >= start + size or not name.startswith(("_ZN", "_R")):
+            ours = name.startswith(("_ZN", "_R", "casemate_")) or name == "main"
+            if name in known or address >= start + size or not ours:
                 continue
             known.add(name)
             if plain(name) not in executed:
