@@ -80,21 +80,17 @@ def peers(row):
 
 
 def goal_text(case, to_floor, to_peer):
-    floor_goal, peer_goal = GOALS.get(case, (None, None))
-    if floor_goal is None and peer_goal is None:
-        return ""
-    wanted, met = [], True
-    if floor_goal and to_floor is not None:
-        wanted.append(f"≤ {floor_goal} floor")
-        met = met and to_floor <= floor_goal
-    if peer_goal and to_peer is not None:
-        wanted.append(f"≤ {peer_goal} peer")
-        met = met and to_peer <= peer_goal
-    return ", ".join(wanted) + (": met" if met else ": **missed**")
+    """Each goal for itself: one may be met where the other cannot be."""
+    goals = zip(GOALS.get(case, (None, None)), (to_floor, to_peer), ("floor", "peer"))
+    return ", ".join(
+        f"≤ {goal} {what}: {'met' if ratio <= goal else '**missed**'}"
+        for goal, ratio, what in goals
+        if goal and ratio is not None
+    )
 
 
 def ratios_table(medians):
-    rows = [["casemate, hardened", "to the floor", "to the best peer", "best peer", "goal"]]
+    rows = [["casemate, hardened", "to the floor", "to the best peer", "best peer", "its distance to the floor", "goal"]]
     for case in (c for c in TITLES if c in medians):
         row = medians[case]
         own, floor, rivals = row.get("casemate"), row.get("floor"), peers(row)
@@ -108,6 +104,7 @@ def ratios_table(medians):
             f"{to_floor:.2f}" if to_floor else "",
             f"{to_peer:.2f}",
             best,
+            f"{rivals[best] / floor:.2f}" if floor else "",
             goal_text(case, to_floor, to_peer),
         ])
     return table(rows) if len(rows) > 1 else ""

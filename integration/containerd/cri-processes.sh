@@ -120,7 +120,7 @@ feature terminal
 test_an_exec_with_a_terminal_has_one_of_the_asked_size() {
     local id
     id=$(sleeper typed)
-    expect_eq "$(stream "$id" '{ cmd: ["sh", "-c", "until stty size | grep -q 99; do sleep 0.1; done; tty; stty size"], stdin: true, tty: true }' --size 33x99 </dev/null | tr -d '\r' | tr '\n' ' ')" '/dev/pts/0 33 99 '
+    expect_eq "$(stream "$id" '{ cmd: ["sh", "-c", "until stty size 2>/dev/null | grep -q 99; do sleep 0.1; done; tty; stty size"], stdin: true, tty: true }' --size 33x99 </dev/null | tr -d '\r' | tr '\n' ' ')" '/dev/pts/0 33 99 '
 }
 
 test_a_container_with_a_terminal_can_be_attached_to() {

@@ -83,6 +83,9 @@ image_is_known() { cri call ListImages '{}' | jq -e --arg name "$1" '.images[] |
 
 cleanup() {
     local id
+    # A containerd that is gone takes everything after it along: why matters more than what failed then.
+    systemctl is-active --quiet casemate-cri ||
+        journalctl --quiet --unit casemate-cri --output cat | grep -E -A 30 'panic|fatal|Main process exited' | head -n 60 | sed 's/^/# containerd: /'
     for id in $(cri call ListPodSandbox '{}' | jq -r '.items[].id'); do remove_pod "$id"; done
     systemctl stop casemate-cri
     ip link del casemate-test0

@@ -19,10 +19,11 @@ mod request;
 mod values;
 mod version;
 
+use casemate_sys::memory;
 use std::process::ExitCode;
 
 #[global_allocator]
-static ALLOCATOR: casemate_sys::memory::Allocator = casemate_sys::memory::Allocator;
+static ALLOCATOR: memory::Allocator = memory::Allocator;
 
 fn main() -> ExitCode {
     if let Err(error) = protect_own_binary() {
@@ -37,10 +38,12 @@ fn main() -> ExitCode {
 /// process of ours into a container: a word that only looks like one of them costs half a
 /// millisecond and nothing else.
 fn protect_own_binary() -> Result<(), casemate_sys::Error> {
-    let enters = |arg: std::ffi::OsString| arg == "create" || arg == "run" || arg == "exec";
-    if std::env::args_os().skip(1).any(enters) {
+    let has = |word: &str| std::env::args_os().skip(1).any(|arg| arg == word);
+    let (creates, enters) = (has("create") || has("run"), has("exec"));
+    if creates || enters {
         casemate_sys::exe::protect()?;
-        casemate_sys::memory::warm_heap();
+        let heap = if creates { memory::TO_CREATE } else { memory::TO_ENTER };
+        memory::warm_heap(heap);
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 //!
 //! A payload can reach the binary of the process that executes it, through /proc/self/exe as interpreter or
 //! /proc/PID/exe, and overwrite the host's file. So a command that will have a process inside a container first
-//! executes itself again from a place whose inode is not the host's file: a read-only overlay that shows only our
-//! file, made of descriptors and attached nowhere, or, without the privilege to mount, a sealed memory copy.
+//! goes over to a place whose inode is not the host's file: a read-only overlay that shows only our
+//! file, made of descriptors and attached nowhere, or, without the privilege to mount, a sealed memory copy. In a static,
+//! optimised build [`crate::early`] has done so by the time that anything here runs; otherwise the image is executed.
 
 use crate::error::{Context, Error, Result};
 use crate::mount::{attr, FsContext};

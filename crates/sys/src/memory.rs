@@ -9,11 +9,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The C library's first extension of the heap: 132 KiB (malloc(3), M_TOP_PAD), of which the start of the program has some.
 const FIRST_HEAP: usize = 128 << 10;
-/// What making a container takes of it.
-const TAKEN: usize = 92 << 10;
+
+/// What making a container takes of it, in bytes.
+pub const TO_CREATE: usize = 92 << 10;
+/// What entering one takes.
+pub const TO_ENTER: usize = 52 << 10;
 
 /// Have the kernel map that part of the heap.
-pub fn warm_heap() {
+pub fn warm_heap(taken: usize) {
     // SAFETY: no memory is involved.
     let page = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     // SAFETY: asks for the end of the heap without moving it.
@@ -22,7 +25,7 @@ pub fn warm_heap() {
     if let Some(start) = end.checked_sub(FIRST_HEAP).map(|start| start & !(page - 1)) {
         // SAFETY: populating changes nothing in memory, whoever it belongs to. What is not mapped answers ENOMEM, Linux before
         // 5.14 EINVAL, and faults will do.
-        unsafe { libc::madvise(start as *mut _, TAKEN, libc::MADV_POPULATE_WRITE) };
+        unsafe { libc::madvise(start as *mut _, taken, libc::MADV_POPULATE_WRITE) };
     }
 }
 
