@@ -32,7 +32,10 @@ fn link_early_entry() {
         // maps 64 KiB at a fault, and a third of the program is used, a little of it everywhere otherwise. A name that the
         // linker does not find is nothing to it.
         let directory = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{directory}/{HOT}");
+        for argument in ["-T", &format!("{directory}/{HOT}")] {
+            println!("cargo::rustc-link-arg-bins=-Xlinker");
+            println!("cargo::rustc-link-arg-bins={argument}");
+        }
     }
     if x86_64 && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
         // Seven thousand relocations in 2 KiB instead of 170, which every start would read. GNU ld knows it for this

@@ -81,8 +81,8 @@ struct Shared {
 impl Companion {
     /// Start it. It waits for [`Companion::release`] before it does what takes privilege in a user namespace.
     ///
-    /// While it works, this process may count as not dumpable: the kernel keeps that with the memory, and takes it from
-    /// whoever changes ids. [`Companion::wait`] puts it back.
+    /// As long as it lives, this process is not dumpable. The kernel keeps that with the memory, and the companion shows
+    /// this memory to a user namespace in which somebody else may have the right to look into processes (CVE-2016-9962).
     pub fn start(order: Order<'_>) -> Result<Self> {
         let (ours, theirs) = crate::socket::pair()?;
         let shared = Box::new(Shared {
@@ -96,6 +96,7 @@ impl Companion {
         });
         let stack = Stack::map()?;
         let dumpable = process::is_dumpable();
+        process::set_dumpable(false)?;
         let kinds = if order.join.is_some() { 0 } else { flag::USER };
         let mut pidfd: libc::c_int = -1;
         let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD | kinds as libc::c_int;
@@ -110,7 +111,9 @@ impl Companion {
                 &raw mut pidfd,
             )
         };
-        let pid = check(libc::c_long::from(ret)).call(|| format!("clone({})", ns::names(kinds)))?;
+        let pid = check(libc::c_long::from(ret))
+            .inspect_err(|_| restore_dumpable(dumpable))
+            .call(|| format!("clone({})", ns::names(kinds)))?;
         // SAFETY: CLONE_PIDFD stored a new descriptor that is ours.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
         Ok(Self { pid: pid as i32, pidfd, channel: ours, dumpable, shared, _stack: stack })
@@ -130,18 +133,8 @@ impl Companion {
     pub fn wait(&self) -> std::result::Result<(), Option<(Step, Errno)>> {
         let mut word = [0];
         match rustix::io::retry_on_intr(|| rustix::io::read(&self.channel, &mut word)) {
-            Ok(1) => {
-                self.restore_dumpable();
-                Ok(())
-            }
+            Ok(1) => Ok(()),
             _ => Err(self.shared.failed.get().copied()),
-        }
-    }
-
-    fn restore_dumpable(&self) {
-        if self.dumpable {
-            // With these arguments it cannot fail (prctl(2)).
-            drop(process::set_dumpable(true));
         }
     }
 
@@ -156,7 +149,14 @@ impl Drop for Companion {
     fn drop(&mut self) {
         self.dismiss();
         drop(process::wait(self.pid, true));
-        self.restore_dumpable();
+        restore_dumpable(self.dumpable);
+    }
+}
+
+fn restore_dumpable(dumpable: bool) {
+    if dumpable {
+        // With these arguments it cannot fail (prctl(2)).
+        drop(process::set_dumpable(true));
     }
 }
 
@@ -314,7 +314,7 @@ mod tests {
             let (own, other) = (format!("/proc/self/ns/{kind}"), format!("{theirs}/{kind}"));
             assert_ne!(inode(&own), inode(&other), "{kind}");
         }
-        assert!(process::is_dumpable());
+        assert!(!process::is_dumpable());
         drop(companion);
         assert!(std::fs::metadata(theirs).is_err());
     }

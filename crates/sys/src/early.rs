@@ -5,7 +5,7 @@
 //! (PR_SET_MM_MAP): then nothing leads to the host's file any more, /proc/PID/exe included. The contents are the same, and
 //! nothing has been written to yet, so the code goes on where it is. Executing the image does the same for a quarter of a
 //! millisecond more: a second set-up and tear-down of an address space. It is what is done where the kernel refuses
-//! (before Linux 4.3, or built without CONFIG_CHECKPOINT_RESTORE), and even that is cheaper here than later: a process
+//! (built without CONFIG_CHECKPOINT_RESTORE, or a filter around us), and even that is cheaper here than later: a process
 //! that replaces itself does not need a C library, whose start asks the processor for its features with some seventy
 //! CPUID instructions, each a trap to the hypervisor on a virtual machine (0.3 ms together). If anything at all is unusual,
 //! the program goes on to the C library's own entry, and [`crate::exe::protect`] does the work the ordinary way, and reports.
@@ -180,13 +180,23 @@ impl Program {
             if headers == 0 || !page.is_power_of_two() {
                 return None;
             }
+            // They stand right behind the ELF header, at the beginning of the file, which the first segment maps. (There is
+            // an entry for the headers themselves, PT_PHDR, but not every linker writes it.)
+            let start = headers.wrapping_sub(size_of::<libc::Elf64_Ehdr>());
             let first = headers as *const libc::Elf64_Phdr;
             let mut i = 0;
             while i < count {
                 let header = &*first.add(i);
-                if header.p_type == libc::PT_PHDR {
-                    let bias = headers.wrapping_sub(header.p_vaddr as usize);
-                    return Some(Self { bias, headers: first, count, page });
+                if header.p_type == libc::PT_LOAD && header.p_offset == 0 {
+                    let bias = start.wrapping_sub(header.p_vaddr as usize);
+                    // A number, not an array: to compare that may become a call.
+                    let magic = u32::from_ne_bytes([0x7f, b'E', b'L', b'F']);
+                    let fits = bias & (page - 1) == 0 && *(start as *const u32) == magic;
+                    return if fits {
+                        Some(Self { bias, headers: first, count, page })
+                    } else {
+                        None
+                    };
                 }
                 i += 1;
             }
@@ -261,7 +271,7 @@ struct Extent {
 
 impl Program {
     /// Map every segment from the image, where it is now. The contents are the same and nothing was written to them yet, so
-    /// nobody notices, and to stop half-way does no harm.
+    /// nobody notices, and a refusal half-way does no harm. (When the kernel runs out of memory just then, the program ends.)
     #[inline(always)]
     unsafe fn map_again(&self, image: usize) -> Option<Extent> {
         let mut extent = Extent { code: [usize::MAX, 0], data: [0, 0] };
@@ -490,7 +500,10 @@ unsafe fn overlay_image() -> Option<(usize, usize)> {
         let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
         let image = call(nr::OPENAT, mount, name as usize, flags as usize, 0, 0);
         match ok(image) {
-            Some(image) if mount < 10 && is_running_file(image) => Some((image, mount)),
+            // Above the standard streams, of which some may be closed: it must not become one of the container's.
+            Some(image) if mount > 2 && mount < 10 && is_running_file(image) => {
+                Some((image, mount))
+            }
             Some(image) => {
                 call(nr::CLOSE, image, 0, 0, 0, 0);
                 call(nr::CLOSE, mount, 0, 0, 0, 0);

@@ -339,3 +339,20 @@ fn cve_2023_25809_the_cgroup_file_system_is_read_only_without_a_cgroup_namespace
         assert!(done.stderr.contains("Read-only file system"), "{}{}", done.stdout, done.stderr);
     }
 }
+
+/// Options for all of a tree (`rrw`) do not outweigh what was decided about the mount itself.
+#[test]
+fn cve_2022_0492_the_cgroup_file_system_stays_read_only_whatever_its_options_say() {
+    requires!(root);
+    for options in [json!(["rrw"]), json!(["ro", "rrw"])] {
+        let bundle = Bundle::sh("mkdir /sys/fs/cgroup/x 2>&1").edit(|config| {
+            for mount in config["mounts"].as_array_mut().unwrap() {
+                if mount["destination"] == "/sys/fs/cgroup" {
+                    mount["options"] = options.clone();
+                }
+            }
+        });
+        let done = Container::new(bundle).run().done();
+        assert!(done.stdout.contains("Read-only file system"), "{options}: {}", done.stdout);
+    }
+}

@@ -101,30 +101,13 @@ pub struct Place {
     pub class: &'static str,
     /// How far it reaches.
     pub reach: Reach,
-    /// False for what is a file or a socket wherever it exists.
-    directory: bool,
-}
-
-impl Place {
-    /// Whether a root file system can have to do with this place: be it under another name, contain it, or lie in it. Engines
-    /// keep root file systems among their data.
-    #[must_use]
-    pub fn can_concern_root(&self, root: &FileFact) -> bool {
-        let inside = || self.path.strip_prefix(root.path.trim_end_matches('/'));
-        self.class != ENGINE_DATA
-            && (self.directory || inside().is_some_and(|rest| rest.starts_with('/')))
-    }
 }
 
 /// The class of the runtime's own state directory and of engines' data.
 pub const ENGINE_DATA: &str = "mounts.engine-data";
 
 const fn place(path: &'static str, class: &'static str, reach: Reach) -> Place {
-    Place { path, class, reach, directory: true }
-}
-
-const fn file(path: &'static str, class: &'static str, reach: Reach) -> Place {
-    Place { path, class, reach, directory: false }
+    Place { path, class, reach }
 }
 
 /// The places, the most telling name first: the first that fits is named. Kernel file systems are not here: they are known
@@ -141,20 +124,20 @@ pub const PLACES: [Place; 65] = [
     place("/dev/shm", "mounts.host-dev", Reach::Itself),
     place("/dev/mqueue", "mounts.host-dev", Reach::Itself),
     place("/etc", "mounts.host-etc", Reach::Itself),
-    file("/etc/shadow", "mounts.host-etc", Reach::Below),
-    file("/etc/gshadow", "mounts.host-etc", Reach::Below),
-    file("/etc/sudoers", "mounts.host-etc", Reach::Below),
+    place("/etc/shadow", "mounts.host-etc", Reach::Below),
+    place("/etc/gshadow", "mounts.host-etc", Reach::Below),
+    place("/etc/sudoers", "mounts.host-etc", Reach::Below),
     place("/etc/sudoers.d", "mounts.host-etc", Reach::Below),
     place("/etc/ssh", "mounts.host-etc", Reach::Below),
     place("/etc/kubernetes", "mounts.host-etc", Reach::Below),
-    file("/run/docker.sock", "mounts.docker-sock", Reach::Below),
-    file("/run/containerd/containerd.sock", "mounts.containerd-sock", Reach::Below),
-    file("/run/k3s/containerd/containerd.sock", "mounts.containerd-sock", Reach::Below),
-    file("/run/crio/crio.sock", "mounts.crio-sock", Reach::Below),
-    file("/run/podman/podman.sock", "mounts.podman-sock", Reach::Below),
-    file("/run/buildkit/buildkitd.sock", "mounts.docker-sock", Reach::Below),
-    file("/run/cri-dockerd.sock", "mounts.docker-sock", Reach::Below),
-    file("/run/systemd/private", "mounts.systemd-sock", Reach::Below),
+    place("/run/docker.sock", "mounts.docker-sock", Reach::Below),
+    place("/run/containerd/containerd.sock", "mounts.containerd-sock", Reach::Below),
+    place("/run/k3s/containerd/containerd.sock", "mounts.containerd-sock", Reach::Below),
+    place("/run/crio/crio.sock", "mounts.crio-sock", Reach::Below),
+    place("/run/podman/podman.sock", "mounts.podman-sock", Reach::Below),
+    place("/run/buildkit/buildkitd.sock", "mounts.docker-sock", Reach::Below),
+    place("/run/cri-dockerd.sock", "mounts.docker-sock", Reach::Below),
+    place("/run/systemd/private", "mounts.systemd-sock", Reach::Below),
     place("/var/lib/docker", ENGINE_DATA, Reach::Children),
     place("/var/lib/containerd", ENGINE_DATA, Reach::Children),
     place("/var/lib/containers", ENGINE_DATA, Reach::Children),
@@ -175,14 +158,14 @@ pub const PLACES: [Place; 65] = [
     place("/sbin", "mounts.host-system", Reach::ReadOnly),
     place("/lib", "mounts.host-system", Reach::ReadOnly),
     place("/lib64", "mounts.host-system", Reach::ReadOnly),
-    file("/etc/passwd", "mounts.host-system", Reach::ReadOnly),
-    file("/etc/group", "mounts.host-system", Reach::ReadOnly),
+    place("/etc/passwd", "mounts.host-system", Reach::ReadOnly),
+    place("/etc/group", "mounts.host-system", Reach::ReadOnly),
     place("/etc/pam.d", "mounts.host-system", Reach::ReadOnly),
     place("/etc/security", "mounts.host-system", Reach::ReadOnly),
     place("/etc/systemd", "mounts.host-system", Reach::ReadOnly),
     place("/etc/cron.d", "mounts.host-system", Reach::ReadOnly),
-    file("/etc/crontab", "mounts.host-system", Reach::ReadOnly),
-    file("/etc/ld.so.preload", "mounts.host-system", Reach::ReadOnly),
+    place("/etc/crontab", "mounts.host-system", Reach::ReadOnly),
+    place("/etc/ld.so.preload", "mounts.host-system", Reach::ReadOnly),
     place("/etc/ld.so.conf.d", "mounts.host-system", Reach::ReadOnly),
     place("/etc/profile.d", "mounts.host-system", Reach::ReadOnly),
     place("/etc/modprobe.d", "mounts.host-system", Reach::ReadOnly),

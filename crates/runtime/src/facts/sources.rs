@@ -5,7 +5,7 @@ use crate::bundle::Bundle;
 use casemate_policy::mount_options::MountPlanFlags;
 use casemate_policy::spec::{Mount, Spec};
 use casemate_policy::{
-    FileFact, FileKind, HostFacts, PlaceFact, Reach, SourceFact, ENGINE_DATA, PLACES,
+    FileFact, FileKind, HostFacts, Place, PlaceFact, Reach, SourceFact, ENGINE_DATA, PLACES,
 };
 use casemate_sys::{errno_text, mount};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -72,39 +72,24 @@ fn from_stat(stat: &Stat) -> FileFact {
     }
 }
 
-/// The places of the policy that this host has, and the state directory. Where nothing is bound, only those that matter for
-/// the root file system.
+/// The places of the policy that this host has, and the state directory. Engines keep root file systems among their data: where
+/// nothing is bound, such places are not asked for.
 pub(super) fn places(facts: &HostFacts, proc: &OwnedFd, state_root: &Path) -> Vec<PlaceFact> {
-    let mut found: Vec<PlaceFact> = Vec::with_capacity(PLACES.len());
-    let mut add = |path: &Path, class: &str, reach: Reach| {
-        let is_known = |file: &FileFact| {
-            found
-                .iter()
-                .any(|f| (f.class.as_str(), f.reach) == (class, reach) && f.file.is_same(file))
-        };
-        if let Some(file) = place(path, is_known, proc) {
-            found.push(PlaceFact { class: class.to_owned(), reach, file });
-        }
+    let fact = |path: &Path, class: &str, reach: Reach| {
+        Some(PlaceFact { class: class.to_owned(), reach, file: place(path, proc)? })
     };
-    let root_only = facts.root.as_ref().filter(|_| facts.sources.is_empty());
-    for place in &PLACES {
-        if root_only.is_none_or(|root| place.can_concern_root(root)) {
-            add(Path::new(place.path), place.class, place.reach);
-        }
-    }
-    if root_only.is_none() {
-        add(state_root, ENGINE_DATA, Reach::Below);
-    }
-    found
+    let root_only = facts.sources.is_empty();
+    let wanted = PLACES.iter().filter(|place| !root_only || place.class != ENGINE_DATA);
+    let known =
+        wanted.filter_map(|Place { path, class, reach }| fact(Path::new(path), class, *reach));
+    let own = || fact(state_root, ENGINE_DATA, Reach::Below);
+    known.chain(if root_only { None } else { own() }).collect()
 }
 
-/// Most places are no links: one call each. And most of those that are lead to others: /bin to /usr/bin.
-fn place(path: &Path, is_known: impl Fn(&FileFact) -> bool, proc: &OwnedFd) -> Option<FileFact> {
+/// Most places are no links: one call each.
+fn place(path: &Path, proc: &OwnedFd) -> Option<FileFact> {
     let stat = rustix::fs::statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
     if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-        if is_known(&from_stat(&rustix::fs::stat(path).ok()?)) {
-            return None;
-        }
         return describe(&mount::open_path(path, false).ok()?, proc).ok();
     }
     Some(FileFact { path: path.to_string_lossy().into_owned(), ..from_stat(&stat) })

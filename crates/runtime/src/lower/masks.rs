@@ -20,9 +20,11 @@ pub fn expand(list: &[String], plain: impl Fn(&String) -> PathBuf) -> Vec<PathBu
 
 /// What cannot be read is not there to be hidden either.
 fn per_cpu(cpus: &Path) -> Vec<PathBuf> {
-    // The kernel's driver makes it for every processor that runs, or on this machine for none (all but Intel's; virtual ones):
-    // either of the first two tells, and the list need not be read. Both may not be off.
-    if !["cpu0", "cpu1"].iter().any(|cpu| cpus.join(cpu).join("thermal_throttle").is_dir()) {
+    // The kernel's driver makes it for every processor that runs, or for none (all but Intel's, and virtual ones): the first one
+    // tells, unless it is switched off, and the list need not be read.
+    let first = cpus.join("cpu0");
+    let is_off = || std::fs::read(first.join("online")).is_ok_and(|text| text.starts_with(b"0"));
+    if !first.join("thermal_throttle").is_dir() && !is_off() {
         return Vec::new();
     }
     let Ok(entries) = std::fs::read_dir(cpus) else { return Vec::new() };
@@ -53,6 +55,9 @@ mod tests {
         }
         std::fs::create_dir_all(dir.join("cpu2")).unwrap();
         let found = per_cpu(&dir);
+        std::fs::remove_dir(dir.join("cpu0/thermal_throttle")).unwrap();
+        std::fs::write(dir.join("cpu0/online"), "0\n").unwrap();
+        assert_eq!(per_cpu(&dir), [dir.join("cpu11/thermal_throttle")]);
         std::fs::remove_dir_all(&dir).unwrap();
         assert_eq!(found, [dir.join("cpu0/thermal_throttle"), dir.join("cpu11/thermal_throttle")]);
         assert!(per_cpu(&dir).is_empty());

@@ -1,7 +1,7 @@
 //! New instances of file systems: proc, sysfs, tmpfs, devpts, mqueue, cgroup2, overlay and whatever else the spec asks.
 
 use super::scratch::{self, Writable};
-use super::{apply_attributes, apply_propagation, apply_recursive, attach_at};
+use super::{apply_attributes, apply_propagation, attach_at};
 use crate::plan::{Content, MountPlan, MountSource};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, FsContext};
@@ -47,9 +47,14 @@ pub(super) fn mount(
     if let MountSource::Filesystem { label: Some(label), .. } = &plan.source {
         set_label(&detached, label)?;
     }
-    // fsmount has set the attributes, and a new mount has none that would have to be cleared.
-    apply_recursive(&detached, plan)?;
-    apply_propagation(&detached, plan)?;
+    if plan.recursive_set | plan.recursive_clear == 0 {
+        // fsmount has set the attributes, and a new mount has none that would have to be cleared.
+        apply_propagation(&detached, plan)?;
+    } else {
+        // What was asked for the mount itself counts more than what was asked for all of the tree: `rrw` opens nothing
+        // that is to be read-only.
+        apply_attributes(&detached, plan, set)?;
+    }
     attach_at(root, &place, &detached, plan)?;
     Ok(sealed_last.then_some(detached))
 }
