@@ -197,6 +197,15 @@ report() {
     [ "$4" -lt 10 ] || printf '# took %s s\n' "$4"
 }
 
+# What a failed test left must not be in the way of the others; `tidy`, where there is one, leaves what they all need.
+after_failure() {
+    if declare -F tidy; then
+        tidy
+    elif declare -F cleanup; then
+        cleanup
+    fi
+}
+
 run_tests() {
     local all=() line test name features=() names=() index status began failed=0
     mapfile -t all < <(tests_in_order)
@@ -221,8 +230,7 @@ run_tests() {
             0 | 77 | 78 | 79) ;;
             *)
                 failed=1
-                # What it left must not be in the way of the others.
-                ! declare -F cleanup >/dev/null || cleanup >/dev/null 2>&1 </dev/null || true
+                after_failure >/dev/null 2>&1 </dev/null || true
                 ;;
         esac
     done

@@ -81,11 +81,17 @@ start_containerd() {
 # containerd tells its interface of an import a moment later.
 image_is_known() { cri call ListImages '{}' | jq -e --arg name "$1" '.images[] | select(.repo_tags[] == $name)'; }
 
+# After a test that failed: containerd and the pod that all tests share stay for the next one.
+tidy() {
+    local id
+    for id in $(cri call ListContainers '{}' | jq -r '.containers[].id'); do cri call RemoveContainer "{\"container_id\":\"$id\"}"; done
+    for id in $(cri call ListPodSandbox '{}' | jq -r '.items[].id'); do
+        [ "$id" = "${BASE:-}" ] || remove_pod "$id"
+    done
+}
+
 cleanup() {
     local id
-    # A containerd that is gone takes everything after it along: why matters more than what failed then.
-    systemctl is-active --quiet casemate-cri ||
-        journalctl --quiet --unit casemate-cri --output cat | grep -E -A 30 'panic|fatal|Main process exited' | head -n 60 | sed 's/^/# containerd: /'
     for id in $(cri call ListPodSandbox '{}' | jq -r '.items[].id'); do remove_pod "$id"; done
     systemctl stop casemate-cri
     ip link del casemate-test0
