@@ -282,6 +282,13 @@ mod tests {
 
     use super::*;
     use std::os::fd::AsFd;
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
+    /// Whether a process is dumpable concerns all of its threads, and each test has one.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ONE: Mutex<()> = Mutex::new(());
+        ONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn inode(path: &str) -> u64 {
         use std::os::unix::fs::MetadataExt;
@@ -306,6 +313,7 @@ mod tests {
 
     #[test]
     fn namespaces_are_made_in_a_new_user_namespace_and_end_with_the_companion() {
+        let _alone = alone();
         let proc = std::fs::File::open("/proc").unwrap();
         let Some(companion) = order(&proc, "sys/user/max_user_namespaces", "0") else { return };
         companion.wait().unwrap();
@@ -316,11 +324,13 @@ mod tests {
         }
         assert!(!process::is_dumpable());
         drop(companion);
+        assert!(process::is_dumpable());
         assert!(std::fs::metadata(theirs).is_err());
     }
 
     #[test]
     fn what_failed_is_told_by_step_and_errno() {
+        let _alone = alone();
         let proc = std::fs::File::open("/proc").unwrap();
         let Some(companion) = order(&proc, "sys/kernel/casemate_has_none", "0") else { return };
         assert_eq!(companion.wait(), Err(Some((Step::Open(0), Errno::NOENT))));
@@ -330,6 +340,7 @@ mod tests {
 
     #[test]
     fn a_companion_that_is_killed_is_not_waited_for_in_vain() {
+        let _alone = alone();
         let proc = std::fs::File::open("/proc").unwrap();
         let Some(companion) = order(&proc, "sys/user/max_user_namespaces", "0") else { return };
         companion.dismiss();

@@ -227,7 +227,7 @@ impl Program {
 /// Where this thread's stack lies: unknown.
 ///
 /// Rust's start-up code asks for it, to be able to say "stack overflow" of a fault in the page below. The C library's answer for
-/// the first thread is to read /proc/self/maps with sscanf(3), a tenth of a millisecond for a sentence that nobody has seen yet;
+/// the first thread is to read /proc/self/maps with sscanf(3), fifty thousand instructions for a sentence that nobody has seen yet;
 /// the page below ends the program with or without it. Linked in place of the C library's where that is static.
 #[no_mangle]
 extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut libc::pthread_attr_t) -> libc::c_int {
