@@ -11,6 +11,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod observe;
 pub(crate) mod parse;
 pub(crate) mod policy;
+mod quick;
 pub(crate) mod scan;
 pub(crate) mod update;
 pub(crate) mod usage;

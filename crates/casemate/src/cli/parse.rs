@@ -1,7 +1,8 @@
 //! From argv to an [`Invocation`]: casemate's own flags, the command word, the command's flags.
 
 use super::globals::GlobalArgs;
-use super::scan::{clap_words, scan, FlagsEnd, Scan, Seen};
+use super::quick;
+use super::scan::{clap_words, scan, Flags, FlagsEnd, Scan, Seen};
 use super::usage::UsageError;
 use super::verbs::{Arity, Asked, Verb};
 use clap::error::{ContextKind, ContextValue};
@@ -35,11 +36,16 @@ pub(crate) fn global_command() -> clap::Command {
     GlobalArgs::augment_args(clap::Command::new("casemate"))
 }
 
-/// Reads a whole argv, `argv[0]` included. Not inline: its objects are large, and what comes next uses the same pages of the
-/// stack again.
+/// Reads a whole argv, `argv[0]` included.
+pub(crate) fn parse(argv: Vec<OsString>) -> Invocation {
+    quick::parse(&argv).unwrap_or_else(|| thorough(argv))
+}
+
+/// What is read with clap: all commands, and all mistakes. Not inline: its objects are large, and what comes next uses the same
+/// pages of the stack again.
 #[inline(never)]
-pub(crate) fn parse(argv: impl IntoIterator<Item = OsString>) -> Invocation {
-    let mut argv: VecDeque<OsString> = argv.into_iter().collect();
+pub(super) fn thorough(argv: Vec<OsString>) -> Invocation {
+    let mut argv: VecDeque<OsString> = argv.into();
     let program = argv.pop_front().unwrap_or_else(|| "casemate".into());
     let global_command = global_command();
     let (front, outcome) = scan(&mut argv, &global_command, None, FlagsEnd::BeforeFirst);
@@ -70,7 +76,7 @@ fn read_command(
     }
     let verb = find_verb(&name)?;
     let command = verb.command();
-    let (found, outcome) = scan(argv, &command, Some(global_command), verb.flags_end);
+    let (found, outcome) = scan(argv, &command, Some(global_command as &dyn Flags), verb.flags_end);
     globals_seen.extend(found.inherited);
     outcome.map_err(|error| error.with_hint(format!("see 'casemate {} --help'", verb.name)))?;
     if found.help {
@@ -108,13 +114,13 @@ fn read_globals(command: clap::Command, seen: Vec<Seen>) -> Result<GlobalArgs, U
 
 /// runc's words, with its way of naming the program.
 fn check_count(program: &OsStr, verb: &'static Verb, count: usize) -> Result<(), UsageError> {
+    if verb.arity.takes(count) {
+        return Ok(());
+    }
     let wrong = match verb.arity {
-        Arity::Exactly(wanted) if count != wanted => format!("exactly {wanted}"),
-        Arity::AtLeast(least) | Arity::Between(least, _) if count < least => {
-            format!("a minimum of {least}")
-        }
+        Arity::Exactly(wanted) => format!("exactly {wanted}"),
         Arity::Between(_, most) if count > most => format!("a maximum of {most}"),
-        _ => return Ok(()),
+        Arity::AtLeast(least) | Arity::Between(least, _) => format!("a minimum of {least}"),
     };
     let (program, name) = (program.to_string_lossy(), verb.name);
     let message = format!("{program}: {name:?} requires {wrong} argument(s)");

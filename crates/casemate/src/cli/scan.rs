@@ -2,8 +2,8 @@
 //!
 //! Engines were written against runc's parser, which differs from clap's in ways that they use: long
 //! flags with one dash, `=false` after a switch, a flag given twice, values that begin with a dash,
-//! flags after the positionals. This pass resolves all of that against the flags of a `clap::Command`
-//! and yields one unambiguous `--name=value` per flag. It gives names no meaning and stops there.
+//! flags after the positionals. This pass resolves all of that against the flags of a command and
+//! yields one unambiguous `--name=value` per flag. It gives names no meaning and stops there.
 
 use super::usage::UsageError;
 use clap::ArgAction;
@@ -22,16 +22,40 @@ pub(crate) enum FlagsEnd {
     Never,
 }
 
+/// The flags of a command.
+pub(crate) trait Flags {
+    /// The one of this long name, or of this letter.
+    fn find(&self, name: &str) -> Option<Known<'_>>;
+}
+
+/// What this pass has to know of a flag.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) long: &'a str,
+    pub(crate) takes: Takes,
+}
+
+/// The values of a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// None: it is there or not.
+    Nothing,
+    /// One; the last counts.
+    One,
+    /// One each time; all count.
+    Each,
+}
+
 /// A flag as it was met, with its value made explicit.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    long: String,
-    value: Value,
+    pub(crate) long: String,
+    pub(crate) value: Value,
     repeats: bool,
 }
 
 #[derive(Clone, Debug)]
-enum Value {
+pub(crate) enum Value {
     Switch(bool),
     Text(OsString),
 }
@@ -53,8 +77,8 @@ pub(crate) struct Scan {
 /// Reads `argv` from the front up to where flags end, consuming what it reads.
 pub(crate) fn scan(
     argv: &mut VecDeque<OsString>,
-    own: &clap::Command,
-    inherited: Option<&clap::Command>,
+    own: &dyn Flags,
+    inherited: Option<&dyn Flags>,
     end: FlagsEnd,
 ) -> (Scan, Result<(), UsageError>) {
     let mut scan = Scan::default();
@@ -66,8 +90,8 @@ impl Scan {
     fn read(
         &mut self,
         argv: &mut VecDeque<OsString>,
-        own: &clap::Command,
-        inherited: Option<&clap::Command>,
+        own: &dyn Flags,
+        inherited: Option<&dyn Flags>,
         end: FlagsEnd,
     ) -> Result<(), UsageError> {
         while let Some(word) = argv.pop_front() {
@@ -105,26 +129,26 @@ impl Scan {
         name: &str,
         value: Option<OsString>,
         argv: &mut VecDeque<OsString>,
-        own: &clap::Command,
-        inherited: Option<&clap::Command>,
+        own: &dyn Flags,
+        inherited: Option<&dyn Flags>,
     ) -> Result<(), UsageError> {
-        let (arg, seen) = match (find(own, name), inherited.and_then(|command| find(command, name)))
-        {
-            (Some(arg), _) => (arg, &mut self.own),
+        let (flag, seen) = match (own.find(name), inherited.and_then(|flags| flags.find(name))) {
+            (Some(flag), _) => (flag, &mut self.own),
             // `-v` and its like are too short to mean casemate's own flag behind a command.
-            (None, Some(arg)) if name.len() > 1 && name != "version" => (arg, &mut self.inherited),
+            (None, Some(flag)) if name.len() > 1 && name != "version" => {
+                (flag, &mut self.inherited)
+            }
             _ => return Err(UsageError::unknown_flag(name)),
         };
-        let long = arg.get_long().unwrap_or_default().to_owned();
-        let value = match arg.get_action() {
-            ArgAction::SetTrue => Value::Switch(go_bool(name, value)?),
+        let value = match flag.takes {
+            Takes::Nothing => Value::Switch(go_bool(name, value)?),
             _ => match value.or_else(|| argv.pop_front()) {
                 Some(value) => Value::Text(value),
                 None => return Err(UsageError::missing_value(word)),
             },
         };
-        let repeats = matches!(arg.get_action(), ArgAction::Append);
-        seen.push(Seen { long, value, repeats });
+        let repeats = flag.takes == Takes::Each;
+        seen.push(Seen { long: flag.long.to_owned(), value, repeats });
         Ok(())
     }
 }
@@ -155,16 +179,25 @@ impl<'a> Token<'a> {
     }
 }
 
-fn find<'a>(command: &'a clap::Command, name: &str) -> Option<&'a clap::Arg> {
-    let mut letters = name.chars();
-    let letter = letters.next().filter(|_| letters.next().is_none());
-    command.get_arguments().filter(|arg| !arg.is_positional()).find(|arg| match letter {
-        None => arg.get_long() == Some(name),
-        Some(letter) => {
-            arg.get_short() == Some(letter)
-                || arg.get_all_short_aliases().is_some_and(|all| all.contains(&letter))
-        }
-    })
+impl Flags for clap::Command {
+    fn find(&self, name: &str) -> Option<Known<'_>> {
+        let mut letters = name.chars();
+        let letter = letters.next().filter(|_| letters.next().is_none());
+        let fits = |arg: &&clap::Arg| match letter {
+            None => arg.get_long() == Some(name),
+            Some(letter) => {
+                arg.get_short() == Some(letter)
+                    || arg.get_all_short_aliases().is_some_and(|all| all.contains(&letter))
+            }
+        };
+        let arg = self.get_arguments().filter(|arg| !arg.is_positional()).find(fits)?;
+        let takes = match arg.get_action() {
+            ArgAction::SetTrue => Takes::Nothing,
+            ArgAction::Append => Takes::Each,
+            _ => Takes::One,
+        };
+        Some(Known { long: arg.get_long().unwrap_or_default(), takes })
+    }
 }
 
 /// Go's `strconv.ParseBool`; no value means true.

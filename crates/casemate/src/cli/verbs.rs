@@ -42,6 +42,16 @@ pub(crate) enum Arity {
     Between(usize, usize),
 }
 
+impl Arity {
+    pub(crate) fn takes(self, count: usize) -> bool {
+        match self {
+            Exactly(wanted) => count == wanted,
+            AtLeast(least) => count >= least,
+            Between(least, most) => (least..=most).contains(&count),
+        }
+    }
+}
+
 /// Headings of the command list in the help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
