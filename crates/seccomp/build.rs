@@ -23,7 +23,7 @@ mod model;
 #[path = "src/order.rs"]
 mod order;
 
-use arch::Arch;
+use arch::{Arch, NameId};
 use model::{Action, Filter, Flags, Op, Rule, RuleOrder};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -192,9 +192,11 @@ fn write_features(out: &mut String, features: &[JsonFeature]) -> Result<(), Box<
 
 fn write_group(out: &mut String, group: &Group) -> Result<(), Box<dyn Error>> {
     let action = action(&group.action, group.errno_ret)?;
-    let (comment, names) = (&group.comment, &group.names);
+    let comment = &group.comment;
+    let id = |name: &String| NameId::of(name).ok_or_else(|| format!("unknown system call {name}"));
+    let ids = group.names.iter().map(id).collect::<Result<Vec<_>, _>>()?;
     write!(out, "DefaultRule {{ comment: {comment:?}, action: Action::{action:?}, ")?;
-    write!(out, "names: &{names:?}, caps: {:#x}, arches: &[", cap_mask(&group.caps)?)?;
+    write!(out, "ids: &{ids:?}, caps: {:#x}, arches: &[", cap_mask(&group.caps)?)?;
     for name in &group.arches {
         write!(out, "Arch::{:?}, ", Arch::from_scmp_name(name)?)?;
     }

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""list.py BINARY ADDRESSES: a linker script that puts the functions at these addresses together, in their order.
+"""list.py MAP ADDRESSES: a linker script that puts the functions at these addresses together, in their order.
 
-Names lose the hashes of their crates, which differ with every compiler and profile. Where a name then stands for functions of
-which most were not executed, it comes behind those that are certain.
+MAP is what the linker says of where it put which section: functions of Rust have one each, those of the C library lie in one
+for each file of its archive. Names lose what differs with every compiler and profile: the hashes of crates, and which crate a
+generic function was first needed in. Where a name then stands for functions of which most were not executed, it comes behind
+those that are certain.
 """
 import bisect
 import re
-import subprocess
 import sys
 
 HEAD = """/* Written by hack/hot; crates/casemate/build.rs hands it to the linker. */
@@ -20,44 +21,63 @@ TAIL = """  }
 INSERT BEFORE .text;
 """
 
+# Address, load address, size, alignment, file and section: lld's form.
+SECTION = re.compile(r"^ *([0-9a-f]+) +[0-9a-f]+ +([0-9a-f]+) +\d+ {9}(\S.*):\((\.text[^)]*)\)$")
 
-def functions(binary):
-    """(address, size, name) of each, by address."""
-    lines = subprocess.run(["nm", "-S", "--defined-only", binary], capture_output=True, text=True, check=True).stdout
-    words = (line.split() for line in lines.splitlines())
-    return sorted({(int(w[0], 16), int(w[1], 16), w[3]) for w in words if len(w) == 4 and w[2] in "tTwW"})
+
+def sections(path):
+    """(address, size, pattern) of each section with code, by address."""
+    found = []
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            match = SECTION.match(line)
+            if match:
+                address, size, file, section = match.groups()
+                found.append((int(address, 16), int(size, 16), pattern(file, section)))
+    return sorted(found)
+
+
+def pattern(file, section):
+    """What the linker script calls it. None: a section without a name of its own, of which there are many."""
+    archive = re.search(r"/(libc\.a)\(([^)]*)\)$", file)
+    if archive:
+        return f"*{archive[1]}:{archive[2]}({section})"
+    return f"*({plain(section)})" if section.count(".") > 1 else None
 
 
 def plain(name):
-    """The name as a pattern: without the hashes of crates (v0 mangling), that at the end (of a standard library in the older
-    form), and the number by which link-time optimisation tells functions of one name apart."""
+    """The name without the hashes of crates (v0 mangling, and that of a standard library in the older form), without the crate
+    that a generic function was needed in, and without the number by which link-time optimisation tells functions of one name
+    apart."""
     name = re.sub(r"Cs[0-9A-Za-z]+_", "Cs*_", name)
     name = re.sub(r"17h[0-9a-f]{16}E", "17h*E", name)
-    return re.sub(r"\.[0-9]+$", ".*", name)
+    name = re.sub(r"\.[0-9]+$", ".*", name)
+    crate = re.search(r"Cs\*_([0-9]+)([a-z][a-z0-9_]*)$", name)
+    if crate and int(crate[1]) == len(crate[2]):
+        name = name[: crate.start()] + "Cs*"
+    return name
 
 
-def main(binary, addresses):
-    table = functions(binary)
+def main(link_map, addresses):
+    table = sections(link_map)
     starts = [start for start, _, _ in table]
-    total, executed, order = {}, {}, []
+    total, executed, order, known = {}, {}, [], set()
     for _, size, name in table:
-        total[plain(name)] = total.get(plain(name), 0) + size
-    known = set()
+        total[name] = total.get(name, 0) + size
     with open(addresses, encoding="ascii") as lines:
         for line in lines:
             address = int(line, 16)
-            start, size, name = table[bisect.bisect_right(starts, address) - 1]
-            # The C library comes as it is built: its functions have no sections of their own.
-            ours = name.startswith(("_ZN", "_R", "casemate_")) or name == "main"
-            if name in known or address >= start + size or not ours:
+            at = bisect.bisect_right(starts, address) - 1
+            start, size, name = table[at]
+            if name is None or at in known or address >= start + size:
                 continue
-            known.add(name)
-            if plain(name) not in executed:
-                order.append(plain(name))
-            executed[plain(name)] = executed.get(plain(name), 0) + size
+            known.add(at)
+            if name not in executed:
+                order.append(name)
+            executed[name] = executed.get(name, 0) + size
     certain = [name for name in order if 2 * executed[name] >= total[name]]
     mixed = [name for name in order if 2 * executed[name] < total[name]]
-    print(HEAD + "".join(f"    *(.text.{name})\n" for name in certain + mixed) + TAIL, end="")
+    print(HEAD + "".join(f"    {name}\n" for name in certain + mixed) + TAIL, end="")
 
 
 main(*sys.argv[1:])

@@ -69,8 +69,6 @@ impl Foreground {
         terminal: &mut Option<Terminal>,
         mut relay: Option<Relay>,
     ) -> Result<Exit> {
-        // From here it may be months.
-        casemate_sys::memory::reuse_freed();
         loop {
             let ready = self.await_event(pidfd, terminal.as_ref(), relay.as_ref())?;
             if let Some(terminal) = terminal.as_mut() {
@@ -90,6 +88,8 @@ impl Foreground {
                     return Ok(exit);
                 }
             }
+            // This may go on for months.
+            casemate_sys::memory::reuse_freed();
         }
     }
 

@@ -86,7 +86,8 @@ fn go_between(
     if plan.join & flag::PID != 0 {
         ns::setns(&plan.init, flag::PID).step("namespaces", about)?;
     }
-    let cloned = first_that_takes(cgroups, |cgroup| process::clone_sibling(0, cgroup));
+    let cloned =
+        first_that_takes(cgroups.iter().copied(), |cgroup| process::clone_sibling(0, cgroup));
     match cloned.step("namespaces", about)? {
         Cloned::Parent { pid, pidfd } => {
             proto::send_process(channel, pid, pidfd)?;

@@ -100,7 +100,10 @@ fn take_over(between: Spawned, prepared: StepResult<()>) -> StepResult<Spawned> 
 
 /// Launch a process that joins a running container. The pid namespace must have been joined by the caller. `cgroups`: it
 /// is born into the first of these that takes it; where there is none, into our own.
-pub fn launch_exec(plan: ExecPlan, cgroups: &[BorrowedFd<'_>]) -> StepResult<Spawned> {
+pub fn launch_exec<'a>(
+    plan: ExecPlan,
+    cgroups: impl IntoIterator<Item = BorrowedFd<'a>>,
+) -> StepResult<Spawned> {
     spawn_into(cgroups, move |channel| run_exec(plan, channel))
 }
 
@@ -124,22 +127,24 @@ pub fn launch_exec_unprivileged(
 
 /// The first cgroup that can hold processes. One that has become an inner node answers EBUSY, one that is
 /// being removed ENODEV, one with a threaded child EOPNOTSUPP.
-pub(crate) fn first_that_takes<T>(
-    cgroups: &[BorrowedFd<'_>],
+pub(crate) fn first_that_takes<'a, T>(
+    cgroups: impl IntoIterator<Item = BorrowedFd<'a>>,
     mut clone: impl FnMut(Option<BorrowedFd<'_>>) -> casemate_sys::Result<T>,
 ) -> casemate_sys::Result<T> {
-    let Some((last, others)) = cgroups.split_last() else { return clone(None) };
-    for cgroup in others {
-        match clone(Some(*cgroup)) {
-            Err(e) if matches!(e.errno(), Errno::BUSY | Errno::NODEV | Errno::OPNOTSUPP) => {}
+    let mut refused = None;
+    for cgroup in cgroups {
+        match clone(Some(cgroup)) {
+            Err(e) if matches!(e.errno(), Errno::BUSY | Errno::NODEV | Errno::OPNOTSUPP) => {
+                refused = Some(e);
+            }
             other => return other,
         }
     }
-    clone(Some(*last))
+    refused.map_or_else(|| clone(None), Err)
 }
 
-fn spawn_into(
-    cgroups: &[BorrowedFd<'_>],
+fn spawn_into<'a>(
+    cgroups: impl IntoIterator<Item = BorrowedFd<'a>>,
     body: impl FnOnce(&OwnedFd) -> Failure,
 ) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;

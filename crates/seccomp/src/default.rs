@@ -4,7 +4,7 @@
 //! can come to hold of capabilities, and to the features it was granted. Who gets which filter is
 //! policy's decision.
 
-use crate::arch::Arch;
+use crate::arch::{Arch, NameId};
 use crate::bpf::{Insn, Program};
 use crate::compile::{compile, CompileError};
 use crate::feature::{Feature, FeatureSet};
@@ -27,8 +27,8 @@ pub struct DefaultRule {
     pub comment: &'static str,
     /// What happens to its calls.
     pub action: Action,
-    /// Its system calls.
-    pub names: &'static [&'static str],
+    /// Its system calls. Without pointers, for the reason that the table of names has none.
+    ids: &'static [NameId],
     /// Capabilities that must all be in reach for the group to be part of the filter.
     pub caps: CapMask,
     /// Architectures it is for; none means all.
@@ -38,6 +38,11 @@ pub struct DefaultRule {
 }
 
 impl DefaultRule {
+    /// Its system calls.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.ids.iter().map(|id| id.name())
+    }
+
     /// Whether the group is part of the filter for `arch` and the capabilities `caps`.
     pub fn applies(&self, arch: Arch, caps: CapMask) -> bool {
         self.caps & !caps == 0 && (self.arches.is_empty() || self.arches.contains(&arch))
@@ -45,7 +50,7 @@ impl DefaultRule {
 
     fn to_rule(self) -> Rule {
         Rule {
-            names: self.names.iter().copied().map(Cow::Borrowed).collect(),
+            names: self.names().map(Cow::Borrowed).collect(),
             action: self.action,
             args: self.args.to_vec(),
         }

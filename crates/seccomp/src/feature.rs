@@ -45,7 +45,7 @@ fn refused(rule: &DefaultRule, arch: Arch, program: &Program) -> Option<&'static
     for arg in rule.args {
         args[arg.index as usize] |= arg.value_two;
     }
-    rule.names.iter().copied().find(|name| {
+    rule.names().find(|name| {
         let Some(nr) = arch.syscall_number(name) else { return false };
         let data = SeccompData::new(arch, nr, args);
         let verdict = program.evaluate(arch, &data).map(|verdict| verdict.action());

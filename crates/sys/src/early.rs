@@ -26,6 +26,7 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
+    ".pushsection .text.casemate_entry,\"ax\",@progbits",
     ".globl casemate_entry",
     ".type casemate_entry,@function",
     "casemate_entry:",
@@ -37,10 +38,12 @@ core::arch::global_asm!(
     "pop rdx",
     "pop rdx",
     "jmp _start",
+    ".popsection",
 );
 
 #[cfg(target_arch = "aarch64")]
 core::arch::global_asm!(
+    ".pushsection .text.casemate_entry,\"ax\",%progbits",
     ".globl casemate_entry",
     ".type casemate_entry,%function",
     "casemate_entry:",
@@ -49,6 +52,7 @@ core::arch::global_asm!(
     "bl casemate_early",
     "mov x0, x19",
     "b _start",
+    ".popsection",
 );
 
 #[cfg(target_arch = "x86_64")]

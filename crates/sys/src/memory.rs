@@ -5,7 +5,7 @@
 //! time; nothing depends on it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The C library's first extension of the heap: 132 KiB (malloc(3), M_TOP_PAD), of which the start of the program has some.
 const FIRST_HEAP: usize = 128 << 10;
@@ -29,47 +29,139 @@ pub fn warm_heap(taken: usize) {
     }
 }
 
-/// The C library's allocator, which can be told to let what is freed lie.
+/// The C library's allocator, which can be told to keep off the memory that is in use.
 ///
 /// After a process was made with a copy of our memory, each page that one of the two writes to has to be copied first. To
-/// free an object writes to it, and what is left to do by then is little, mostly freeing: in the runtime because it is about
-/// to end, in the container's process because another program is about to take its memory.
+/// free an object writes to it, and to find room among what was freed writes to its neighbours; what is left to do by then
+/// takes little memory: in the runtime because it is about to end, in the container's process because another program is about
+/// to take its place. So what is freed lies where it is, and new objects lie side by side in pages that nobody has used.
 #[derive(Debug)]
 pub struct Allocator;
 
 static KEEPS: AtomicBool = AtomicBool::new(false);
+/// The unused part of the new pages.
+static NEXT: AtomicUsize = AtomicUsize::new(0);
+static END: AtomicUsize = AtomicUsize::new(0);
 
-/// From here on, what is freed lies where it is.
+/// How large the part of the heap for new objects is, in bytes. Whatever does not fit comes from the C library again.
+const ROOM: usize = 64 << 10;
+
+/// From here on, what is freed lies where it is, and what is new lies elsewhere.
 pub fn keep_freed() {
+    if END.load(Ordering::Relaxed) == 0 {
+        find_room();
+    }
     KEEPS.store(true, Ordering::Relaxed);
 }
 
-/// From here on it is used again: for a process that stays.
+fn find_room() {
+    let Ok(layout) = Layout::from_size_align(ROOM, 16) else { return };
+    // SAFETY: the size is not zero. More than was ever freed: it comes from the end of the heap.
+    let start = unsafe { System.alloc(layout) } as usize;
+    if start != 0 {
+        NEXT.store(start, Ordering::Relaxed);
+        END.store(start + ROOM, Ordering::Relaxed);
+    }
+}
+
+/// From here on memory is used again: for a process that stays.
 pub fn reuse_freed() {
     KEEPS.store(false, Ordering::Relaxed);
 }
 
-// SAFETY: everything is passed on to System; not to free is always allowed.
+/// Room for a new object among the new pages. `None`: there is none left.
+fn take(layout: Layout) -> Option<*mut u8> {
+    let mut place = 0;
+    let taken = NEXT.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+        place = next.checked_next_multiple_of(layout.align())?;
+        place.checked_add(layout.size()).filter(|end| *end <= END.load(Ordering::Relaxed))
+    });
+    taken.ok().map(|_| place as *mut u8)
+}
+
+/// Whether an object lies in the new pages, which the C library knows nothing of.
+fn is_new(pointer: *mut u8) -> bool {
+    let (at, end) = (pointer as usize, END.load(Ordering::Relaxed));
+    at < end && at >= end - ROOM
+}
+
+// SAFETY: what `take` gives away lies in memory of System's that is never freed, belongs to nobody else, and is aligned as
+// asked; it never gets to System. Everything else is passed on to System; not to free is always allowed.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let new = if KEEPS.load(Ordering::Relaxed) { take(layout) } else { None };
         // SAFETY: passed on.
-        unsafe { System.alloc(layout) }
+        new.unwrap_or_else(|| unsafe { System.alloc(layout) })
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        if !KEEPS.load(Ordering::Relaxed) {
-            // SAFETY: passed on.
+        if !KEEPS.load(Ordering::Relaxed) && !is_new(pointer) {
+            // SAFETY: passed on; it came from there.
             unsafe { System.dealloc(pointer, layout) }
         }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: passed on.
-        unsafe { System.alloc_zeroed(layout) }
+        match KEEPS.load(Ordering::Relaxed).then(|| take(layout)).flatten() {
+            Some(place) => {
+                // SAFETY: ours, and as large as that.
+                unsafe { place.write_bytes(0, layout.size()) };
+                place
+            }
+            // SAFETY: passed on.
+            None => unsafe { System.alloc_zeroed(layout) },
+        }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: passed on.
-        unsafe { System.realloc(pointer, layout, size) }
+        if !KEEPS.load(Ordering::Relaxed) && !is_new(pointer) {
+            // SAFETY: passed on; it came from there.
+            return unsafe { System.realloc(pointer, layout, size) };
+        }
+        // SAFETY: the caller guarantees that the size fits the alignment; the old object has layout's size, and the new one
+        // is another.
+        unsafe {
+            let new = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !new.is_null() {
+                new.copy_from_nonoverlapping(pointer, layout.size().min(size));
+                self.dealloc(pointer, layout);
+            }
+            new
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn after_a_launch_new_objects_lie_in_new_pages_and_old_ones_where_they_are() {
+        let layout = |size| Layout::from_size_align(size, 8).unwrap();
+        // SAFETY: every object is freed, and grown, with the layout that it has.
+        unsafe {
+            let old = Allocator.alloc(layout(64));
+            old.write_bytes(7, 64);
+            keep_freed();
+            let first = Allocator.alloc(layout(10));
+            let second = Allocator.alloc_zeroed(layout(4000));
+            assert!(is_new(first) && is_new(second) && !is_new(old));
+            assert_eq!(first as usize + 16, second as usize);
+            assert!(std::slice::from_raw_parts(second, 4000).iter().all(|byte| *byte == 0));
+            let grown = Allocator.realloc(old, layout(64), 128);
+            assert!(is_new(grown) && std::slice::from_raw_parts(grown, 64) == [7; 64]);
+            Allocator.dealloc(old, layout(64));
+            assert_eq!(std::slice::from_raw_parts(old, 64), [7; 64], "it was freed");
+            let large = Allocator.alloc(layout(ROOM));
+            assert!(!large.is_null() && !is_new(large));
+            reuse_freed();
+            let usual = Allocator.realloc(grown, layout(128), 256);
+            assert!(!is_new(usual) && std::slice::from_raw_parts(usual, 64) == [7; 64]);
+            for (object, size) in [(usual, 256), (first, 10), (second, 4000), (large, ROOM)] {
+                Allocator.dealloc(object, layout(size));
+            }
+        }
     }
 }

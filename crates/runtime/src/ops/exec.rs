@@ -8,7 +8,7 @@ use crate::foreground::Foreground;
 use crate::ids::IdMaps;
 use crate::lower::process::ProcessContext;
 use crate::request::{ExecRequest, Global};
-use crate::state::Status;
+use crate::state::{Record, Status};
 use crate::supervise::{self, await_exec, SeccompAgent, Supervision};
 use crate::verify::Expectation;
 use crate::{lower, ops};
@@ -20,9 +20,9 @@ use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Mover, Spa
 use casemate_sandbox::plan::{Early, ExecPlan, HookState, SeccompFilter};
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
-use casemate_sys::{process, Context as _};
+use casemate_sys::process;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Mode, OFlags};
+use std::cell::OnceCell;
 use std::path::Path;
 
 /// Run a process in a container; answers its exit status, or 0 when detached.
@@ -38,15 +38,14 @@ pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
 fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32> {
     let container = Container::load(global, &request.id)?;
     trail.of_record(&container.record)?;
-    match container.status() {
-        Status::Created | Status::Running => {}
-        Status::Paused if request.ignore_paused => {}
-        Status::Paused => {
+    let init = match container.living()? {
+        Some((init, Status::Created | Status::Running)) => init,
+        Some((init, Status::Paused)) if request.ignore_paused => init,
+        Some((_, Status::Paused)) => {
             bail!("cannot exec in a paused container (use --ignore-paused to override)")
         }
         _ => bail!("cannot exec in a stopped container"),
-    }
-    let init = container.init()?.ok_or_else(|| anyhow!("cannot exec in a stopped container"))?;
+    };
     let (hardened, _) = harden_process(requested(request, &container)?, &container.record.spec)?;
     // The program and not its arguments: these may hold secrets.
     trail.set("casemate.exec.name", || hardened.args.first().cloned().into());
@@ -61,9 +60,9 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
     let foreground = if request.detach { None } else { Some(Foreground::take_over(true)?) };
     let caller = Caller::probe(&container.proc)?;
     let (plan, expectation) = plan(&container, &caller, &hardened, request, &init)?;
-    let cgroups = target_cgroups(&container, request)?;
+    let births = Births::of(&container, request)?;
     trail.allow()?;
-    let child = spawn(plan, &cgroups, &container, &caller, &init)?;
+    let child = spawn(plan, &births, &container, &caller, &init)?;
     let outcome = supervise_exec(&container, console, &expectation, &child, request);
     let master = match outcome {
         Ok(master) => master,
@@ -268,57 +267,96 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
 
 /// Where the process may be born: the container's cgroup, or, when that takes no processes (systemd in the container has
 /// made it an inner node) or is gone, the one that init is in now. `--cgroup` has no second choice.
-fn target_cgroups(container: &Container, request: &ExecRequest) -> Result<Vec<Cgroup>> {
-    let Some(record) = &container.record.cgroup else { return Ok(Vec::new()) };
-    if let Some(asked) = request.cgroup.first() {
-        let about = || format!("--cgroup {asked}: must be below the container's cgroup");
-        let path = asked.rsplit(':').next().unwrap_or(asked).trim_start_matches('/');
-        let own = Cgroup::open(&record.path).with_context(about)?;
-        return Ok(vec![own.open_below(Path::new(path)).with_context(about)?]);
-    }
-    let mut found = Vec::new();
-    found.extend(Cgroup::open(&record.path).ok());
-    let hierarchy = Hierarchy::discover()?;
-    if let Some(init) = container.record.init {
-        let now = hierarchy.locate(&hierarchy.path_of(init.pid)?)?;
-        if now != record.path {
-            found.push(Cgroup::open(&now).context("cgroup of the container's init")?);
+struct Births<'a> {
+    first: Option<Cgroup>,
+    second: OnceCell<Option<Cgroup>>,
+    record: &'a Record,
+    asked: bool,
+}
+
+impl<'a> Births<'a> {
+    fn of(container: &'a Container, request: &ExecRequest) -> Result<Self> {
+        let record = &container.record;
+        let (second, mut asked) = (OnceCell::new(), false);
+        let first = match (&record.cgroup, request.cgroup.first()) {
+            (None, _) => None,
+            (Some(own), Some(path)) => {
+                asked = true;
+                Some(below(&own.path, path)?)
+            }
+            (Some(own), None) => Cgroup::open(&own.path).ok(),
+        };
+        let births = Self { first, second, record, asked };
+        if births.first.is_none() {
+            births.look_again()?;
         }
+        Ok(births)
     }
-    if found.is_empty() {
-        bail!("cgroup {}: is gone", record.path.display());
+
+    /// The second choice, which most never need: it is looked for only when the first takes no process.
+    fn second(&self) -> Option<&Cgroup> {
+        self.second.get_or_init(|| self.where_init_is().ok().flatten()).as_ref()
     }
-    Ok(found)
+
+    fn look_again(&self) -> Result<()> {
+        let Some(own) = &self.record.cgroup else { return Ok(()) };
+        let found = self.where_init_is()?;
+        if found.is_none() {
+            bail!("cgroup {}: is gone", own.path.display());
+        }
+        self.second.get_or_init(|| found);
+        Ok(())
+    }
+
+    fn where_init_is(&self) -> Result<Option<Cgroup>> {
+        let (Some(own), Some(init), false) = (&self.record.cgroup, self.record.init, self.asked)
+        else {
+            return Ok(None);
+        };
+        let hierarchy = Hierarchy::discover()?;
+        let now = hierarchy.locate(&hierarchy.path_of(init.pid)?)?;
+        if now == own.path {
+            return Ok(None);
+        }
+        Cgroup::open(&now).context("cgroup of the container's init").map(Some)
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Cgroup> {
+        self.first.iter().chain(std::iter::once_with(|| self.second()).flatten())
+    }
+}
+
+/// `--cgroup [CONTROLLERS:]PATH`, below the container's own.
+fn below(own: &Path, asked: &str) -> Result<Cgroup> {
+    let about = || format!("--cgroup {asked}: must be below the container's cgroup");
+    let path = asked.rsplit(':').next().unwrap_or(asked).trim_start_matches('/');
+    let own = Cgroup::open(own).with_context(about)?;
+    own.open_below(Path::new(path)).with_context(about)
 }
 
 fn spawn(
     plan: ExecPlan,
-    cgroups: &[Cgroup],
+    births: &Births<'_>,
     container: &Container,
     caller: &Caller,
     init: &OwnedFd,
 ) -> Result<Spawned> {
-    let handles: Vec<&Cgroup> = cgroups.iter().collect();
-    let cgroups: Vec<_> = cgroups.iter().map(AsFd::as_fd).collect();
     // Root of a user namespace (rootless podman) may enter the container's pid namespace but not come back to its own,
     // which belongs to the host.
     if !caller.privileged || !caller.initial_user_namespace {
+        let handles: Vec<&Cgroup> = births.each().collect();
+        let cgroups: Vec<_> = handles.iter().map(AsFd::as_fd).collect();
         let mover = crate::cgroups::mover(container.record.cgroup.as_ref(), &handles)?;
         let mover = mover.as_ref().map(|mover| mover as Mover<'_>);
         return Ok(launch_exec_unprivileged(plan, &cgroups, mover)?);
     }
+    let cgroups = births.each().map(AsFd::as_fd);
     if container.record.namespaces & flag::PID == 0 {
-        return Ok(launch_exec(plan, &cgroups)?);
+        return Ok(launch_exec(plan, cgroups)?);
     }
-    let own = rustix::fs::openat(
-        &container.proc,
-        "self/ns/pid",
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .call(|| "openat(/proc, \"self/ns/pid\")")?;
+    let own = process::pidfd_open(rustix::process::getpid().as_raw_nonzero().get())?;
     ns::setns(init, flag::PID).context("join the container's pid namespace")?;
-    let child = launch_exec(plan, &cgroups);
+    let child = launch_exec(plan, cgroups);
     ns::setns(&own, flag::PID).context("leave the container's pid namespace")?;
     Ok(child?)
 }

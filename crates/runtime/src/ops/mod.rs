@@ -66,6 +66,12 @@ impl Container {
         Ok(same.then_some(pidfd))
     }
 
+    /// Init as above, and what the container does meanwhile; `None` when there is no init.
+    pub(crate) fn living(&self) -> Result<Option<(OwnedFd, Status)>> {
+        let init = self.init()?;
+        Ok(init.map(|init| (init, Status::while_init_lives(&self.record, &self.state))))
+    }
+
     /// The socket for readiness, bound now, if a service manager waits for it.
     pub(crate) fn relay(&self) -> Result<Option<Relay>> {
         self.record

@@ -33,7 +33,7 @@ fn release(global: &Global, id: &str, trail: &mut Trail) -> Result<()> {
         other => bail!("cannot start a container in the {} state", other.name()),
     }
     let relay = container.relay()?;
-    let init = container.init()?;
+    let init = if relay.is_some() { container.init()? } else { None };
     trail.allow()?;
     open_gate(&container)?;
     container.state.unlock()?;

@@ -46,9 +46,15 @@ impl Status {
         let alive = procfs::stat(proc, init.pid).is_some_and(|stat| {
             stat.start_time == init.start_time && !matches!(stat.state, 'Z' | 'X')
         });
-        if !alive {
-            return Self::Stopped;
+        if alive {
+            Self::while_init_lives(record, state)
+        } else {
+            Self::Stopped
         }
+    }
+
+    /// The same, by who knows that init lives.
+    pub fn while_init_lives(record: &Record, state: &StateDir) -> Self {
         let frozen = record.cgroup.as_ref().is_some_and(|cgroup| {
             // A cgroup that vanishes under our feet is not frozen.
             Cgroup::open(&cgroup.path).and_then(|cgroup| cgroup.is_frozen()).unwrap_or(false)

@@ -23,6 +23,7 @@ mod x86;
 mod x86_64;
 
 use names::{COUNT, NAMES};
+use std::cmp::Ordering;
 use std::fmt;
 
 /// Marks a system call that an architecture does not have.
@@ -32,22 +33,80 @@ const NO: u32 = u32::MAX;
 /// (arch/x86/include/uapi/asm/unistd.h).
 pub(crate) const X32_BIT: u32 = 0x4000_0000;
 
+/// The names one behind the other, and where each ends: a table of pointers is relocated whenever the program starts, two
+/// pages of it, used or not.
+static TEXT: [u8; LENGTH] = {
+    let mut text = [0; LENGTH];
+    let (mut name, mut at) = (0, 0);
+    while name < COUNT {
+        let mut byte = 0;
+        while byte < NAMES[name].len() {
+            text[at] = NAMES[name].as_bytes()[byte];
+            byte += 1;
+            at += 1;
+        }
+        name += 1;
+    }
+    text
+};
+
+static ENDS: [u16; COUNT] = {
+    let mut ends = [0; COUNT];
+    let (mut name, mut at) = (0, 0);
+    while name < COUNT {
+        at += NAMES[name].len();
+        ends[name] = at as u16;
+        name += 1;
+    }
+    ends
+};
+
+const LENGTH: usize = {
+    let (mut name, mut length) = (0, 0);
+    while name < COUNT {
+        length += NAMES[name].len();
+        name += 1;
+    }
+    assert!(length <= u16::MAX as usize);
+    length
+};
+
 /// The position of a system call's name in the table that all architectures share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct NameId(u16);
+pub(crate) struct NameId(pub(crate) u16);
 
 impl NameId {
     /// The id of `name`, or `None` where no architecture known here has such a call.
     pub(crate) fn of(name: &str) -> Option<NameId> {
-        NAMES.binary_search(&name).ok().map(|index| NameId(index as u16))
+        let (mut low, mut high) = (0, COUNT);
+        while low < high {
+            let middle = NameId(((low + high) / 2) as u16);
+            match middle.bytes().cmp(name.as_bytes()) {
+                Ordering::Less => low = usize::from(middle.0) + 1,
+                Ordering::Greater => high = usize::from(middle.0),
+                Ordering::Equal => return Some(middle),
+            }
+        }
+        None
+    }
+
+    /// The name.
+    pub(crate) fn name(self) -> &'static str {
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+
+    fn bytes(self) -> &'static [u8] {
+        let at = usize::from(self.0);
+        let start = if at == 0 { 0 } else { ENDS[at - 1] };
+        &TEXT[usize::from(start)..usize::from(ENDS[at])]
     }
 
     /// The same, faster where `name` follows closely on the name of `self`: profiles list their
     /// names in alphabetical order.
     pub(crate) fn next_of(self, name: &str) -> Option<NameId> {
         let after = usize::from(self.0) + 1;
-        let near = NAMES.iter().skip(after).take(4).position(|known| *known == name);
-        near.map(|steps| NameId((after + steps) as u16)).or_else(|| NameId::of(name))
+        let mut near = (after..COUNT.min(after + 4)).map(|index| NameId(index as u16));
+        near.find(|id| id.bytes() == name.as_bytes()).or_else(|| NameId::of(name))
     }
 }
 
@@ -196,7 +255,7 @@ impl Arch {
     pub fn syscall_name(self, number: u32) -> Option<&'static str> {
         let plain = number.checked_sub(self.base()).filter(|plain| *plain != NO)?;
         let index = self.table().iter().position(|known| *known == plain)?;
-        Some(NAMES[index])
+        Some(NameId(index as u16).name())
     }
 
     pub(crate) fn number(self, id: NameId) -> Option<u32> {
@@ -338,6 +397,11 @@ mod tests {
     #[test]
     fn names_are_sorted_and_unique() {
         assert!(NAMES.windows(2).all(|pair| pair[0] < pair[1]));
+        for (index, name) in NAMES.into_iter().enumerate() {
+            let id = NameId(index as u16);
+            assert_eq!((id.name(), NameId::of(name)), (name, Some(id)));
+        }
+        assert_eq!((NameId::of(""), NameId::of("zzz"), NameId::of("rea")), (None, None, None));
     }
 
     #[test]
