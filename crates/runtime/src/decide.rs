@@ -73,7 +73,7 @@ pub(crate) fn decide(
     bundle: &Path,
     config: Option<&PathBuf>,
     id: &str,
-) -> Result<Decided> {
+) -> Result<Box<Decided>> {
     decide_by(global, bundle, config, id, harden_as)
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn decide_by(
     config: Option<&PathBuf>,
     id: &str,
     harden: impl FnOnce(Spec, &Choice, &HostFacts) -> Result<Hardened, Refusal>,
-) -> Result<Decided> {
+) -> Result<Box<Decided>> {
     let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
     let spec = Spec::parse(&bundle.config).context("config.json")?;
     let proc = procfs::open()?;
@@ -120,7 +120,7 @@ pub(crate) fn decide_by(
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
     let (spec, mut decisions) = (hardened.spec, hardened.decisions);
     crate::lower::seccomp::note_conflicts(&spec, &mut decisions)?;
-    Ok(Decided {
+    Ok(Box::new(Decided {
         bundle,
         choice,
         spec,
@@ -131,5 +131,5 @@ pub(crate) fn decide_by(
         cgroup,
         id_range: None,
         categories: None,
-    })
+    }))
 }

@@ -85,6 +85,8 @@ impl Foreground {
             }
             if ready.ended {
                 if let Some(exit) = process::wait(pid, false)? {
+                    // Little is left to do.
+                    casemate_sys::memory::keep_freed();
                     return Ok(exit);
                 }
             }

@@ -79,6 +79,13 @@ fn take(layout: Layout) -> Option<*mut u8> {
     taken.ok().map(|_| place as *mut u8)
 }
 
+/// Let the newest object have another size where it is. False: it is not the newest, or there is no room left.
+fn extend(pointer: *mut u8, old: usize, new: usize) -> bool {
+    let (start, limit) = (pointer as usize, END.load(Ordering::Relaxed));
+    let Some(end) = start.checked_add(new).filter(|end| *end <= limit) else { return false };
+    NEXT.compare_exchange(start + old, end, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
 /// Whether an object lies in the new pages, which the C library knows nothing of.
 fn is_new(pointer: *mut u8) -> bool {
     let (at, end) = (pointer as usize, END.load(Ordering::Relaxed));
@@ -118,6 +125,9 @@ unsafe impl GlobalAlloc for Allocator {
             // SAFETY: passed on; it came from there.
             return unsafe { System.realloc(pointer, layout, size) };
         }
+        if is_new(pointer) && extend(pointer, layout.size(), size) {
+            return pointer;
+        }
         // SAFETY: the caller guarantees that the size fits the alignment; the old object has layout's size, and the new one
         // is another.
         unsafe {
@@ -150,6 +160,8 @@ mod tests {
             assert!(is_new(first) && is_new(second) && !is_new(old));
             assert_eq!(first as usize + 16, second as usize);
             assert!(std::slice::from_raw_parts(second, 4000).iter().all(|byte| *byte == 0));
+            let larger = Allocator.realloc(second, layout(4000), 4096);
+            assert_eq!(larger, second, "the newest grows where it is");
             let grown = Allocator.realloc(old, layout(64), 128);
             assert!(is_new(grown) && std::slice::from_raw_parts(grown, 64) == [7; 64]);
             Allocator.dealloc(old, layout(64));
@@ -157,9 +169,10 @@ mod tests {
             let large = Allocator.alloc(layout(ROOM));
             assert!(!large.is_null() && !is_new(large));
             reuse_freed();
-            let usual = Allocator.realloc(grown, layout(128), 256);
-            assert!(!is_new(usual) && std::slice::from_raw_parts(usual, 64) == [7; 64]);
-            for (object, size) in [(usual, 256), (first, 10), (second, 4000), (large, ROOM)] {
+            first.write_bytes(9, 10);
+            let usual = Allocator.realloc(first, layout(10), 256);
+            assert!(!is_new(usual) && std::slice::from_raw_parts(usual, 10) == [9; 10]);
+            for (object, size) in [(usual, 256), (grown, 128), (second, 4096), (large, ROOM)] {
                 Allocator.dealloc(object, layout(size));
             }
         }

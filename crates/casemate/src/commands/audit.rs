@@ -25,6 +25,7 @@ enum Format {
     Sarif,
 }
 
+#[inline(never)]
 pub(crate) fn execute(args: &AuditArgs, context: &mut Context<'_>) -> Outcome {
     let format = format(&args.format)?;
     let threshold = threshold(&args.fail_on)?;

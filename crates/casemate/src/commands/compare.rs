@@ -9,6 +9,7 @@ use anyhow::anyhow;
 use casemate_inspect::foreign::{compare, find, Change, Comparison, Row};
 use std::path::PathBuf;
 
+#[inline(never)]
 pub(crate) fn execute(args: &CompareArgs, context: &mut Context<'_>) -> Outcome {
     let as_json = match args.format.as_str() {
         "json" => true,

@@ -5,6 +5,7 @@ use crate::cli::observe::EventsArgs;
 use crate::{backend, output, request};
 use std::io::{Error, ErrorKind};
 
+#[inline(never)]
 pub(crate) fn execute(args: &EventsArgs, context: &mut Context<'_>) -> Outcome {
     let request = request::events(args)?;
     let outcome = backend::events(&context.global, &request, &mut |event| {

@@ -6,6 +6,7 @@ use super::{Context, Outcome};
 use crate::cli::observe::ExplainArgs;
 use crate::{backend, output, request};
 
+#[inline(never)]
 pub(crate) fn execute(args: &ExplainArgs, context: &mut Context<'_>) -> Outcome {
     let as_json = match args.format.as_str() {
         "json" => true,

@@ -82,6 +82,7 @@ struct MountExtensions {
     idmap: Enabled,
 }
 
+#[inline(never)]
 pub(crate) fn execute() -> Outcome {
     Ok(output::print_json(&features())?)
 }

@@ -30,6 +30,7 @@ struct EngineReport {
     checks: Vec<Check>,
 }
 
+#[inline(never)]
 pub(crate) fn execute(args: &HostCheckArgs) -> Outcome {
     let engines =
         args.engine.iter().map(|name| engine(name)).collect::<anyhow::Result<Vec<_>>>()?;

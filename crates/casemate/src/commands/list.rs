@@ -7,6 +7,7 @@ use anyhow::{bail, Context as _};
 use casemate_runtime::report::StateReport;
 use std::io::Write;
 
+#[inline(never)]
 pub(crate) fn execute(args: &ListArgs, context: &mut Context<'_>) -> Outcome {
     let report = backend::list(&context.global)?;
     for problem in &report.problems {

@@ -1,4 +1,7 @@
 //! The commands, one file each: build the request, have it done, print the answer.
+//!
+//! Those that are not part of a container's life are `#[inline(never)]`: otherwise all commands would have room for the objects of
+//! each on their stack, nine pages.
 
 mod audit;
 mod compare;

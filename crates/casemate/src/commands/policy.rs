@@ -7,6 +7,7 @@ use crate::{backend, output};
 use anyhow::anyhow;
 use casemate_runtime::ops::PolicyReport;
 
+#[inline(never)]
 pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
     let as_json = match args.format.as_str() {
         "json" => true,

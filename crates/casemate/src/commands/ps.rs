@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 /// Where `ps` is looked for when the caller has no PATH, as podman's calls have none.
 const DEFAULT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
+#[inline(never)]
 pub(crate) fn execute(args: &PsArgs, context: &mut Context<'_>) -> Outcome {
     let id = request::container_id(&args.id)?;
     match args.format.as_str() {

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 const FOR_ROOT: &str = include_str!("../templates/config.json");
 const ROOTLESS: &str = include_str!("../templates/config-rootless.json");
 
+#[inline(never)]
 pub(crate) fn execute(args: &SpecArgs) -> Outcome {
     let target = target(args)?;
     write_new(&target, &content(args.rootless))?;

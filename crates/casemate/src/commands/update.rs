@@ -5,6 +5,7 @@ use crate::cli::update::UpdateArgs;
 use crate::report::Level;
 use crate::{backend, request};
 
+#[inline(never)]
 pub(crate) fn execute(args: &UpdateArgs, context: &mut Context<'_>) -> Outcome {
     if let Some(warning) = request::update::ignored_flags(args) {
         context.reporter.note(Level::Warning, warning);

@@ -155,10 +155,15 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SpecError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| SpecError::new("", format!("not UTF-8: {error}")))?;
     crate::check::nul_bytes(text)?;
-    let first = match serde_json::from_str::<Object<T>>(text) {
-        Ok(value) => return Ok(value.0),
-        Err(error) => error,
-    };
+    match serde_json::from_str::<Object<T>>(text) {
+        Ok(value) => Ok(value.0),
+        Err(error) => located(text, &error),
+    }
+}
+
+/// Reads once more to say where the mistake is. Not inline: what it has on the stack, sound configurations need not have.
+#[inline(never)]
+fn located<T: DeserializeOwned>(text: &str, first: &serde_json::Error) -> Result<T, SpecError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
         Err(error) => {

@@ -45,7 +45,7 @@ pub(crate) fn lower_container(
     request: &CreateRequest,
     decided: &Decided,
     namespaces: Prepared,
-) -> Result<Lowered> {
+) -> Result<Box<Lowered>> {
     let Decided { bundle, spec, proc, .. } = decided;
     // The specification lets a container be created without a process; `start` refuses it then.
     let nothing = Process { cwd: "/".to_owned(), ..Process::default() };
@@ -87,7 +87,7 @@ pub(crate) fn lower_container(
         gate: Gate::Channel,
         namespaces: namespaces.plan,
     };
-    Ok(Lowered {
+    Ok(Box::new(Lowered {
         expectation: expectation(&plan, spec, process, &namespaces.maps),
         plan: Some(plan),
         pid_namespace: namespaces.pid,
@@ -102,7 +102,7 @@ pub(crate) fn lower_container(
         hook_state,
         rootfs,
         relabel,
-    })
+    }))
 }
 
 fn enters_first(namespaces: &Prepared) -> bool {

@@ -36,7 +36,7 @@ pub(crate) enum HeldBy {
 /// path ends in `finish` or `fail`.
 pub(crate) struct Made {
     pub(crate) state: StateDir,
-    pub(crate) record: Record,
+    pub(crate) record: Box<Record>,
     pub(crate) proc: OwnedFd,
     pub(crate) child: Spawned,
     pub(crate) master: Option<OwnedFd>,
@@ -113,7 +113,7 @@ fn begin(
     request: &CreateRequest,
     decided: &mut Decided,
     undo: &mut Undo,
-) -> Result<(Lowered, StateDir)> {
+) -> Result<(Box<Lowered>, StateDir)> {
     let label = selinux::provide(decided, &request.id, global.root.join(&request.id))?;
     if let Some(lease) = label {
         undo.push("SELinux categories", move || {
@@ -145,7 +145,7 @@ fn begin(
     Ok((lowered, root.reserve(&request.id)?))
 }
 
-fn plan(request: &CreateRequest, decided: &Decided) -> Result<Lowered> {
+fn plan(request: &CreateRequest, decided: &Decided) -> Result<Box<Lowered>> {
     let hosts = (!decided.spec.is_verbatim()).then_some(&decided.facts.host_namespaces[..]);
     let namespaces = namespaces::prepare(&decided.spec, &decided.caller, &decided.proc, hosts)?;
     lower_container(request, decided, namespaces)
@@ -153,7 +153,7 @@ fn plan(request: &CreateRequest, decided: &Decided) -> Result<Lowered> {
 
 /// What came out of it.
 struct Built {
-    record: Record,
+    record: Box<Record>,
     proc: OwnedFd,
     child: Spawned,
     master: Option<OwnedFd>,
@@ -163,7 +163,7 @@ struct Built {
 /// Steps 7 to 11: everything that has to be taken back on failure.
 fn build(
     state: &StateDir,
-    decided: Decided,
+    decided: Box<Decided>,
     lowered: &mut Lowered,
     console: ConsoleSink,
     (mode, request): (HeldBy, &CreateRequest),
@@ -246,7 +246,11 @@ fn build(
     Ok(Built { record, proc: decided.proc, child, master, posture })
 }
 
-fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -> Result<Record> {
+fn first_record(
+    decided: &Decided,
+    lowered: &Lowered,
+    request: &CreateRequest,
+) -> Result<Box<Record>> {
     let mut spec = decided.spec.clone();
     let seccomp = spec.take_seccomp();
     let listener =
@@ -256,7 +260,7 @@ fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -
     if lowered.filters.iter().any(SeccompFilter::notifies) && listener.is_none() {
         bail!("linux.seccomp.listenerPath: is needed by SCMP_ACT_NOTIFY");
     }
-    Ok(Record {
+    Ok(Box::new(Record {
         format: crate::state::FORMAT.to_owned(),
         id: request.id.clone(),
         bundle: decided.bundle.dir.clone(),
@@ -282,7 +286,7 @@ fn first_record(decided: &Decided, lowered: &Lowered, request: &CreateRequest) -
             .collect(),
         seccomp_listener: listener,
         notify_socket: notify::host_socket(),
-    })
+    }))
 }
 
 fn agent(record: &Record) -> Option<SeccompAgent<'_>> {

@@ -39,7 +39,7 @@ use rustix::fd::OwnedFd;
 /// A container as the commands after `create` find it.
 pub(crate) struct Container {
     pub(crate) state: StateDir,
-    pub(crate) record: Record,
+    pub(crate) record: Box<Record>,
     pub(crate) proc: OwnedFd,
 }
 

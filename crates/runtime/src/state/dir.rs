@@ -144,6 +144,12 @@ impl StateRoot {
     }
 }
 
+/// Not inline, and in a box: the record is large, and each place that it comes by would have room for it on the stack.
+#[inline(never)]
+fn parse(bytes: &[u8]) -> serde_json::Result<Box<Record>> {
+    serde_json::from_slice(bytes)
+}
+
 impl StateDir {
     /// Wait for, and take, the lock.
     pub fn lock(&self) -> Result<()> {
@@ -257,11 +263,11 @@ impl StateDir {
     }
 
     /// Load the record; `None` when the directory has none (a create that was cut short, or another runtime's).
-    pub fn load(&self) -> Result<Option<Record>> {
+    pub fn load(&self) -> Result<Option<Box<Record>>> {
         if !self.exists(RECORD) {
             return Ok(None);
         }
-        let mut record: Record = match serde_json::from_slice(&self.read(RECORD)?) {
+        let mut record = match parse(&self.read(RECORD)?) {
             // The first record is written in place: its creator is still at it, or was killed over it.
             Err(_) if !self.exists(INIT) => return Ok(None),
             other => other.with_context(|| format!("state of {}: {RECORD}", self.id))?,
