@@ -39,9 +39,12 @@ def sections(path):
 
 def pattern(file, section):
     """What the linker script calls it. None: a section without a name of its own, of which there are many."""
-    archive = re.search(r"/(libc\.a)\(([^)]*)\)$", file)
-    if archive:
-        return f"*{archive[1]}:{archive[2]}({section})"
+    library = re.search(r"/(lib[a-z]+)[^/]*\.a\(([^)]*)\)$", file)
+    if library:
+        return f"*{library[1]}*.a:{library[2]}({section})"
+    start = re.search(r"/(r?crt1\.o)$", file)
+    if start:
+        return f"*{start[1]}({section})"
     return f"*({plain(section)})" if section.count(".") > 1 else None
 
 

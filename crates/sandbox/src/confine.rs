@@ -92,8 +92,8 @@ pub fn load_filters(filters: &Filters, now: FilterSlot, channel: &OwnedFd) -> St
     after.map_or(Ok(()), |sets| caps::set(sets).step("capabilities", about))
 }
 
-/// From root of the container's namespaces to the payload's identity.
-pub fn drop_privilege(plan: &ProcessPlan, host_proc: impl AsFd) -> StepResult<()> {
+/// From root of the container's namespaces to the payload's identity; answers where the working directory stands.
+pub fn drop_privilege(plan: &ProcessPlan, host_proc: impl AsFd) -> StepResult<Cwd> {
     rustix::process::umask(Mode::from_raw_mode(plan.umask));
     if let Some(persona) = plan.personality {
         sched::set_personality(persona).step("personality", || "linux.personality")?;
@@ -112,7 +112,7 @@ pub fn drop_privilege(plan: &ProcessPlan, host_proc: impl AsFd) -> StepResult<()
         // Takes CAP_SYS_ADMIN then, which is about to go.
         layer.take().map_or(Ok(()), Layer::enforce)?;
     }
-    enter_cwd_as_root(plan)?;
+    let cwd = enter_cwd_as_root(plan)?;
     let known = caps::known();
     caps::limit_bounding(plan.caps.bounding, known)
         .step("capabilities", || "process.capabilities.bounding")?;
@@ -126,15 +126,26 @@ pub fn drop_privilege(plan: &ProcessPlan, host_proc: impl AsFd) -> StepResult<()
     if plan.no_new_privs {
         caps::set_no_new_privs().step("no-new-privs", || "process.noNewPrivileges")?;
     }
-    layer.map_or(Ok(()), Layer::enforce)
+    layer.map_or(Ok(()), Layer::enforce)?;
+    Ok(cwd)
 }
 
-/// The directory may be closed to the payload's user but open to root, or the other way round (a network file system):
-/// this is the first try, [`crate::exec::prepare`] makes the second and reports.
-fn enter_cwd_as_root(plan: &ProcessPlan) -> StepResult<()> {
+/// Whether the working directory has been entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cwd {
+    /// It is where we are.
+    Entered,
+    /// Root may not; [`crate::exec::prepare`] tries as the payload's user, and reports.
+    ClosedToRoot,
+}
+
+/// The directory may be closed to the payload's user but open to root (an image's WORKDIR /root with another USER), or the
+/// other way round (a network file system): engines expect either to do.
+fn enter_cwd_as_root(plan: &ProcessPlan) -> StepResult<Cwd> {
     match crate::exec::enter_cwd(&plan.cwd) {
-        Err(e) if !crate::exec::is_permission(&e) => Err(e),
-        _ => Ok(()),
+        Ok(()) => Ok(Cwd::Entered),
+        Err(e) if crate::exec::is_permission(&e) => Ok(Cwd::ClosedToRoot),
+        Err(e) => Err(e),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The program: working directory, lookup, descriptors, execve; and the entry for a process that joins a running
 //! container, which shares everything from the drop of privilege on.
 
-use crate::confine::{self, FilterSlot, Filters};
+use crate::confine::{self, Cwd, FilterSlot, Filters};
 use crate::failure::Step;
 use crate::launch::first_that_takes;
 use crate::plan::{ExecPlan, ProcessPlan};
@@ -114,9 +114,9 @@ fn inside(plan: ExecPlan, channel: &OwnedFd) -> StepResult<Failure> {
         proto::send_console(channel, &console.master)?;
         identity::take_terminal(&console.peer, process.uid)?;
     }
-    confine::drop_privilege(&process, &host_proc)?;
+    let cwd = confine::drop_privilege(&process, &host_proc)?;
     drop(host_proc);
-    let ready = prepare(process, &[channel.as_raw_fd()])?;
+    let ready = prepare(process, cwd, &[channel.as_raw_fd()])?;
     confine::load_filters(ready.filters(), FilterSlot::BeforeReady, channel)?;
     proto::send_ready(channel)?;
     proto::await_parent(channel, FromParent::Start)?;
@@ -125,8 +125,10 @@ fn inside(plan: ExecPlan, channel: &OwnedFd) -> StepResult<Failure> {
 
 /// Look everything up that can fail, so that it fails while `create` still listens, and close what the payload must not
 /// have. `ours`: descriptors of the protocol, close-on-exec, needed until then.
-pub(crate) fn prepare(plan: ProcessPlan, ours: &[i32]) -> StepResult<ReadyProcess> {
-    enter_cwd(&plan.cwd)?;
+pub(crate) fn prepare(plan: ProcessPlan, cwd: Cwd, ours: &[i32]) -> StepResult<ReadyProcess> {
+    if cwd == Cwd::ClosedToRoot {
+        enter_cwd(&plan.cwd)?;
+    }
     verify_cwd(&plan.cwd)?;
     let ProcessPlan { args, mut env, uid, keep_fds, no_new_privs, seccomp, caps, .. } = plan;
     add_home(&mut env, uid);
@@ -250,7 +252,7 @@ fn read_passwd(path: &CStr) -> Option<Vec<u8>> {
     let file = rustix::fs::open(path, flags, Mode::empty()).ok()?;
     let same = |st: &rustix::fs::Stat| (st.st_dev, st.st_ino) == (before.st_dev, before.st_ino);
     rustix::fs::fstat(&file).ok().filter(is_file).filter(same)?;
-    let mut text = Vec::new();
+    let mut text = Vec::with_capacity(usize::try_from(before.st_size.clamp(0, 4096)).ok()? + 1);
     std::fs::File::from(file).take(MOST).read_to_end(&mut text).ok()?;
     Some(text)
 }

@@ -18,7 +18,7 @@
 //!    compares it with the plan.
 //! 5. `Confined::start`: the gate, startContainer hooks, the seccomp filter, execve.
 
-use crate::confine::{self, FilterSlot};
+use crate::confine::{self, Cwd, FilterSlot};
 use crate::failure::Step;
 use crate::plan::{ContainerPlan, Gate, Hook, HookState, ProcessPlan, UserNamespace};
 use crate::proto::{self, FromParent};
@@ -64,6 +64,7 @@ struct Rooted<'c> {
 /// With the payload's identity, and no way back.
 struct Dropped<'c> {
     process: ProcessPlan,
+    cwd: Cwd,
     gate: Gate,
     start_container: Vec<Hook>,
     hook_state: HookState,
@@ -136,19 +137,19 @@ impl<'c> Namespaced<'c> {
 impl<'c> Rooted<'c> {
     fn drop_privilege(self) -> StepResult<Dropped<'c>> {
         let Self { process, gate, start_container, hook_state, host_proc, channel } = self;
-        confine::drop_privilege(&process, &host_proc)?;
-        Ok(Dropped { process, gate, start_container, hook_state, channel })
+        let cwd = confine::drop_privilege(&process, &host_proc)?;
+        Ok(Dropped { process, cwd, gate, start_container, hook_state, channel })
     }
 }
 
 impl<'c> Dropped<'c> {
     fn confine(self) -> StepResult<Confined<'c>> {
-        let Self { process, gate, start_container, hook_state, channel } = self;
+        let Self { process, cwd, gate, start_container, hook_state, channel } = self;
         let mut ours = vec![channel.as_raw_fd()];
         if let Gate::Listener(listener) = &gate {
             ours.push(listener.as_raw_fd());
         }
-        let ready = exec::prepare(process, &ours)?;
+        let ready = exec::prepare(process, cwd, &ours)?;
         // A listener has to reach its agent while the parent is still there to deliver it.
         confine::load_filters(ready.filters(), FilterSlot::BeforeReady, channel)?;
         proto::send_ready(channel)?;

@@ -11,9 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 const FIRST_HEAP: usize = 128 << 10;
 
 /// What making a container takes of it, in bytes.
-pub const TO_CREATE: usize = 92 << 10;
+pub const TO_CREATE: usize = 80 << 10;
 /// What entering one takes.
-pub const TO_ENTER: usize = 52 << 10;
+pub const TO_ENTER: usize = 28 << 10;
 
 /// Have the kernel map that part of the heap.
 pub fn warm_heap(taken: usize) {

@@ -3,6 +3,7 @@
 
 use casemate_tests::{host, programs, requires, Bundle, Container, Done};
 use serde_json::{json, Value};
+use std::os::unix::fs::PermissionsExt;
 
 /// Run `script` verbatim after `change`.
 fn run(script: &str, change: impl FnOnce(&mut Value)) -> Done {
@@ -30,6 +31,31 @@ fn arguments_environment_and_directory_are_as_given() {
         .output();
     let got = ["args", "a", "b", "home", "pwd", "n"].map(|key| done.value(key).to_owned());
     assert_eq!(got, ["zero,one two", "2", "x=y z", "/root", "/made/for/it", "1"]);
+}
+
+/// With a directory that only root may enter.
+fn with_private_directory(script: &str) -> Bundle {
+    let bundle =
+        Bundle::sh(script).edit(|c| c["process"]["user"] = json!({"uid": 1000, "gid": 1000}));
+    let private = bundle.rootfs().join("private");
+    std::fs::create_dir(&private).unwrap();
+    std::fs::set_permissions(&private, std::fs::Permissions::from_mode(0o700)).unwrap();
+    bundle
+}
+
+#[test]
+fn a_working_directory_that_only_root_may_enter_serves_another_user() {
+    requires!(root);
+    for profile in ["privileged", "hardened"] {
+        let global = ["--profile", profile];
+        let bundle = with_private_directory("pwd; id -u; ls . 2>&1 | grep -c denied")
+            .edit(|c| c["process"]["cwd"] = json!("/private"));
+        let container = Container::new(bundle).global(&global);
+        assert_eq!(container.output().stdout, "/private\n1000\n1\n", "{profile}");
+        let running = Container::new(with_private_directory("sleep 600")).global(&global).up();
+        let done = running.exec_command(&["--cwd", "/private"], &["pwd"]).done();
+        assert_eq!(done.stdout, "/private\n", "{profile}: {}", done.stderr);
+    }
 }
 
 #[test]

@@ -133,8 +133,16 @@ impl Process {
     /// As [`Spec::parse`]; paths start at `process`.
     pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
         let process: Self = from_json(bytes).map_err(|error| error.below("process"))?;
-        crate::check::process(&process)?;
+        process.check()?;
         Ok(process)
+    }
+
+    /// Checks a process that did not come as JSON.
+    ///
+    /// # Errors
+    /// As [`Process::parse`].
+    pub fn check(&self) -> Result<(), SpecError> {
+        crate::check::process(self)
     }
 }
 

@@ -146,19 +146,19 @@ fn changed(mut process: Process, request: &ExecRequest) -> Result<Process> {
         process.user.gid = gid.unwrap_or(process.user.gid);
     }
     process.user.additional_gids.extend(&request.additional_gids);
-    if request.process_label.is_some() {
-        process.selinux_label.clone_from(&request.process_label);
+    // An empty one is none.
+    if let Some(label) = &request.process_label {
+        process.selinux_label = Some(label.clone()).filter(|label| !label.is_empty());
     }
-    if request.apparmor.is_some() {
-        process.apparmor_profile.clone_from(&request.apparmor);
+    if let Some(profile) = &request.apparmor {
+        process.apparmor_profile = Some(profile.clone()).filter(|profile| !profile.is_empty());
     }
     process.no_new_privileges |= request.no_new_privs;
     if !request.caps.is_empty() {
         add_capabilities(&mut process, &request.caps)?;
     }
-    let bytes = serde_json::to_vec(&process)?;
-    // The same checks as for a process object of somebody else.
-    Ok(Process::parse(&bytes)?)
+    process.check()?;
+    Ok(process)
 }
 
 /// Bounding, effective and permitted; never inheritable (CVE-2022-29162), and ambient only beside inheritable.
