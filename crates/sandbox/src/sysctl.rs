@@ -2,7 +2,7 @@
 
 use crate::plan::Sysctl;
 use crate::{Failure, StepResult};
-use casemate_sys::companion;
+use casemate_sys::companion::{write_parameter, NotWritten};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use std::ffi::CString;
@@ -11,13 +11,10 @@ use std::ffi::CString;
 pub(crate) fn write_all(host_proc: impl AsFd, sysctls: &[Sysctl]) -> StepResult<()> {
     for sysctl in sysctls {
         let (path, value) = as_write(sysctl)?;
-        let file = companion::open_parameter(host_proc.as_fd(), &path)
-            .map_err(|errno| open_failed(sysctl, errno))?;
-        match rustix::io::write(&file, &value) {
-            Ok(written) if written == value.len() => {}
-            Ok(_) => return Err(write_failed(sysctl, Errno::IO)),
-            Err(errno) => return Err(write_failed(sysctl, errno)),
-        }
+        write_parameter(host_proc.as_fd(), &path, &value).map_err(|not| match not {
+            NotWritten::Opened(errno) => open_failed(sysctl, errno),
+            NotWritten::Accepted(errno) => write_failed(sysctl, errno),
+        })?;
     }
     Ok(())
 }

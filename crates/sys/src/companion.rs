@@ -200,13 +200,10 @@ impl Shared {
             unsafe { rustix::thread::unshare_unsafe(self.kinds) }.map_err(|e| (Step::Make, e))?;
         }
         for (number, (path, value)) in self.writes.iter().enumerate() {
-            let file = open_parameter(borrowed(self.proc), path)
-                .map_err(|errno| (Step::Open(number), errno))?;
-            match rustix::io::write(&file, value) {
-                Ok(written) if written == value.len() => {}
-                Ok(_) => return Err((Step::Write(number), Errno::IO)),
-                Err(errno) => return Err((Step::Write(number), errno)),
-            }
+            write_parameter(borrowed(self.proc), path, value).map_err(|not| match not {
+                NotWritten::Opened(errno) => (Step::Open(number), errno),
+                NotWritten::Accepted(errno) => (Step::Write(number), errno),
+            })?;
         }
         rustix::io::write(channel, &[DONE]).map(drop).map_err(|errno| (Step::Answer, errno))
     }
@@ -221,15 +218,34 @@ fn borrowed<'a>(raw: RawFd) -> BorrowedFd<'a> {
     unsafe { BorrowedFd::borrow_raw(raw) }
 }
 
-/// Open a kernel parameter for writing. BENEATH and NO_XDEV: whatever is mounted over a part of /proc/sys, it is not what
-/// gets written (CVE-2025-52881).
-pub fn open_parameter(proc: BorrowedFd<'_>, path: &CStr) -> rustix::io::Result<OwnedFd> {
+/// Why a kernel parameter has not the value that was to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotWritten {
+    /// It was not opened.
+    Opened(Errno),
+    /// The value was not accepted, or not all of it.
+    Accepted(Errno),
+}
+
+/// Write a kernel parameter: its path below a procfs. Allocates nothing. BENEATH and NO_XDEV: whatever is mounted over a part of
+/// /proc/sys, it is not what gets written (CVE-2025-52881).
+pub fn write_parameter(
+    proc: BorrowedFd<'_>,
+    path: &CStr,
+    value: &[u8],
+) -> std::result::Result<(), NotWritten> {
     let resolve = ResolveFlags::BENEATH
         | ResolveFlags::NO_XDEV
         | ResolveFlags::NO_SYMLINKS
         | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    rustix::fs::openat2(proc, path, flags, Mode::empty(), resolve)
+    let file = rustix::fs::openat2(proc, path, flags, Mode::empty(), resolve)
+        .map_err(NotWritten::Opened)?;
+    match rustix::io::write(&file, value) {
+        Ok(written) if written == value.len() => Ok(()),
+        Ok(_) => Err(NotWritten::Accepted(Errno::IO)),
+        Err(errno) => Err(NotWritten::Accepted(errno)),
+    }
 }
 
 /// Memory for the companion's calls, with a page below it that nothing can be written to.
