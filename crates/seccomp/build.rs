@@ -258,7 +258,7 @@ fn write_program(
 fn filter(
     profile: &Profile,
     (arch, restricted, caps): (Arch, bool, u64),
-) -> Result<Filter, Box<dyn Error>> {
+) -> Result<Filter<'static>, Box<dyn Error>> {
     let mut rules = Vec::new();
     let first: &[Group] = if restricted { &profile.restricted } else { &[] };
     for group in first.iter().chain(&profile.syscalls) {

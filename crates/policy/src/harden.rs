@@ -13,6 +13,7 @@ use crate::overrides::{Choice, Source};
 use crate::profile::{Profile, ProfileName};
 use crate::rules;
 use crate::spec::{Process, Spec};
+use crate::undo::Undoable;
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -68,8 +69,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) choice: &'a Choice,
     pub(crate) profile: &'static Profile,
     pub(crate) facts: &'a HostFacts,
-    pub(crate) spec: Spec,
-    pub(crate) extras: Extras,
+    pub(crate) spec: Undoable<Spec>,
+    pub(crate) extras: Undoable<Extras>,
     pub(crate) log: Log,
     /// Whether `root.readonly` changed the configuration.
     pub(crate) made_root_readonly: bool,
@@ -102,8 +103,8 @@ pub fn harden_as(spec: Spec, choice: &Choice, facts: &HostFacts) -> Result<Harde
         choice,
         profile: choice.profile,
         facts,
-        spec,
-        extras: Extras::default(),
+        spec: Undoable::new(spec),
+        extras: Undoable::new(Extras::default()),
         log: Log::default(),
         made_root_readonly: false,
     };
@@ -118,7 +119,12 @@ pub fn harden_as(spec: Spec, choice: &Choice, facts: &HostFacts) -> Result<Harde
         draft.log.verbatim(choice.profile.name);
     }
     let Draft { spec, extras, log, .. } = draft;
-    let spec = HardenedSpec::new(choice.profile.name, choice.overrides.clone(), extras, spec);
+    let spec = HardenedSpec::new(
+        choice.profile.name,
+        choice.overrides.clone(),
+        extras.into_inner(),
+        spec.into_inner(),
+    );
     Ok(Hardened { spec, decisions: log.decisions })
 }
 
@@ -222,12 +228,16 @@ impl<'a> Draft<'a> {
         Refusal { profile: self.profile.name, decision, allow: allow.map(remedy) }
     }
 
-    /// Lets a rule run on a copy: what it says is kept, what it does is not.
+    /// Lets a rule run: what it says is kept, what it does is not.
     fn rehearse(&mut self, id: RuleId, rule: Rule) {
-        let before = (self.spec.clone(), self.extras.clone(), self.made_root_readonly);
         let known = self.log.decisions.len();
+        let made_root_readonly = self.made_root_readonly;
+        self.spec.watch();
+        self.extras.watch();
         let outcome = rule(self);
-        (self.spec, self.extras, self.made_root_readonly) = before;
+        self.spec.undo();
+        self.extras.undo();
+        self.made_root_readonly = made_root_readonly;
         if let Err(refusal) = outcome {
             self.log.decisions.push(*refusal.decision);
         }

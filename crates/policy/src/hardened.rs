@@ -112,9 +112,14 @@ impl HardenedSpec {
         &mut self.spec
     }
 
-    /// Takes the system call filter out, once it is compiled: the rest is what a record keeps.
-    pub fn take_seccomp(&mut self) -> Option<crate::spec::SeccompProfile> {
-        self.spec.linux.seccomp.take()
+    /// A copy but for the system call filter, which is compiled by then: what a record keeps. (Its hundreds of names would
+    /// be most of the copy.)
+    #[must_use]
+    pub fn without_seccomp(&mut self) -> Self {
+        let filter = self.spec.linux.seccomp.take();
+        let rest = self.clone();
+        self.spec.linux.seccomp = filter;
+        rest
     }
 
     /// The capabilities that some process of the container can come to hold, as a mask: what the default

@@ -18,6 +18,7 @@ mod overrides;
 mod profile;
 mod rules;
 pub mod spec;
+mod undo;
 
 pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, Mode, RuleId, CONTROLS};

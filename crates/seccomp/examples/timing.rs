@@ -30,7 +30,7 @@ fn main() {
 }
 
 /// Times `compile`, and with `given` false the making of the filter too.
-fn report(what: &str, make: impl Fn() -> Filter, given: bool) {
+fn report(what: &str, make: impl Fn() -> Filter<'static>, given: bool) {
     let mut times = Vec::with_capacity(ROUNDS);
     let mut insns = 0;
     let kept = make();

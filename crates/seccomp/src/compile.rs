@@ -255,7 +255,7 @@ struct Entries {
 }
 
 struct Compiler<'a> {
-    filter: &'a Filter,
+    filter: &'a Filter<'a>,
     names: &'a Names,
     big_endian: bool,
 }

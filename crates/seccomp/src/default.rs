@@ -48,7 +48,7 @@ impl DefaultRule {
         self.caps & !caps == 0 && (self.arches.is_empty() || self.arches.contains(&arch))
     }
 
-    fn to_rule(self) -> Rule {
+    fn to_rule(self) -> Rule<'static> {
         Rule {
             names: self.names().map(Cow::Borrowed).collect(),
             action: self.action,
@@ -102,7 +102,7 @@ pub fn restricted_rules() -> &'static [DefaultRule] {
 /// The default filter of a process on `arch`. No other architecture is admitted unless a feature
 /// does: a call through one kills the process, for the compatibility ABIs would get around the
 /// rules about arguments (i386's socketcall, x32's wider registers).
-pub fn default_filter(arch: Arch, variant: Variant) -> Filter {
+pub fn default_filter(arch: Arch, variant: Variant) -> Filter<'static> {
     Filter {
         default_action: DEFAULT_ACTION,
         bad_arch_action: BAD_ARCH_ACTION,

@@ -188,9 +188,9 @@ impl Arg {
 
 /// One rule: the action for calls of any of `names` whose arguments pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rule {
+pub struct Rule<'a> {
     /// System call names. One that no architecture knows is skipped and reported.
-    pub names: Vec<Cow<'static, str>>,
+    pub names: Vec<Cow<'a, str>>,
     /// What happens to a call that matches.
     pub action: Action,
     /// All must hold; none means every call matches. See [`RuleOrder`] for two on one argument.
@@ -272,7 +272,7 @@ impl Flags {
 
 /// A whole filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter {
+pub struct Filter<'a> {
     /// For every call that no rule matches.
     pub default_action: Action,
     /// For calls through an architecture that is not in `archs`; KILL_THREAD in runc and crun.
@@ -280,7 +280,7 @@ pub struct Filter {
     /// Architectures beside the native one, which is always part of the filter.
     pub archs: Vec<Arch>,
     /// In the order of the file.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<Rule<'a>>,
     /// How the program is to be loaded; the compiler does not look at them.
     pub flags: Flags,
     /// What several rules for one call mean.
@@ -291,9 +291,9 @@ pub struct Filter {
     pub enosys_tail: bool,
 }
 
-impl Filter {
+impl Filter<'_> {
     /// A filter without rules, for the native architecture, with what runc does by default.
-    pub fn new(default_action: Action) -> Filter {
+    pub fn new(default_action: Action) -> Self {
         Filter {
             default_action,
             bad_arch_action: Action::KillThread,

@@ -44,7 +44,7 @@ const VALUES: [u64; 10] = [
 ];
 const ACTIONS: [Action; 4] = [Action::Allow, Action::Errno(1), Action::Log, Action::Trap];
 
-fn random_filter(random: &mut Random, order: RuleOrder, archs: &[Arch]) -> Filter {
+fn random_filter(random: &mut Random, order: RuleOrder, archs: &[Arch]) -> Filter<'static> {
     let mut filter = Filter::new(random.pick(&ACTIONS));
     filter.order = order;
     filter.archs = archs.to_vec();

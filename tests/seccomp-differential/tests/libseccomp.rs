@@ -115,7 +115,7 @@ fn add(context: &mut ScmpFilterContext, rule: &Rule) -> Option<()> {
 }
 
 /// Leaves out names that the installed libseccomp does not know on some architecture.
-fn known_to_both(mut filter: Filter, native: Arch) -> Filter {
+fn known_to_both(mut filter: Filter<'static>, native: Arch) -> Filter<'static> {
     let archs: Vec<Arch> = std::iter::once(native).chain(filter.archs.iter().copied()).collect();
     let known = |name: &str, arch: Arch| {
         let theirs = ScmpSyscall::from_name_by_arch(name, scmp_arch(arch)).map(i32::from);
@@ -296,7 +296,7 @@ fn a_filter_like_mobys_is_decided_alike_on_every_architecture() {
         let mut filter = Filter::new(Action::Errno(1));
         filter.archs = others.collect();
         for rule in default_rules().iter().filter(|rule| rule.action == Action::Allow) {
-            let names = rule.names.iter().map(|name| (*name).into()).collect();
+            let names = rule.names().map(Into::into).collect();
             filter.rules.push(Rule { names, action: rule.action, args: rule.args.to_vec() });
         }
         alike(compare(&known_to_both(filter, native), native, 1, &mut Random(4)));
@@ -360,7 +360,11 @@ impl Tally {
     }
 }
 
-fn random_filter(random: &mut Random, machine: &[(Arch, ScmpArch)], actions: &[Action]) -> Filter {
+fn random_filter(
+    random: &mut Random,
+    machine: &[(Arch, ScmpArch)],
+    actions: &[Action],
+) -> Filter<'static> {
     const NAMES: [&str; 9] =
         ["read", "clone", "ioctl", "socket", "personality", "shmget", "sendto", "bpf", "semop"];
     const OPS: [Op; 7] = [Op::Ne, Op::Lt, Op::Le, Op::Eq, Op::Ge, Op::Gt, Op::MaskedEq];

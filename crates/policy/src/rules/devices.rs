@@ -5,7 +5,7 @@ use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
 use crate::facts::{FileKind, SourceFact};
 use crate::harden::Draft;
-use crate::spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind, Spec};
+use crate::spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind, Linux, Spec};
 use serde_json::json;
 
 /// Character devices that every container has: memory (null, zero, full, random, urandom), terminals.
@@ -147,7 +147,8 @@ fn judge(
 /// Rules that let a device be used which may not be there: it could still come with a volume.
 fn drop_rules(draft: &mut Draft<'_>) {
     let choice = draft.choice;
-    let Some(resources) = &mut draft.spec.linux.resources else { return };
+    let Linux { resources, devices, .. } = &mut draft.spec.linux;
+    let Some(resources) = resources else { return };
     let before = resources.devices.clone();
     resources.devices.retain(|rule| {
         let any = |number: Option<i64>| number.filter(|number| *number != -1);
@@ -162,8 +163,7 @@ fn drop_rules(draft: &mut Draft<'_>) {
             // Known by name only: a node of that name was permitted.
             _ => "devices.all",
         };
-        choice.overrides.allows(class).is_some()
-            || (class == "devices.all" && named(&draft.spec.linux.devices, rule))
+        choice.overrides.allows(class).is_some() || (class == "devices.all" && named(devices, rule))
     });
     if resources.devices.len() != before.len() {
         let reason = "rules for devices that the container does not have";

@@ -4,7 +4,7 @@ use crate::check::clean;
 use crate::control::RuleId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
-use crate::spec::{Mount, NamespaceKind};
+use crate::spec::{Mount, NamespaceKind, Spec};
 use serde_json::{json, Value};
 
 /// Rule `paths.masked`.
@@ -20,8 +20,8 @@ pub(crate) fn masked(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.log.note(RuleId::MASKED, "/linux/maskedPaths", Verdict::Kept, reason);
         return Ok(());
     }
-    let linux = &mut draft.spec.linux;
-    let added = missing(wanted, &[&linux.masked_paths], &draft.spec.mounts);
+    let Spec { linux, mounts, .. } = &mut *draft.spec;
+    let added = missing(wanted, &[&linux.masked_paths], mounts);
     linux.masked_paths.extend(added.iter().map(|path| (*path).to_owned()));
     let reason = "shows or changes the host; engines' lists differ, so the profile adds its own";
     record(draft, (RuleId::MASKED, "/linux/maskedPaths"), &added, reason);
@@ -41,8 +41,8 @@ pub(crate) fn readonly(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.log.note(RuleId::READONLY_PATHS, "/linux/readonlyPaths", Verdict::Kept, reason);
         return Ok(());
     }
-    let linux = &mut draft.spec.linux;
-    let added = missing(wanted, &[&linux.readonly_paths, &linux.masked_paths], &draft.spec.mounts);
+    let Spec { linux, mounts, .. } = &mut *draft.spec;
+    let added = missing(wanted, &[&linux.readonly_paths, &linux.masked_paths], mounts);
     linux.readonly_paths.extend(added.iter().map(|path| (*path).to_owned()));
     let reason = "changes the host when written";
     record(draft, (RuleId::READONLY_PATHS, "/linux/readonlyPaths"), &added, reason);

@@ -72,7 +72,7 @@ fn build(filter: &Filter, native: Arch) -> Result<SeccompFilter> {
     Ok(SeccompFilter { program: compiled.program.as_bytes(), flags })
 }
 
-fn convert(profile: &SeccompProfile) -> Result<Filter> {
+fn convert(profile: &SeccompProfile) -> Result<Filter<'_>> {
     let action = |name: &str, errno: Option<u32>, path: String| {
         Action::from_scmp_name(name, errno).map_err(|e| anyhow!("linux.seccomp.{path}: {e}"))
     };
@@ -102,7 +102,7 @@ fn convert(profile: &SeccompProfile) -> Result<Filter> {
     Ok(filter)
 }
 
-fn convert_rule(rule: &SeccompSyscall, action: Action) -> Result<Rule> {
+fn convert_rule(rule: &SeccompSyscall, action: Action) -> Result<Rule<'_>> {
     if rule.names.is_empty() {
         bail!("names is empty");
     }
@@ -111,7 +111,7 @@ fn convert_rule(rule: &SeccompSyscall, action: Action) -> Result<Rule> {
         Ok(Arg { index: arg.index, value: arg.value, value_two: arg.value_two, op })
     };
     Ok(Rule {
-        names: rule.names.iter().map(|name| Cow::Owned(name.clone())).collect(),
+        names: rule.names.iter().map(|name| Cow::Borrowed(name.as_str())).collect(),
         action,
         args: rule.args.iter().map(arg).collect::<Result<_>>()?,
     })

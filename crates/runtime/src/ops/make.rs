@@ -163,13 +163,13 @@ struct Built {
 /// Steps 7 to 11: everything that has to be taken back on failure.
 fn build(
     state: &StateDir,
-    decided: Box<Decided>,
+    mut decided: Box<Decided>,
     lowered: &mut Lowered,
     console: ConsoleSink,
     (mode, request): (HeldBy, &CreateRequest),
     undo: &mut Undo,
 ) -> Result<Built> {
-    let mut record = first_record(&decided, lowered, request)?;
+    let mut record = first_record(&mut decided, lowered, request)?;
     state.save_first(&record)?;
     let poststop = (lowered.poststop.clone(), lowered.hook_state.clone());
     undo.push("poststop hooks", move || {
@@ -247,16 +247,16 @@ fn build(
 }
 
 fn first_record(
-    decided: &Decided,
+    decided: &mut Decided,
     lowered: &Lowered,
     request: &CreateRequest,
 ) -> Result<Box<Record>> {
-    let mut spec = decided.spec.clone();
-    let seccomp = spec.take_seccomp();
-    let listener =
-        seccomp.filter(casemate_policy::spec::SeccompProfile::uses_notify).and_then(|p| {
-            Some((PathBuf::from(p.listener_path?), p.listener_metadata.unwrap_or_default()))
-        });
+    let spec = decided.spec.without_seccomp();
+    let notifying = decided.spec.linux.seccomp.as_ref().filter(|filter| filter.uses_notify());
+    let listener = notifying.and_then(|filter| {
+        let metadata = filter.listener_metadata.clone().unwrap_or_default();
+        Some((PathBuf::from(filter.listener_path.as_ref()?), metadata))
+    });
     if lowered.filters.iter().any(SeccompFilter::notifies) && listener.is_none() {
         bail!("linux.seccomp.listenerPath: is needed by SCMP_ACT_NOTIFY");
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 pub(crate) const PODMAN_CAPS: u64 = 0x8004_05fb;
 
 /// The filter of the bundle that podman 5.4 wrote with its default profile.
-pub(crate) fn podman_filter() -> Filter {
+pub(crate) fn podman_filter() -> Filter<'static> {
     let path = "../../tests/fixtures/podman-default/config.json";
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     let text = std::fs::read_to_string(&path).expect("the fixture is readable");
@@ -21,7 +21,7 @@ pub(crate) fn podman_filter() -> Filter {
 }
 
 /// Reads the specification's `linux.seccomp`.
-pub(crate) fn filter_from_json(seccomp: &Value) -> Filter {
+pub(crate) fn filter_from_json(seccomp: &Value) -> Filter<'static> {
     let mut filter = Filter::new(action(seccomp, "defaultAction", "defaultErrnoRet"));
     for name in list(&seccomp["architectures"]) {
         let arch = Arch::from_scmp_name(text(name)).expect("a known architecture");
@@ -35,7 +35,7 @@ pub(crate) fn filter_from_json(seccomp: &Value) -> Filter {
     filter
 }
 
-fn rule(value: &Value) -> Rule {
+fn rule(value: &Value) -> Rule<'static> {
     let names = list(&value["names"]).iter().map(|name| Cow::Owned(text(name).to_owned()));
     Rule {
         names: names.collect(),
