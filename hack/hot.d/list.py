@@ -71,8 +71,10 @@ def main(link_map, addresses):
         for line in lines:
             address = int(line, 16)
             at = bisect.bisect_right(starts, address) - 1
+            if at < 0 or at in known:
+                continue
             start, size, name = table[at]
-            if name is None or at in known or address >= start + size:
+            if name is None or address >= start + size:
                 continue
             known.add(at)
             if name not in executed:

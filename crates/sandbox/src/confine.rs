@@ -4,8 +4,8 @@
 //! execve). The bounding set needs CAP_SETPCAP, groups need CAP_SETGID, so both come before capset. Changing the uid
 //! would empty the sets, so the permitted set is kept across it. no_new_privs comes before an unprivileged
 //! seccomp filter, because it is what permits one. A container that must not have no_new_privs needs CAP_SYS_ADMIN for
-//! the filter (seccomp(2)): that one is kept until the filter is loaded, so that working directory and program are looked
-//! up with the payload's identity and before a filter could be in the way.
+//! the filter (seccomp(2)): that one is kept until the filter is loaded, so that the program is looked up with the payload's
+//! identity and before a filter could be in the way.
 //!
 //! The Landlock layer needs no_new_privs or CAP_SYS_ADMIN, and comes after the last write of ours (labels, in /proc). Its
 //! rules are written before the ids change, because looking at the tree takes root's view of it.

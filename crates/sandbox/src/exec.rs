@@ -180,7 +180,7 @@ fn close_all_but(first: u32, ours: &[i32]) -> StepResult<()> {
 
 /// Whether a failure is "permission denied": for the two tries of entering the working directory.
 pub(crate) fn is_permission(failure: &Failure) -> bool {
-    failure.errno == Errno::ACCESS.raw_os_error()
+    [Errno::ACCESS, Errno::PERM].iter().any(|errno| failure.errno == errno.raw_os_error())
 }
 
 /// Enter the working directory. Resolved inside the root and without magic links, so that /proc/self/fd/N cannot lead

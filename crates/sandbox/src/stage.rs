@@ -13,7 +13,7 @@
 //!    them (CVE-2025-52881). Then the whole tree, masks and read-only flags included, on detached
 //!    mounts. Hooks run before masks hide anything from them. pivot_root. Then the user namespace together with
 //!    a mount namespace of its own: from here on the kernel holds every flag locked against the container.
-//! 3. `Rooted::drop_privilege`: label, groups, ids, capabilities, no_new_privs.
+//! 3. `Rooted::drop_privilege`: label, working directory, groups, ids, capabilities, no_new_privs.
 //! 4. `Dropped::confine`: descriptors that nobody needs any more are closed, the parent reads the state back and
 //!    compares it with the plan.
 //! 5. `Confined::start`: the gate, startContainer hooks, the seccomp filter, execve.

@@ -1,6 +1,7 @@
 //! The command line as data: which commands and flags there are, and how argv is read.
 //!
-//! The `clap` types here are the single source of parsing, help, man pages and completions. Parsing
+//! The `clap` types here are the source of parsing, help, man pages and completions; the commands that a
+//! container's life consists of are read from tables beside them (`quick`), which tests hold to the same. Parsing
 //! yields [`Invocation`]; what the values mean, and whether they are allowed, is `request`'s business.
 
 pub(crate) mod exec;

@@ -1,4 +1,4 @@
-//! The commands: one row each, from which parsing, help, man pages and completions are all made.
+//! The commands: one row each, from which help, man pages and completions are made, and parsing but for `quick`.
 
 use super::exec::ExecArgs;
 use super::inspect::{AuditArgs, CompareArgs, HostCheckArgs};

@@ -62,7 +62,7 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
     let (plan, expectation) = plan(&container, &caller, &hardened, request, &init)?;
     let births = Births::of(&container, request)?;
     trail.allow()?;
-    let child = spawn(plan, &births, &container, &caller, &init)?;
+    let child = spawn(plan, &births, &container, &caller, &init).map_err(|e| births.explain(e))?;
     let outcome = supervise_exec(&container, console, &expectation, &child, request);
     let master = match outcome {
         Ok(master) => master,
@@ -146,12 +146,11 @@ fn changed(mut process: Process, request: &ExecRequest) -> Result<Process> {
         process.user.gid = gid.unwrap_or(process.user.gid);
     }
     process.user.additional_gids.extend(&request.additional_gids);
-    // An empty one is none.
-    if let Some(label) = &request.process_label {
-        process.selinux_label = Some(label.clone()).filter(|label| !label.is_empty());
+    if request.process_label.is_some() {
+        process.selinux_label.clone_from(&request.process_label);
     }
-    if let Some(profile) = &request.apparmor {
-        process.apparmor_profile = Some(profile.clone()).filter(|profile| !profile.is_empty());
+    if request.apparmor.is_some() {
+        process.apparmor_profile.clone_from(&request.apparmor);
     }
     process.no_new_privileges |= request.no_new_privs;
     if !request.caps.is_empty() {
@@ -269,7 +268,7 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
 /// made it an inner node) or is gone, the one that init is in now. `--cgroup` has no second choice.
 struct Births<'a> {
     first: Option<Cgroup>,
-    second: OnceCell<Option<Cgroup>>,
+    second: OnceCell<Result<Option<Cgroup>>>,
     record: &'a Record,
     asked: bool,
 }
@@ -293,9 +292,17 @@ impl<'a> Births<'a> {
         Ok(births)
     }
 
-    /// The second choice, which most never need: it is looked for only when the first takes no process.
+    /// The second choice, which a privileged caller hardly ever needs: it is looked for only when the first takes no process.
     fn second(&self) -> Option<&Cgroup> {
-        self.second.get_or_init(|| self.where_init_is().ok().flatten()).as_ref()
+        self.second.get_or_init(|| self.where_init_is()).as_ref().ok()?.as_ref()
+    }
+
+    /// What a launch failed of, with what is wrong with the second choice.
+    fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        match self.second.get() {
+            Some(Err(second)) => error.context(format!("no cgroup takes the process ({second:#})")),
+            _ => error,
+        }
     }
 
     fn look_again(&self) -> Result<()> {
@@ -304,7 +311,7 @@ impl<'a> Births<'a> {
         if found.is_none() {
             bail!("cgroup {}: is gone", own.path.display());
         }
-        self.second.get_or_init(|| found);
+        self.second.get_or_init(|| Ok(found));
         Ok(())
     }
 
