@@ -1,6 +1,6 @@
 //! The commands that make, enter and remove containers, read without clap.
 //!
-//! Building clap's definitions and matching against them is half of what such a command executes outside of the kernel
+//! Building clap's definitions and matching against them is half of what `exec` executes outside of the kernel
 //! (docs/DEPENDENCIES.md, "clap"). So their flags stand here a second time, as rows that say where a value goes. Only what is in
 //! order is read here: whatever is not, clap reads once more, and says what is wrong. Tests hold the two together: the
 //! rows against clap's definitions, and the answers to arbitrary command lines against each other.
@@ -9,7 +9,7 @@ use super::exec::ExecArgs;
 use super::globals::GlobalArgs;
 use super::lifecycle::{CreateOnlyArgs, DeleteArgs, IdArgs, KillArgs, RunArgs};
 use super::parse::{Invocation, Wanted};
-use super::scan::{scan, Flags, FlagsEnd, Known, Seen, Takes, Value};
+use super::scan::{letter_of, scan, Flags, FlagsEnd, Known, Seen, Takes, Value};
 use super::verbs::{Asked, Verb};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -68,11 +68,9 @@ impl<A> Row<A> {
 
 impl<A> Flags for &Rows<A> {
     fn find(&self, name: &str) -> Option<Known<'_>> {
-        let mut letters = name.chars();
-        let letter = letters.next().filter(|_| letters.next().is_none());
-        let fits = |row: &&Row<A>| match letter {
+        let fits = |row: &&Row<A>| match letter_of(name) {
             None => row.long == name,
-            Some(_) => row.letter == letter,
+            letter => row.letter == letter,
         };
         self.iter().find(fits).map(|row| Known { long: row.long, takes: row.takes() })
     }

@@ -179,11 +179,15 @@ impl<'a> Token<'a> {
     }
 }
 
+/// The letter that a flag was called by: a name of one character is never a long one.
+pub(crate) fn letter_of(name: &str) -> Option<char> {
+    let mut letters = name.chars();
+    letters.next().filter(|_| letters.next().is_none())
+}
+
 impl Flags for clap::Command {
     fn find(&self, name: &str) -> Option<Known<'_>> {
-        let mut letters = name.chars();
-        let letter = letters.next().filter(|_| letters.next().is_none());
-        let fits = |arg: &&clap::Arg| match letter {
+        let fits = |arg: &&clap::Arg| match letter_of(name) {
             None => arg.get_long() == Some(name),
             Some(letter) => {
                 arg.get_short() == Some(letter)

@@ -300,7 +300,9 @@ impl<'a> Births<'a> {
     /// What a launch failed of, with what is wrong with the second choice.
     fn explain(&self, error: anyhow::Error) -> anyhow::Error {
         match self.second.get() {
-            Some(Err(second)) => error.context(format!("no cgroup takes the process ({second:#})")),
+            Some(Err(second)) => {
+                error.context(format!("the cgroup that init is in cannot be used ({second:#})"))
+            }
             _ => error,
         }
     }
