@@ -5,7 +5,7 @@
 //! policy forbids it, the bundle's as far as a policy permits it. What is not known is an error, also when it would
 //! change nothing.
 
-use crate::control::{Allow, Mode, RuleId};
+use crate::control::{Allow, ControlId, Mode};
 use crate::error::PolicyError;
 use crate::node::{Effects, NodePolicy, Permits, Subject, PROFILE};
 use crate::overrides::{Choice, Overrides, Source, ALLOW_PREFIX};
@@ -95,7 +95,7 @@ pub fn choose(
             overrides.granted.insert(name.clone(), Source::Policy(place.clone()));
         }
     }
-    if subject.is_build_step() && profile.profile().mode(RuleId::READONLY_ROOT) == Mode::Enforce {
+    if subject.is_build_step() && profile.profile().mode(ControlId::ReadonlyRoot) == Mode::Enforce {
         // As if it had the annotation that its builder cannot pass.
         if let Ok(place) = annotated(&permits, WRITABLE) {
             let source = Source::Policy(format!("{place}, as for all steps of builds"));

@@ -1,6 +1,6 @@
 //! The table of controls: what each is called, how its overrides are called, and what it does in each profile.
 //!
-//! To add a control: an id in [`RuleId`], a row in [`CONTROLS`], a line in each file of `profiles/`, a function in
+//! To add a control: an id in [`ControlId`], a row in [`CONTROLS`], a line in each file of `profiles/`, a function in
 //! `rules`, and its place in the order of `harden`. Values (lists, limits) belong to `Profile`. This module knows names
 //! and modes; it changes no configuration.
 
@@ -9,7 +9,7 @@ mod id;
 mod table;
 
 pub use allow::{seccomp_features, Allow};
-pub use id::RuleId;
+pub use id::ControlId;
 pub use table::CONTROLS;
 
 use crate::profile::ProfileName;
@@ -50,7 +50,7 @@ impl fmt::Display for Mode {
 #[derive(Clone, Copy, Debug)]
 pub struct Control {
     /// Its id.
-    pub id: RuleId,
+    pub id: ControlId,
     /// What its overrides are called. `family.*` stands for a name that is made of parts (`capabilities.net_raw`);
     /// the control's own id means all names that are written out. Empty: there is no override.
     pub allow: &'static [&'static str],

@@ -3,7 +3,7 @@
 //! The record answers for every rule of the profile, also for those that found nothing to do, so that a
 //! reader can tell "was fine already" from "was not looked at".
 
-use crate::control::{Control, RuleId};
+use crate::control::{Control, ControlId};
 use crate::overrides::{Source, ALLOW_PREFIX};
 use crate::profile::ProfileName;
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub enum Verdict {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Decision {
     /// The rule.
-    pub rule: RuleId,
+    pub rule: ControlId,
     /// JSON pointer (RFC 6901) into the configuration as it was given; one that ends in `/-` means entries that were
     /// added to a list, which `after` holds.
     pub pointer: Cow<'static, str>,
@@ -60,7 +60,7 @@ impl Decision {
             return Vec::new();
         }
         let names = Control::find(self.rule.as_str()).map_or(&[][..], |control| control.allow);
-        if self.rule == RuleId::CAPABILITIES {
+        if self.rule == ControlId::Capabilities {
             return self.lost_capabilities().collect();
         }
         names.iter().filter(|name| !name.contains('*')).map(|name| (*name).to_owned()).collect()

@@ -5,13 +5,13 @@
 //! its number comes before it.
 
 use crate::check;
-use crate::control::{Mode, RuleId};
+use crate::control::{ControlId, Mode};
+use crate::controls;
 use crate::decision::{Decision, Refusal, Remedy, Verdict};
 use crate::facts::HostFacts;
 use crate::hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 use crate::overrides::{Choice, Source};
 use crate::profile::{Profile, ProfileName};
-use crate::rules;
 use crate::spec::{Process, Spec};
 use crate::undo::Undoable;
 use serde_json::Value;
@@ -21,47 +21,47 @@ use std::borrow::Cow;
 /// know whether the control enforces or warns.
 type Rule = fn(&mut Draft<'_>) -> Result<(), Refusal>;
 
-const RULES: &[(RuleId, Rule)] = &[
-    (RuleId::MOUNT_NAMESPACE, rules::namespaces::mount),
-    (RuleId::PRIVILEGED_BUNDLE, rules::bundle::privileged),
-    (RuleId::HOST_NETWORK, rules::namespaces::network),
-    (RuleId::HOST_PID, rules::namespaces::pid),
-    (RuleId::HOST_IPC, rules::namespaces::ipc),
-    (RuleId::HOST_UTS, rules::namespaces::uts),
-    (RuleId::HOST_CGROUP, rules::namespaces::cgroup),
-    (RuleId::PROC_SUBSET, rules::mounts::proc_subset),
-    (RuleId::NO_NEW_PRIVILEGES, rules::process::no_new_privileges),
-    (RuleId::CAPABILITIES, rules::capabilities::ceiling),
-    (RuleId::CORE, rules::process::core_limit),
-    (RuleId::GROUPS, rules::process::groups),
-    (RuleId::SECCOMP, rules::seccomp::default_filter),
-    (RuleId::APPARMOR, rules::lsm::apparmor),
-    (RuleId::SELINUX_ASSIGN, rules::selinux::assign),
-    (RuleId::SELINUX, rules::lsm::selinux),
-    (RuleId::RLIMITS, rules::limits::defaults),
-    (RuleId::OOM_SCORE, rules::limits::oom_score),
-    (RuleId::SYSCTLS, rules::host::sysctls),
-    (RuleId::HOOKS, rules::host::hooks),
-    (RuleId::HOOKS_ALLOW, rules::host::listed_hooks),
-    (RuleId::SOURCES, rules::sources::sources),
-    (RuleId::FLAGS, rules::flags::flags),
-    (RuleId::CGROUP_MOUNT, rules::host::cgroup),
-    (RuleId::PROPAGATION, rules::mounts::shared_propagation),
-    (RuleId::READONLY_ROOT, rules::root::readonly),
-    (RuleId::TMPFS, rules::root::tmpfs),
-    (RuleId::MASKED, rules::paths::masked),
-    (RuleId::READONLY_PATHS, rules::paths::readonly),
-    (RuleId::PIDS, rules::resources::pids),
-    (RuleId::OOM_GROUP, rules::resources::oom_group),
-    (RuleId::DEVICE_NODES, rules::devices::nodes),
-    (RuleId::DEVICES, rules::resources::devices),
-    (RuleId::LANDLOCK, rules::landlock::layer),
-    (RuleId::USERNS, rules::auto_userns::auto),
-    (RuleId::USERNS_REQUIRED, rules::auto_userns::required),
-    (RuleId::ROOT_USER, rules::process::root),
-    (RuleId::MEMORY, rules::resources::memory),
-    (RuleId::NESTED_USERNS, rules::userns::nested),
-    (RuleId::CORE_PATTERN, rules::host::core_pattern),
+const RULES: &[(ControlId, Rule)] = &[
+    (ControlId::MountNamespace, controls::namespaces::mount),
+    (ControlId::PrivilegedBundle, controls::bundle::privileged),
+    (ControlId::HostNetwork, controls::namespaces::network),
+    (ControlId::HostPid, controls::namespaces::pid),
+    (ControlId::HostIpc, controls::namespaces::ipc),
+    (ControlId::HostUts, controls::namespaces::uts),
+    (ControlId::HostCgroup, controls::namespaces::cgroup),
+    (ControlId::ProcSubset, controls::mounts::proc_subset),
+    (ControlId::NoNewPrivileges, controls::process::no_new_privileges),
+    (ControlId::Capabilities, controls::capabilities::ceiling),
+    (ControlId::CoreLimit, controls::process::core_limit),
+    (ControlId::KeptGroups, controls::process::groups),
+    (ControlId::DefaultSeccomp, controls::seccomp::default_filter),
+    (ControlId::ApparmorProfile, controls::lsm::apparmor),
+    (ControlId::SelinuxAssign, controls::selinux::assign),
+    (ControlId::SelinuxLabel, controls::lsm::selinux),
+    (ControlId::DefaultRlimits, controls::limits::defaults),
+    (ControlId::OomScore, controls::limits::oom_score),
+    (ControlId::Sysctls, controls::host::sysctls),
+    (ControlId::TrustedHooks, controls::host::hooks),
+    (ControlId::ListedHooks, controls::host::listed_hooks),
+    (ControlId::MountSources, controls::sources::sources),
+    (ControlId::MountFlags, controls::flags::flags),
+    (ControlId::CgroupMount, controls::host::cgroup),
+    (ControlId::SharedPropagation, controls::mounts::shared_propagation),
+    (ControlId::ReadonlyRoot, controls::root::readonly),
+    (ControlId::RootTmpfs, controls::root::tmpfs),
+    (ControlId::MaskedPaths, controls::paths::masked),
+    (ControlId::ReadonlyPaths, controls::paths::readonly),
+    (ControlId::PidsLimit, controls::resources::pids),
+    (ControlId::OomGroup, controls::resources::oom_group),
+    (ControlId::DeviceNodes, controls::devices::nodes),
+    (ControlId::DeviceCgroup, controls::resources::devices),
+    (ControlId::Landlock, controls::landlock::layer),
+    (ControlId::AutoUserns, controls::auto_userns::auto),
+    (ControlId::RequiredUserns, controls::auto_userns::required),
+    (ControlId::RootUser, controls::process::root),
+    (ControlId::MemoryLimit, controls::resources::memory),
+    (ControlId::NestedUserns, controls::userns::nested),
+    (ControlId::CorePattern, controls::host::core_pattern),
 ];
 
 /// A configuration on its way through the rules.
@@ -142,10 +142,10 @@ pub fn harden_process(
     check::container_ids(&process, &container.linux).map_err(|error| {
         let pointer = pointer(error.path());
         let reason = format!("{pointer}: {}", error.message());
-        let decision = Box::new(refused(RuleId::IDS, pointer, reason));
+        let decision = Box::new(refused(ControlId::ExecIds, pointer, reason));
         Refusal { profile: container.profile(), decision, allow: None }
     })?;
-    rules::process::added(&mut process, container, &mut log)?;
+    controls::process::added(&mut process, container, &mut log)?;
     if log.decisions.is_empty() {
         log.verbatim(container.profile());
     }
@@ -156,7 +156,7 @@ impl Log {
     /// Records a rule that changed something.
     pub(crate) fn change(
         &mut self,
-        rule: RuleId,
+        rule: ControlId,
         pointer: impl Into<Cow<'static, str>>,
         verdict: Verdict,
         (before, after): (Value, Value),
@@ -170,7 +170,7 @@ impl Log {
     /// Records a rule that an override keeps from what it would have done.
     pub(crate) fn waive(
         &mut self,
-        rule: RuleId,
+        rule: ControlId,
         pointer: impl Into<Cow<'static, str>>,
         source: &Source,
         reason: impl Into<Cow<'static, str>>,
@@ -194,7 +194,7 @@ impl Log {
     /// Records a rule that found nothing to change.
     pub(crate) fn note(
         &mut self,
-        rule: RuleId,
+        rule: ControlId,
         pointer: &'static str,
         verdict: Verdict,
         reason: &'static str,
@@ -204,7 +204,7 @@ impl Log {
 
     fn verbatim(&mut self, profile: ProfileName) {
         let reason = format!("profile {profile} runs the configuration as written");
-        self.change(RuleId::VERBATIM, "", Verdict::Waived, (Value::Null, Value::Null), reason);
+        self.change(ControlId::Verbatim, "", Verdict::Waived, (Value::Null, Value::Null), reason);
     }
 }
 
@@ -217,7 +217,7 @@ impl<'a> Draft<'a> {
     /// Makes a refusal of this profile; `allow` is the override that would let the configuration pass.
     pub(crate) fn refuse(
         &self,
-        rule: RuleId,
+        rule: ControlId,
         pointer: impl Into<Cow<'static, str>>,
         reason: impl Into<Cow<'static, str>>,
         allow: Option<&str>,
@@ -229,7 +229,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Lets a rule run: what it says is kept, what it does is not.
-    fn rehearse(&mut self, id: RuleId, rule: Rule) {
+    fn rehearse(&mut self, id: ControlId, rule: Rule) {
         let known = self.log.decisions.len();
         let made_root_readonly = self.made_root_readonly;
         self.spec.watch();
@@ -250,7 +250,7 @@ impl<'a> Draft<'a> {
 }
 
 pub(crate) fn refused(
-    rule: RuleId,
+    rule: ControlId,
     pointer: impl Into<Cow<'static, str>>,
     reason: impl Into<Cow<'static, str>>,
 ) -> Decision {

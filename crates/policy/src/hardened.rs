@@ -3,12 +3,12 @@
 //! It can be read like a [`Spec`] but not changed, and not made by hand: it comes from `harden`, or from the
 //! record that the runtime wrote of one that did.
 
-use crate::control::{Mode, RuleId};
+use crate::control::{ControlId, Mode};
+use crate::controls::auto_userns::AutoUserns;
+use crate::controls::selinux::AutoLabel;
 use crate::decision::Decision;
 use crate::overrides::Overrides;
 use crate::profile::ProfileName;
-use crate::rules::auto_userns::AutoUserns;
-use crate::rules::selinux::AutoLabel;
 use crate::spec::{Process, Spec, SpecError};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -92,7 +92,7 @@ impl HardenedSpec {
 
     /// What a control does in this container.
     #[must_use]
-    pub fn mode(&self, rule: RuleId) -> Mode {
+    pub fn mode(&self, rule: ControlId) -> Mode {
         self.overrides.mode(self.profile, rule)
     }
 

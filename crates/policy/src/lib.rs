@@ -7,6 +7,7 @@
 mod check;
 mod choose;
 mod control;
+mod controls;
 mod decision;
 mod error;
 mod facts;
@@ -16,12 +17,13 @@ pub mod mount_options;
 mod node;
 mod overrides;
 mod profile;
-mod rules;
 pub mod spec;
 mod undo;
 
 pub use choose::{choose, CommandLine};
-pub use control::{seccomp_features, Allow, Control, Mode, RuleId, CONTROLS};
+pub use control::{seccomp_features, Allow, Control, ControlId, Mode, CONTROLS};
+pub use controls::auto_userns::AutoUserns;
+pub use controls::selinux::AutoLabel;
 pub use decision::{Decision, Refusal, Remedy, Verdict};
 pub use error::PolicyError;
 pub use facts::{
@@ -35,5 +37,3 @@ pub use overrides::{
     AllowedHook, Choice, IdRange, Overrides, Source, TypeName, Values, ALLOW_PREFIX,
 };
 pub use profile::{optional_places, Profile, ProfileName, Tmpfs};
-pub use rules::auto_userns::AutoUserns;
-pub use rules::selinux::AutoLabel;

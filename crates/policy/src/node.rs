@@ -10,7 +10,7 @@ mod scope;
 pub use audit::AuditPolicy;
 pub use scope::Subject;
 
-use crate::control::{Mode, RuleId, CONTROLS};
+use crate::control::{ControlId, Mode, CONTROLS};
 use crate::error::PolicyError;
 use crate::overrides::Values;
 use crate::profile::ProfileName;
@@ -123,7 +123,7 @@ pub(crate) struct Effects {
     pub(crate) forbid: Vec<Pattern>,
     /// Granted, and where.
     pub(crate) allow: Vec<(String, String)>,
-    pub(crate) modes: BTreeMap<RuleId, Mode>,
+    pub(crate) modes: BTreeMap<ControlId, Mode>,
     pub(crate) values: Values,
 }
 
@@ -164,7 +164,7 @@ impl NodePolicy {
 
     /// What a control does in containers that no rule is for.
     #[must_use]
-    pub fn mode(&self, rule: RuleId) -> Mode {
+    pub fn mode(&self, rule: ControlId) -> Mode {
         let set = self.everyone.modes.get(&rule).copied();
         set.unwrap_or_else(|| self.profile().profile().mode(rule))
     }

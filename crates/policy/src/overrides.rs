@@ -3,7 +3,7 @@
 //! [`Choice`] is what rules ask. How it comes about (policy files, annotations, the command line) is `policy`'s; this
 //! module only holds it, and stores with the container what `exec` has to know.
 
-use crate::control::{Allow, Mode, RuleId};
+use crate::control::{Allow, ControlId, Mode};
 use crate::error::PolicyError;
 use crate::node::Permits;
 use crate::profile::{Profile, ProfileName};
@@ -54,7 +54,7 @@ pub struct Overrides {
     pub denied: BTreeSet<String>,
     /// Controls whose mode is not the profile's.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub modes: BTreeMap<RuleId, Mode>,
+    pub modes: BTreeMap<ControlId, Mode>,
     /// Values that are not the profile's.
     #[serde(skip_serializing_if = "Values::is_none")]
     pub values: Values,
@@ -232,7 +232,7 @@ impl Overrides {
 
     /// The mode of a control.
     #[must_use]
-    pub fn mode(&self, profile: ProfileName, rule: RuleId) -> Mode {
+    pub fn mode(&self, profile: ProfileName, rule: ControlId) -> Mode {
         self.modes.get(&rule).copied().unwrap_or_else(|| profile.profile().mode(rule))
     }
 
@@ -291,7 +291,7 @@ impl From<&'static Profile> for Choice {
 impl Choice {
     /// The mode of a control.
     #[must_use]
-    pub fn mode(&self, rule: RuleId) -> Mode {
+    pub fn mode(&self, rule: ControlId) -> Mode {
         self.overrides.mode(self.profile.name, rule)
     }
 

@@ -6,7 +6,7 @@
 
 mod builtin;
 
-use crate::control::{Mode, RuleId, CONTROLS};
+use crate::control::{ControlId, Mode, CONTROLS};
 use crate::error::PolicyError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -116,7 +116,7 @@ pub struct Profile {
 impl Profile {
     /// What a control does in this profile.
     #[must_use]
-    pub fn mode(&self, rule: RuleId) -> Mode {
+    pub fn mode(&self, rule: ControlId) -> Mode {
         let control = CONTROLS.iter().find(|control| control.id == rule);
         control.map_or(Mode::Enforce, |control| control.mode(self.name))
     }

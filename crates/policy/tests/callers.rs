@@ -6,8 +6,8 @@ mod common;
 
 use casemate_policy::spec::RlimitKind;
 use casemate_policy::{
-    harden_as, harden_process, AllowedHook, CallerLimits, Choice, FileFact, FileKind, Hardened,
-    HookFile, HostFacts, Mode, PlaceFact, ProfileName, Reach, Refusal, RuleId, Source, Verdict,
+    harden_as, harden_process, AllowedHook, CallerLimits, Choice, ControlId, FileFact, FileKind,
+    Hardened, HookFile, HostFacts, Mode, PlaceFact, ProfileName, Reach, Refusal, Source, Verdict,
 };
 use common::{changed, facts, parse, plain};
 use serde_json::json;
@@ -24,7 +24,7 @@ fn hardened(facts: &HostFacts, allow: &[&str]) -> Result<Hardened, Refusal> {
     harden_as(parse(&plain()).unwrap(), &choice(ProfileName::Hardened, allow), facts)
 }
 
-fn verdict(result: &Hardened, rule: RuleId) -> Verdict {
+fn verdict(result: &Hardened, rule: ControlId) -> Verdict {
     result.decisions.iter().find(|decision| decision.rule == rule).unwrap().verdict
 }
 
@@ -51,7 +51,7 @@ fn a_crash_does_not_start_the_hosts_program() {
         let result = harden_as(spec, &choice(ProfileName::Hardened, &[]), &pipe(u64::MAX)).unwrap();
         assert_eq!(core(&result), (1, 1), "{limits:?}");
         let wanted = if limits == (1, 1) { Verdict::Kept } else { Verdict::Tightened };
-        assert_eq!(verdict(&result, RuleId::CORE), wanted);
+        assert_eq!(verdict(&result, ControlId::CoreLimit), wanted);
         // exec is told by what the container has.
         let process = parse(&plain()).unwrap().process.unwrap();
         let (added, _) = harden_process(process, &result.spec).unwrap();
@@ -68,16 +68,16 @@ fn a_container_ends_as_a_whole_where_the_policy_wants_it() {
     };
     assert_eq!(group(&hardened(&facts(), &[]).unwrap()), None);
     let mut on = choice(ProfileName::Hardened, &[]);
-    on.overrides.modes.insert(RuleId::OOM_GROUP, Mode::Enforce);
+    on.overrides.modes.insert(ControlId::OomGroup, Mode::Enforce);
     let result = harden_as(parse(&plain()).unwrap(), &on, &facts()).unwrap();
     assert_eq!(group(&result).as_deref(), Some("1"));
-    assert_eq!(verdict(&result, RuleId::OOM_GROUP), Verdict::Added);
+    assert_eq!(verdict(&result, ControlId::OomGroup), Verdict::Added);
     let own = json!({"unified": {"memory.oom.group": "0"}});
     let result = harden_as(changed("/linux/resources", own).unwrap(), &on, &facts()).unwrap();
     assert_eq!(group(&result).as_deref(), Some("0"), "who says so knows");
     on.overrides.grant("memory.oom-single", &Source::CommandLine).unwrap();
     let result = harden_as(parse(&plain()).unwrap(), &on, &facts()).unwrap();
-    assert_eq!((group(&result), verdict(&result, RuleId::OOM_GROUP)), (None, Verdict::Waived));
+    assert_eq!((group(&result), verdict(&result, ControlId::OomGroup)), (None, Verdict::Waived));
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn hooks_are_compared_with_the_list_by_path_and_digest() {
     assert!(run(None).is_ok());
     for list in [entry("/usr/bin/engine", None), entry("/proc/7/exe", Some(&digest))] {
         let result = run(Some(list)).unwrap();
-        let decision = result.decisions.iter().find(|d| d.rule == RuleId::HOOKS_ALLOW).unwrap();
+        let decision = result.decisions.iter().find(|d| d.rule == ControlId::ListedHooks).unwrap();
         assert_eq!(decision.after, json!({"/proc/7/exe": digest}));
     }
     for list in [vec![], entry("/usr/bin/other", None), entry("/usr/bin/engine", Some("1"))] {
         let refusal = run(Some(list)).unwrap_err();
-        assert_eq!(refusal.decision.rule, RuleId::HOOKS_ALLOW);
+        assert_eq!(refusal.decision.rule, ControlId::ListedHooks);
         assert!(refusal.to_string().contains("hooks.prestart[0]: "), "{refusal}");
     }
 }
@@ -160,7 +160,7 @@ fn a_root_file_system_is_judged_like_a_bind_source() {
     assert!(run(dir("/var/lib/containers/x", 9), &[]).is_ok(), "engines keep them there");
     assert!(run(dir("/srv/x/rootfs", 9), &[]).is_ok());
     let result = run(dir("/mnt/alias", 2), &["mounts.host-root"]).unwrap();
-    assert_eq!(verdict(&result, RuleId::SOURCES), Verdict::Waived);
+    assert_eq!(verdict(&result, ControlId::MountSources), Verdict::Waived);
 }
 
 #[test]
@@ -171,10 +171,12 @@ fn an_annotation_does_not_keep_roots_groups_nor_cost_the_user_namespace() {
         harden_as(spec(), &choice(ProfileName::Hardened, allow), facts).unwrap()
     };
     let result = run(&root, &[]);
-    assert_eq!(verdict(&result, RuleId::GROUPS), Verdict::Tightened);
+    assert_eq!(verdict(&result, ControlId::KeptGroups), Verdict::Tightened);
     assert!(!result.spec.keeps_groups() && result.spec.extras().auto_userns.is_some());
     let result = run(&root, &["groups.kept"]);
-    assert!(result.spec.keeps_groups() && verdict(&result, RuleId::GROUPS) == Verdict::Waived);
+    assert!(
+        result.spec.keeps_groups() && verdict(&result, ControlId::KeptGroups) == Verdict::Waived
+    );
     let user = HostFacts { euid: 1000, ..facts() };
     let inside = HostFacts { in_initial_userns: false, ..facts() };
     for facts in [user, inside] {

@@ -6,7 +6,7 @@ mod common;
 
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    choose, harden_as, Choice, CommandLine, HostFacts, Mode, NodePolicy, ProfileName, RuleId,
+    choose, harden_as, Choice, CommandLine, ControlId, HostFacts, Mode, NodePolicy, ProfileName,
     Source, Subject, Verdict, CONTROLS,
 };
 use common::{parse, plain, put};
@@ -63,7 +63,7 @@ fn an_annotation_that_the_built_in_policy_permits_is_granted() {
     assert_eq!(*source, Source::Annotation("the built-in policy".to_owned()));
     let result = harden_as(spec_with(&[WRITABLE]), &choice, &HostFacts::default()).unwrap();
     assert!(!result.spec.root.readonly);
-    let decision = result.decisions.iter().find(|d| d.rule == RuleId::READONLY_ROOT).unwrap();
+    let decision = result.decisions.iter().find(|d| d.rule == ControlId::ReadonlyRoot).unwrap();
     assert_eq!(decision.verdict, Verdict::Waived);
     assert_eq!(decision.source, *source);
 }
@@ -203,7 +203,7 @@ fn a_denied_control_is_enforced_where_the_profile_leaves_it_off() {
         let spec = spec_with(&[("org.casemate.deny/root.readonly", "true")]);
         let line = CommandLine { profile: Some(profile), allow: &[] };
         let choice = choose(&built_in(), &Subject::new(&spec, 0), &line).unwrap();
-        assert_eq!(choice.mode(RuleId::READONLY_ROOT), Mode::Enforce);
+        assert_eq!(choice.mode(ControlId::ReadonlyRoot), Mode::Enforce);
         assert!(harden_as(spec, &choice, &HostFacts::default()).unwrap().spec.root.readonly);
     }
 }
@@ -280,13 +280,13 @@ values = { "pids.limit" = 99 }
     let devices = ("org.casemate.allow/devices.all", "true");
     let choice = chosen(&node, &[ci, devices], &[]).unwrap();
     assert!(choice.overrides.allows("capabilities.net_raw").is_some());
-    assert_eq!(choice.mode(RuleId::PIDS), Mode::Off);
-    assert_eq!(choice.mode(RuleId::NO_NEW_PRIVILEGES), Mode::Warn);
+    assert_eq!(choice.mode(ControlId::PidsLimit), Mode::Off);
+    assert_eq!(choice.mode(ControlId::NoNewPrivileges), Mode::Warn);
     assert_eq!(choice.overrides.values.pids_limit.unwrap().get(), 99);
     assert!(refused(&node, &[ci, WRITABLE], &[]).contains("forbidden by policy.toml:8"));
     chosen(&node, &[WRITABLE], &[]).unwrap();
     assert!(chosen(&node, &[devices], &[]).is_err());
-    assert_eq!(chosen(&node, &[], &[]).unwrap().mode(RuleId::PIDS), Mode::Enforce);
+    assert_eq!(chosen(&node, &[], &[]).unwrap().mode(ControlId::PidsLimit), Mode::Enforce);
 }
 
 #[test]
@@ -390,5 +390,5 @@ fn the_examples_in_the_shipped_policy_can_be_used() {
     let open: Vec<String> = text.lines().map(line).collect();
     let policy = policy(&open.join("\n"));
     assert_eq!(policy.rules().count(), 2);
-    assert_eq!(policy.mode(RuleId::READONLY_ROOT), Mode::Warn);
+    assert_eq!(policy.mode(ControlId::ReadonlyRoot), Mode::Warn);
 }

@@ -6,8 +6,8 @@ mod common;
 
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    harden_as, Choice, Decision, Hardened, HostFacts, Mode, Overrides, ProfileName, Refusal,
-    RuleId, Source, Verdict,
+    harden_as, Choice, ControlId, Decision, Hardened, HostFacts, Mode, Overrides, ProfileName,
+    Refusal, Source, Verdict,
 };
 use common::{facts, parse, plain, put};
 use serde_json::json;
@@ -40,7 +40,7 @@ fn run(
     harden_as(spec, &choice, facts)
 }
 
-fn only(result: &Hardened, rule: RuleId) -> &Decision {
+fn only(result: &Hardened, rule: ControlId) -> &Decision {
     let mut found = result.decisions.iter().filter(|decision| decision.rule == rule);
     let decision = found.next().unwrap();
     assert!(found.next().is_none());
@@ -51,10 +51,10 @@ fn only(result: &Hardened, rule: RuleId) -> &Decision {
 fn restricted_demands_the_layer_and_hardened_does_not() {
     let result = run(modest(), ProfileName::Restricted, &[], &with_landlock(7)).unwrap();
     assert!(result.spec.extras().landlock);
-    assert_eq!(only(&result, RuleId::LANDLOCK).verdict, Verdict::Added);
+    assert_eq!(only(&result, ControlId::Landlock).verdict, Verdict::Added);
     let result = run(modest(), ProfileName::Hardened, &[], &with_landlock(7)).unwrap();
     assert!(!result.spec.extras().landlock);
-    assert!(result.decisions.iter().all(|decision| decision.rule != RuleId::LANDLOCK));
+    assert!(result.decisions.iter().all(|decision| decision.rule != ControlId::Landlock));
 }
 
 #[test]
@@ -67,22 +67,22 @@ fn restricted_refuses_a_kernel_that_cannot_keep_the_promise() {
         let allow = ["landlock.off"];
         let result = run(modest(), ProfileName::Restricted, &allow, &with_landlock(abi)).unwrap();
         assert!(!result.spec.extras().landlock);
-        assert_eq!(only(&result, RuleId::LANDLOCK).verdict, Verdict::Waived);
+        assert_eq!(only(&result, ControlId::Landlock).verdict, Verdict::Waived);
     }
     let result = run(modest(), ProfileName::Restricted, &[], &with_landlock(3)).unwrap();
     assert!(result.spec.extras().landlock);
-    assert!(only(&result, RuleId::LANDLOCK).reason.contains("cannot limit signals"));
+    assert!(only(&result, ControlId::Landlock).reason.contains("cannot limit signals"));
 }
 
 #[test]
 fn a_node_that_switches_the_layer_on_for_hardened_gets_what_the_kernel_has() {
     let mut choice = Choice::from(ProfileName::Hardened.profile());
-    choice.overrides.modes.insert(RuleId::LANDLOCK, Mode::Enforce);
+    choice.overrides.modes.insert(ControlId::Landlock, Mode::Enforce);
     for (abi, on) in [(0, false), (2, false), (3, true)] {
         let result = harden_as(modest(), &choice, &with_landlock(abi)).unwrap();
         assert_eq!(result.spec.extras().landlock, on, "ABI {abi}");
         let verdict = if on { Verdict::Added } else { Verdict::Waived };
-        assert_eq!(only(&result, RuleId::LANDLOCK).verdict, verdict);
+        assert_eq!(only(&result, ControlId::Landlock).verdict, verdict);
     }
 }
 
@@ -100,7 +100,7 @@ fn who_may_mount_gets_no_layer() {
     let allow = ["capabilities.sys_admin"];
     let result = run(spec, ProfileName::Restricted, &allow, &with_landlock(7)).unwrap();
     assert!(!result.spec.extras().landlock);
-    assert!(only(&result, RuleId::LANDLOCK).reason.contains("CAP_SYS_ADMIN"));
+    assert!(only(&result, ControlId::Landlock).reason.contains("CAP_SYS_ADMIN"));
 }
 
 #[test]
@@ -118,11 +118,11 @@ fn nested_user_namespaces_are_off_unless_allowed_by_either_name() {
     let spec = parse(&own).unwrap();
     let result = run(spec.clone(), ProfileName::Hardened, &[], &facts()).unwrap();
     assert!(result.spec.extras().no_nested_userns);
-    assert_eq!(only(&result, RuleId::NESTED_USERNS).verdict, Verdict::Added);
+    assert_eq!(only(&result, ControlId::NestedUserns).verdict, Verdict::Added);
     for name in ["userns.nested", "seccomp.userns"] {
         let result = run(spec.clone(), ProfileName::Hardened, &[name], &facts()).unwrap();
         assert!(!result.spec.extras().no_nested_userns, "{name}");
-        assert_eq!(only(&result, RuleId::NESTED_USERNS).verdict, Verdict::Waived);
+        assert_eq!(only(&result, ControlId::NestedUserns).verdict, Verdict::Waived);
     }
     let result = run(spec, ProfileName::Baseline, &[], &facts()).unwrap();
     assert!(!result.spec.extras().no_nested_userns);
@@ -148,5 +148,5 @@ fn ports_that_the_kernel_cannot_limit_are_a_reason_to_refuse() {
     let refusal = harden_as(modest(), &choice, &with_landlock(3)).unwrap_err().to_string();
     assert!(refusal.contains("TCP ports"), "{refusal}");
     let result = harden_as(modest(), &choice, &with_landlock(4)).unwrap();
-    assert!(only(&result, RuleId::LANDLOCK).reason.contains("TCP ports"));
+    assert!(only(&result, ControlId::Landlock).reason.contains("TCP ports"));
 }

@@ -6,8 +6,8 @@ mod common;
 
 use casemate_policy::spec::{Capability, IdMapping, Mount, Process, Propagation, RlimitKind, Spec};
 use casemate_policy::{
-    harden, harden_as, harden_process, Decision, Hardened, HardenedSpec, HostFacts, Mode,
-    ProfileName, RuleId, Verdict, CONTROLS,
+    harden, harden_as, harden_process, ControlId, Decision, Hardened, HardenedSpec, HostFacts,
+    Mode, ProfileName, Verdict, CONTROLS,
 };
 use common::{changed, choice_for_full, facts, fixture, full, parse, plain, put, remove};
 use serde_json::{json, Value};
@@ -20,7 +20,7 @@ fn podman() -> Spec {
     Spec::parse(&fixture("podman-default/config.json")).unwrap()
 }
 
-fn of(decisions: &[Decision], rule: RuleId) -> Vec<(&str, Verdict)> {
+fn of(decisions: &[Decision], rule: ControlId) -> Vec<(&str, Verdict)> {
     decisions
         .iter()
         .filter(|decision| decision.rule == rule)
@@ -28,7 +28,7 @@ fn of(decisions: &[Decision], rule: RuleId) -> Vec<(&str, Verdict)> {
         .collect()
 }
 
-fn verdicts(result: &Hardened, rule: RuleId) -> Vec<(&str, Verdict)> {
+fn verdicts(result: &Hardened, rule: ControlId) -> Vec<(&str, Verdict)> {
     of(&result.decisions, rule)
 }
 
@@ -42,7 +42,7 @@ fn the_privileged_profile_changes_nothing() {
         let result = harden(spec.clone(), ProfileName::Privileged.profile(), &facts()).unwrap();
         assert_eq!(*result.spec, spec);
         assert_eq!(*result.spec.extras(), Default::default());
-        assert_eq!(verdicts(&result, RuleId::VERBATIM), [("", Verdict::Waived)]);
+        assert_eq!(verdicts(&result, ControlId::Verbatim), [("", Verdict::Waived)]);
         assert_eq!(result.decisions.len(), 1);
     }
 }
@@ -52,8 +52,8 @@ fn every_rule_of_the_profile_answers() {
     let result = hardened(podman());
     for control in CONTROLS {
         // Of exec, and of what a caller asks for beside the configuration.
-        let calls = [RuleId::CONSOLE, RuleId::KEYRING, RuleId::DESCRIPTORS];
-        let elsewhere = [&calls[..], &[RuleId::LABELS, RuleId::IDS]].concat();
+        let calls = [ControlId::ConsolePeer, ControlId::SessionKeyring, ControlId::PreservedFds];
+        let elsewhere = [&calls[..], &[ControlId::ExecLabels, ControlId::ExecIds]].concat();
         let for_exec = elsewhere.contains(&control.id);
         let silent = for_exec || control.mode(ProfileName::Hardened) == Mode::Off;
         assert_eq!(verdicts(&result, control.id).is_empty(), silent, "{}", control.id);
@@ -65,10 +65,10 @@ fn no_new_privileges_is_forced() {
     let result = hardened(podman());
     assert!(result.spec.process.as_ref().unwrap().no_new_privileges);
     let wanted = [("/process/noNewPrivileges", Verdict::Tightened)];
-    assert_eq!(verdicts(&result, RuleId::NO_NEW_PRIVILEGES), wanted);
+    assert_eq!(verdicts(&result, ControlId::NoNewPrivileges), wanted);
     let result = hardened(parse(&plain()).unwrap());
     let wanted = [("/process/noNewPrivileges", Verdict::Kept)];
-    assert_eq!(verdicts(&result, RuleId::NO_NEW_PRIVILEGES), wanted);
+    assert_eq!(verdicts(&result, ControlId::NoNewPrivileges), wanted);
 }
 
 #[test]
@@ -86,8 +86,8 @@ fn capabilities_above_the_ceiling_are_dropped_from_all_five_sets() {
         assert!(set.unknown.is_empty(), "{name}");
     }
     let wanted = [("/process/capabilities", Verdict::Tightened)];
-    assert_eq!(verdicts(&result, RuleId::CAPABILITIES), wanted);
-    let decision = result.decisions.iter().find(|d| d.rule == RuleId::CAPABILITIES).unwrap();
+    assert_eq!(verdicts(&result, ControlId::Capabilities), wanted);
+    let decision = result.decisions.iter().find(|d| d.rule == ControlId::Capabilities).unwrap();
     let wanted =
         "above the profile's ceiling in bounding, effective, inheritable, permitted, ambient: \
                   CAP_SETPCAP, CAP_SYS_ADMIN, CAP_FUTURE";
@@ -103,7 +103,7 @@ fn a_capability_in_one_set_only_is_dropped_there() {
         ("/process/capabilities", Verdict::Tightened),
         ("/process/capabilities/ambient", Verdict::Tightened),
     ];
-    assert_eq!(verdicts(&result, RuleId::CAPABILITIES), wanted);
+    assert_eq!(verdicts(&result, ControlId::Capabilities), wanted);
 }
 
 #[test]
@@ -142,13 +142,16 @@ fn core_dumps_are_off() {
     };
     let added = hardened(podman());
     assert_eq!(core(&added), (0, 0));
-    assert_eq!(verdicts(&added, RuleId::CORE), [("/process/rlimits/-", Verdict::Added)]);
+    assert_eq!(verdicts(&added, ControlId::CoreLimit), [("/process/rlimits/-", Verdict::Added)]);
     let tightened = hardened(parse(&full()).unwrap());
     assert_eq!(core(&tightened), (0, 0));
-    assert_eq!(verdicts(&tightened, RuleId::CORE), [("/process/rlimits/0", Verdict::Tightened)]);
+    assert_eq!(
+        verdicts(&tightened, ControlId::CoreLimit),
+        [("/process/rlimits/0", Verdict::Tightened)]
+    );
     let limit = json!({"type": "RLIMIT_CORE", "hard": 0, "soft": 0});
     let kept = hardened(changed("/process/rlimits/0", limit).unwrap());
-    assert_eq!(verdicts(&kept, RuleId::CORE), [("/process/rlimits", Verdict::Kept)]);
+    assert_eq!(verdicts(&kept, ControlId::CoreLimit), [("/process/rlimits", Verdict::Kept)]);
 }
 
 #[test]
@@ -156,12 +159,15 @@ fn the_default_filter_is_loaded_with_and_without_the_engines() {
     let stacked = hardened(podman());
     assert!(stacked.spec.extras().default_seccomp);
     assert_eq!(stacked.spec.linux.seccomp, podman().linux.seccomp);
-    assert_eq!(verdicts(&stacked, RuleId::SECCOMP), [("/linux/seccomp", Verdict::Tightened)]);
+    assert_eq!(
+        verdicts(&stacked, ControlId::DefaultSeccomp),
+        [("/linux/seccomp", Verdict::Tightened)]
+    );
     let alone = hardened(parse(&plain()).unwrap());
     assert!(alone.spec.extras().default_seccomp);
-    assert_eq!(verdicts(&alone, RuleId::SECCOMP), [("/linux/seccomp", Verdict::Added)]);
+    assert_eq!(verdicts(&alone, ControlId::DefaultSeccomp), [("/linux/seccomp", Verdict::Added)]);
     let empty = hardened(changed("/linux/seccomp", json!({})).unwrap());
-    assert_eq!(verdicts(&empty, RuleId::SECCOMP), [("/linux/seccomp", Verdict::Added)]);
+    assert_eq!(verdicts(&empty, ControlId::DefaultSeccomp), [("/linux/seccomp", Verdict::Added)]);
 }
 
 #[test]
@@ -177,15 +183,18 @@ fn a_writable_root_becomes_read_only_with_writable_places() {
     let destinations =
         |mounts: &[Mount]| mounts.iter().map(|m| m.destination.clone()).collect::<Vec<_>>();
     assert_eq!(destinations(&result.spec.mounts[3..]), destinations(&podman().mounts));
-    assert_eq!(verdicts(&result, RuleId::READONLY_ROOT), [("/root/readonly", Verdict::Tightened)]);
-    assert_eq!(verdicts(&result, RuleId::TMPFS), [("/mounts/-", Verdict::Added)]);
+    assert_eq!(
+        verdicts(&result, ControlId::ReadonlyRoot),
+        [("/root/readonly", Verdict::Tightened)]
+    );
+    assert_eq!(verdicts(&result, ControlId::RootTmpfs), [("/mounts/-", Verdict::Added)]);
 }
 
 #[test]
 fn a_root_that_was_read_only_already_gets_no_tmpfs() {
     let result = hardened(parse(&plain()).unwrap());
     assert_eq!(result.spec.mounts.len(), 3);
-    assert_eq!(verdicts(&result, RuleId::TMPFS), []);
+    assert_eq!(verdicts(&result, ControlId::RootTmpfs), []);
 }
 
 #[test]
@@ -221,7 +230,10 @@ fn masked_and_read_only_paths_are_joined_and_none_is_lost() {
     }
     assert!(linux.readonly_paths.contains(&"/sys/module".to_owned()));
     assert!(linux.readonly_paths.contains(&"/proc/asound".to_owned()));
-    assert_eq!(verdicts(&result, RuleId::MASKED), [("/linux/maskedPaths/-", Verdict::Added)]);
+    assert_eq!(
+        verdicts(&result, ControlId::MaskedPaths),
+        [("/linux/maskedPaths/-", Verdict::Added)]
+    );
 }
 
 #[test]
@@ -251,7 +263,7 @@ fn shared_propagation_becomes_slave() {
         ("/linux/rootfsPropagation", Verdict::Tightened),
         ("/mounts/3/options/1", Verdict::Tightened),
     ];
-    assert_eq!(verdicts(&result, RuleId::PROPAGATION), wanted);
+    assert_eq!(verdicts(&result, ControlId::SharedPropagation), wanted);
 }
 
 #[test]
@@ -261,18 +273,24 @@ fn a_task_limit_is_added_only_when_there_is_none_and_it_can_be_enforced() {
     };
     let added = hardened(parse(&plain()).unwrap());
     assert_eq!(limit(&added), Some(2048));
-    assert_eq!(verdicts(&added, RuleId::PIDS), [("/linux/resources/pids", Verdict::Added)]);
+    assert_eq!(verdicts(&added, ControlId::PidsLimit), [("/linux/resources/pids", Verdict::Added)]);
     for explicit in [-1, 0, 10, 1_000_000] {
         let pids = json!({"limit": explicit});
         let kept = hardened(changed("/linux/resources/pids", pids).unwrap());
         assert_eq!(limit(&kept), Some(explicit));
-        assert_eq!(verdicts(&kept, RuleId::PIDS), [("/linux/resources/pids", Verdict::Kept)]);
+        assert_eq!(
+            verdicts(&kept, ControlId::PidsLimit),
+            [("/linux/resources/pids", Verdict::Kept)]
+        );
     }
     let spec = parse(&plain()).unwrap();
     let profile = ProfileName::Hardened.profile();
     let waived = harden(spec, profile, &HostFacts::default()).unwrap();
     assert_eq!(limit(&waived), None);
-    assert_eq!(verdicts(&waived, RuleId::PIDS), [("/linux/resources/pids", Verdict::Waived)]);
+    assert_eq!(
+        verdicts(&waived, ControlId::PidsLimit),
+        [("/linux/resources/pids", Verdict::Waived)]
+    );
 }
 
 #[test]
@@ -298,7 +316,7 @@ fn wildcard_device_rules_are_cut_back() {
     assert_eq!(written, wanted);
     assert!(result.spec.extras().strict_devices);
     let wanted = [("/linux/resources/devices", Verdict::Tightened)];
-    assert_eq!(verdicts(&result, RuleId::DEVICES), wanted);
+    assert_eq!(verdicts(&result, ControlId::DeviceCgroup), wanted);
 }
 
 #[test]
@@ -310,7 +328,7 @@ fn a_configuration_without_device_rules_denies_all_but_the_default_devices() {
     let devices = &result.spec.linux.resources.as_ref().unwrap().devices;
     assert_eq!(serde_json::to_value(devices).unwrap(), json!([{"allow": false, "access": "rwm"}]));
     let wanted = [("/linux/resources/devices", Verdict::Added)];
-    assert_eq!(verdicts(&result, RuleId::DEVICES), wanted);
+    assert_eq!(verdicts(&result, ControlId::DeviceCgroup), wanted);
 }
 
 #[test]
@@ -381,7 +399,12 @@ fn exec_can_only_narrow() {
     assert_eq!(capabilities.bounding.mask, mask(&["KILL"]));
     assert!(capabilities.inheritable.is_empty());
     assert_eq!(process.rlimits.len(), 1);
-    for rule in [RuleId::NO_NEW_PRIVILEGES, RuleId::CAPABILITIES, RuleId::CORE, RuleId::LABELS] {
+    for rule in [
+        ControlId::NoNewPrivileges,
+        ControlId::Capabilities,
+        ControlId::CoreLimit,
+        ControlId::ExecLabels,
+    ] {
         assert!(!of(&decisions, rule).is_empty(), "{rule}");
     }
 }
@@ -429,7 +452,7 @@ fn who_loses_raw_sockets_may_still_ping() {
     };
     let result = with_raw(&[]);
     assert_eq!(result.spec.linux.sysctl[PING], "0 2147483647");
-    assert!(verdicts(&result, RuleId::CAPABILITIES).contains(&("/linux/sysctl", Verdict::Added)));
+    assert!(verdicts(&result, ControlId::Capabilities).contains(&("/linux/sysctl", Verdict::Added)));
     // What the configuration says about it stays. A pod's network is made by its engine.
     let own = with_raw(&[("/linux/sysctl", json!({PING: "5 5"}))]);
     assert_eq!(own.spec.linux.sysctl[PING], "5 5");

@@ -5,7 +5,8 @@
 mod common;
 
 use casemate_policy::{
-    harden, harden_as, Choice, Hardened, HostFacts, ProfileName, Refusal, RuleId, Source, Verdict,
+    harden, harden_as, Choice, ControlId, Hardened, HostFacts, ProfileName, Refusal, Source,
+    Verdict,
 };
 use casemate_policy::{DefaultProfile, SelinuxFacts, TypeName};
 use common::{changed, facts, parse, plain};
@@ -24,7 +25,7 @@ fn selinux(label: Option<&str>, profile: ProfileName) -> Result<Hardened, Refusa
     harden_as(spec, &choice, &HostFacts { selinux: true, ..facts() })
 }
 
-fn verdict(result: &Hardened, rule: RuleId) -> Verdict {
+fn verdict(result: &Hardened, rule: ControlId) -> Verdict {
     result.decisions.iter().find(|decision| decision.rule == rule).unwrap().verdict
 }
 
@@ -38,7 +39,7 @@ fn a_label_of_containers_passes_and_others_are_refused() {
     ] {
         for profile in [ProfileName::Baseline, ProfileName::Hardened] {
             let result = selinux(Some(label), profile).unwrap();
-            assert_eq!(verdict(&result, RuleId::SELINUX), Verdict::Kept, "{label}");
+            assert_eq!(verdict(&result, ControlId::SelinuxLabel), Verdict::Kept, "{label}");
         }
     }
     for label in [
@@ -61,10 +62,10 @@ fn a_label_of_containers_passes_and_others_are_refused() {
 #[test]
 fn a_missing_label_is_on_record_and_restricted_wants_categories() {
     let result = selinux(None, ProfileName::Hardened).unwrap();
-    assert_eq!(verdict(&result, RuleId::SELINUX), Verdict::Waived);
+    assert_eq!(verdict(&result, ControlId::SelinuxLabel), Verdict::Waived);
     for label in [None, Some("system_u:system_r:container_t:s0")] {
         let refusal = selinux(label, ProfileName::Restricted).unwrap_err();
-        assert_eq!(refusal.decision.rule, RuleId::SELINUX);
+        assert_eq!(refusal.decision.rule, ControlId::SelinuxLabel);
     }
 }
 
@@ -83,14 +84,17 @@ fn the_default_apparmor_profile_is_given_where_the_host_can_have_it() {
     for state in [DefaultProfile::Loaded, DefaultProfile::Loadable] {
         let result = with(state, None).unwrap();
         assert_eq!(profile(&result).as_deref(), Some("casemate-default"));
-        assert_eq!(verdict(&result, RuleId::APPARMOR), Verdict::Added);
+        assert_eq!(verdict(&result, ControlId::ApparmorProfile), Verdict::Added);
     }
     let result = with(DefaultProfile::Unavailable("no parser".to_owned()), None).unwrap();
-    assert_eq!((profile(&result), verdict(&result, RuleId::APPARMOR)), (None, Verdict::Waived));
+    assert_eq!(
+        (profile(&result), verdict(&result, ControlId::ApparmorProfile)),
+        (None, Verdict::Waived)
+    );
     let result = with(DefaultProfile::Loaded, Some("mine")).unwrap();
     assert_eq!(profile(&result).as_deref(), Some("mine"));
     let refusal = with(DefaultProfile::Loaded, Some("unconfined")).unwrap_err();
-    assert_eq!(refusal.decision.rule, RuleId::APPARMOR);
+    assert_eq!(refusal.decision.rule, ControlId::ApparmorProfile);
 }
 
 fn assigned(host: SelinuxFacts, edit: impl FnOnce(&mut Choice)) -> Result<Hardened, Refusal> {
@@ -107,8 +111,8 @@ fn enforcing() -> SelinuxFacts {
 #[test]
 fn where_selinux_enforces_a_missing_label_is_given_with_the_policys_types() {
     let mut result = assigned(enforcing(), |_| {}).unwrap();
-    assert_eq!(verdict(&result, RuleId::SELINUX_ASSIGN), Verdict::Added);
-    assert_eq!(verdict(&result, RuleId::SELINUX), Verdict::Kept);
+    assert_eq!(verdict(&result, ControlId::SelinuxAssign), Verdict::Added);
+    assert_eq!(verdict(&result, ControlId::SelinuxLabel), Verdict::Kept);
     let wanted = result.spec.extras().auto_label.clone().unwrap();
     result.spec.assign_label(&wanted, "c7,c8");
     let label = result.spec.process.as_ref().unwrap().selinux_label.clone().unwrap();
@@ -129,7 +133,7 @@ fn no_label_is_given_where_it_would_not_count_or_is_not_wanted() {
     let none = |result: Result<Hardened, Refusal>| {
         let result = result.unwrap();
         assert!(result.spec.extras().auto_label.is_none());
-        assert_eq!(verdict(&result, RuleId::SELINUX_ASSIGN), Verdict::Waived);
+        assert_eq!(verdict(&result, ControlId::SelinuxAssign), Verdict::Waived);
     };
     none(assigned(SelinuxFacts { enforcing: false, ..enforcing() }, |_| {}));
     none(assigned(enforcing(), |choice| {

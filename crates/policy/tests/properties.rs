@@ -7,8 +7,8 @@ mod common;
 
 use casemate_policy::spec::{Resources, Spec};
 use casemate_policy::{
-    choose, harden_as, Allow, Choice, CommandLine, Decision, Extras, Hardened, HardenedSpec,
-    HostFacts, NodePolicy, ProfileName, RuleId, Source, Subject, Verdict, CONTROLS,
+    choose, harden_as, Allow, Choice, CommandLine, ControlId, Decision, Extras, Hardened,
+    HardenedSpec, HostFacts, NodePolicy, ProfileName, Source, Subject, Verdict, CONTROLS,
 };
 use common::{parse, plain, put};
 use proptest::prelude::*;
@@ -124,21 +124,21 @@ prop_compose! {
 }
 
 /// Overrides that change what these configurations ask for, and what else follows from them.
-const OVERRIDES: [(&str, &[RuleId]); 14] = [
-    ("rootfs.writable", &[RuleId::READONLY_ROOT, RuleId::TMPFS]),
-    ("root.no-tmpfs", &[RuleId::TMPFS]),
-    ("process.new-privileges", &[RuleId::NO_NEW_PRIVILEGES]),
-    ("capabilities.all", &[RuleId::CAPABILITIES]),
-    ("capabilities.net_raw", &[RuleId::CAPABILITIES]),
-    ("seccomp.unconfined", &[RuleId::SECCOMP]),
-    ("seccomp.ptrace", &[RuleId::SECCOMP]),
-    ("rlimits.core", &[RuleId::CORE]),
-    ("mounts.shared", &[RuleId::PROPAGATION]),
-    ("paths.unmasked", &[RuleId::MASKED, RuleId::READONLY_PATHS]),
-    ("paths.writable", &[RuleId::READONLY_PATHS]),
-    ("pids.unlimited", &[RuleId::PIDS]),
-    ("devices.all", &[RuleId::DEVICES, RuleId::DEVICE_NODES]),
-    ("namespaces.host-cgroup", &[RuleId::HOST_CGROUP]),
+const OVERRIDES: [(&str, &[ControlId]); 14] = [
+    ("rootfs.writable", &[ControlId::ReadonlyRoot, ControlId::RootTmpfs]),
+    ("root.no-tmpfs", &[ControlId::RootTmpfs]),
+    ("process.new-privileges", &[ControlId::NoNewPrivileges]),
+    ("capabilities.all", &[ControlId::Capabilities]),
+    ("capabilities.net_raw", &[ControlId::Capabilities]),
+    ("seccomp.unconfined", &[ControlId::DefaultSeccomp]),
+    ("seccomp.ptrace", &[ControlId::DefaultSeccomp]),
+    ("rlimits.core", &[ControlId::CoreLimit]),
+    ("mounts.shared", &[ControlId::SharedPropagation]),
+    ("paths.unmasked", &[ControlId::MaskedPaths, ControlId::ReadonlyPaths]),
+    ("paths.writable", &[ControlId::ReadonlyPaths]),
+    ("pids.unlimited", &[ControlId::PidsLimit]),
+    ("devices.all", &[ControlId::DeviceCgroup, ControlId::DeviceNodes]),
+    ("namespaces.host-cgroup", &[ControlId::HostCgroup]),
 ];
 
 fn choice(profile: ProfileName, overrides: &[usize]) -> Choice {
@@ -213,7 +213,7 @@ proptest! {
         let (name, own) = OVERRIDES[index];
         let others = |result: &Hardened| -> Vec<Decision> {
             let all = result.decisions.iter().filter(|d| !own.contains(&d.rule));
-            all.filter(|d| d.rule != RuleId::VERBATIM).cloned().collect()
+            all.filter(|d| d.rule != ControlId::Verbatim).cloned().collect()
         };
         prop_assert_eq!(others(&plain), others(&overridden), "{}", name);
         for decision in &overridden.decisions {

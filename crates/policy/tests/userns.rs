@@ -6,7 +6,7 @@ mod common;
 
 use casemate_policy::spec::{IdMapping, NamespaceKind, Spec};
 use casemate_policy::{
-    harden_as, Choice, Hardened, HardenedSpec, HostFacts, ProfileName, Refusal, RuleId, Source,
+    harden_as, Choice, ControlId, Hardened, HardenedSpec, HostFacts, ProfileName, Refusal, Source,
     Verdict,
 };
 use common::{facts, parse, plain, put};
@@ -34,7 +34,7 @@ fn hardened(spec: Spec, allow: &[&str]) -> Hardened {
 }
 
 fn verdict(of: &Hardened) -> Vec<Verdict> {
-    of.decisions.iter().filter(|d| d.rule == RuleId::USERNS).map(|d| d.verdict).collect()
+    of.decisions.iter().filter(|d| d.rule == ControlId::AutoUserns).map(|d| d.verdict).collect()
 }
 
 fn without(kind: &str) -> Spec {
@@ -106,7 +106,7 @@ fn what_the_runtime_finds_out_is_recorded() {
     let before: HardenedSpec = hardened(parse(&plain()).unwrap(), &[]).spec;
     let mut spec = before.clone();
     let decision = spec.enter_user_namespace(None, map(700_000), map(800_000));
-    assert_eq!((decision.rule, decision.verdict), (RuleId::USERNS, Verdict::Added));
+    assert_eq!((decision.rule, decision.verdict), (ControlId::AutoUserns, Verdict::Added));
     assert!(decision.reason.contains("user 700000 and group 800000"), "{}", decision.reason);
     assert!(spec.namespace(NamespaceKind::User).is_some());
     assert_eq!(spec.linux.gid_mappings, map(800_000));
@@ -118,17 +118,17 @@ fn unmappable() -> HostFacts {
 
 #[test]
 fn without_the_namespace_every_rule_says_what_is_run() {
-    let of = |facts: &HostFacts, rule: RuleId| {
+    let of = |facts: &HostFacts, rule: ControlId| {
         let done = result(parse(&plain()).unwrap(), ProfileName::Hardened, &[], facts).unwrap();
         let decision = done.decisions.iter().find(|decision| decision.rule == rule).cloned();
         decision.map(|decision| (decision.verdict, decision.reason.into_owned()))
     };
-    let (verdict, reason) = of(&unmappable(), RuleId::USERNS).unwrap();
+    let (verdict, reason) = of(&unmappable(), ControlId::AutoUserns).unwrap();
     assert!(verdict == Verdict::Waived && reason.contains("/x lies on nfs"), "{reason}");
-    assert_eq!(of(&root(), RuleId::NESTED_USERNS).unwrap().0, Verdict::Added);
-    assert_eq!(of(&unmappable(), RuleId::NESTED_USERNS).unwrap().0, Verdict::Waived);
-    assert_eq!(of(&root(), RuleId::ROOT_USER).unwrap().0, Verdict::Kept);
-    let (verdict, reason) = of(&unmappable(), RuleId::ROOT_USER).unwrap();
+    assert_eq!(of(&root(), ControlId::NestedUserns).unwrap().0, Verdict::Added);
+    assert_eq!(of(&unmappable(), ControlId::NestedUserns).unwrap().0, Verdict::Waived);
+    assert_eq!(of(&root(), ControlId::RootUser).unwrap().0, Verdict::Kept);
+    let (verdict, reason) = of(&unmappable(), ControlId::RootUser).unwrap();
     assert!(verdict == Verdict::Warned && reason.contains("runs as root"), "{reason}");
 }
 
@@ -138,7 +138,7 @@ fn where_it_is_required_there_is_no_way_back() {
     put(&mut document, "/process/user", json!({"uid": 1000, "gid": 1000}));
     let run = |allow: &[&str]| {
         let mut choice = Choice::from(ProfileName::Hardened.profile());
-        choice.overrides.modes.insert(RuleId::USERNS_REQUIRED, casemate_policy::Mode::Enforce);
+        choice.overrides.modes.insert(ControlId::RequiredUserns, casemate_policy::Mode::Enforce);
         for name in allow {
             choice.overrides.grant(name, &Source::CommandLine).unwrap();
         }

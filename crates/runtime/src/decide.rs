@@ -8,8 +8,8 @@ use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    harden_as, Choice, Decision, DefaultProfile, Hardened, HardenedSpec, HostFacts, Mode, Refusal,
-    RuleId,
+    harden_as, Choice, ControlId, Decision, DefaultProfile, Hardened, HardenedSpec, HostFacts,
+    Mode, Refusal,
 };
 use rustix::fd::OwnedFd;
 use std::collections::BTreeMap;
@@ -101,19 +101,22 @@ pub(crate) fn decide_by(
         crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, &global.root);
     }
     let unlabelled = spec.process.as_ref().is_some_and(|process| process.selinux_label.is_none());
-    if facts.selinux && unlabelled && choice.mode(RuleId::SELINUX_ASSIGN) != Mode::Off {
+    if facts.selinux && unlabelled && choice.mode(ControlId::SelinuxAssign) != Mode::Off {
         facts.selinux_host = crate::selinux::facts(&choice.overrides.values, &caller);
     }
     if choice.overrides.values.hooks_allow.is_some()
-        && choice.mode(RuleId::HOOKS_ALLOW) != Mode::Off
+        && choice.mode(ControlId::ListedHooks) != Mode::Off
     {
         facts.hook_files = crate::facts::hook_files(&spec.hooks);
     }
-    if [RuleId::CORE_PATTERN, RuleId::CORE].iter().any(|rule| choice.mode(*rule) != Mode::Off) {
+    if [ControlId::CorePattern, ControlId::CoreLimit]
+        .iter()
+        .any(|rule| choice.mode(*rule) != Mode::Off)
+    {
         let pattern = procfs::read(&proc, "sys/kernel/core_pattern")?;
         facts.core_pattern_is_pipe = pattern.starts_with('|');
     }
-    if choice.mode(RuleId::LANDLOCK) != Mode::Off {
+    if choice.mode(ControlId::Landlock) != Mode::Off {
         facts.landlock_abi = casemate_sys::landlock::abi();
     }
     let hardened = harden(spec, &choice, &facts)?;

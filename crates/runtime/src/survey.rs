@@ -6,8 +6,8 @@ use crate::request::Global;
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    harden_as, Choice, Decision, Hardened, HardenedSpec, HostFacts, Mode, Overrides, ProfileName,
-    Refusal, RuleId, Verdict, CONTROLS,
+    harden_as, Choice, ControlId, Decision, Hardened, HardenedSpec, HostFacts, Mode, Overrides,
+    ProfileName, Refusal, Verdict, CONTROLS,
 };
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ pub fn survey(
     let asked = Spec::parse(&decided.bundle.config).context("config.json")?;
     let (profile, overrides) = chosen.unwrap_or((ProfileName::DEFAULT, Overrides::default()));
     let mut decisions = decided.decisions;
-    let rules: Vec<RuleId> = refused.iter().map(|decision| decision.rule).collect();
+    let rules: Vec<ControlId> = refused.iter().map(|decision| decision.rule).collect();
     // What the same control said when it was let through to look further.
     decisions.retain(|d| !(rules.contains(&d.rule) && d.verdict == Verdict::Warned));
     decisions.extend(refused);

@@ -4,7 +4,7 @@
 
 use crate::procfs;
 use anyhow::{bail, Context as _, Result};
-use casemate_policy::{Control, HardenedSpec, Mode as ControlMode, RuleId};
+use casemate_policy::{Control, ControlId, HardenedSpec, Mode as ControlMode};
 use casemate_sandbox::plan::{CapabilityPlan, ContainerPlan, MountPlan, MountSource, ProcessPlan};
 use casemate_sys::mount::attr;
 use rustix::fd::{AsFd, OwnedFd};
@@ -116,13 +116,14 @@ impl Expectation {
     pub fn demand(&mut self, plan: &ContainerPlan, spec: &HardenedSpec) {
         let enforced = |rule| plan.root.own_mounts && spec.mode(rule) == ControlMode::Enforce;
         let granted = |name: &str| spec.overrides().allows(name).is_some();
-        self.no_shared = enforced(RuleId::PROPAGATION) && !granted("mounts.shared");
+        self.no_shared = enforced(ControlId::SharedPropagation) && !granted("mounts.shared");
         if spec.extras().auto_label.is_some() {
             self.selinux.1.clone_from(&spec.linux.mount_label);
         }
         // Who was granted a place of the host was granted what is mounted in it.
-        let places = Control::find(RuleId::SOURCES.as_str()).map_or(&[][..], |row| row.allow);
-        if enforced(RuleId::SOURCES) && !places.iter().any(|name| granted(name)) {
+        let places =
+            Control::find(ControlId::MountSources.as_str()).map_or(&[][..], |row| row.allow);
+        if enforced(ControlId::MountSources) && !places.iter().any(|name| granted(name)) {
             let recursive =
                 |m: &&MountPlan| matches!(m.source, MountSource::Bind { recursive: true, .. });
             let bound = plan.root.mounts.iter().filter(recursive);

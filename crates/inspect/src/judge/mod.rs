@@ -8,7 +8,7 @@ mod identity;
 mod resources;
 
 use crate::observe::Observation;
-use casemate_policy::{Control, Profile, ProfileName, RuleId};
+use casemate_policy::{Control, ControlId, Profile, ProfileName};
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +122,9 @@ pub fn judge(id: &str, seen: &Observation, profile: &Profile) -> Option<Judgemen
 }
 
 /// Controls that speak at `exec`, or when a terminal is handed over, and so show nothing before.
-pub fn is_for_exec(id: RuleId) -> bool {
-    [RuleId::IDS, RuleId::LABELS, RuleId::CONSOLE, RuleId::DESCRIPTORS].contains(&id)
+pub fn is_for_exec(id: ControlId) -> bool {
+    [ControlId::ExecIds, ControlId::ExecLabels, ControlId::ConsolePeer, ControlId::PreservedFds]
+        .contains(&id)
 }
 
 /// The first few of a list, and how many more there are.

@@ -177,7 +177,7 @@ pub struct Report {
 
 impl Material<'_> {
     /// The mode of a control: off in a container of somebody else.
-    fn mode(&self, rule: casemate_policy::RuleId) -> Mode {
+    fn mode(&self, rule: casemate_policy::ControlId) -> Mode {
         self.in_force.map_or(Mode::Off, |profile| self.overrides.mode(profile, rule))
     }
 

@@ -1,6 +1,6 @@
 //! Names of overrides: from what a person writes to the canonical name and the control that it belongs to.
 
-use super::{Control, RuleId, CONTROLS};
+use super::{Control, ControlId, CONTROLS};
 use crate::error::PolicyError;
 use crate::spec::Capability;
 
@@ -44,7 +44,7 @@ pub fn seccomp_features() -> &'static [&'static str] {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
     /// Its control.
-    pub control: RuleId,
+    pub control: ControlId,
     /// What it permits, canonical; more than one when the control's id was given.
     pub names: Vec<String>,
 }

@@ -5,135 +5,236 @@ use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
 
-/// The id of a control and of the rule that carries it out, `family.name`: stable, and the anchor of its documentation.
+/// A control, by its stable name `family.name`: what policies, records and documents call it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RuleId(&'static str);
-
-impl RuleId {
+pub enum ControlId {
     /// The configuration is run as written. Not a control: the answer when every control is off.
-    pub const VERBATIM: Self = Self("profile.verbatim");
+    Verbatim,
     /// prctl(PR_SET_NO_NEW_PRIVS).
-    pub const NO_NEW_PRIVILEGES: Self = Self("process.no-new-privileges");
+    NoNewPrivileges,
     /// Upper bound of all five capability sets.
-    pub const CAPABILITIES: Self = Self("capabilities.ceiling");
+    Capabilities,
     /// No core dumps.
-    pub const CORE: Self = Self("rlimits.core");
+    CoreLimit,
     /// The default system call filter.
-    pub const SECCOMP: Self = Self("seccomp.default");
+    DefaultSeccomp,
     /// An own mount namespace.
-    pub const MOUNT_NAMESPACE: Self = Self("namespaces.mount");
+    MountNamespace,
     /// No propagation to the host.
-    pub const PROPAGATION: Self = Self("mounts.shared-propagation");
+    SharedPropagation,
     /// A read-only root file system.
-    pub const READONLY_ROOT: Self = Self("root.readonly");
+    ReadonlyRoot,
     /// Writable places in a root that was made read-only.
-    pub const TMPFS: Self = Self("root.tmpfs");
+    RootTmpfs,
     /// Hidden paths.
-    pub const MASKED: Self = Self("paths.masked");
+    MaskedPaths,
     /// Read-only paths.
-    pub const READONLY_PATHS: Self = Self("paths.readonly");
+    ReadonlyPaths,
     /// Task limit.
-    pub const PIDS: Self = Self("pids.limit");
+    PidsLimit,
     /// Device access.
-    pub const DEVICES: Self = Self("devices.cgroup");
+    DeviceCgroup,
     /// The configuration is what engines make of `--privileged`.
-    pub const PRIVILEGED_BUNDLE: Self = Self("bundle.privileged");
+    PrivilegedBundle,
     /// Not the host's network.
-    pub const HOST_NETWORK: Self = Self("namespaces.host-network");
+    HostNetwork,
     /// Not the host's processes.
-    pub const HOST_PID: Self = Self("namespaces.host-pid");
+    HostPid,
     /// Not the host's System V objects and message queues.
-    pub const HOST_IPC: Self = Self("namespaces.host-ipc");
+    HostIpc,
     /// Not the host's name.
-    pub const HOST_UTS: Self = Self("namespaces.host-uts");
+    HostUts,
     /// Not the host's view of control groups.
-    pub const HOST_CGROUP: Self = Self("namespaces.host-cgroup");
+    HostCgroup,
     /// No process runs as root.
-    pub const ROOT_USER: Self = Self("process.root");
+    RootUser,
     /// A memory limit.
-    pub const MEMORY: Self = Self("memory.limit");
+    MemoryLimit,
     /// Of /proc, the processes only.
-    pub const PROC_SUBSET: Self = Self("mounts.proc-subset");
+    ProcSubset,
     /// A user namespace with ids that nothing on the host belongs to.
-    pub const USERNS: Self = Self("userns.auto");
+    AutoUserns,
     /// That user namespace or none.
-    pub const USERNS_REQUIRED: Self = Self("userns.required");
+    RequiredUserns,
     /// What of the host is bound.
-    pub const SOURCES: Self = Self("mounts.sources");
+    MountSources,
     /// nosuid, nodev, noexec.
-    pub const FLAGS: Self = Self("mounts.flags");
+    MountFlags,
     /// Devices at all.
-    pub const DEVICE_NODES: Self = Self("devices.nodes");
+    DeviceNodes,
     /// Who may change a hook.
-    pub const HOOKS: Self = Self("hooks.trusted");
+    TrustedHooks,
     /// Which hooks.
-    pub const HOOKS_ALLOW: Self = Self("hooks.allow");
+    ListedHooks,
     /// Who gets the terminal.
-    pub const CONSOLE: Self = Self("console.peer");
+    ConsolePeer,
     /// Which of the caller's descriptors.
-    pub const DESCRIPTORS: Self = Self("process.preserved-fds");
+    PreservedFds,
     /// No groups of the caller's.
-    pub const GROUPS: Self = Self("process.groups");
+    KeptGroups,
     /// A session keyring of the container's own.
-    pub const KEYRING: Self = Self("process.keyring");
+    SessionKeyring,
     /// Out of memory, all of a container's processes end together.
-    pub const OOM_GROUP: Self = Self("memory.oom-group");
+    OomGroup,
     /// Kernel parameters known to be safe.
-    pub const SYSCTLS: Self = Self("sysctls.allowlist");
+    Sysctls,
     /// The cgroup file system.
-    pub const CGROUP_MOUNT: Self = Self("cgroup.readonly");
+    CgroupMount,
     /// Limits where the configuration has none.
-    pub const RLIMITS: Self = Self("rlimits.defaults");
+    DefaultRlimits,
     /// oom_score_adj.
-    pub const OOM_SCORE: Self = Self("oom.score");
+    OomScore,
     /// The host's core dump program.
-    pub const CORE_PATTERN: Self = Self("process.core-pattern");
+    CorePattern,
     /// The SELinux label.
-    pub const SELINUX: Self = Self("selinux.label");
+    SelinuxLabel,
     /// An SELinux label where the configuration has none.
-    pub const SELINUX_ASSIGN: Self = Self("selinux.assign");
+    SelinuxAssign,
     /// The AppArmor profile.
-    pub const APPARMOR: Self = Self("apparmor.profile");
+    ApparmorProfile,
     /// Ids that the container does not map; no profile switches this off.
-    pub const IDS: Self = Self("process.ids");
+    ExecIds,
     /// A process added by `exec` keeps the container's security labels.
-    pub const LABELS: Self = Self("process.labels");
-
+    ExecLabels,
     /// Nothing is written but where the container is meant to write, by Landlock.
-    pub const LANDLOCK: Self = Self("landlock.layer");
+    Landlock,
     /// No user namespaces in the container's own.
-    pub const NESTED_USERNS: Self = Self("userns.nested");
+    NestedUserns,
+}
+
+impl ControlId {
+    /// Every id.
+    pub const ALL: [Self; 46] = [
+        Self::Verbatim,
+        Self::NoNewPrivileges,
+        Self::Capabilities,
+        Self::CoreLimit,
+        Self::DefaultSeccomp,
+        Self::MountNamespace,
+        Self::SharedPropagation,
+        Self::ReadonlyRoot,
+        Self::RootTmpfs,
+        Self::MaskedPaths,
+        Self::ReadonlyPaths,
+        Self::PidsLimit,
+        Self::DeviceCgroup,
+        Self::PrivilegedBundle,
+        Self::HostNetwork,
+        Self::HostPid,
+        Self::HostIpc,
+        Self::HostUts,
+        Self::HostCgroup,
+        Self::RootUser,
+        Self::MemoryLimit,
+        Self::ProcSubset,
+        Self::AutoUserns,
+        Self::RequiredUserns,
+        Self::MountSources,
+        Self::MountFlags,
+        Self::DeviceNodes,
+        Self::TrustedHooks,
+        Self::ListedHooks,
+        Self::ConsolePeer,
+        Self::PreservedFds,
+        Self::KeptGroups,
+        Self::SessionKeyring,
+        Self::OomGroup,
+        Self::Sysctls,
+        Self::CgroupMount,
+        Self::DefaultRlimits,
+        Self::OomScore,
+        Self::CorePattern,
+        Self::SelinuxLabel,
+        Self::SelinuxAssign,
+        Self::ApparmorProfile,
+        Self::ExecIds,
+        Self::ExecLabels,
+        Self::Landlock,
+        Self::NestedUserns,
+    ];
 
     /// The id as text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        self.0
+        match self {
+            Self::Verbatim => "profile.verbatim",
+            Self::NoNewPrivileges => "process.no-new-privileges",
+            Self::Capabilities => "capabilities.ceiling",
+            Self::CoreLimit => "rlimits.core",
+            Self::DefaultSeccomp => "seccomp.default",
+            Self::MountNamespace => "namespaces.mount",
+            Self::SharedPropagation => "mounts.shared-propagation",
+            Self::ReadonlyRoot => "root.readonly",
+            Self::RootTmpfs => "root.tmpfs",
+            Self::MaskedPaths => "paths.masked",
+            Self::ReadonlyPaths => "paths.readonly",
+            Self::PidsLimit => "pids.limit",
+            Self::DeviceCgroup => "devices.cgroup",
+            Self::PrivilegedBundle => "bundle.privileged",
+            Self::HostNetwork => "namespaces.host-network",
+            Self::HostPid => "namespaces.host-pid",
+            Self::HostIpc => "namespaces.host-ipc",
+            Self::HostUts => "namespaces.host-uts",
+            Self::HostCgroup => "namespaces.host-cgroup",
+            Self::RootUser => "process.root",
+            Self::MemoryLimit => "memory.limit",
+            Self::ProcSubset => "mounts.proc-subset",
+            Self::AutoUserns => "userns.auto",
+            Self::RequiredUserns => "userns.required",
+            Self::MountSources => "mounts.sources",
+            Self::MountFlags => "mounts.flags",
+            Self::DeviceNodes => "devices.nodes",
+            Self::TrustedHooks => "hooks.trusted",
+            Self::ListedHooks => "hooks.allow",
+            Self::ConsolePeer => "console.peer",
+            Self::PreservedFds => "process.preserved-fds",
+            Self::KeptGroups => "process.groups",
+            Self::SessionKeyring => "process.keyring",
+            Self::OomGroup => "memory.oom-group",
+            Self::Sysctls => "sysctls.allowlist",
+            Self::CgroupMount => "cgroup.readonly",
+            Self::DefaultRlimits => "rlimits.defaults",
+            Self::OomScore => "oom.score",
+            Self::CorePattern => "process.core-pattern",
+            Self::SelinuxLabel => "selinux.label",
+            Self::SelinuxAssign => "selinux.assign",
+            Self::ApparmorProfile => "apparmor.profile",
+            Self::ExecIds => "process.ids",
+            Self::ExecLabels => "process.labels",
+            Self::Landlock => "landlock.layer",
+            Self::NestedUserns => "userns.nested",
+        }
+    }
+
+    /// The id that is written so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|id| id.as_str() == text)
     }
 }
 
-impl fmt::Debug for RuleId {
+impl fmt::Debug for ControlId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.0)
+        out.write_str(self.as_str())
     }
 }
 
-impl fmt::Display for RuleId {
+impl fmt::Display for ControlId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.0)
+        out.write_str(self.as_str())
     }
 }
 
-impl Serialize for RuleId {
+impl Serialize for ControlId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0)
+        serializer.serialize_str(self.as_str())
     }
 }
 
-/// Only ids of the table: a record of another release may hold one that this one does not have.
-impl<'de> Deserialize<'de> for RuleId {
+/// Only ids that this release has: a record of another release may hold one that it does not.
+impl<'de> Deserialize<'de> for ControlId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let found = super::Control::find(&text).map(|control| control.id);
-        found.ok_or_else(|| D::Error::custom(format!("control {text:?} is unknown")))
+        Self::parse(&text).ok_or_else(|| D::Error::custom(format!("control {text:?} is unknown")))
     }
 }

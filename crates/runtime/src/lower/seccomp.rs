@@ -2,7 +2,7 @@
 
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_policy::spec::{SeccompArg, SeccompProfile, SeccompSyscall};
-use casemate_policy::{Decision, HardenedSpec, RuleId};
+use casemate_policy::{ControlId, Decision, HardenedSpec};
 use casemate_sandbox::plan::SeccompFilter;
 use casemate_seccomp::{
     compile, default_program, Action, Arch, Arg, Feature, FeatureSet, Filter, Flags, Op, Rule,
@@ -54,8 +54,9 @@ pub fn note_conflicts(spec: &HardenedSpec, decisions: &mut [Decision]) -> Result
     for feature in Feature::all().iter().filter(|feature| granted.contains(feature.name)) {
         let refused = feature.refused_by(native, &program);
         let about = format!(" {} ", feature.name);
-        let decision =
-            decisions.iter_mut().find(|d| d.rule == RuleId::SECCOMP && d.reason.contains(&about));
+        let decision = decisions
+            .iter_mut()
+            .find(|d| d.rule == ControlId::DefaultSeccomp && d.reason.contains(&about));
         if let (Some(decision), false) = (decision, refused.is_empty()) {
             let refused = refused.join(", ");
             decision.reason.to_mut().push_str(&format!(

@@ -12,7 +12,7 @@ pub(crate) use relabel::relabel;
 use crate::caller::Caller;
 use crate::decide::Decided;
 use anyhow::{Context as _, Result};
-use casemate_policy::{AutoLabel, HardenedSpec, RuleId, SelinuxFacts, Values};
+use casemate_policy::{AutoLabel, ControlId, HardenedSpec, SelinuxFacts, Values};
 use casemate_sandbox::plan::OverlayPlan;
 use casemate_sys::errno_text;
 use pool::{Claim, Pool, DIR};
@@ -91,7 +91,7 @@ pub(crate) fn assign(decided: &mut Decided) {
 fn apply(decided: &mut Decided, wanted: &AutoLabel, reserved: Option<&str>) {
     let Some(categories) = wanted.categories.as_deref().or(reserved) else { return };
     let decision = decided.spec.assign_label(wanted, categories);
-    decided.decisions.retain(|decision| decision.rule != RuleId::SELINUX_ASSIGN);
+    decided.decisions.retain(|decision| decision.rule != ControlId::SelinuxAssign);
     decided.decisions.push(decision);
 }
 

@@ -1,6 +1,6 @@
 //! `pids.*` and `devices.*`: what the container's cgroup enforces.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::{DeviceRule, DeviceRuleKind, Pids};
@@ -10,7 +10,7 @@ use serde_json::{json, Value};
 pub(crate) fn pids(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let set = draft.choice.overrides.values.pids_limit;
     let limit = set.map_or(draft.profile.pids_limit, |limit| limit.get().into());
-    let (rule, pointer) = (RuleId::PIDS, "/linux/resources/pids");
+    let (rule, pointer) = (ControlId::PidsLimit, "/linux/resources/pids");
     let present = draft.spec.linux.resources.as_ref().and_then(|resources| resources.pids);
     let required = draft.profile.fail_closed;
     if present.and_then(|pids| pids.limit).is_some_and(|limit| !required || limit > 0) {
@@ -49,7 +49,7 @@ const SANDBOX: [(&str, &str); 2] = [
 /// Rule `memory.limit`. How much a program needs nobody knows but its owner, so nothing is invented: a policy may have a
 /// value for those who say nothing.
 pub(crate) fn memory(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::MEMORY, "/linux/resources/memory/limit");
+    let (rule, pointer) = (ControlId::MemoryLimit, "/linux/resources/memory/limit");
     let present = draft.spec.linux.resources.as_ref().and_then(|resources| resources.memory.limit);
     if present.is_some_and(|limit| limit > 0) {
         draft.log.note(rule, pointer, Verdict::Kept, "set by the configuration");
@@ -87,7 +87,7 @@ const OOM_GROUP: &str = "memory.oom.group";
 
 /// Rule `memory.oom-group`. A configuration that says so itself, as Kubernetes does, is followed.
 pub(crate) fn oom_group(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::OOM_GROUP, "/linux/resources/unified/memory.oom.group");
+    let (rule, pointer) = (ControlId::OomGroup, "/linux/resources/unified/memory.oom.group");
     let resources = draft.spec.linux.resources.as_ref();
     if resources.is_some_and(|resources| resources.unified.contains_key(OOM_GROUP)) {
         draft.log.note(rule, pointer, Verdict::Kept, "set by the configuration");
@@ -113,7 +113,7 @@ pub(crate) fn oom_group(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 /// Rule `devices.cgroup`. The list is made whether or not the container gets a cgroup to enforce it in: an
 /// `update` or a record must never find a looser one.
 pub(crate) fn devices(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::DEVICES, "/linux/resources/devices");
+    let (rule, pointer) = (ControlId::DeviceCgroup, "/linux/resources/devices");
     if let Some(source) = draft.allows("devices.all") {
         draft.log.waive(rule, pointer, source, "device rules are as asked for");
         return Ok(());

@@ -1,7 +1,7 @@
 //! `process.*` and `rlimits.*`: the process itself, at start and on `exec`.
 
 use super::capabilities;
-use crate::control::{Mode, RuleId};
+use crate::control::{ControlId, Mode};
 use crate::decision::{Decision, Refusal, Remedy, Verdict};
 use crate::facts::HostFacts;
 use crate::harden::{refused, Draft, Log};
@@ -16,7 +16,7 @@ pub(crate) fn no_new_privileges(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let Some(process) = &mut draft.spec.process else { return Ok(()) };
     match granted.filter(|_| !process.no_new_privileges) {
         Some(source) => {
-            let (rule, pointer) = (RuleId::NO_NEW_PRIVILEGES, "/process/noNewPrivileges");
+            let (rule, pointer) = (ControlId::NoNewPrivileges, "/process/noNewPrivileges");
             draft.log.waive(rule, pointer, source, "set-user-ID files may add privileges");
         }
         None => forbid_gain(process, &mut draft.log),
@@ -29,7 +29,7 @@ const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
 
 /// Rule `process.groups`. Comes before the user namespace: the caller's groups are nobody's there.
 pub(crate) fn groups(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::GROUPS, "/annotations/run.oci.keep_original_groups");
+    let (rule, pointer) = (ControlId::KeptGroups, "/annotations/run.oci.keep_original_groups");
     if draft.spec.annotations.get(KEEP_GROUPS).is_none_or(|value| value != "1") {
         draft.log.note(rule, pointer, Verdict::Kept, "the groups are the configuration's");
         return Ok(());
@@ -56,7 +56,7 @@ pub(crate) fn core_limit(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     match granted {
         Some(source) => {
             let reason = "core dumps as the configuration limits them";
-            draft.log.waive(RuleId::CORE, "/process/rlimits", source, reason);
+            draft.log.waive(ControlId::CoreLimit, "/process/rlimits", source, reason);
         }
         None => limit_core(process, limit, &mut draft.log),
     }
@@ -101,30 +101,30 @@ pub(crate) fn added(
     let profile = container.profile().profile();
     let gained = container.process.as_ref().is_some_and(|init| !init.no_new_privileges);
     let may_gain = overrides.allows("process.new-privileges").is_some() && gained;
-    if enforced(RuleId::NO_NEW_PRIVILEGES) && !may_gain {
+    if enforced(ControlId::NoNewPrivileges) && !may_gain {
         forbid_gain(process, log);
     }
-    if enforced(RuleId::CAPABILITIES) {
+    if enforced(ControlId::Capabilities) {
         // Absent means the container's own, which went through the rules already.
         if let Some(capabilities) = &mut process.capabilities {
             let ceiling = capabilities::ceiling_of(profile, overrides);
             capabilities::cut(capabilities, ceiling & bounding(container), log);
         }
     }
-    if enforced(RuleId::CORE) && overrides.allows("rlimits.core").is_none() {
+    if enforced(ControlId::CoreLimit) && overrides.allows("rlimits.core").is_none() {
         limit_core(process, core_limit_of(container), log);
     }
-    if enforced(RuleId::OOM_SCORE) {
+    if enforced(ControlId::OomScore) {
         let allowed = overrides.allows("oom.negative-score").is_some();
         super::limits::raise(process, allowed, log);
     }
-    if enforced(RuleId::LABELS) {
+    if enforced(ControlId::ExecLabels) {
         keep_labels(process, container, log);
     }
     let user = user_namespace_counts(profile, container);
-    if enforced(RuleId::ROOT_USER) && overrides.allows("process.root").is_none() && !user {
+    if enforced(ControlId::RootUser) && overrides.allows("process.root").is_none() && !user {
         if let Some(reason) = as_root(&process.user) {
-            let decision = Box::new(refused(RuleId::ROOT_USER, "/process/user", reason));
+            let decision = Box::new(refused(ControlId::RootUser, "/process/user", reason));
             return Err(Refusal { profile: profile.name, decision, allow: None });
         }
     }
@@ -133,7 +133,7 @@ pub(crate) fn added(
 
 /// Rule `process.root` for a container.
 pub(crate) fn root(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::ROOT_USER, "/process/user");
+    let (rule, pointer) = (ControlId::RootUser, "/process/user");
     let Some(reason) = draft.spec.process.as_ref().and_then(|process| as_root(&process.user))
     else {
         draft.log.note(rule, pointer, Verdict::Kept, "is an ordinary user in ordinary groups");
@@ -174,7 +174,7 @@ fn bounding(container: &HardenedSpec) -> u64 {
 }
 
 fn forbid_gain(process: &mut Process, log: &mut Log) {
-    let (rule, pointer) = (RuleId::NO_NEW_PRIVILEGES, "/process/noNewPrivileges");
+    let (rule, pointer) = (ControlId::NoNewPrivileges, "/process/noNewPrivileges");
     if process.no_new_privileges {
         return log.note(rule, pointer, Verdict::Kept, "set by the configuration");
     }
@@ -184,7 +184,7 @@ fn forbid_gain(process: &mut Process, log: &mut Log) {
 }
 
 fn limit_core(process: &mut Process, limit: u64, log: &mut Log) {
-    let rule = RuleId::CORE;
+    let rule = ControlId::CoreLimit;
     let wanted = Rlimit { kind: RlimitKind::Core, hard: limit, soft: limit };
     let found = process.rlimits.iter_mut().enumerate();
     let Some((i, present)) = found.into_iter().find(|(_, entry)| entry.kind == RlimitKind::Core)
@@ -214,7 +214,7 @@ impl HardenedSpec {
     /// # Errors
     /// It is somebody else.
     pub fn check_console(&self, peer: u32, caller: u32) -> Result<(), Refusal> {
-        let rule = RuleId::CONSOLE;
+        let rule = ControlId::ConsolePeer;
         let known =
             peer == 0 || peer == caller || self.overrides().allows("console.foreign").is_some();
         if known || self.mode(rule) != Mode::Enforce {
@@ -239,7 +239,7 @@ impl HardenedSpec {
     /// # Errors
     /// It may not.
     pub fn check_directory(&self, number: u32, path: &str) -> Result<(), Refusal> {
-        let (rule, name) = (RuleId::DESCRIPTORS, "descriptors.directories");
+        let (rule, name) = (ControlId::PreservedFds, "descriptors.directories");
         if self.mode(rule) != Mode::Enforce || self.overrides().allows(name).is_some() {
             return Ok(());
         }
@@ -253,7 +253,7 @@ impl HardenedSpec {
     /// the caller's.
     #[must_use]
     pub fn may_inherit_keyring(&self) -> bool {
-        self.mode(RuleId::KEYRING) != Mode::Enforce
+        self.mode(ControlId::SessionKeyring) != Mode::Enforce
             || self.overrides().allows("keyring.inherited").is_some()
     }
 
@@ -261,7 +261,8 @@ impl HardenedSpec {
     #[must_use]
     pub fn keyring_decision(&self, inherit: bool) -> Option<Decision> {
         let mut log = Log::default();
-        let (rule, granted) = (RuleId::KEYRING, self.overrides().allows("keyring.inherited"));
+        let (rule, granted) =
+            (ControlId::SessionKeyring, self.overrides().allows("keyring.inherited"));
         match (self.mode(rule), inherit, granted) {
             (Mode::Off, ..) => return None,
             (_, false, _) => {
@@ -302,6 +303,6 @@ fn keep_labels(process: &mut Process, container: &HardenedSpec, log: &mut Log) {
         let before = std::mem::replace(label, wanted.map(str::to_owned));
         let reason = "a process that joins keeps the container's label";
         let values = (json!(before), json!(wanted));
-        log.change(RuleId::LABELS, pointer, verdict, values, reason);
+        log.change(ControlId::ExecLabels, pointer, verdict, values, reason);
     }
 }

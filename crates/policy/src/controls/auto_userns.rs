@@ -4,12 +4,12 @@
 //! runtime, which then says so by [`HardenedSpec::enter_user_namespace`]; or hardens once more, with the reason why it is not
 //! possible as a fact ([`HostFacts::unmappable`](crate::HostFacts::unmappable)), so that every rule judges what is really run.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
+use crate::controls::namespaces::is_hosts;
 use crate::decision::{Decision, Refusal, Verdict};
 use crate::harden::Draft;
 use crate::hardened::HardenedSpec;
 use crate::overrides::Source;
-use crate::rules::namespaces::is_hosts;
 use crate::spec::{Capability, IdMapping, Namespace, NamespaceKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
@@ -26,7 +26,7 @@ pub struct AutoUserns {
 
 /// Rule `userns.auto`.
 pub(crate) fn auto(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::USERNS;
+    let rule = ControlId::AutoUserns;
     if draft.spec.namespace(NamespaceKind::User).is_some() {
         draft.log.note(rule, POINTER, Verdict::Kept, "the configuration has a user namespace");
         return Ok(());
@@ -61,7 +61,7 @@ pub(crate) fn auto(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 
 /// Rule `userns.required`.
 pub(crate) fn required(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, granted) = (RuleId::USERNS_REQUIRED, draft.allows("userns.fallback"));
+    let (rule, granted) = (ControlId::RequiredUserns, draft.allows("userns.fallback"));
     if let (Some(why), None) = (&draft.facts.unmappable, granted) {
         let reason = format!("no user namespace of its own is possible: {why}");
         return Err(draft.refuse(rule, POINTER, reason, Some("userns.fallback")));
@@ -146,7 +146,7 @@ impl HardenedSpec {
 
 fn decision(verdict: Verdict, after: Value, reason: String) -> Decision {
     Decision {
-        rule: RuleId::USERNS,
+        rule: ControlId::AutoUserns,
         pointer: POINTER.into(),
         verdict,
         source: Source::Profile,

@@ -1,6 +1,6 @@
 //! `apparmor.profile` and `selinux.label`: which security module's label the process gets.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::facts::DefaultProfile;
 use crate::harden::Draft;
@@ -13,7 +13,7 @@ const UNCONFINED: &str = "unconfined";
 
 /// Rule `apparmor.profile`. Comes before the device rules: those take away what tells a "privileged" configuration.
 pub(crate) fn apparmor(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::APPARMOR, "/process/apparmorProfile");
+    let (rule, pointer) = (ControlId::ApparmorProfile, "/process/apparmorProfile");
     let Some(process) = &draft.spec.process else { return Ok(()) };
     if !draft.facts.apparmor {
         draft.log.note(rule, pointer, Verdict::Waived, "this kernel runs without AppArmor");
@@ -58,7 +58,7 @@ const TYPES: [&str; 4] =
 
 /// Rule `selinux.label`.
 pub(crate) fn selinux(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::SELINUX, "/process/selinuxLabel");
+    let (rule, pointer) = (ControlId::SelinuxLabel, "/process/selinuxLabel");
     let Some(process) = &draft.spec.process else { return Ok(()) };
     if !draft.facts.selinux {
         draft.log.note(rule, pointer, Verdict::Waived, "this kernel runs without SELinux");

@@ -1,6 +1,6 @@
 //! `mounts.*`: what mounts may do to the host.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::Propagation;
@@ -8,7 +8,7 @@ use serde_json::{json, Value};
 
 /// Rule `mounts.shared-propagation`: of the root and of each mount.
 pub(crate) fn shared_propagation(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::PROPAGATION;
+    let rule = ControlId::SharedPropagation;
     if let Some(source) = draft.allows("mounts.shared") {
         draft.log.waive(rule, "/mounts", source, "propagation to the host is as asked for");
         return Ok(());
@@ -52,7 +52,7 @@ const SUBSET: [&str; 2] = ["subset=pid", "hidepid=ptraceable"];
 
 /// Rule `mounts.proc-subset`.
 pub(crate) fn proc_subset(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::PROC_SUBSET, "/mounts");
+    let (rule, pointer) = (ControlId::ProcSubset, "/mounts");
     if let Some(source) = draft.allows("mounts.proc-full") {
         draft.log.waive(rule, pointer, source, "/proc shows all that is not hidden");
         return Ok(());

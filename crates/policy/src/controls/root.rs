@@ -1,7 +1,7 @@
 //! `root.*`: a read-only root, and the writable places that it then needs.
 
 use crate::check::clean;
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::profile::Tmpfs;
@@ -10,7 +10,7 @@ use serde_json::{json, Value};
 
 /// Rule `root.readonly`.
 pub(crate) fn readonly(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::READONLY_ROOT, "/root/readonly");
+    let (rule, pointer) = (ControlId::ReadonlyRoot, "/root/readonly");
     if draft.spec.root.readonly {
         draft.log.note(rule, pointer, Verdict::Kept, "set by the configuration");
         return Ok(());
@@ -33,7 +33,12 @@ pub(crate) fn tmpfs(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     if let Some(source) = draft.allows("root.no-tmpfs") {
-        draft.log.waive(RuleId::TMPFS, "/mounts", source, "the read-only root gets no tmpfs");
+        draft.log.waive(
+            ControlId::RootTmpfs,
+            "/mounts",
+            source,
+            "the read-only root gets no tmpfs",
+        );
         return Ok(());
     }
     let present = |tmpfs: &&Tmpfs| {
@@ -49,13 +54,13 @@ pub(crate) fn tmpfs(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         .collect();
     if added.is_empty() {
         let reason = "the configuration mounts something on all of them";
-        draft.log.note(RuleId::TMPFS, "/mounts", Verdict::Kept, reason);
+        draft.log.note(ControlId::RootTmpfs, "/mounts", Verdict::Kept, reason);
         return Ok(());
     }
     let after: Vec<&str> = added.iter().map(|mount| mount.destination.as_str()).collect();
     let values = (Value::Null, json!(after));
     let reason = "the root was made read-only, and most programs write here";
-    draft.log.change(RuleId::TMPFS, "/mounts/-", Verdict::Added, values, reason);
+    draft.log.change(ControlId::RootTmpfs, "/mounts/-", Verdict::Added, values, reason);
     // In front: engines bind files below /run, which must end up on the tmpfs and not under it.
     draft.extras.added_mounts = added.len();
     draft.spec.mounts.splice(0..0, added);

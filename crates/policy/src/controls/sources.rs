@@ -3,7 +3,7 @@
 //! something lies.
 
 use crate::check::clean;
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::facts::{FileFact, FileKind, PlaceFact, Reach, SourceFact, ENGINE_DATA, SOCKETS};
 use crate::harden::Draft;
@@ -46,7 +46,7 @@ struct Finding<'a> {
 
 /// Rule `mounts.sources`.
 pub(crate) fn sources(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::SOURCES;
+    let rule = ControlId::MountSources;
     let facts = draft.facts;
     let mut quiet = root(draft)?;
     for (index, fact) in &facts.sources {
@@ -86,7 +86,7 @@ fn root(draft: &mut Draft<'_>) -> Result<bool, Refusal> {
     // Engines keep root file systems among their data.
     let places = facts.places.iter().filter(|place| place.class != ENGINE_DATA);
     let Some(finding) = judge(file, places) else { return Ok(true) };
-    let (rule, pointer) = (RuleId::SOURCES, "/root/path");
+    let (rule, pointer) = (ControlId::MountSources, "/root/path");
     let shown = draft.spec.root.path.clone();
     if let Some(source) = draft.allows(finding.class) {
         let reason = format!("{shown} is the root file system as asked for ({})", finding.class);
@@ -110,7 +110,7 @@ fn protect(draft: &mut Draft<'_>, index: usize, shown: &str) -> bool {
     let reason = format!("{shown} belongs to the host's system: it may be read");
     let values = (Value::Null, json!(options));
     let pointer = format!("/mounts/{index}/options/-");
-    draft.log.change(RuleId::SOURCES, pointer, Verdict::Tightened, values, reason);
+    draft.log.change(ControlId::MountSources, pointer, Verdict::Tightened, values, reason);
     true
 }
 

@@ -1,7 +1,7 @@
 //! `capabilities.ceiling`: cuts all five sets.
 
 use crate::check::sysctl;
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::{Draft, Log};
 use crate::overrides::Overrides;
@@ -14,7 +14,7 @@ const NET_RAW: u64 = 1 << 13;
 /// Rule `capabilities.ceiling` for a container.
 pub(crate) fn ceiling(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let overrides = &draft.choice.overrides;
-    let (rule, pointer) = (RuleId::CAPABILITIES, "/process/capabilities");
+    let (rule, pointer) = (ControlId::Capabilities, "/process/capabilities");
     let process = draft.spec.process.as_mut();
     let Some(capabilities) = process.and_then(|process| process.capabilities.as_mut()) else {
         draft.log.note(rule, pointer, Verdict::Kept, "none are asked for");
@@ -47,7 +47,7 @@ fn let_ping(draft: &mut Draft<'_>) {
     let values = (Value::Null, json!({key: groups}));
     draft.spec.linux.sysctl.insert(key.to_owned(), groups);
     let reason = "ping works without CAP_NET_RAW";
-    draft.log.change(RuleId::CAPABILITIES, "/linux/sysctl", Verdict::Added, values, reason);
+    draft.log.change(ControlId::Capabilities, "/linux/sysctl", Verdict::Added, values, reason);
 }
 
 /// A network that is not the host's: a new one, or a pod's, which engines make on the host.
@@ -95,7 +95,7 @@ pub(crate) fn cut(capabilities: &mut Capabilities, ceiling: u64, log: &mut Log) 
     }
     if cuts.is_empty() {
         let reason = "all sets are under the profile's ceiling";
-        return log.note(RuleId::CAPABILITIES, "/process/capabilities", Verdict::Kept, reason);
+        return log.note(ControlId::Capabilities, "/process/capabilities", Verdict::Kept, reason);
     }
     for (before, sets) in cuts {
         record(before, &sets, ceiling, log);
@@ -110,7 +110,7 @@ fn record(before: CapSet, sets: &[&'static str], ceiling: u64, log: &mut Log) {
         _ => "/process/capabilities".to_owned(),
     };
     let reason = format!("above the profile's ceiling in {}: {dropped}", sets.join(", "));
-    log.change(RuleId::CAPABILITIES, pointer, Verdict::Tightened, values, reason);
+    log.change(ControlId::Capabilities, pointer, Verdict::Tightened, values, reason);
 }
 
 fn names(set: &CapSet) -> Value {

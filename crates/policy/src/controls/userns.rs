@@ -1,6 +1,6 @@
 //! `userns.nested`: no user namespaces below the container's own.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::NamespaceKind;
@@ -12,7 +12,7 @@ const POINTER: &str = "/linux/namespaces";
 /// feature `seccomp.userns` lifts both, or it would be of no use. Comes after every rule that gives the container a user
 /// namespace.
 pub(crate) fn nested(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::NESTED_USERNS;
+    let rule = ControlId::NestedUserns;
     if let Some(source) = draft.allows("userns.nested").or(draft.allows("seccomp.userns")) {
         draft.log.waive(rule, POINTER, source, "user namespaces can be made in the container");
         return Ok(());

@@ -1,6 +1,6 @@
 //! `landlock.layer`: whether the runtime puts a Landlock layer under the read-only flags.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::hardened::reachable_capabilities;
@@ -19,7 +19,7 @@ const COMPLETE: u32 = 6;
 /// Without effect on a process that may mount: Landlock forbids mounting, and a capability that was granted is meant to
 /// be used.
 pub(crate) fn layer(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::LANDLOCK;
+    let rule = ControlId::Landlock;
     if let Some(source) = draft.allows("landlock.off") {
         draft.log.waive(rule, POINTER, source, "no Landlock layer");
         return Ok(());

@@ -1,7 +1,7 @@
 //! `devices.nodes`: which devices a container may have at all. A device is its driver, and through a disk everybody's
 //! data; the few that every program needs are not asked about.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::facts::{FileKind, SourceFact};
 use crate::harden::Draft;
@@ -35,7 +35,7 @@ fn class_of(major: i64, minor: Option<i64>, path: &str) -> &'static str {
 
 /// Rule `devices.nodes`. Comes before `devices.cgroup`, which narrows what is left.
 pub(crate) fn nodes(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::DEVICE_NODES;
+    let rule = ControlId::DeviceNodes;
     if let Some(source) = draft.allows("devices.all") {
         draft.log.waive(rule, "/linux/devices", source, "devices are as asked for");
         return Ok(());
@@ -92,7 +92,7 @@ fn drop_nodes(draft: &mut Draft<'_>) {
         let reason = "a container that asks for every device gets those that every container has";
         let values = (json!(before), json!(draft.spec.linux.devices));
         let pointer = "/linux/devices";
-        draft.log.change(RuleId::DEVICE_NODES, pointer, Verdict::Tightened, values, reason);
+        draft.log.change(ControlId::DeviceNodes, pointer, Verdict::Tightened, values, reason);
     }
 }
 
@@ -133,7 +133,7 @@ fn judge(
     shown: &str,
     pointer: String,
 ) -> Result<(), Refusal> {
-    let rule = RuleId::DEVICE_NODES;
+    let rule = ControlId::DeviceNodes;
     match draft.allows(class) {
         Some(source) => {
             let reason = format!("device {shown} is there as asked for ({class})");
@@ -169,7 +169,7 @@ fn drop_rules(draft: &mut Draft<'_>) {
         let reason = "rules for devices that the container does not have";
         let values = (json!(before), json!(resources.devices));
         let pointer = "/linux/resources/devices";
-        draft.log.change(RuleId::DEVICE_NODES, pointer, Verdict::Tightened, values, reason);
+        draft.log.change(ControlId::DeviceNodes, pointer, Verdict::Tightened, values, reason);
     }
 }
 

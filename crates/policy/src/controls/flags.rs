@@ -1,7 +1,7 @@
 //! `mounts.flags`: what may be done with the files of a mount, apart from reading and writing them.
 
 use crate::check::clean;
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::facts::{FileKind, SourceFact};
 use crate::harden::Draft;
@@ -19,7 +19,7 @@ const DEVPTS: u64 = 0x1cd1;
 
 /// Rule `mounts.flags`.
 pub(crate) fn flags(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::FLAGS;
+    let rule = ControlId::MountFlags;
     let spared = spared(draft);
     let mut changed = false;
     for index in 0..draft.spec.mounts.len() {
@@ -52,7 +52,7 @@ fn spared(draft: &mut Draft<'_>) -> u64 {
     for (name, bit, what) in names {
         if let Some(source) = draft.allows(name) {
             spared |= bit;
-            draft.log.waive(RuleId::FLAGS, "/mounts", source, format!("{what} are usable"));
+            draft.log.waive(ControlId::MountFlags, "/mounts", source, format!("{what} are usable"));
         }
     }
     spared

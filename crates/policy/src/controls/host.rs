@@ -1,7 +1,7 @@
 //! `hooks.*`, `sysctls.*`, `cgroup.*` and `process.core-pattern`: where a configuration reaches the host itself.
 
 use crate::check::{clean, sysctl};
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::facts::HookFile;
 use crate::harden::Draft;
@@ -15,7 +15,7 @@ const HOOK_TIMEOUT: i64 = 30;
 
 /// Rule `hooks.trusted`. Who may change a hook is the runtime's to find out.
 pub(crate) fn hooks(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::HOOKS;
+    let rule = ControlId::TrustedHooks;
     for (kind, list) in draft.spec.hooks.kinds_mut() {
         for (index, hook) in list.iter_mut().enumerate().filter(|(_, hook)| hook.timeout.is_none())
         {
@@ -42,7 +42,7 @@ pub(crate) fn hooks(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 
 /// Rule `hooks.allow`. startContainer hooks are programs of the container, with its rights.
 pub(crate) fn listed_hooks(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, override_name) = (RuleId::HOOKS_ALLOW, "hooks.unlisted");
+    let (rule, override_name) = (ControlId::ListedHooks, "hooks.unlisted");
     let Some(list) = &draft.choice.overrides.values.hooks_allow else {
         draft.log.note(rule, "/hooks", Verdict::Kept, "the node's policy has no list of hooks");
         return Ok(());
@@ -98,7 +98,7 @@ fn json_path(pointer: &str) -> String {
 /// Rule `sysctls.allowlist`: of the parameters that belong to the container's namespaces, those that are known not to
 /// reach beyond.
 pub(crate) fn sysctls(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::SYSCTLS;
+    let rule = ControlId::Sysctls;
     let pointer = "/linux/sysctl";
     if let Some(source) = draft.allows("sysctls.any") {
         draft.log.waive(rule, pointer, source, "kernel parameters are as asked for");
@@ -116,7 +116,7 @@ pub(crate) fn sysctls(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 
 /// Rule `cgroup.readonly`.
 pub(crate) fn cgroup(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::CGROUP_MOUNT;
+    let rule = ControlId::CgroupMount;
     if let Some(source) = draft.allows("cgroup.writable") {
         draft.log.waive(rule, "/mounts", source, "the cgroup file system is as asked for");
         return Ok(());
@@ -151,7 +151,7 @@ pub(crate) fn cgroup(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 
 /// Rule `process.core-pattern`.
 pub(crate) fn core_pattern(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::CORE_PATTERN;
+    let rule = ControlId::CorePattern;
     let pointer = "/linux/namespaces";
     // One that is not required may turn out not to be possible.
     let confined = draft.spec.namespace(NamespaceKind::User).is_some()

@@ -4,7 +4,7 @@
 //! runtime, which then says so by [`HardenedSpec::assign_label`]; what the files allow is the runtime's to find out too
 //! ([`HardenedSpec::refuse_files`]).
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Decision, Refusal, Remedy, Verdict};
 use crate::harden::{refused, Draft};
 use crate::hardened::HardenedSpec;
@@ -51,7 +51,7 @@ impl AutoLabel {
 
 /// Rule `selinux.assign`.
 pub(crate) fn assign(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::SELINUX_ASSIGN;
+    let rule = ControlId::SelinuxAssign;
     let Some(process) = &draft.spec.process else { return Ok(()) };
     if process.selinux_label.is_some() {
         draft.log.note(rule, POINTER, Verdict::Kept, "set by the configuration");
@@ -118,7 +118,7 @@ impl HardenedSpec {
     /// The container's files cannot be opened with that label, for this reason.
     #[must_use]
     pub fn refuse_files(&self, why: String) -> Refusal {
-        let decision = Box::new(refused(RuleId::SELINUX_ASSIGN, "/root/path", why));
+        let decision = Box::new(refused(ControlId::SelinuxAssign, "/root/path", why));
         let allow = Remedy { name: "selinux.unassigned".to_owned(), permitted: false };
         Refusal { profile: self.profile(), decision, allow: Some(allow) }
     }
@@ -126,7 +126,7 @@ impl HardenedSpec {
 
 fn decision(verdict: Verdict, reason: String) -> Decision {
     Decision {
-        rule: RuleId::SELINUX_ASSIGN,
+        rule: ControlId::SelinuxAssign,
         pointer: POINTER.into(),
         verdict,
         source: Source::Profile,

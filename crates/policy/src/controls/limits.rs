@@ -1,6 +1,6 @@
 //! `rlimits.defaults` and `oom.score`: what a container would otherwise inherit from whoever started the engine.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::{Draft, Log};
 use crate::spec::{Process, Rlimit, RlimitKind};
@@ -8,7 +8,7 @@ use serde_json::{json, Value};
 
 /// Rule `rlimits.defaults`. Never above the caller's own: raising takes a privilege that it may not have.
 pub(crate) fn defaults(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::RLIMITS;
+    let rule = ControlId::DefaultRlimits;
     let pointer = "/process/rlimits";
     if let Some(source) = draft.allows("rlimits.inherited") {
         draft.log.waive(rule, pointer, source, "limits are the caller's");
@@ -42,7 +42,7 @@ pub(crate) fn defaults(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 
 /// Rule `oom.score` for a container.
 pub(crate) fn oom_score(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = RuleId::OOM_SCORE;
+    let rule = ControlId::OomScore;
     let inherited = draft.facts.limits.oom_score_adj;
     let allowed = draft.allows("oom.negative-score");
     let Some(process) = &mut draft.spec.process else { return Ok(()) };
@@ -64,7 +64,7 @@ pub(crate) fn oom_score(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 
 /// The same for a process that is added to a container.
 pub(crate) fn raise(process: &mut Process, allowed: bool, log: &mut Log) {
-    let (rule, pointer) = (RuleId::OOM_SCORE, "/process/oomScoreAdj");
+    let (rule, pointer) = (ControlId::OomScore, "/process/oomScoreAdj");
     let score = process.oom_score_adj;
     if allowed || score.is_none_or(|score| score >= 0) {
         return log.note(rule, pointer, Verdict::Kept, "the host may kill the container");

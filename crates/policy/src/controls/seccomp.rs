@@ -1,6 +1,6 @@
 //! `seccomp.default`: the default filter, alone or on top of the engine's.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 
@@ -8,7 +8,7 @@ use crate::harden::Draft;
 /// filters together are never weaker than either. Ours follows the capabilities that are left; the
 /// engine's was made for those that it granted.
 pub(crate) fn default_filter(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::SECCOMP, "/linux/seccomp");
+    let (rule, pointer) = (ControlId::DefaultSeccomp, "/linux/seccomp");
     if let Some(source) = draft.allows("seccomp.unconfined") {
         draft.log.waive(rule, pointer, source, "the default filter is not loaded");
         return Ok(());

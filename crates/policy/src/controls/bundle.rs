@@ -1,6 +1,6 @@
 //! `bundle.*`: the configuration as a whole.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::{Capability, DeviceRule, DeviceRuleKind, Spec};
@@ -11,7 +11,7 @@ const NEARLY_ALL: u32 = 35;
 /// Rule `bundle.privileged`. Other rules cut such a configuration back piece by piece; this one says what it is, and where
 /// it enforces, that nobody meant to run it here.
 pub(crate) fn privileged(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::PRIVILEGED_BUNDLE, "");
+    let (rule, pointer) = (ControlId::PrivilegedBundle, "");
     if !asks_for_everything(&draft.spec) {
         draft.log.note(rule, pointer, Verdict::Kept, "is not what engines make of --privileged");
         return Ok(());

@@ -1,6 +1,6 @@
 //! `namespaces.*`: what must be the container's own.
 
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::profile::ProfileName;
@@ -9,7 +9,7 @@ use serde_json::{json, Value};
 
 /// Rule `namespaces.mount`.
 pub(crate) fn mount(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (RuleId::MOUNT_NAMESPACE, "/linux/namespaces");
+    let (rule, pointer) = (ControlId::MountNamespace, "/linux/namespaces");
     if draft.spec.namespace(NamespaceKind::Mount).is_none() {
         let reason = "a container without a mount namespace cannot be confined; add one, \
                       or use the profile privileged";
@@ -27,32 +27,32 @@ pub(crate) fn network(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let ordinary_user = draft.facts.euid != 0 && draft.profile.name < ProfileName::Restricted;
     if ordinary_user && is_hosts(draft, NamespaceKind::Network) {
         let reason = "the container of an ordinary user reaches the network as that user does";
-        draft.log.note(RuleId::HOST_NETWORK, "/linux/namespaces", Verdict::Waived, reason);
+        draft.log.note(ControlId::HostNetwork, "/linux/namespaces", Verdict::Waived, reason);
         return Ok(());
     }
-    own(draft, RuleId::HOST_NETWORK, NamespaceKind::Network, reason)
+    own(draft, ControlId::HostNetwork, NamespaceKind::Network, reason)
 }
 
 /// Rule `namespaces.host-pid`.
 pub(crate) fn pid(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let reason = "the pid namespace is the host's: its processes can be seen and signalled";
-    own(draft, RuleId::HOST_PID, NamespaceKind::Pid, reason)
+    own(draft, ControlId::HostPid, NamespaceKind::Pid, reason)
 }
 
 /// Rule `namespaces.host-ipc`.
 pub(crate) fn ipc(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let reason = "the ipc namespace is the host's: its shared memory and message queues";
-    own(draft, RuleId::HOST_IPC, NamespaceKind::Ipc, reason)
+    own(draft, ControlId::HostIpc, NamespaceKind::Ipc, reason)
 }
 
 /// Rule `namespaces.host-uts`.
 pub(crate) fn uts(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    own(draft, RuleId::HOST_UTS, NamespaceKind::Uts, "the uts namespace is the host's: its name")
+    own(draft, ControlId::HostUts, NamespaceKind::Uts, "the uts namespace is the host's: its name")
 }
 
 /// Rule `namespaces.host-cgroup`. One of its own takes nothing from a container, so it is given and not demanded.
 pub(crate) fn cgroup(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, kind) = (RuleId::HOST_CGROUP, NamespaceKind::Cgroup);
+    let (rule, kind) = (ControlId::HostCgroup, NamespaceKind::Cgroup);
     if !is_hosts(draft, kind) {
         draft.log.note(rule, "/linux/namespaces", Verdict::Kept, "is not the host's");
         return Ok(());
@@ -84,7 +84,7 @@ pub(crate) fn cgroup(draft: &mut Draft<'_>) -> Result<(), Refusal> {
 /// The override has the name of the rule.
 fn own(
     draft: &mut Draft<'_>,
-    rule: RuleId,
+    rule: ControlId,
     kind: NamespaceKind,
     reason: &'static str,
 ) -> Result<(), Refusal> {

@@ -1,7 +1,7 @@
 //! `paths.*`: the union of the configuration's and the profile's lists.
 
 use crate::check::clean;
-use crate::control::RuleId;
+use crate::control::ControlId;
 use crate::decision::{Refusal, Verdict};
 use crate::harden::Draft;
 use crate::spec::{Mount, NamespaceKind, Spec};
@@ -12,19 +12,19 @@ pub(crate) fn masked(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let wanted = draft.profile.masked_paths;
     if let Some(source) = draft.allows("paths.unmasked") {
         let reason = "only what the configuration lists is hidden";
-        draft.log.waive(RuleId::MASKED, "/linux/maskedPaths", source, reason);
+        draft.log.waive(ControlId::MaskedPaths, "/linux/maskedPaths", source, reason);
         return Ok(());
     }
     if is_left_open(draft) {
         let reason = "the configuration hides nothing, and has a user namespace";
-        draft.log.note(RuleId::MASKED, "/linux/maskedPaths", Verdict::Kept, reason);
+        draft.log.note(ControlId::MaskedPaths, "/linux/maskedPaths", Verdict::Kept, reason);
         return Ok(());
     }
     let Spec { linux, mounts, .. } = &mut *draft.spec;
     let added = missing(wanted, &[&linux.masked_paths], mounts);
     linux.masked_paths.extend(added.iter().map(|path| (*path).to_owned()));
     let reason = "shows or changes the host; engines' lists differ, so the profile adds its own";
-    record(draft, (RuleId::MASKED, "/linux/maskedPaths"), &added, reason);
+    record(draft, (ControlId::MaskedPaths, "/linux/maskedPaths"), &added, reason);
     Ok(())
 }
 
@@ -33,19 +33,19 @@ pub(crate) fn readonly(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let wanted = draft.profile.readonly_paths;
     if let Some(source) = draft.allows("paths.writable") {
         let reason = "only what the configuration lists is read-only";
-        draft.log.waive(RuleId::READONLY_PATHS, "/linux/readonlyPaths", source, reason);
+        draft.log.waive(ControlId::ReadonlyPaths, "/linux/readonlyPaths", source, reason);
         return Ok(());
     }
     if is_left_open(draft) {
         let reason = "the configuration protects nothing, and has a user namespace";
-        draft.log.note(RuleId::READONLY_PATHS, "/linux/readonlyPaths", Verdict::Kept, reason);
+        draft.log.note(ControlId::ReadonlyPaths, "/linux/readonlyPaths", Verdict::Kept, reason);
         return Ok(());
     }
     let Spec { linux, mounts, .. } = &mut *draft.spec;
     let added = missing(wanted, &[&linux.readonly_paths, &linux.masked_paths], mounts);
     linux.readonly_paths.extend(added.iter().map(|path| (*path).to_owned()));
     let reason = "changes the host when written";
-    record(draft, (RuleId::READONLY_PATHS, "/linux/readonlyPaths"), &added, reason);
+    record(draft, (ControlId::ReadonlyPaths, "/linux/readonlyPaths"), &added, reason);
     Ok(())
 }
 
@@ -70,7 +70,7 @@ fn missing(wanted: &[&'static str], lists: &[&Vec<String>], mounts: &[Mount]) ->
 
 fn record(
     draft: &mut Draft<'_>,
-    (rule, pointer): (RuleId, &'static str),
+    (rule, pointer): (ControlId, &'static str),
     added: &[&'static str],
     reason: &'static str,
 ) {
