@@ -1,0 +1,15 @@
+//! What the kernel's texts and numbers mean: parsers of files below `/proc`, file system magics, mount attributes.
+//!
+//! Bytes in, data out. Nothing here opens a file, and a text that does not have the documented form is an error, never an
+//! empty answer: controls rest on what these parsers return.
+
+pub mod attr;
+mod error;
+pub mod fact;
+pub mod id_map;
+pub mod magic;
+pub mod mountinfo;
+pub mod status;
+
+pub use error::ParseError;
+pub use fact::Fact;
