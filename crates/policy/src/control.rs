@@ -1,16 +1,13 @@
 //! The table of controls: what each is called, how its overrides are called, and what it does in each profile.
 //!
-//! To add a control: an id in [`ControlId`], a row in [`CONTROLS`], a line in each file of `profiles/`, a function in
-//! `rules`, and its place in the order of `harden`. Values (lists, limits) belong to `Profile`. This module knows names
-//! and modes; it changes no configuration.
+//! A control is one file of `controls`; here is what they have in common. Values (lists, limits) belong to `Profile`.
 
 mod allow;
 mod id;
 mod table;
 
 pub use allow::{seccomp_features, Allow};
-pub use id::ControlId;
-pub use table::CONTROLS;
+pub use table::{ControlId, CONTROLS};
 
 use crate::profile::ProfileName;
 use serde::{Deserialize, Serialize};
@@ -46,11 +43,18 @@ impl fmt::Display for Mode {
     }
 }
 
+/// Short for the tables of modes.
+pub(crate) const OFF: Mode = Mode::Off;
+pub(crate) const WARN: Mode = Mode::Warn;
+pub(crate) const ON: Mode = Mode::Enforce;
+
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Control {
     /// Its id.
     pub id: ControlId,
+    /// The id as text, `family.name`.
+    pub name: &'static str,
     /// What its overrides are called. `family.*` stands for a name that is made of parts (`capabilities.net_raw`);
     /// the control's own id means all names that are written out. Empty: there is no override.
     pub allow: &'static [&'static str],
@@ -64,7 +68,7 @@ impl Control {
     /// The control with this id.
     #[must_use]
     pub fn find(id: &str) -> Option<&'static Self> {
-        CONTROLS.iter().find(|control| control.id.as_str() == id)
+        CONTROLS.iter().find(|control| control.name == id)
     }
 
     /// Its mode in a profile.

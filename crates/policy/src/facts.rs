@@ -39,8 +39,8 @@ pub struct HostFacts {
     pub kernel: (u32, u32),
     /// cgroup v2 controllers that a container's cgroup can have; empty when it gets no cgroup.
     pub cgroup_controllers: Vec<String>,
-    /// `kernel.core_pattern` starts a program.
-    pub core_pattern_is_pipe: bool,
+    /// What `kernel.core_pattern` does with a core dump.
+    pub core_pattern: CorePattern,
     /// The sources of bind mounts, by the number of the mount.
     pub sources: BTreeMap<usize, SourceFact>,
     /// The places of the host that exist; looked for only when something is bound.
@@ -57,6 +57,31 @@ pub struct HostFacts {
     pub present: Vec<String>,
     /// The caller's limits, where the configuration sets none of its own.
     pub limits: CallerLimits,
+}
+
+/// Where core dumps go (core(5)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CorePattern {
+    /// Into a file.
+    #[default]
+    File,
+    /// To a program that the kernel starts as root of the host (`|`).
+    Pipe,
+    /// To a socket of the host (`@`, `@@`; Linux 6.16).
+    Socket,
+}
+
+impl CorePattern {
+    /// Reads `/proc/sys/kernel/core_pattern`.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match text.as_bytes().first() {
+            Some(b'|') => Self::Pipe,
+            Some(b'@') => Self::Socket,
+            _ => Self::File,
+        }
+    }
 }
 
 /// The AppArmor profile `casemate-default` of this host.

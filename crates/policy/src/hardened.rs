@@ -4,13 +4,14 @@
 //! record that the runtime wrote of one that did.
 
 use crate::control::{ControlId, Mode};
-use crate::controls::auto_userns::AutoUserns;
 use crate::controls::selinux::AutoLabel;
-use crate::decision::Decision;
+use crate::controls::userns::AutoUserns;
+use crate::decision::{Decision, Refusal, Remedy};
 use crate::overrides::Overrides;
 use crate::profile::ProfileName;
 use crate::spec::{Process, Spec, SpecError};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Deref;
 
@@ -106,6 +107,19 @@ impl HardenedSpec {
     #[must_use]
     pub fn extras(&self) -> &Extras {
         &self.extras
+    }
+
+    /// A refusal by a control that looks at what the caller asks for beside the configuration.
+    pub(crate) fn refuse_later(
+        &self,
+        control: ControlId,
+        pointer: impl Into<Cow<'static, str>>,
+        reason: impl Into<Cow<'static, str>>,
+        allow: Option<&str>,
+    ) -> Refusal {
+        let decision = Box::new(crate::admit::refused(control, pointer, reason));
+        let allow = allow.map(|name| Remedy { name: name.to_owned(), permitted: false });
+        Refusal { profile: self.profile, decision, allow }
     }
 
     pub(crate) fn spec_mut(&mut self) -> &mut Spec {

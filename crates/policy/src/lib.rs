@@ -4,6 +4,7 @@
 //! comes in as plain data, so that the same input always gives the same container and every decision can
 //! be tested and explained without running anything.
 
+mod admit;
 mod check;
 mod choose;
 mod control;
@@ -11,26 +12,24 @@ mod controls;
 mod decision;
 mod error;
 mod facts;
-mod harden;
 mod hardened;
 pub mod mount_options;
 mod node;
 mod overrides;
 mod profile;
 pub mod spec;
-mod undo;
 
+pub use admit::{harden, harden_as, harden_process, harden_resources, owners, Owner};
 pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, ControlId, Mode, CONTROLS};
-pub use controls::auto_userns::AutoUserns;
 pub use controls::selinux::AutoLabel;
+pub use controls::userns::AutoUserns;
 pub use decision::{Decision, Refusal, Remedy, Verdict};
 pub use error::PolicyError;
 pub use facts::{
-    CallerLimits, DefaultProfile, FileFact, FileKind, HookFile, HostFacts, Place, PlaceFact, Reach,
-    SelinuxFacts, SourceFact, ENGINE_DATA, PLACES, SOCKETS,
+    CallerLimits, CorePattern, DefaultProfile, FileFact, FileKind, HookFile, HostFacts, Place,
+    PlaceFact, Reach, SelinuxFacts, SourceFact, ENGINE_DATA, PLACES, SOCKETS,
 };
-pub use harden::{harden, harden_as, harden_process};
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};
 pub use overrides::{

@@ -5,6 +5,7 @@
 
 use crate::control::{Allow, ControlId, Mode};
 use crate::error::PolicyError;
+use crate::hardened::HardenedSpec;
 use crate::node::Permits;
 use crate::profile::{Profile, ProfileName};
 use crate::spec::Capability;
@@ -289,6 +290,15 @@ impl From<&'static Profile> for Choice {
 }
 
 impl Choice {
+    /// What a container was made with, for what is added to it: nobody grants it anything any more.
+    pub(crate) fn of_container(container: &HardenedSpec) -> Self {
+        Self {
+            profile: container.profile().profile(),
+            overrides: container.overrides().clone(),
+            permits: Permits::default(),
+        }
+    }
+
     /// The mode of a control.
     #[must_use]
     pub fn mode(&self, rule: ControlId) -> Mode {

@@ -37,7 +37,7 @@ fn core(result: &Hardened) -> (u64, u64) {
 #[test]
 fn a_crash_does_not_start_the_hosts_program() {
     let pipe = |hard: u64| HostFacts {
-        core_pattern_is_pipe: true,
+        core_pattern: casemate_policy::CorePattern::Pipe,
         limits: CallerLimits { core: Some(hard), ..CallerLimits::default() },
         ..facts()
     };

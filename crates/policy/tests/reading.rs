@@ -4,9 +4,7 @@
 
 mod common;
 
-use casemate_policy::spec::{
-    unknown_properties, Capability, DeviceRuleKind, NamespaceKind, Process, Resources, Spec,
-};
+use casemate_policy::spec::{Capability, DeviceRuleKind, NamespaceKind, Process, Resources, Spec};
 use common::{changed, fixture, full, parse, plain, put};
 use serde_json::{json, Value};
 
@@ -29,7 +27,7 @@ fn podmans_configuration_is_read_without_warnings_or_unknown_properties() {
     let bytes = fixture("podman-default/config.json");
     let spec = Spec::parse(&bytes).unwrap();
     assert_eq!(spec.warnings, []);
-    assert_eq!(unknown_properties(&bytes).unwrap(), Vec::<String>::new());
+    assert_eq!(Spec::parse(&bytes).unwrap().unknown, Vec::<String>::new());
     assert!(spec.namespace(NamespaceKind::Network).unwrap().path.is_some());
     assert!(spec.linux.seccomp.unwrap().syscalls.len() > 10);
 }
@@ -252,7 +250,7 @@ fn unknown_properties_are_ignored_and_listed() {
     put(&mut document, "/linux/resources/cpu", json!({"turbo": true}));
     let bytes = document.to_string().into_bytes();
     Spec::parse(&bytes).unwrap();
-    let mut listed = unknown_properties(&bytes).unwrap();
+    let mut listed = Spec::parse(&bytes).unwrap().unknown;
     listed.sort();
     let wanted = [
         "linux.namespaces[0].inode",

@@ -64,12 +64,12 @@ fn who_has_no_ids_to_give_and_who_asks_for_a_namespace_are_left_alone() {
     assert_eq!(verdict(&done), [Verdict::Kept]);
     let mut document = plain();
     put(&mut document, "/linux/namespaces/-", json!({"type": "user"}));
-    let line = json!([{"containerID": 0, "hostID": 5000, "size": 10}]);
+    let line = json!([{"containerID": 0, "hostID": 500_000, "size": 10}]);
     put(&mut document, "/linux/uidMappings", line.clone());
     put(&mut document, "/linux/gidMappings", line);
     let done = hardened(parse(&document).unwrap(), &[]);
     assert!(done.spec.extras().auto_userns.is_none());
-    assert_eq!(done.spec.linux.uid_mappings[0].host_id, 5000);
+    assert_eq!(done.spec.linux.uid_mappings[0].host_id, 500_000);
     assert_eq!(verdict(&done), [Verdict::Kept]);
 }
 

@@ -8,8 +8,8 @@ use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    harden_as, Choice, ControlId, Decision, DefaultProfile, Hardened, HardenedSpec, HostFacts,
-    Mode, Refusal,
+    harden_as, Choice, ControlId, CorePattern, Decision, DefaultProfile, Hardened, HardenedSpec,
+    HostFacts, Mode, Refusal,
 };
 use rustix::fd::OwnedFd;
 use std::collections::BTreeMap;
@@ -114,7 +114,7 @@ pub(crate) fn decide_by(
         .any(|rule| choice.mode(*rule) != Mode::Off)
     {
         let pattern = procfs::read(&proc, "sys/kernel/core_pattern")?;
-        facts.core_pattern_is_pipe = pattern.starts_with('|');
+        facts.core_pattern = CorePattern::parse(&pattern);
     }
     if choice.mode(ControlId::Landlock) != Mode::Off {
         facts.landlock_abi = casemate_sys::landlock::abi();

@@ -1,31 +1,37 @@
-//! `bundle.*`: the configuration as a whole.
+//! `bundle.privileged`: the configuration as a whole.
 
-use crate::control::ControlId;
-use crate::decision::{Refusal, Verdict};
-use crate::harden::Draft;
-use crate::spec::{Capability, DeviceRule, DeviceRuleKind, Spec};
+use super::prelude::*;
+use crate::spec::{Capability, Spec};
+
+pub(crate) const PRIVILEGED: Control = Control {
+    id: ControlId::PrivilegedBundle,
+    name: "bundle.privileged",
+    allow: &["bundle.privileged"],
+    modes: [OFF, WARN, WARN, ON],
+    summary: "a configuration that asks for everything at once is not run",
+};
 
 /// A configuration with this many capabilities was given all that its engine knows of; engines know different kernels.
 const NEARLY_ALL: u32 = 35;
 
-/// Rule `bundle.privileged`. Other rules cut such a configuration back piece by piece; this one says what it is, and where
-/// it enforces, that nobody meant to run it here.
+/// Other controls cut such a configuration back piece by piece; this one says what it is, and where it enforces, that nobody
+/// meant to run it here.
 pub(crate) fn privileged(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let (rule, pointer) = (ControlId::PrivilegedBundle, "");
-    if !asks_for_everything(&draft.spec) {
-        draft.log.note(rule, pointer, Verdict::Kept, "is not what engines make of --privileged");
+    let (control, pointer) = (ControlId::PrivilegedBundle, "");
+    if !draft.asked.everything {
+        draft.log.note(control, pointer, Verdict::Kept, "is not what engines make of --privileged");
         return Ok(());
     }
     let reason = "the configuration asks for everything, as engines' --privileged does";
     if let Some(source) = draft.allows("bundle.privileged") {
-        draft.log.waive(rule, pointer, source, reason);
+        draft.log.waive(control, pointer, source, reason);
         return Ok(());
     }
-    Err(draft.refuse(rule, pointer, reason, Some("bundle.privileged")))
+    Err(draft.refuse(control, pointer, reason, Some("bundle.privileged")))
 }
 
 /// All capabilities, all devices, and nothing of /proc hidden: no single option of an engine gives all three.
-fn asks_for_everything(spec: &Spec) -> bool {
+pub(crate) fn asks_for_everything(spec: &Spec) -> bool {
     let Some(capabilities) = spec.process.as_ref().and_then(|p| p.capabilities.as_ref()) else {
         return false;
     };
@@ -35,11 +41,5 @@ fn asks_for_everything(spec: &Spec) -> bool {
     admin
         && bounding.mask.count_ones() >= NEARLY_ALL
         && spec.linux.masked_paths.is_empty()
-        && devices.last().is_some_and(allows_all)
-}
-
-fn allows_all(rule: &DeviceRule) -> bool {
-    let any = |number: Option<i64>| number.is_none_or(|number| number == -1);
-    let kind = matches!(rule.kind, None | Some(DeviceRuleKind::All));
-    rule.allow && kind && any(rule.major) && any(rule.minor)
+        && devices.last().is_some_and(super::device_rules::allows_all)
 }

@@ -1,124 +1,145 @@
 //! `capabilities.ceiling`: cuts all five sets.
 
-use crate::check::sysctl;
-use crate::control::ControlId;
-use crate::decision::{Refusal, Verdict};
-use crate::harden::{Draft, Log};
+use super::prelude::*;
 use crate::overrides::Overrides;
 use crate::profile::Profile;
 use crate::spec::{CapSet, Capabilities, NamespaceKind};
 use serde_json::{json, Value};
+use std::collections::BTreeMap;
+
+pub(crate) const CEILING: Control = Control {
+    id: ControlId::Capabilities,
+    name: "capabilities.ceiling",
+    allow: &["capabilities.all", "capabilities.*"],
+    modes: [OFF, ON, ON, ON],
+    summary: "all five capability sets are cut to a list",
+};
 
 const NET_RAW: u64 = 1 << 13;
 
-/// Rule `capabilities.ceiling` for a container.
-pub(crate) fn ceiling(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+/// For a process that joins, what the container's first one has given up stays given up.
+pub(crate) fn ceiling(
+    draft: &mut Draft<'_>,
+    asked: Option<Capabilities>,
+) -> Result<Option<Capabilities>, Refusal> {
     let overrides = &draft.choice.overrides;
-    let (rule, pointer) = (ControlId::Capabilities, "/process/capabilities");
-    let process = draft.spec.process.as_mut();
-    let Some(capabilities) = process.and_then(|process| process.capabilities.as_mut()) else {
-        draft.log.note(rule, pointer, Verdict::Kept, "none are asked for");
-        return Ok(());
+    let (control, pointer) = (ControlId::Capabilities, "/process/capabilities");
+    let Some(capabilities) = asked else {
+        // Absent means none for a container, and for a process that joins the container's own, which were admitted.
+        draft.log.note(control, pointer, Verdict::Kept, "none are asked for");
+        return Ok(None);
     };
-    let asked = capabilities.sets().iter().fold(0, |mask, (_, set)| mask | set.mask);
+    let all = capabilities.sets().iter().fold(0, |mask, (_, set)| mask | set.mask);
     let (granted, source) = overrides.capabilities();
-    let above = CapSet::from_mask(asked & granted & !draft.profile.capability_ceiling);
+    let above = CapSet::from_mask(all & granted & !draft.profile.capability_ceiling);
     if let (Some(source), false) = (source, above.is_empty()) {
         let reason = format!("above the profile's ceiling, and left: {}", join(&above));
-        draft.log.waive(rule, pointer, source, reason);
+        draft.log.waive(control, pointer, source, reason);
     }
     let ceiling = ceiling_of(draft.profile, overrides);
-    cut(capabilities, ceiling, &mut draft.log);
-    if asked & !ceiling & NET_RAW != 0 && !draft.profile.strict_filter {
-        let_ping(draft);
-    }
-    Ok(())
+    let ceiling = draft.joining.map_or(ceiling, |container| ceiling & bounding(container));
+    Ok(Some(cut(capabilities, ceiling, &mut draft.log)))
 }
 
-/// Packets of any kind are what is taken away; echo requests are what was wanted, nearly always. They have a socket of their own, which
-/// the network namespace gives to groups: engines that think of it give it to everybody.
-fn let_ping(draft: &mut Draft<'_>) {
-    let set = sysctl::resolve(&draft.spec).unwrap_or_default();
-    let Some(last) = last_group(draft) else { return };
-    if !has_network(draft) || set.iter().any(|sysctl| sysctl.path == "net/ipv4/ping_group_range") {
-        return;
-    }
-    let (key, groups) = ("net.ipv4.ping_group_range", format!("0 {last}"));
-    let values = (Value::Null, json!({key: groups}));
-    draft.spec.linux.sysctl.insert(key.to_owned(), groups);
-    let reason = "ping works without CAP_NET_RAW";
-    draft.log.change(ControlId::Capabilities, "/linux/sysctl", Verdict::Added, values, reason);
-}
-
-/// A network that is not the host's: a new one, or a pod's, which engines make on the host.
-fn has_network(draft: &Draft<'_>) -> bool {
-    let Some(network) = draft.spec.namespace(NamespaceKind::Network) else { return false };
-    let hosts = draft.facts.host_namespaces.contains(&NamespaceKind::Network);
-    let simple = draft.spec.namespace(NamespaceKind::User).is_none();
-    network.path.is_none() || simple && !hosts
-}
-
-/// The end of "everybody", beginning at 0, for the kernel, which takes no group that the user namespace does not have. `None`: which
-/// it has is not known here.
-fn last_group(draft: &Draft<'_>) -> Option<u32> {
-    match draft.spec.namespace(NamespaceKind::User) {
-        None => draft.facts.in_initial_userns.then_some(i32::MAX as u32),
-        Some(namespace) if namespace.path.is_some() => None,
-        Some(_) => {
-            let maps = &draft.spec.linux.gid_mappings;
-            let first = maps.iter().find(|map| map.container_id == 0 && map.size > 0)?;
-            Some((first.size - 1).min(i32::MAX as u32))
-        }
-    }
+fn bounding(container: &HardenedSpec) -> u64 {
+    let init = container.process.as_ref().and_then(|process| process.capabilities.as_ref());
+    init.map_or(0, |capabilities| capabilities.bounding.mask)
 }
 
 /// The profile's ceiling, with what is granted beside it and without what is denied.
-pub(crate) fn ceiling_of(profile: &Profile, overrides: &Overrides) -> u64 {
+fn ceiling_of(profile: &Profile, overrides: &Overrides) -> u64 {
     (profile.capability_ceiling | overrides.capabilities().0) & !overrides.denied_capabilities()
 }
 
 /// Cuts each set to `ceiling`. Unknown names go too: what has no number here might get one in a newer
 /// kernel, and the ceiling is a list of what is allowed.
-pub(crate) fn cut(capabilities: &mut Capabilities, ceiling: u64, log: &mut Log) {
+fn cut(asked: Capabilities, ceiling: u64, log: &mut Log) -> Capabilities {
     // Engines fill several sets alike: sets that lose the same from the same are one decision.
     let mut cuts: Vec<(CapSet, Vec<&'static str>)> = Vec::new();
-    for (name, set) in capabilities.sets_mut() {
-        let kept = CapSet::from_mask(set.mask & ceiling);
-        if kept == *set {
-            continue;
+    let mut admit = |name: &'static str, asked: CapSet| {
+        let kept = CapSet::from_mask(asked.mask & ceiling);
+        if kept != asked {
+            match cuts.iter_mut().find(|(known, _)| *known == asked) {
+                Some((_, sets)) => sets.push(name),
+                None => cuts.push((asked, vec![name])),
+            }
         }
-        let before = std::mem::replace(set, kept);
-        match cuts.iter_mut().find(|(known, _)| *known == before) {
-            Some((_, sets)) => sets.push(name),
-            None => cuts.push((before, vec![name])),
-        }
-    }
+        kept
+    };
+    let Capabilities { bounding, effective, inheritable, permitted, ambient } = asked;
+    let admitted = Capabilities {
+        bounding: admit("bounding", bounding),
+        effective: admit("effective", effective),
+        inheritable: admit("inheritable", inheritable),
+        permitted: admit("permitted", permitted),
+        ambient: admit("ambient", ambient),
+    };
     if cuts.is_empty() {
         let reason = "all sets are under the profile's ceiling";
-        return log.note(ControlId::Capabilities, "/process/capabilities", Verdict::Kept, reason);
+        log.note(ControlId::Capabilities, "/process/capabilities", Verdict::Kept, reason);
     }
     for (before, sets) in cuts {
         record(before, &sets, ceiling, log);
     }
+    admitted
 }
 
 fn record(before: CapSet, sets: &[&'static str], ceiling: u64, log: &mut Log) {
-    let values = (names(&before), names(&CapSet::from_mask(before.mask & ceiling)));
+    let change = values(&before, &CapSet::from_mask(before.mask & ceiling));
     let dropped = join(&CapSet { mask: before.mask & !ceiling, ..before });
     let pointer = match sets {
         [only] => format!("/process/capabilities/{only}"),
         _ => "/process/capabilities".to_owned(),
     };
     let reason = format!("above the profile's ceiling in {}: {dropped}", sets.join(", "));
-    log.change(ControlId::Capabilities, pointer, Verdict::Tightened, values, reason);
-}
-
-fn names(set: &CapSet) -> Value {
-    json!(set)
+    log.change(ControlId::Capabilities, pointer, Verdict::Tightened, change, reason);
 }
 
 fn join(set: &CapSet) -> String {
     let known = set.iter().map(|capability| capability.name());
     let all: Vec<&str> = known.chain(set.unknown.iter().map(String::as_str)).collect();
     all.join(", ")
+}
+
+/// Packets of any kind are what is taken away; echo requests are what was wanted, nearly always. They have a socket of their
+/// own, which the network namespace gives to groups: engines that think of it give it to everybody.
+pub(crate) fn let_ping(
+    draft: &mut Draft<'_>,
+    mut asked: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Refusal> {
+    let ceiling = ceiling_of(draft.profile, &draft.choice.overrides);
+    let lost = draft.asked.capabilities & !ceiling & NET_RAW != 0;
+    if !lost || draft.profile.strict_filter || !has_network(draft) {
+        return Ok(asked);
+    }
+    let set = draft.asked.sysctls.iter().any(|path| path == "net/ipv4/ping_group_range");
+    let (false, Some(last)) = (set, last_group(draft)) else { return Ok(asked) };
+    let (key, groups) = ("net.ipv4.ping_group_range", format!("0 {last}"));
+    let change = (Value::Null, json!({key: groups}));
+    asked.insert(key.to_owned(), groups);
+    let reason = "ping works without CAP_NET_RAW";
+    draft.log.change(ControlId::Capabilities, "/linux/sysctl", Verdict::Added, change, reason);
+    Ok(asked)
+}
+
+/// A network that is not the host's: a new one, or a pod's, which engines make on the host.
+fn has_network(draft: &Draft<'_>) -> bool {
+    let Some(network) = draft.asked.namespace(NamespaceKind::Network) else { return false };
+    let hosts = draft.facts.host_namespaces.contains(&NamespaceKind::Network);
+    let simple = draft.asked.namespace(NamespaceKind::User).is_none();
+    network.path.is_none() || simple && !hosts
+}
+
+/// The end of "everybody", beginning at 0, for the kernel, which takes no group that the user namespace does not have. `None`: which
+/// it has is not known here.
+fn last_group(draft: &Draft<'_>) -> Option<u32> {
+    match draft.asked.namespace(NamespaceKind::User) {
+        None => draft.facts.in_initial_userns.then_some(i32::MAX as u32),
+        Some(namespace) if namespace.path.is_some() => None,
+        Some(_) => {
+            let maps = &draft.asked.gid_mappings;
+            let first = maps.iter().find(|map| map.container_id == 0 && map.size > 0)?;
+            Some((first.size - 1).min(i32::MAX as u32))
+        }
+    }
 }

@@ -1,12 +1,28 @@
 //! `devices.nodes`: which devices a container may have at all. A device is its driver, and through a disk everybody's
 //! data; the few that every program needs are not asked about.
 
-use crate::control::ControlId;
-use crate::decision::{Refusal, Verdict};
+use super::device_rules::any;
+use super::prelude::*;
 use crate::facts::{FileKind, SourceFact};
-use crate::harden::Draft;
-use crate::spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind, Linux, Spec};
-use serde_json::json;
+use crate::spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind};
+
+pub(crate) const NODES: Control = Control {
+    id: ControlId::DeviceNodes,
+    name: "devices.nodes",
+    allow: &[
+        "devices.gpu",
+        "devices.kvm",
+        "devices.fuse",
+        "devices.tun",
+        "devices.sound",
+        "devices.video",
+        "devices.input",
+        "devices.serial",
+        "devices.usb",
+    ],
+    modes: [OFF, ON, ON, ON],
+    summary: "no devices but those that every container has",
+};
 
 /// Character devices that every container has: memory (null, zero, full, random, urandom), terminals.
 fn is_harmless(major: i64, minor: Option<i64>) -> bool {
@@ -33,42 +49,26 @@ fn class_of(major: i64, minor: Option<i64>, path: &str) -> &'static str {
     }
 }
 
-/// Rule `devices.nodes`. Comes before `devices.cgroup`, which narrows what is left.
-pub(crate) fn nodes(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    let rule = ControlId::DeviceNodes;
+/// Comes before the rules for devices, which are narrowed to what is left.
+pub(crate) fn nodes(draft: &mut Draft<'_>, asked: Vec<Device>) -> Result<Vec<Device>, Refusal> {
+    let control = ControlId::DeviceNodes;
     if let Some(source) = draft.allows("devices.all") {
-        draft.log.waive(rule, "/linux/devices", source, "devices are as asked for");
-        return Ok(());
+        draft.log.waive(control, "/linux/devices", source, "devices are as asked for");
+        return Ok(asked);
     }
     let before = draft.log.len();
     // Engines' "privileged" names every device of the host: nobody asked for one of them in particular.
-    let everything =
-        draft.spec.linux.resources.as_ref().is_some_and(|resources| {
-            resources.devices.iter().any(|rule| rule.allow && is_all(rule))
-        });
-    if everything {
-        drop_nodes(draft);
-    } else {
-        refuse_nodes(draft)?;
-    }
+    let admitted = match draft.asked.all_devices {
+        true => drop_nodes(draft, asked),
+        false => refuse_nodes(draft, asked)?,
+    };
     refuse_binds(draft)?;
-    drop_rules(draft);
     if draft.log.len() == before {
         let reason = "no devices but those that every container has";
-        draft.log.note(rule, "/linux/devices", Verdict::Kept, reason);
+        draft.log.note(control, "/linux/devices", Verdict::Kept, reason);
     }
-    Ok(())
-}
-
-/// True for a configuration that engines write for "privileged": all devices may be used.
-pub(super) fn asks_for_everything(spec: &Spec) -> bool {
-    let resources = spec.linux.resources.as_ref();
-    resources.is_some_and(|r| r.devices.iter().any(|rule| rule.allow && is_all(rule)))
-}
-
-fn is_all(rule: &DeviceRule) -> bool {
-    let any = |number: Option<i64>| number.is_none_or(|number| number == -1);
-    matches!(rule.kind, None | Some(DeviceRuleKind::All)) && any(rule.major) && any(rule.minor)
+    draft.devices.clone_from(&admitted);
+    Ok(admitted)
 }
 
 /// The override that a node needs; `None`: it needs none.
@@ -83,28 +83,25 @@ fn needs(device: &Device) -> Option<&'static str> {
     }
 }
 
-fn drop_nodes(draft: &mut Draft<'_>) {
-    let choice = draft.choice;
-    let allowed = |class: &str| choice.overrides.allows(class).is_some();
-    let before = draft.spec.linux.devices.clone();
-    draft.spec.linux.devices.retain(|device| needs(device).is_none_or(allowed));
-    if draft.spec.linux.devices.len() != before.len() {
+fn drop_nodes(draft: &mut Draft<'_>, asked: Vec<Device>) -> Vec<Device> {
+    let allowed = |class: &str| draft.choice.overrides.allows(class).is_some();
+    let kept = |device: &&Device| needs(device).is_none_or(allowed);
+    let admitted: Vec<Device> = asked.iter().filter(kept).cloned().collect();
+    if admitted.len() != asked.len() {
         let reason = "a container that asks for every device gets those that every container has";
-        let values = (json!(before), json!(draft.spec.linux.devices));
-        let pointer = "/linux/devices";
-        draft.log.change(ControlId::DeviceNodes, pointer, Verdict::Tightened, values, reason);
+        let (control, change) = (ControlId::DeviceNodes, values(&asked, &admitted));
+        draft.log.change(control, "/linux/devices", Verdict::Tightened, change, reason);
     }
+    admitted
 }
 
-fn refuse_nodes(draft: &mut Draft<'_>) -> Result<(), Refusal> {
-    for index in 0..draft.spec.linux.devices.len() {
-        let device = &draft.spec.linux.devices[index];
+fn refuse_nodes(draft: &mut Draft<'_>, asked: Vec<Device>) -> Result<Vec<Device>, Refusal> {
+    for (index, device) in asked.iter().enumerate() {
         if let Some(class) = needs(device) {
-            let (shown, pointer) = (device.path.clone(), format!("/linux/devices/{index}"));
-            judge(draft, class, &shown, pointer)?;
+            judge(draft, class, &device.path, format!("/linux/devices/{index}"))?;
         }
     }
-    Ok(())
+    Ok(asked)
 }
 
 fn refuse_binds(draft: &mut Draft<'_>) -> Result<(), Refusal> {
@@ -133,44 +130,49 @@ fn judge(
     shown: &str,
     pointer: String,
 ) -> Result<(), Refusal> {
-    let rule = ControlId::DeviceNodes;
+    let control = ControlId::DeviceNodes;
     match draft.allows(class) {
         Some(source) => {
             let reason = format!("device {shown} is there as asked for ({class})");
-            draft.log.waive(rule, pointer, source, reason);
+            draft.log.waive(control, pointer, source, reason);
             Ok(())
         }
-        None => Err(draft.refuse(rule, pointer, format!("device {shown}"), Some(class))),
+        None => Err(draft.refuse(control, pointer, format!("device {shown}"), Some(class))),
     }
 }
 
 /// Rules that let a device be used which may not be there: it could still come with a volume.
-fn drop_rules(draft: &mut Draft<'_>) {
-    let choice = draft.choice;
-    let Linux { resources, devices, .. } = &mut draft.spec.linux;
-    let Some(resources) = resources else { return };
-    let before = resources.devices.clone();
-    resources.devices.retain(|rule| {
-        let any = |number: Option<i64>| number.filter(|number| *number != -1);
-        let (Some(major), minor) = (any(rule.major), any(rule.minor)) else {
-            // Whole classes are for `devices.cgroup`.
-            return true;
-        };
-        let class = match rule.kind {
-            _ if !rule.allow => return true,
-            Some(DeviceRuleKind::Char) if is_harmless(major, minor) => return true,
-            Some(DeviceRuleKind::Char) => class_of(major, minor, ""),
-            // Known by name only: a node of that name was permitted.
-            _ => "devices.all",
-        };
-        choice.overrides.allows(class).is_some() || (class == "devices.all" && named(devices, rule))
-    });
-    if resources.devices.len() != before.len() {
-        let reason = "rules for devices that the container does not have";
-        let values = (json!(before), json!(resources.devices));
-        let pointer = "/linux/resources/devices";
-        draft.log.change(ControlId::DeviceNodes, pointer, Verdict::Tightened, values, reason);
+pub(crate) fn rules(
+    draft: &mut Draft<'_>,
+    asked: Vec<DeviceRule>,
+) -> Result<Vec<DeviceRule>, Refusal> {
+    if draft.allows("devices.all").is_some() {
+        return Ok(asked);
     }
+    let admitted: Vec<DeviceRule> =
+        asked.iter().filter(|rule| is_of_a_device(draft, rule)).cloned().collect();
+    if admitted.len() != asked.len() {
+        let reason = "rules for devices that the container does not have";
+        let (control, change) = (ControlId::DeviceNodes, values(&asked, &admitted));
+        draft.log.change(control, "/linux/resources/devices", Verdict::Tightened, change, reason);
+    }
+    Ok(admitted)
+}
+
+fn is_of_a_device(draft: &Draft<'_>, rule: &DeviceRule) -> bool {
+    let (Some(major), false) = (rule.major, any(rule.major)) else {
+        // Whole classes are for `devices.cgroup`.
+        return true;
+    };
+    let minor = rule.minor.filter(|_| !any(rule.minor));
+    let class = match rule.kind {
+        _ if !rule.allow => return true,
+        Some(DeviceRuleKind::Char) if is_harmless(major, minor) => return true,
+        Some(DeviceRuleKind::Char) => class_of(major, minor, ""),
+        // Known by name only: a node of that name was permitted.
+        _ => "devices.all",
+    };
+    draft.allows(class).is_some() || (class == "devices.all" && named(&draft.devices, rule))
 }
 
 /// True for the rule of a node that passed.

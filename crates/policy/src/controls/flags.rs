@@ -1,13 +1,18 @@
 //! `mounts.flags`: what may be done with the files of a mount, apart from reading and writing them.
 
+use super::prelude::*;
 use crate::check::clean;
-use crate::control::ControlId;
-use crate::decision::{Refusal, Verdict};
 use crate::facts::{FileKind, SourceFact};
-use crate::harden::Draft;
 use crate::mount_options::{attr, Depth, MountPlanFlags};
 use crate::spec::Mount;
-use serde_json::{json, Value};
+
+pub(crate) const FLAGS: Control = Control {
+    id: ControlId::MountFlags,
+    name: "mounts.flags",
+    allow: &["mounts.suid", "mounts.dev", "mounts.exec"],
+    modes: [OFF, OFF, ON, ON],
+    summary: "mounts are nosuid and nodev",
+};
 
 const NAMES: [(u64, &str); 3] =
     [(attr::NOSUID, "nosuid"), (attr::NODEV, "nodev"), (attr::NOEXEC, "noexec")];
@@ -17,28 +22,25 @@ const OVERLAY: u64 = 0x794c_7630;
 
 const DEVPTS: u64 = 0x1cd1;
 
-/// Rule `mounts.flags`.
-pub(crate) fn flags(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+pub(crate) fn flags(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<Mount>, Refusal> {
     let rule = ControlId::MountFlags;
     let spared = spared(draft);
     let mut changed = false;
-    for index in 0..draft.spec.mounts.len() {
-        let wanted = wanted(draft, index) & !spared;
-        let mount = &mut draft.spec.mounts[index];
+    for (index, mount) in asked.iter_mut().enumerate() {
+        let wanted = wanted(draft, index, mount) & !spared;
         let added = add(mount, wanted);
         if !added.is_empty() {
             changed = true;
             mount.options.extend(added.iter().cloned());
             let reason = format!("{} holds data, not privileges", mount.destination);
-            let values = (Value::Null, json!(added));
             let pointer = format!("/mounts/{index}/options/-");
-            draft.log.change(rule, pointer, Verdict::Tightened, values, reason);
+            draft.log.change(rule, pointer, Verdict::Tightened, values(&(), &added), reason);
         }
     }
     if !changed {
         draft.log.note(rule, "/mounts", Verdict::Kept, "the mounts have the flags already");
     }
-    Ok(())
+    Ok(asked)
 }
 
 /// The flags that overrides take from this rule.
@@ -59,8 +61,7 @@ fn spared(draft: &mut Draft<'_>) -> u64 {
 }
 
 /// The flags that a mount should have.
-fn wanted(draft: &Draft<'_>, index: usize) -> u64 {
-    let mount = &draft.spec.mounts[index];
+fn wanted(draft: &Draft<'_>, index: usize, mount: &Mount) -> u64 {
     let destination = clean(&mount.destination);
     if mount.is_bind() {
         return bound(draft, index, &destination);
@@ -90,11 +91,9 @@ fn bound(draft: &Draft<'_>, index: usize, destination: &str) -> u64 {
     if devices || (destination == "/dev" && draft.allows("mounts.host-dev").is_some()) {
         wanted &= !attr::NODEV;
     }
-    let process = draft.spec.process.as_ref();
     // The engine's own init, which it binds to be the container's first program.
-    let is_program = process
-        .and_then(|process| process.args.first())
-        .is_some_and(|program| clean(program) == destination);
+    let is_program =
+        draft.asked.program.as_ref().is_some_and(|program| clean(program) == destination);
     let is_image = file.is_some_and(|file| file.fs_type == OVERLAY);
     if draft.profile.noexec_volumes && !is_program && !is_image {
         wanted |= attr::NOEXEC;

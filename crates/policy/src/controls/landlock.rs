@@ -1,10 +1,15 @@
 //! `landlock.layer`: whether the runtime puts a Landlock layer under the read-only flags.
 
-use crate::control::ControlId;
-use crate::decision::{Refusal, Verdict};
-use crate::harden::Draft;
-use crate::hardened::reachable_capabilities;
-use serde_json::Value;
+use super::prelude::*;
+
+pub(crate) const LAYER: Control = Control {
+    id: ControlId::Landlock,
+    name: "landlock.layer",
+    allow: &["landlock.off"],
+    modes: [OFF, OFF, OFF, ON],
+    summary:
+        "a second layer under the read-only flags: no writing but to writable mounts and devices",
+};
 
 const POINTER: &str = "/process";
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -15,7 +20,7 @@ const FIRST_WITH_PORTS: u32 = 4;
 /// Device ioctls since ABI 5 (Linux 6.10), signals and abstract sockets since ABI 6 (Linux 6.12).
 const COMPLETE: u32 = 6;
 
-/// Rule `landlock.layer`. What may be written is found by the runtime when the tree stands; the rule decides only whether.
+/// What may be written is found by the runtime when the tree stands; the rule decides only whether.
 /// Without effect on a process that may mount: Landlock forbids mounting, and a capability that was granted is meant to
 /// be used.
 pub(crate) fn layer(draft: &mut Draft<'_>) -> Result<(), Refusal> {
@@ -24,7 +29,7 @@ pub(crate) fn layer(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.log.waive(rule, POINTER, source, "no Landlock layer");
         return Ok(());
     }
-    if draft.spec.process.as_ref().is_some_and(|p| reachable_capabilities(p) & CAP_SYS_ADMIN != 0) {
+    if draft.reachable & CAP_SYS_ADMIN != 0 {
         let reason = "CAP_SYS_ADMIN is granted, and Landlock would forbid to mount";
         draft.log.note(rule, POINTER, Verdict::Waived, reason);
         return Ok(());
@@ -43,7 +48,7 @@ pub(crate) fn layer(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         if draft.profile.fail_closed {
             return Err(draft.refuse(rule, POINTER, has, Some("landlock.off")));
         }
-        draft.log.change(rule, POINTER, Verdict::Waived, (Value::Null, Value::Null), has);
+        draft.log.note(rule, POINTER, Verdict::Waived, has);
         return Ok(());
     }
     draft.extras.landlock = true;
@@ -56,6 +61,6 @@ pub(crate) fn layer(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         true => format!("{reason}; TCP ports as the node's policy lists them"),
         false => reason.to_owned(),
     };
-    draft.log.change(rule, POINTER, Verdict::Added, (Value::Null, Value::Null), reason);
+    draft.log.note(rule, POINTER, Verdict::Added, reason);
     Ok(())
 }

@@ -1,16 +1,31 @@
-//! `selinux.assign`: an SELinux label for a container whose configuration has none.
+//! `selinux.label` and `selinux.assign`: the SELinux label, and one for a container whose configuration has none.
 //!
-//! The rule only decides that there is to be one. Which pair of categories no other container has is found out by the
+//! The control only decides that there is to be one. Which pair of categories no other container has is found out by the
 //! runtime, which then says so by [`HardenedSpec::assign_label`]; what the files allow is the runtime's to find out too
 //! ([`HardenedSpec::refuse_files`]).
 
-use crate::control::ControlId;
-use crate::decision::{Decision, Refusal, Remedy, Verdict};
-use crate::harden::{refused, Draft};
-use crate::hardened::HardenedSpec;
+use super::prelude::*;
+use crate::decision::Decision;
 use crate::overrides::{Source, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
+
+pub(crate) const ASSIGN: Control = Control {
+    id: ControlId::SelinuxAssign,
+    name: "selinux.assign",
+    allow: &["selinux.unassigned"],
+    modes: [OFF, OFF, ON, ON],
+    summary:
+        "a container without an SELinux label gets one, with categories that no other container has",
+};
+
+pub(crate) const LABEL: Control = Control {
+    id: ControlId::SelinuxLabel,
+    name: "selinux.label",
+    allow: &["selinux.unlabelled"],
+    modes: [OFF, ON, ON, ON],
+    summary: "the SELinux label is one for containers where SELinux is on",
+};
 
 const POINTER: &str = "/process/selinuxLabel";
 
@@ -49,31 +64,36 @@ impl AutoLabel {
     }
 }
 
-/// Rule `selinux.assign`.
-pub(crate) fn assign(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+/// Decides that the container is to have a label; which categories it has is found out by the runtime.
+pub(crate) fn assign(
+    draft: &mut Draft<'_>,
+    asked: Option<String>,
+) -> Result<Option<String>, Refusal> {
     let rule = ControlId::SelinuxAssign;
-    let Some(process) = &draft.spec.process else { return Ok(()) };
-    if process.selinux_label.is_some() {
+    if draft.joining.is_some() {
+        return Ok(asked);
+    }
+    if asked.is_some() {
         draft.log.note(rule, POINTER, Verdict::Kept, "set by the configuration");
-        return Ok(());
+        return Ok(asked);
     }
     if !draft.facts.selinux {
         draft.log.note(rule, POINTER, Verdict::Waived, "this kernel runs without SELinux");
-        return Ok(());
+        return Ok(asked);
     }
     if let Some(source) = draft.allows("selinux.unassigned") {
         draft.log.waive(rule, POINTER, source, "the container runs without a label of its own");
-        return Ok(());
+        return Ok(asked);
     }
     let Some(host) = &draft.facts.selinux_host else {
         let reason = "the caller has no privilege on the host to give it one";
         draft.log.note(rule, POINTER, Verdict::Waived, reason);
-        return Ok(());
+        return Ok(asked);
     };
     if !host.enforcing && !draft.profile.fail_closed {
         let reason = "SELinux is permissive here: it refuses nothing";
         draft.log.note(rule, POINTER, Verdict::Waived, reason);
-        return Ok(());
+        return Ok(asked);
     }
     let values = &draft.choice.overrides.values;
     if let Some(fault) = &host.fault {
@@ -82,15 +102,67 @@ pub(crate) fn assign(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         if named || draft.profile.fail_closed {
             return Err(draft.refuse(rule, POINTER, fault.clone(), Some("selinux.unassigned")));
         }
-        draft.log.change(rule, POINTER, Verdict::Waived, (Value::Null, Value::Null), fault.clone());
-        return Ok(());
+        draft.log.note(rule, POINTER, Verdict::Waived, fault.clone());
+        return Ok(asked);
     }
-    let mounts = draft.spec.linux.mount_label.as_deref();
+    let mounts = draft.asked.mount_label.as_deref();
     let categories = mounts.and_then(categories).map(str::to_owned);
     draft.extras.auto_label = Some(AutoLabel { categories, ..AutoLabel::of(values) });
     let reason = "SELinux enforces, and without a label it would not keep this container apart";
     draft.log.note(rule, POINTER, Verdict::Added, reason);
-    Ok(())
+    Ok(asked)
+}
+
+/// Users, and types, of processes in containers (container-selinux; Pod Security Standards, "SELinux").
+const USERS: [&str; 2] = ["system_u", "unconfined_u"];
+const TYPES: [&str; 4] =
+    ["container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
+
+/// Whether the label is one for containers.
+pub(crate) fn label(
+    draft: &mut Draft<'_>,
+    asked: Option<String>,
+) -> Result<Option<String>, Refusal> {
+    let (rule, pointer) = (ControlId::SelinuxLabel, POINTER);
+    if draft.joining.is_some() {
+        // The container's own is kept by `process.labels`.
+        return Ok(asked);
+    }
+    if !draft.facts.selinux {
+        draft.log.note(rule, pointer, Verdict::Waived, "this kernel runs without SELinux");
+        return Ok(asked);
+    }
+    let fault = match asked.as_deref() {
+        Some(label) => fault(label, draft.profile.fail_closed),
+        None if draft.extras.auto_label.is_some() => None,
+        None if draft.profile.fail_closed => Some("no SELinux label".to_owned()),
+        None => {
+            let reason = "the configuration has no label, and its files would need one too";
+            draft.log.note(rule, pointer, Verdict::Waived, reason);
+            return Ok(asked);
+        }
+    };
+    let Some(fault) = fault else {
+        draft.log.note(rule, pointer, Verdict::Kept, "a label for containers");
+        return Ok(asked);
+    };
+    if let Some(source) = draft.allows("selinux.unlabelled") {
+        draft.log.waive(rule, pointer, source, format!("the label is as asked for: {fault}"));
+        return Ok(asked);
+    }
+    Err(draft.refuse(rule, pointer, fault, Some("selinux.unlabelled")))
+}
+
+/// What is wrong with a label `user:role:type:level`; `pair`: it must have categories.
+fn fault(label: &str, pair: bool) -> Option<String> {
+    let mut parts = label.splitn(4, ':');
+    let [user, role, kind, level] = [(); 4].map(|()| parts.next().unwrap_or_default());
+    if !USERS.contains(&user) || role != "system_r" || !TYPES.contains(&kind) {
+        return Some(format!("SELinux label {label} is none of containers"));
+    }
+    let categories = level.split_once(':').map_or("", |(_, categories)| categories);
+    let separated = !categories.is_empty() && categories.split(',').all(|c| c.starts_with('c'));
+    (pair && !separated).then(|| format!("SELinux label {label} has no categories"))
 }
 
 /// `c1,c2` of `user:role:type:s0:c1,c2`.
@@ -118,9 +190,7 @@ impl HardenedSpec {
     /// The container's files cannot be opened with that label, for this reason.
     #[must_use]
     pub fn refuse_files(&self, why: String) -> Refusal {
-        let decision = Box::new(refused(ControlId::SelinuxAssign, "/root/path", why));
-        let allow = Remedy { name: "selinux.unassigned".to_owned(), permitted: false };
-        Refusal { profile: self.profile(), decision, allow: Some(allow) }
+        self.refuse_later(ControlId::SelinuxAssign, "/root/path", why, Some("selinux.unassigned"))
     }
 }
 

@@ -2,14 +2,19 @@
 //! systems by their type, so another name for a place does not get past this; names decide only how deep below a place
 //! something lies.
 
+use super::prelude::*;
 use crate::check::clean;
-use crate::control::ControlId;
-use crate::decision::{Refusal, Verdict};
 use crate::facts::{FileFact, FileKind, PlaceFact, Reach, SourceFact, ENGINE_DATA, SOCKETS};
-use crate::harden::Draft;
 use crate::mount_options::{attr, MountPlanFlags};
-use crate::spec::{Mount, NamespaceKind, Spec};
-use serde_json::{json, Value};
+use crate::spec::{Mount, NamespaceKind};
+
+pub(crate) const SOURCES: Control = Control {
+    id: ControlId::MountSources,
+    name: "mounts.sources",
+    allow: &["mounts.host-root", "mounts.host-run", "mounts.host-var", "mounts.host-boot", "mounts.host-home", "mounts.host-etc", "mounts.host-dev", "mounts.host-proc", "mounts.host-sys", "mounts.host-cgroup", "mounts.host-system", "mounts.kernel-fs", "mounts.docker-sock", "mounts.containerd-sock", "mounts.crio-sock", "mounts.podman-sock", "mounts.systemd-sock", "mounts.engine-data"],
+    modes: [OFF, ON, ON, ON],
+    summary: "no sensitive place of the host is bound: its root, system directories, engine sockets, kernel file systems",
+};
 
 /// Types of file systems by statfs(2)'s `f_type`, and the override that permits them.
 const KERNEL: [(u64, &str); 17] = [
@@ -44,16 +49,15 @@ struct Finding<'a> {
     note: String,
 }
 
-/// Rule `mounts.sources`.
-pub(crate) fn sources(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+pub(crate) fn sources(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<Mount>, Refusal> {
     let rule = ControlId::MountSources;
     let facts = draft.facts;
-    let mut quiet = root(draft)?;
+    let mut quiet = true;
     for (index, fact) in &facts.sources {
-        let (SourceFact::Found(file), Some(mount)) = (fact, draft.spec.mounts.get(*index)) else {
+        let (SourceFact::Found(file), Some(mount)) = (fact, asked.get_mut(*index)) else {
             continue;
         };
-        if is_expected(file, mount, &draft.spec) {
+        if is_expected(file, mount, draft) {
             continue;
         }
         let Some(finding) = judge(file, facts.places.iter()) else { continue };
@@ -63,7 +67,7 @@ pub(crate) fn sources(draft: &mut Draft<'_>) -> Result<(), Refusal> {
             let reason = format!("{shown} is bound as asked for ({})", finding.class);
             draft.log.waive(rule, pointer, source, reason);
         } else if finding.read_only {
-            if !protect(draft, *index, &shown) {
+            if !protect(draft, *index, mount, &shown) {
                 continue;
             }
         } else {
@@ -75,31 +79,28 @@ pub(crate) fn sources(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     if quiet {
         draft.log.note(rule, "/mounts", Verdict::Kept, "no sensitive place of the host is bound");
     }
-    Ok(())
+    Ok(asked)
 }
 
-/// The root file system is shown to the container like the source of a bind mount, and as a whole. Answers false if there is
-/// something on record about it.
-fn root(draft: &mut Draft<'_>) -> Result<bool, Refusal> {
+/// The root file system is shown to the container like the source of a bind mount, and as a whole.
+pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Refusal> {
     let facts = draft.facts;
-    let Some(file) = &facts.root else { return Ok(true) };
+    let Some(file) = &facts.root else { return Ok(asked) };
     // Engines keep root file systems among their data.
     let places = facts.places.iter().filter(|place| place.class != ENGINE_DATA);
-    let Some(finding) = judge(file, places) else { return Ok(true) };
+    let Some(finding) = judge(file, places) else { return Ok(asked) };
     let (rule, pointer) = (ControlId::MountSources, "/root/path");
-    let shown = draft.spec.root.path.clone();
     if let Some(source) = draft.allows(finding.class) {
-        let reason = format!("{shown} is the root file system as asked for ({})", finding.class);
+        let reason = format!("{asked} is the root file system as asked for ({})", finding.class);
         draft.log.waive(rule, pointer, source, reason);
-        return Ok(false);
+        return Ok(asked);
     }
-    let reason = format!("root.path {shown}{} belongs to the host", finding.note);
+    let reason = format!("root.path {asked}{} belongs to the host", finding.note);
     Err(draft.refuse(rule, pointer, reason, Some(finding.class)))
 }
 
 /// Makes the mount read-only; false when it is already.
-fn protect(draft: &mut Draft<'_>, index: usize, shown: &str) -> bool {
-    let mount = &mut draft.spec.mounts[index];
+fn protect(draft: &mut Draft<'_>, index: usize, mount: &mut Mount, shown: &str) -> bool {
     let Ok(flags) = MountPlanFlags::parse(&mount.options) else { return false };
     // A volume that is read-only itself, as engines make it, is enough.
     if (flags.attrs.set | flags.recursive_attrs.set) & attr::RDONLY != 0 {
@@ -108,17 +109,18 @@ fn protect(draft: &mut Draft<'_>, index: usize, shown: &str) -> bool {
     let options = super::flags::missing(&flags, attr::RDONLY, "ro");
     mount.options.extend(options.iter().cloned());
     let reason = format!("{shown} belongs to the host's system: it may be read");
-    let values = (Value::Null, json!(options));
+    let change = values(&(), &options);
     let pointer = format!("/mounts/{index}/options/-");
-    draft.log.change(ControlId::MountSources, pointer, Verdict::Tightened, values, reason);
+    draft.log.change(ControlId::MountSources, pointer, Verdict::Tightened, change, reason);
     true
 }
 
 /// What engines bind themselves, in the one shape in which they do.
-fn is_expected(file: &FileFact, mount: &Mount, spec: &Spec) -> bool {
+fn is_expected(file: &FileFact, mount: &Mount, draft: &Draft<'_>) -> bool {
     let destination = clean(&mount.destination);
     // Shared with the host or with another container, which is for other controls to judge.
-    let shared = |kind| spec.namespace(kind).is_none_or(|namespace| namespace.path.is_some());
+    let shared =
+        |kind| draft.asked.namespace(kind).is_none_or(|namespace| namespace.path.is_some());
     let read_only = MountPlanFlags::parse(&mount.options)
         .is_ok_and(|flags| (flags.attrs.set | flags.recursive_attrs.set) & attr::RDONLY != 0);
     match (destination.as_ref(), file.path.as_str()) {

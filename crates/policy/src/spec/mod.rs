@@ -4,7 +4,7 @@
 //! `Option<bool>`, and names with a fixed set of values are enumerations. They stop at meaning: what is
 //! *possible on this host* (a path that exists, an inode of the right namespace type) is not known here.
 //! Properties of other platforms (`windows`, `solaris`, `vm`, `zos`) and unknown ones are ignored, as the
-//! specification demands; [`unknown_properties`] lists them.
+//! specification demands; [`Spec::unknown`] lists them.
 
 mod capability;
 mod de;
@@ -35,7 +35,6 @@ pub use resources::{
     Pids, Rdma, Resources, ThrottleDevice, WeightDevice,
 };
 pub use seccomp::{SeccompArg, SeccompProfile, SeccompSyscall};
-pub use unknown::unknown_properties;
 
 use de::{is_default, maybe_object, non_empty, nullable, object, objects, Object};
 use serde::de::DeserializeOwned;
@@ -76,6 +75,9 @@ pub struct Spec {
     /// What is accepted but deserves a line in the log; filled in by the check.
     #[serde(skip)]
     pub warnings: Vec<Warning>,
+    /// Properties that are not here, as JSON paths, in the order of the document; filled in when it is read.
+    #[serde(skip)]
+    pub unknown: Vec<String>,
 }
 
 /// The container's root file system.
@@ -106,7 +108,9 @@ impl Spec {
     /// Malformed JSON, a wrong type, an unknown value or an impossible combination: one line with the
     /// JSON path. Nothing on the host is looked at.
     pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
-        let mut spec: Self = from_json(bytes)?;
+        let mut unknown = Vec::new();
+        let mut spec: Self = from_json(bytes, &mut unknown)?;
+        spec.unknown = unknown;
         spec.warnings = crate::check::spec(&spec)?;
         Ok(spec)
     }
@@ -132,7 +136,8 @@ impl Process {
     /// # Errors
     /// As [`Spec::parse`]; paths start at `process`.
     pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
-        let process: Self = from_json(bytes).map_err(|error| error.below("process"))?;
+        let process: Self =
+            from_json(bytes, &mut Vec::new()).map_err(|error| error.below("process"))?;
         process.check()?;
         Ok(process)
     }
@@ -152,18 +157,22 @@ impl Resources {
     /// # Errors
     /// As [`Spec::parse`]; paths start at `linux.resources`.
     pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
-        let resources: Self = from_json(bytes).map_err(|error| error.below("linux.resources"))?;
+        let resources: Self =
+            from_json(bytes, &mut Vec::new()).map_err(|error| error.below("linux.resources"))?;
         crate::check::resources(&resources)?;
         Ok(resources)
     }
 }
 
 /// Reads JSON fast; only a failure pays for a second reading that knows the path.
-fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SpecError> {
+fn from_json<T: DeserializeOwned>(bytes: &[u8], unknown: &mut Vec<String>) -> Result<T, SpecError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| SpecError::new("", format!("not UTF-8: {error}")))?;
     crate::check::nul_bytes(text)?;
-    match serde_json::from_str::<Object<T>>(text) {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read: Result<Object<T>, _> =
+        serde_ignored::deserialize(&mut reader, |path| unknown.push(unknown::render(&path)));
+    match read.and_then(|value| reader.end().map(|()| value)) {
         Ok(value) => Ok(value.0),
         Err(error) => located(text, &error),
     }

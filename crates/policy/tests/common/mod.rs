@@ -56,7 +56,9 @@ pub(crate) fn changed(pointer: &str, value: Value) -> Result<Spec, String> {
 /// The profile, and the overrides that `full.json` needs to be run at all.
 pub(crate) fn choice_for_full(profile: ProfileName) -> Choice {
     let mut choice = Choice::from(profile.profile());
-    choice.overrides.grant("devices.fuse", &Source::CommandLine).unwrap();
+    for name in ["devices.fuse", "network.devices", "process.scheduler", "cgroup.any-file"] {
+        choice.overrides.grant(name, &Source::CommandLine).unwrap();
+    }
     choice
 }
 

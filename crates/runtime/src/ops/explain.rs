@@ -3,7 +3,7 @@
 use crate::decide::decide;
 use crate::request::{ExplainRequest, Global};
 use anyhow::Result;
-use casemate_policy::spec::{unknown_properties, Spec};
+use casemate_policy::spec::Spec;
 use casemate_policy::Decision;
 use serde_json::{json, Value};
 
@@ -14,7 +14,7 @@ pub fn explain(global: &Global, request: &ExplainRequest) -> Result<Value> {
     let mut decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
     crate::userns::foretell(&mut decided, &request.id)?;
     crate::selinux::foretell(&mut decided, &request.id)?;
-    let warnings = Spec::parse(&decided.bundle.config)?.warnings;
+    let Spec { warnings, unknown, .. } = Spec::parse(&decided.bundle.config)?;
     Ok(json!({
         "id": request.id,
         "bundle": decided.bundle.dir,
@@ -22,7 +22,7 @@ pub fn explain(global: &Global, request: &ExplainRequest) -> Result<Value> {
         "overrides": decided.spec.overrides(),
         "decisions": decided.decisions.iter().map(with_ways_around).collect::<Result<Vec<_>>>()?,
         "warnings": warnings,
-        "unknownProperties": unknown_properties(&decided.bundle.config)?,
+        "unknownProperties": unknown,
         "cgroup": decided.cgroup.record()?,
         "spec": *decided.spec,
     }))

@@ -1,0 +1,50 @@
+//! `cgroup.readonly`: the cgroup file system.
+
+use super::prelude::*;
+use crate::check::clean;
+use crate::mount_options::{attr, MountPlanFlags};
+use crate::spec::{Mount, NamespaceKind};
+
+pub(crate) const READONLY: Control = Control {
+    id: ControlId::CgroupMount,
+    name: "cgroup.readonly",
+    allow: &["cgroup.writable"],
+    modes: [OFF, ON, ON, ON],
+    summary: "the cgroup file system is read-only unless asked for otherwise in a cgroup namespace",
+};
+
+pub(crate) fn readonly(
+    draft: &mut Draft<'_>,
+    mut asked: Vec<Mount>,
+) -> Result<Vec<Mount>, Refusal> {
+    let rule = ControlId::CgroupMount;
+    if let Some(source) = draft.allows("cgroup.writable") {
+        draft.log.waive(rule, "/mounts", source, "the cgroup file system is as asked for");
+        return Ok(asked);
+    }
+    let own = draft
+        .asked
+        .namespace(NamespaceKind::Cgroup)
+        .is_some_and(|namespace| namespace.path.is_none());
+    let mut changed = false;
+    for (index, mount) in asked.iter_mut().enumerate() {
+        let is_cgroup = matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"));
+        let Ok(flags) = MountPlanFlags::parse(&mount.options) else { continue };
+        let read_only = flags.attrs.set & attr::RDONLY != 0;
+        let writable = mount.options.iter().any(|option| option == "rw");
+        if mount.is_bind() || !is_cgroup || read_only || (writable && own) {
+            continue;
+        }
+        mount.options.push("ro".to_owned());
+        changed = true;
+        let reason =
+            format!("{}: limits are not the container's to set", clean(&mount.destination));
+        let pointer = format!("/mounts/{index}/options/-");
+        draft.log.change(rule, pointer, Verdict::Tightened, values(&(), &["ro"]), reason);
+    }
+    if !changed {
+        let reason = "no cgroup but the container's own can be written";
+        draft.log.note(rule, "/mounts", Verdict::Kept, reason);
+    }
+    Ok(asked)
+}

@@ -1,0 +1,114 @@
+//! `rlimits.core` and `process.core-pattern`: what a crash writes, and what it starts.
+
+use super::prelude::*;
+use crate::facts::CorePattern;
+use crate::spec::{Rlimit, RlimitKind};
+
+pub(crate) const LIMIT: Control = Control {
+    id: ControlId::CoreLimit,
+    name: "rlimits.core",
+    allow: &["rlimits.core"],
+    modes: [OFF, WARN, ON, ON],
+    summary: "no core dumps",
+};
+
+pub(crate) const PATTERN: Control = Control {
+    id: ControlId::CorePattern,
+    name: "process.core-pattern",
+    allow: &["process.core-pipe"],
+    modes: [OFF, OFF, OFF, ON],
+    summary: "a crash cannot start a program as root of the host, or reach a socket of it",
+};
+
+/// The limit that keeps the kernel from starting the host's core dump program: 1 byte, exactly (core(5); fs/coredump.c aborts
+/// a pipe at that limit, and a file below a page). 0 does not.
+const NO_PIPE: u64 = 1;
+
+pub(crate) fn limit(draft: &mut Draft<'_>, mut asked: Vec<Rlimit>) -> Result<Vec<Rlimit>, Refusal> {
+    let (control, pointer) = (ControlId::CoreLimit, "/process/rlimits");
+    if let Some(source) = draft.allows("rlimits.core") {
+        draft.log.waive(control, pointer, source, "core dumps as the configuration limits them");
+        return Ok(asked);
+    }
+    let limit = match draft.joining {
+        None => limit_here(draft),
+        Some(container) => limit_of(container),
+    };
+    if draft.joining.is_none() && draft.facts.core_pattern == CorePattern::Socket {
+        let reason =
+            "kernel.core_pattern is a socket, for which the kernel does not look at the limit";
+        draft.log.note(control, pointer, Verdict::Waived, reason);
+    }
+    let wanted = Rlimit { kind: RlimitKind::Core, hard: limit, soft: limit };
+    let reason = "core dumps leave the container and hold its secrets";
+    let found = asked.iter_mut().enumerate().find(|(_, entry)| entry.kind == RlimitKind::Core);
+    let Some((index, present)) = found else {
+        asked.push(wanted);
+        let change = values(&(), &wanted);
+        draft.log.change(control, "/process/rlimits/-", Verdict::Added, change, reason);
+        return Ok(asked);
+    };
+    let pipe = limit == NO_PIPE;
+    let fits =
+        if pipe { (present.soft, present.hard) == (limit, limit) } else { present.hard <= limit };
+    if fits {
+        draft.log.note(control, pointer, Verdict::Kept, "set by the configuration");
+        return Ok(asked);
+    }
+    let soft = if pipe { limit } else { present.soft.min(limit) };
+    let before = std::mem::replace(present, Rlimit { soft, ..wanted });
+    let change = values(&before, present);
+    let pointer = format!("/process/rlimits/{index}");
+    draft.log.change(control, pointer, Verdict::Tightened, change, reason);
+    Ok(asked)
+}
+
+/// Nobody can raise the limit above the caller's without a privilege that the caller may not have.
+fn limit_here(draft: &Draft<'_>) -> u64 {
+    let reachable = draft.facts.limits.core.is_none_or(|hard| hard >= NO_PIPE);
+    let wanted = draft.profile.core_limit;
+    if draft.facts.core_pattern == CorePattern::Pipe && wanted < NO_PIPE && reachable {
+        NO_PIPE
+    } else {
+        wanted
+    }
+}
+
+/// What the container's first process has.
+fn limit_of(container: &HardenedSpec) -> u64 {
+    let limits = container.process.iter().flat_map(|init| &init.rlimits);
+    let own = limits.into_iter().find(|limit| limit.kind == RlimitKind::Core);
+    let usual = container.profile().profile().core_limit;
+    own.map_or(usual, |limit| if limit.hard == NO_PIPE { NO_PIPE } else { usual })
+}
+
+/// A socket gets every core whatever the limit says, and from root of whichever user namespace (Linux 6.16, `@` and `@@`).
+pub(crate) fn pattern(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let (control, pointer) = (ControlId::CorePattern, "/linux/namespaces");
+    // A user namespace that is not required may turn out not to be possible.
+    let confined = draft.has_userns()
+        || draft.extras.auto_userns.is_some_and(|own| own.required)
+        || !draft.facts.in_initial_userns;
+    let reason = match draft.facts.core_pattern {
+        CorePattern::File => {
+            draft.log.note(control, pointer, Verdict::Kept, "a crash writes a file at most");
+            return Ok(());
+        }
+        CorePattern::Pipe if confined => {
+            let reason = "the program that a crash starts gets ids without power";
+            draft.log.note(control, pointer, Verdict::Kept, reason);
+            return Ok(());
+        }
+        CorePattern::Pipe => {
+            "a crash would start the program of kernel.core_pattern as root of the host"
+        }
+        CorePattern::Socket => {
+            "a crash would send its memory to the host's socket of kernel.core_pattern"
+        }
+    };
+    if let Some(source) = draft.allows("process.core-pipe") {
+        draft.log.waive(control, pointer, source, reason);
+        return Ok(());
+    }
+    Err(draft.refuse(control, pointer, reason, Some("process.core-pipe")))
+}

@@ -1,0 +1,89 @@
+//! `devices.cgroup`: which devices the container's cgroup lets it use.
+
+use super::prelude::*;
+use crate::spec::{DeviceRule, DeviceRuleKind};
+
+pub(crate) const NARROW: Control = Control {
+    id: ControlId::DeviceCgroup,
+    name: "devices.cgroup",
+    allow: &["devices.all"],
+    modes: [OFF, ON, ON, ON],
+    summary: "only devices that are named, and no creating of device nodes",
+};
+
+/// The list is made whether or not the container gets a cgroup to enforce it in: an `update` or a record must never find a
+/// looser one.
+pub(crate) fn narrow(
+    draft: &mut Draft<'_>,
+    asked: Vec<DeviceRule>,
+) -> Result<Vec<DeviceRule>, Refusal> {
+    let (control, pointer) = (ControlId::DeviceCgroup, "/linux/resources/devices");
+    if let Some(source) = draft.allows("devices.all") {
+        draft.log.waive(control, pointer, source, "device rules are as asked for");
+        return Ok(asked);
+    }
+    draft.extras.strict_devices = true;
+    let mut after = narrowed(&asked);
+    if !after.first().is_some_and(denies_all) {
+        after.insert(0, DeviceRule { access: "rwm".to_owned(), ..DeviceRule::default() });
+    }
+    if after == asked {
+        let reason = "everything is denied but what the configuration names";
+        draft.log.note(control, pointer, Verdict::Kept, reason);
+    } else {
+        let verdict = if asked.is_empty() { Verdict::Added } else { Verdict::Tightened };
+        let reason = "only devices that are named, and no creating of arbitrary nodes";
+        draft.log.change(control, pointer, verdict, values(&asked, &after), reason);
+    }
+    Ok(after)
+}
+
+/// Not given and -1 mean every number.
+pub(crate) fn any(number: Option<i64>) -> bool {
+    number.is_none_or(|number| number == -1)
+}
+
+fn is_all(rule: &DeviceRule) -> bool {
+    matches!(rule.kind, None | Some(DeviceRuleKind::All)) && any(rule.major) && any(rule.minor)
+}
+
+/// The rule lets every device be used.
+pub(crate) fn allows_all(rule: &DeviceRule) -> bool {
+    rule.allow && is_all(rule)
+}
+
+/// True for a list that engines write for "privileged".
+pub(crate) fn allow_all(rules: &[DeviceRule]) -> bool {
+    rules.iter().any(allows_all)
+}
+
+/// Drops rules that allow a whole class of devices, and takes `m` from those with any wildcard.
+fn narrowed(rules: &[DeviceRule]) -> Vec<DeviceRule> {
+    let mut kept = Vec::with_capacity(rules.len() + 1);
+    for rule in rules {
+        let is_class = matches!(rule.kind, None | Some(DeviceRuleKind::All)) || any(rule.major);
+        if !rule.allow {
+            kept.push(rule.clone());
+        } else if !is_class {
+            let mut rule = rule.clone();
+            if rule.access.is_empty() {
+                // Not given means all three.
+                rule.access.push_str("rwm");
+            }
+            if any(rule.minor) {
+                rule.access.retain(|access| access != 'm');
+            }
+            if !rule.access.is_empty() {
+                kept.push(rule);
+            }
+        }
+    }
+    kept
+}
+
+fn denies_all(rule: &DeviceRule) -> bool {
+    !rule.allow
+        && is_all(rule)
+        && (rule.access.is_empty()
+            || ['r', 'w', 'm'].iter().all(|access| rule.access.contains(*access)))
+}

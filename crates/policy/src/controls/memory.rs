@@ -1,0 +1,105 @@
+//! `memory.limit` and `memory.oom-group`: how much memory, and what happens at its end.
+
+use super::prelude::*;
+use crate::spec::Memory;
+use std::collections::BTreeMap;
+
+pub(crate) const LIMIT: Control = Control {
+    id: ControlId::MemoryLimit,
+    name: "memory.limit",
+    allow: &["memory.unlimited"],
+    modes: [OFF, OFF, WARN, ON],
+    summary: "memory is limited",
+};
+
+pub(crate) const GROUP: Control = Control {
+    id: ControlId::OomGroup,
+    name: "memory.oom-group",
+    allow: &["memory.oom-single"],
+    modes: [OFF, OFF, OFF, ON],
+    summary: "out of memory, a container ends as a whole",
+};
+
+/// Bytes for a pod's sandbox, which only sleeps and which engines never limit.
+const SANDBOX_MEMORY: i64 = 64 << 20;
+
+/// How engines mark the sandbox of a pod: containerd's CRI service, CRI-O. Nothing is gained by saying so.
+const SANDBOX: [(&str, &str); 2] = [
+    ("io.kubernetes.cri.container-type", "sandbox"),
+    ("io.kubernetes.cri-o.ContainerType", "sandbox"),
+];
+
+/// The configuration is a pod's sandbox.
+pub(crate) fn is_sandbox(annotations: &BTreeMap<String, String>) -> bool {
+    SANDBOX.iter().any(|(key, value)| annotations.get(*key).is_some_and(|v| v == value))
+}
+
+/// How much a program needs nobody knows but its owner, so nothing is invented: a policy may have a value for those who say
+/// nothing.
+pub(crate) fn limit(draft: &mut Draft<'_>, mut asked: Memory) -> Result<Memory, Refusal> {
+    let (control, pointer) = (ControlId::MemoryLimit, "/linux/resources/memory/limit");
+    if asked.limit.is_some_and(|limit| limit > 0) {
+        draft.log.note(control, pointer, Verdict::Kept, "set by the configuration");
+        return Ok(asked);
+    }
+    if draft.joining.is_some() && asked.limit.is_none() {
+        draft.log.note(control, pointer, Verdict::Kept, "stays as it is");
+        return Ok(asked);
+    }
+    if let Some(source) = draft.allows("memory.unlimited") {
+        draft.log.waive(control, pointer, source, "memory is not limited");
+        return Ok(asked);
+    }
+    let value = draft.choice.overrides.values.memory_limit;
+    let value = value.map(|limit| i64::try_from(limit.get()).unwrap_or(i64::MAX));
+    let Some(limit) = value.or(draft.asked.sandbox.then_some(SANDBOX_MEMORY)) else {
+        let reason = "memory is not limited: the host's ends first (set a limit)";
+        return Err(draft.refuse(control, pointer, reason, Some("memory.unlimited")));
+    };
+    if !draft.facts.has_controller("memory") {
+        let reason = "memory cannot be limited: the container's cgroup has no memory controller";
+        if draft.profile.fail_closed {
+            return Err(draft.refuse(control, pointer, reason, Some("memory.unlimited")));
+        }
+        draft.log.note(control, pointer, Verdict::Waived, reason);
+        return Ok(asked);
+    }
+    let before = asked.limit.replace(limit);
+    let reason = "the policy's limit for containers that have none";
+    draft.log.change(control, pointer, Verdict::Added, values(&before, &limit), reason);
+    Ok(asked)
+}
+
+/// The file of cgroup v2 (kernel, Documentation/admin-guide/cgroup-v2.rst).
+const OOM_GROUP: &str = "memory.oom.group";
+
+/// A configuration that says so itself, as Kubernetes does, is followed.
+pub(crate) fn oom_group(
+    draft: &mut Draft<'_>,
+    mut asked: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Refusal> {
+    let (control, pointer) = (ControlId::OomGroup, "/linux/resources/unified/memory.oom.group");
+    if asked.contains_key(OOM_GROUP) {
+        draft.log.note(control, pointer, Verdict::Kept, "set by the configuration");
+        return Ok(asked);
+    }
+    if draft.joining.is_some() {
+        draft.log.note(control, pointer, Verdict::Kept, "stays as it is");
+        return Ok(asked);
+    }
+    if let Some(source) = draft.allows("memory.oom-single") {
+        let reason = "out of memory, one process at a time is killed";
+        draft.log.waive(control, pointer, source, reason);
+        return Ok(asked);
+    }
+    if !draft.facts.has_controller("memory") {
+        let reason = "the container's cgroup has no memory controller";
+        draft.log.note(control, pointer, Verdict::Waived, reason);
+        return Ok(asked);
+    }
+    asked.insert(OOM_GROUP.to_owned(), "1".to_owned());
+    let reason =
+        "a service that has lost some of its processes is in a state that nobody has tested";
+    draft.log.change(control, pointer, Verdict::Added, values(&(), &"1"), reason);
+    Ok(asked)
+}

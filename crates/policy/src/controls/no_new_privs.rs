@@ -1,0 +1,31 @@
+//! `process.no-new-privileges`: prctl(PR_SET_NO_NEW_PRIVS).
+
+use super::prelude::*;
+
+pub(crate) const FORCED: Control = Control {
+    id: ControlId::NoNewPrivileges,
+    name: "process.no-new-privileges",
+    allow: &["process.new-privileges"],
+    modes: [OFF, WARN, ON, ON],
+    summary: "set-user-ID files and file capabilities add nothing",
+};
+
+/// A process that joins may gain what the container's first one may, and no more.
+pub(crate) fn force(draft: &mut Draft<'_>, asked: bool) -> Result<bool, Refusal> {
+    let (control, pointer) = (ControlId::NoNewPrivileges, "/process/noNewPrivileges");
+    let first = |container: &HardenedSpec| {
+        container.process.as_ref().is_some_and(|init| !init.no_new_privileges)
+    };
+    let gained = draft.joining.is_none_or(first);
+    if asked {
+        draft.log.note(control, pointer, Verdict::Kept, "set by the configuration");
+        return Ok(true);
+    }
+    if let Some(source) = draft.allows("process.new-privileges").filter(|_| gained) {
+        draft.log.waive(control, pointer, source, "set-user-ID files may add privileges");
+        return Ok(false);
+    }
+    let reason = "set-user-ID files and file capabilities must not add privileges";
+    draft.log.change(control, pointer, Verdict::Tightened, values(&false, &true), reason);
+    Ok(true)
+}

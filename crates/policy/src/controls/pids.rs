@@ -1,0 +1,45 @@
+//! `pids.limit`: the number of tasks.
+
+use super::prelude::*;
+use crate::spec::Pids;
+
+pub(crate) const LIMIT: Control = Control {
+    id: ControlId::PidsLimit,
+    name: "pids.limit",
+    allow: &["pids.unlimited"],
+    modes: [OFF, WARN, ON, ON],
+    summary: "the number of tasks is limited",
+};
+
+pub(crate) fn limit(draft: &mut Draft<'_>, asked: Option<Pids>) -> Result<Option<Pids>, Refusal> {
+    let set = draft.choice.overrides.values.pids_limit;
+    let limit = set.map_or(draft.profile.pids_limit, |limit| limit.get().into());
+    let (control, pointer) = (ControlId::PidsLimit, "/linux/resources/pids");
+    let required = draft.profile.fail_closed;
+    let given = asked.and_then(|Pids { limit }| limit);
+    if given.is_some_and(|limit| !required || limit > 0) {
+        draft.log.note(control, pointer, Verdict::Kept, "set by the configuration");
+        return Ok(asked);
+    }
+    if draft.joining.is_some() && given.is_none() {
+        draft.log.note(control, pointer, Verdict::Kept, "stays as it is");
+        return Ok(asked);
+    }
+    if let Some(source) = draft.allows("pids.unlimited") {
+        draft.log.waive(control, pointer, source, "no limit is added");
+        return Ok(asked);
+    }
+    if !draft.facts.has_controller("pids") {
+        let reason = "no limit: the container's cgroup has no pids controller";
+        if required {
+            return Err(draft.refuse(control, pointer, reason, Some("pids.unlimited")));
+        }
+        draft.log.note(control, pointer, Verdict::Waived, reason);
+        return Ok(asked);
+    }
+    let pids = Pids { limit: Some(limit) };
+    let reason = "a fork bomb would take the host's process table";
+    let verdict = if asked.is_some() { Verdict::Tightened } else { Verdict::Added };
+    draft.log.change(control, pointer, verdict, values(&asked, &pids), reason);
+    Ok(Some(pids))
+}

@@ -1,0 +1,44 @@
+//! `process.root`: no process runs as root or in its group.
+
+use super::prelude::*;
+use crate::spec::User;
+
+pub(crate) const USER: Control = Control {
+    id: ControlId::RootUser,
+    name: "process.root",
+    allow: &["process.root"],
+    modes: [OFF, OFF, WARN, ON],
+    summary: "no process runs as root or in its group",
+};
+
+pub(crate) fn user(draft: &mut Draft<'_>, asked: User) -> Result<User, Refusal> {
+    let (control, pointer) = (ControlId::RootUser, "/process/user");
+    let Some(reason) = as_root(&asked) else {
+        let reason = "is an ordinary user in ordinary groups";
+        draft.log.note(control, pointer, Verdict::Kept, reason);
+        return Ok(asked);
+    };
+    let own = draft.extras.auto_userns.is_some() || draft.has_userns();
+    if draft.profile.root_in_userns && own {
+        draft.log.note(control, pointer, Verdict::Kept, "is root of a user namespace only");
+        return Ok(asked);
+    }
+    match draft.allows("process.root") {
+        Some(source) => draft.log.waive(control, pointer, source, reason),
+        None => return Err(draft.refuse(control, pointer, reason, Some("process.root"))),
+    }
+    Ok(asked)
+}
+
+/// What of root there is in a user's ids. The group too: its files are writable in many images, and it is what the
+/// standard does not ask about.
+fn as_root(User { uid, gid, umask: _, additional_gids }: &User) -> Option<&'static str> {
+    match (uid, gid) {
+        (0, _) => Some("the process runs as root (uid 0)"),
+        (_, 0) => Some("the process runs in root's group (gid 0)"),
+        _ if additional_gids.contains(&0) => {
+            Some("the process has root's group (gid 0) beside its own")
+        }
+        _ => None,
+    }
+}

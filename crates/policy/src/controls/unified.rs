@@ -1,0 +1,44 @@
+//! `cgroup.files`: which files of the container's cgroup a configuration may write by name.
+
+use super::prelude::*;
+use std::collections::BTreeMap;
+
+pub(crate) const FILES: Control = Control {
+    id: ControlId::UnifiedFiles,
+    name: "cgroup.files",
+    allow: &["cgroup.any-file"],
+    modes: [OFF, ON, ON, ON],
+    summary: "of the container's cgroup only files that limit or share are written by name",
+};
+
+/// Controllers whose files limit or share (kernel, Documentation/admin-guide/cgroup-v2.rst).
+const CONTROLLERS: [&str; 9] =
+    ["cpu", "cpuset", "memory", "io", "pids", "hugetlb", "rdma", "misc", "dmem"];
+
+/// Files of the core that limit.
+const CORE: [&str; 2] = ["cgroup.max.descendants", "cgroup.max.depth"];
+
+/// A partition takes processors away from everybody else.
+const REACHING: [&str; 2] = ["cpuset.cpus.partition", "cpuset.cpus.exclusive"];
+
+pub(crate) fn known(
+    draft: &mut Draft<'_>,
+    asked: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Refusal> {
+    let (control, pointer) = (ControlId::UnifiedFiles, "/linux/resources/unified");
+    let Some(other) = asked.keys().find(|file| !limits(file)) else {
+        draft.log.note(control, pointer, Verdict::Kept, "only files that limit or share");
+        return Ok(asked);
+    };
+    let reason = format!("linux.resources.unified {other}: is no limit and no share");
+    if let Some(source) = draft.allows("cgroup.any-file") {
+        draft.log.waive(control, pointer, source, reason);
+        return Ok(asked);
+    }
+    Err(draft.refuse(control, pointer, reason, Some("cgroup.any-file")))
+}
+
+fn limits(file: &str) -> bool {
+    let controller = file.split('.').next().unwrap_or_default();
+    (CONTROLLERS.contains(&controller) || CORE.contains(&file)) && !REACHING.contains(&file)
+}
