@@ -6,6 +6,7 @@
 
 mod asked;
 mod draft;
+mod leaves;
 pub(crate) mod parts;
 
 pub(crate) use asked::Asked;

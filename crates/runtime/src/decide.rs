@@ -96,13 +96,13 @@ pub(crate) fn decide_by(
         Some(hierarchy) if !cgroups::is_rootless(global, &caller) => hierarchy.controllers()?,
         _ => Vec::new(),
     };
-    let mut facts = host_facts(&caller, controllers);
+    let mut facts = host_facts(&caller, controllers)?;
     if !choice.is_verbatim() {
-        crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, &global.root);
+        crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, &global.root)?;
     }
     let unlabelled = spec.process.as_ref().is_some_and(|process| process.selinux_label.is_none());
     if facts.selinux && unlabelled && choice.mode(ControlId::SelinuxAssign) != Mode::Off {
-        facts.selinux_host = crate::selinux::facts(&choice.overrides.values, &caller);
+        facts.selinux_host = crate::selinux::facts(&choice.overrides.values, &caller)?;
     }
     if choice.overrides.values.hooks_allow.is_some()
         && choice.mode(ControlId::ListedHooks) != Mode::Off

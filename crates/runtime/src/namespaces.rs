@@ -194,9 +194,11 @@ fn keep_own(spec: &Spec, join: &[(u64, OwnedFd)], proc: &OwnedFd) -> Result<()> 
 
 /// The policy looked at what the path led to; somebody may have changed a link since.
 fn still_not_ours(kind: NamespaceKind, fd: &OwnedFd, path: &str, proc: &OwnedFd) -> Result<()> {
-    let own = rustix::fs::statat(proc, crate::facts::own_namespace(kind), AtFlags::empty());
+    let link = crate::facts::own_namespace(kind);
+    let own =
+        rustix::fs::statat(proc, link, AtFlags::empty()).call(|| format!("stat(/proc/{link})"))?;
     let joined = rustix::fs::fstat(fd).call(|| "fstat(namespace)")?;
-    if own.is_ok_and(|own| (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino)) {
+    if (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino) {
         bail!("linux.namespaces {} path {path}: has become the host's own", kind.name());
     }
     Ok(())

@@ -189,5 +189,5 @@ fn maybe_resources(
 
 /// The whole table, structure by structure.
 pub fn owners() -> impl Iterator<Item = &'static Owner> {
-    [SPEC, ROOT, LINUX, PROCESS, RESOURCES].into_iter().flatten()
+    [SPEC, ROOT, LINUX, PROCESS, RESOURCES].into_iter().flatten().chain(super::leaves::owners())
 }

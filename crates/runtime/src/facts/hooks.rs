@@ -145,6 +145,7 @@ fn stat(path: &Path) -> Result<Stat, String> {
         .map_err(|e| format!("{}: {}", path.display(), errno_text(e)))
 }
 
+/// What cannot be told is no procfs: the link is then judged like any other.
 fn in_procfs(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|fs: StatFs| fs.f_type as u64 == PROC_SUPER_MAGIC)
 }

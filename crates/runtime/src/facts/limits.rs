@@ -1,14 +1,15 @@
 //! What a container would inherit from the caller: read only where its configuration does not say.
 
 use crate::procfs;
+use anyhow::{Context as _, Result};
 use casemate_policy::spec::{Process, RlimitKind};
 use casemate_policy::CallerLimits;
 use rustix::fd::OwnedFd;
 use rustix::process::{getrlimit, Resource};
 
 /// `None` where the configuration sets a value itself, but for core dumps.
-pub(super) fn of_caller(process: Option<&Process>, proc: &OwnedFd) -> CallerLimits {
-    let Some(process) = process else { return CallerLimits::default() };
+pub(super) fn of_caller(process: Option<&Process>, proc: &OwnedFd) -> Result<CallerLimits> {
+    let Some(process) = process else { return Ok(CallerLimits::default()) };
     let limit = |kind: RlimitKind, resource: Resource| {
         let given = process.rlimits.iter().any(|entry| entry.kind == kind);
         (!given).then(|| {
@@ -16,12 +17,19 @@ pub(super) fn of_caller(process: Option<&Process>, proc: &OwnedFd) -> CallerLimi
             (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
         })
     };
-    let own_score = || procfs::read(proc, "self/oom_score_adj").ok()?.trim().parse().ok();
-    CallerLimits {
+    let own_score = || -> Result<i32> {
+        let text = procfs::read(proc, "self/oom_score_adj")?;
+        text.trim().parse().with_context(|| format!("/proc/self/oom_score_adj {text:?}"))
+    };
+    // A limit that is none is RLIM_INFINITY.
+    Ok(CallerLimits {
         nofile: limit(RlimitKind::Nofile, Resource::Nofile),
         // Whatever the configuration has: nothing above the caller's own can be set.
         core: Some(getrlimit(Resource::Core).maximum.unwrap_or(u64::MAX)),
         memlock: limit(RlimitKind::Memlock, Resource::Memlock),
-        oom_score_adj: if process.oom_score_adj.is_none() { own_score() } else { None },
-    }
+        oom_score_adj: match process.oom_score_adj {
+            None => Some(own_score()?),
+            Some(_) => None,
+        },
+    })
 }

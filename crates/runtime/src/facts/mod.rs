@@ -12,6 +12,7 @@ pub(crate) use namespaces::link as own_namespace;
 
 use crate::bundle::Bundle;
 use crate::caller::Caller;
+use anyhow::Result;
 use casemate_policy::spec::{Process, Spec};
 use casemate_policy::HostFacts;
 use rustix::fd::OwnedFd;
@@ -19,6 +20,9 @@ use std::path::Path;
 
 /// Add to `facts` what `spec` makes worth knowing. `state_root` is where containers are kept: nothing that a container
 /// should see.
+///
+/// # Errors
+/// A fact that cannot be read: no control rests on a guess.
 pub(crate) fn gather(
     facts: &mut HostFacts,
     spec: &Spec,
@@ -26,7 +30,7 @@ pub(crate) fn gather(
     caller: &Caller,
     proc: &OwnedFd,
     state_root: &Path,
-) {
+) -> Result<()> {
     facts.sources = sources::of(spec, bundle, proc);
     facts.root = sources::of_root(spec, bundle, proc);
     if !facts.sources.is_empty() || facts.root.is_some() {
@@ -37,9 +41,10 @@ pub(crate) fn gather(
         facts.apparmor_default = crate::apparmor::state(caller);
     }
     facts.hook_faults = hooks::faults(&spec.hooks, facts);
-    facts.host_namespaces = namespaces::of_host(spec, proc);
+    facts.host_namespaces = namespaces::of_host(spec, proc)?;
     facts.present = rootfs::present(spec, bundle);
-    facts.limits = limits::of_caller(spec.process.as_ref(), proc);
+    facts.limits = limits::of_caller(spec.process.as_ref(), proc)?;
+    Ok(())
 }
 
 fn is_unconfined(process: &Process) -> bool {

@@ -122,20 +122,20 @@ pub fn plan(process: &Process, linux: &Linux, context: ProcessContext<'_>) -> Re
         }),
         caps: capabilities(process.capabilities.as_ref()),
         no_new_privs: process.no_new_privileges,
-        apparmor: if context.verbatim && !crate::caller::apparmor_enabled() {
+        apparmor: if context.verbatim && !crate::caller::apparmor()? {
             // Nobody promised confinement, and bundles made on another host name a profile: crun's behaviour.
             None
         } else {
             label(
                 process.apparmor_profile.as_ref(),
-                crate::caller::apparmor_enabled,
+                crate::caller::apparmor,
                 "process.apparmorProfile",
                 "AppArmor",
             )?
         },
         selinux: label(
             process.selinux_label.as_ref(),
-            crate::caller::selinux_enabled,
+            crate::caller::selinux,
             "process.selinuxLabel",
             "SELinux",
         )?,
@@ -148,16 +148,17 @@ pub fn plan(process: &Process, linux: &Linux, context: ProcessContext<'_>) -> Re
 /// A label that cannot be applied is an error: running without it is not what was asked.
 fn label(
     asked: Option<&String>,
-    enabled: fn() -> bool,
+    enabled: fn() -> Result<bool>,
     path: &str,
     module: &str,
 ) -> Result<Option<String>> {
-    match asked {
-        Some(label) if label == "unconfined" && !enabled() => Ok(None),
-        Some(label) if !enabled() => {
-            bail!("{path} {label:?}: {module} is not enabled on this host")
-        }
-        other => Ok(other.cloned()),
+    let Some(label) = asked else { return Ok(None) };
+    if enabled()? {
+        return Ok(Some(label.clone()));
+    }
+    match label.as_str() {
+        "unconfined" => Ok(None),
+        _ => bail!("{path} {label:?}: {module} is not enabled on this host"),
     }
 }
 

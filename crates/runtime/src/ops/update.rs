@@ -6,7 +6,9 @@ use crate::lower;
 use crate::request::{Global, UpdateRequest};
 use crate::state::Status;
 use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_cgroup::Hierarchy;
 use casemate_policy::spec::Resources;
+use casemate_policy::{harden_resources, HostFacts};
 
 /// Apply what the request names and keep the rest. Device rules and huge page limits in the JSON are ignored: callers send
 /// them along unchanged, and applying them again would undo what device plug-ins did.
@@ -28,7 +30,9 @@ fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
     if request.l3_cache_schema.is_some() || request.mem_bw_schema.is_some() {
         bail!("Intel RDT is not supported by this release (hint: leave --l3-cache-schema and --mem-bw-schema out)");
     }
-    let mut resources = Resources::parse(&request.resources)?;
+    let resources = Resources::parse(&request.resources)?;
+    let (mut resources, _) =
+        harden_resources(resources, &container.record.spec, &facts(&container)?)?;
     resources.devices.clear();
     resources.hugepage_limits.clear();
     let change = lower::cgroup::limits(Some(&resources))?;
@@ -43,4 +47,13 @@ fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
     }
     container.record.limits = merged;
     container.state.save(&container.record)
+}
+
+/// The controllers of the cgroup that the container has.
+fn facts(container: &Container) -> Result<HostFacts> {
+    let controllers = match container.cgroup() {
+        Some(_) => Hierarchy::discover()?.controllers()?,
+        None => Vec::new(),
+    };
+    Ok(HostFacts { cgroup_controllers: controllers, ..HostFacts::default() })
 }

@@ -33,17 +33,15 @@ const READABLE: [&str; 4] =
     ["container_file_t", "container_ro_file_t", "container_share_t", "svirt_sandbox_file_t"];
 
 /// What giving a label depends on; `None`: this caller may give none.
-pub(crate) fn facts(values: &Values, caller: &Caller) -> Option<SelinuxFacts> {
+pub(crate) fn facts(values: &Values, caller: &Caller) -> Result<Option<SelinuxFacts>> {
     if !(caller.privileged && caller.initial_user_namespace) {
-        return None;
+        return Ok(None);
     }
-    let enforce = std::fs::read(Path::new(SELINUXFS).join("enforce"));
+    let path = Path::new(SELINUXFS).join("enforce");
+    let enforce = std::fs::read(&path).with_context(|| path.display().to_string())?;
     let wanted = AutoLabel::of(values);
     let unknown = [&wanted.process, &wanted.file].into_iter().find_map(|label| unknown(label));
-    Some(SelinuxFacts {
-        enforcing: enforce.is_ok_and(|text| text.starts_with(b"1")),
-        fault: unknown,
-    })
+    Ok(Some(SelinuxFacts { enforcing: enforce.starts_with(b"1"), fault: unknown }))
 }
 
 /// Why the loaded policy does not take a label of this kind; `None`: it does.

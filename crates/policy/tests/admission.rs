@@ -1,0 +1,263 @@
+//! What gets into a container: each property of the specification has an owner, and what had none is judged.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod common;
+
+use casemate_policy::spec::{Process, Resources, Spec};
+use casemate_policy::{
+    harden_as, harden_process, harden_resources, owners, Choice, ControlId, CorePattern, Decision,
+    Hardened, HostFacts, ProfileName, Refusal, Source, Verdict,
+};
+use common::{changed, facts, plain, put};
+use serde_json::{json, Value};
+use std::collections::BTreeSet;
+
+const STRICT: [ProfileName; 3] =
+    [ProfileName::Baseline, ProfileName::Hardened, ProfileName::Restricted];
+
+/// Of root, who can give a container ids; a bundle that restricted runs.
+fn host() -> HostFacts {
+    HostFacts { can_make_user_namespace: true, ..facts() }
+}
+
+fn admit(profile: ProfileName, allow: &[&str], spec: Spec) -> Result<Hardened, Refusal> {
+    let mut choice = Choice::from(profile.profile());
+    for name in ["process.root", "memory.unlimited", "landlock.off"].iter().chain(allow) {
+        choice.overrides.grant(name, &Source::CommandLine).unwrap();
+    }
+    harden_as(spec, &choice, &host())
+}
+
+/// Every profile but privileged refuses it with this override, and runs it with that.
+fn needs(allow: &str, control: ControlId, pointer: &str, value: &Value) {
+    let spec = || changed(pointer, value.clone()).unwrap();
+    for profile in STRICT {
+        let refusal = admit(profile, &[], spec()).unwrap_err();
+        assert_eq!(refusal.decision.rule, control, "{refusal}");
+        assert_eq!(refusal.allow.unwrap().name, allow, "{pointer} {value}");
+        admit(profile, &[allow], spec()).unwrap();
+    }
+    admit(ProfileName::Privileged, &[], spec()).unwrap();
+}
+
+fn tightened(hardened: &Hardened, control: ControlId) -> Vec<&Decision> {
+    let all = hardened.decisions.iter();
+    all.filter(|d| d.rule == control && d.verdict == Verdict::Tightened).collect()
+}
+
+#[test]
+fn each_property_of_the_specification_has_an_owner_and_no_other_has() {
+    let text = include_str!("../../../tests/fixtures/policy/specification.txt");
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let wanted: BTreeSet<(String, String)> = lines
+        .map(|line| line.rsplit_once(' ').unwrap())
+        .map(|(within, property)| (within.to_owned(), property.to_owned()))
+        .collect();
+    let known = owners().filter(|owner| !owner.property.starts_with('('));
+    let known: BTreeSet<(String, String)> =
+        known.map(|owner| (owner.within.to_owned(), owner.property.to_owned())).collect();
+    assert_eq!(known, wanted);
+}
+
+#[test]
+fn network_devices_of_the_host_need_an_override() {
+    needs("network.devices", ControlId::NetDevices, "/linux/netDevices", &json!({"eth1": {}}));
+}
+
+#[test]
+fn a_priority_above_the_hosts_own_services_needs_an_override() {
+    for scheduler in [
+        json!({"policy": "SCHED_FIFO", "priority": 99}),
+        json!({"policy": "SCHED_RR", "priority": 1}),
+        json!({"policy": "SCHED_DEADLINE", "runtime": 1_000_000, "deadline": 2_000_000, "period": 2_000_000}),
+        json!({"policy": "SCHED_OTHER", "nice": -20}),
+        json!({"policy": "SCHED_BATCH", "nice": -1}),
+        json!({"policy": "SCHED_OTHER", "flags": ["SCHED_FLAG_UTIL_CLAMP_MIN"]}),
+    ] {
+        needs("process.scheduler", ControlId::Scheduler, "/process/scheduler", &scheduler);
+    }
+    let real_time = json!({"class": "IOPRIO_CLASS_RT", "priority": 0});
+    needs("process.scheduler", ControlId::Scheduler, "/process/ioPriority", &real_time);
+    for (pointer, value) in [
+        ("/process/scheduler", json!({"policy": "SCHED_OTHER", "nice": 19})),
+        ("/process/scheduler", json!({"policy": "SCHED_IDLE"})),
+        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 0})),
+        ("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE"})),
+    ] {
+        let result = admit(ProfileName::Hardened, &[], changed(pointer, value).unwrap()).unwrap();
+        let process = result.spec.process.as_ref().unwrap();
+        assert!(process.scheduler.is_some() || process.io_priority.is_some());
+    }
+}
+
+#[test]
+fn the_right_to_raise_the_priority_later_is_cut() {
+    let limits = json!([
+        {"type": "RLIMIT_RTPRIO", "soft": 5, "hard": 99},
+        {"type": "RLIMIT_NICE", "soft": 40, "hard": 40}
+    ]);
+    let spec = || changed("/process/rlimits", limits.clone()).unwrap();
+    let result = admit(ProfileName::Hardened, &[], spec()).unwrap();
+    let all = &result.spec.process.as_ref().unwrap().rlimits;
+    assert_eq!((all[0].soft, all[0].hard, all[1].soft, all[1].hard), (0, 0, 20, 20));
+    assert_eq!(tightened(&result, ControlId::Scheduler).len(), 2);
+    let result = admit(ProfileName::Hardened, &["process.scheduler"], spec()).unwrap();
+    assert_eq!(result.spec.process.as_ref().unwrap().rlimits[0].hard, 99);
+}
+
+#[test]
+fn of_the_cgroups_files_only_limits_and_shares_are_written_by_name() {
+    for file in [
+        "cgroup.procs",
+        "cgroup.threads",
+        "cgroup.type",
+        "cgroup.subtree_control",
+        "cgroup.freeze",
+        "cgroup.kill",
+        "cpuset.cpus.partition",
+        "cpuset.cpus.exclusive",
+        "novel.file",
+    ] {
+        let value = json!({file: "1"});
+        let pointer = "/linux/resources/unified";
+        needs("cgroup.any-file", ControlId::UnifiedFiles, pointer, &value);
+    }
+    let fine = json!({
+        "memory.high": "1", "cpu.max": "1 2", "cgroup.max.descendants": "3", "io.max": "x",
+        "memory.oom.group": "1", "hugetlb.2MB.max": "0"
+    });
+    let spec = changed("/linux/resources/unified", fine).unwrap();
+    let result = admit(ProfileName::Hardened, &[], spec).unwrap();
+    assert_eq!(result.spec.linux.resources.as_ref().unwrap().unified.len(), 6);
+}
+
+#[test]
+fn of_systemds_properties_only_harmless_ones_pass() {
+    let annotations = json!({
+        "org.systemd.property.KillSignal": "15",
+        "org.systemd.property.TimeoutStopUSec": "uint64 10000000",
+        "org.systemd.property.DevicePolicy": "'auto'",
+        "other": "stays"
+    });
+    let spec = || changed("/annotations", annotations.clone()).unwrap();
+    let result = admit(ProfileName::Hardened, &[], spec()).unwrap();
+    assert!(!result.spec.annotations.contains_key("org.systemd.property.DevicePolicy"));
+    assert_eq!(result.spec.annotations.len(), 3);
+    assert_eq!(tightened(&result, ControlId::Annotations).len(), 1);
+    let result = admit(ProfileName::Hardened, &["annotations.systemd"], spec()).unwrap();
+    assert_eq!(result.spec.annotations.len(), 4);
+}
+
+#[test]
+fn what_the_model_does_not_know_is_left_out_and_said() {
+    let mut document = plain();
+    put(&mut document, "/linux/newControl", json!({"a": 1}));
+    put(&mut document, "/process/future", json!(true));
+    let spec = Spec::parse(document.to_string().as_bytes()).unwrap();
+    let result = admit(ProfileName::Hardened, &[], spec).unwrap();
+    let said = tightened(&result, ControlId::UnknownProperties);
+    assert_eq!(said[0].before, json!(["linux.newControl", "process.future"]));
+    assert!(!serde_json::to_string(&result.spec).unwrap().contains("newControl"));
+}
+
+#[test]
+fn a_user_namespace_with_ids_of_the_hosts_users_is_none() {
+    let with = |host_id: u32| {
+        let map = json!([{"containerID": 0, "hostID": host_id, "size": 65536}]);
+        let mut document = plain();
+        put(&mut document, "/linux/namespaces/-", json!({"type": "user"}));
+        put(&mut document, "/linux/uidMappings", map.clone());
+        put(&mut document, "/linux/gidMappings", map);
+        Spec::parse(document.to_string().as_bytes()).unwrap()
+    };
+    for host_id in [0, 1, 1000, 65535] {
+        let refusal = admit(ProfileName::Hardened, &[], with(host_id)).unwrap_err();
+        assert_eq!(refusal.allow.as_ref().unwrap().name, "userns.host", "{refusal}");
+        admit(ProfileName::Hardened, &["userns.host"], with(host_id)).unwrap();
+        // Whom the kernel gives no other ids anyway.
+        let choice = Choice::from(ProfileName::Hardened.profile());
+        harden_as(with(host_id), &choice, &HostFacts { euid: 1000, ..facts() }).unwrap();
+    }
+    admit(ProfileName::Hardened, &[], with(65536)).unwrap();
+}
+
+#[test]
+fn a_user_namespace_that_is_joined_and_is_the_hosts_is_none() {
+    let mut document = plain();
+    let joined = json!({"type": "user", "path": "/proc/1/ns/user"});
+    put(&mut document, "/linux/namespaces/-", joined);
+    let spec = Spec::parse(document.to_string().as_bytes()).unwrap();
+    let facts =
+        HostFacts { host_namespaces: vec![casemate_policy::spec::NamespaceKind::User], ..host() };
+    let choice = Choice::from(ProfileName::Hardened.profile());
+    let refusal = harden_as(spec, &choice, &facts).unwrap_err();
+    assert_eq!(refusal.allow.unwrap().name, "userns.host");
+}
+
+#[test]
+fn a_socket_in_core_pattern_is_judged_like_a_pipe_and_the_record_tells_the_truth() {
+    for (text, wanted) in [
+        ("core", CorePattern::File),
+        ("|/usr/lib/systemd/systemd-coredump %P", CorePattern::Pipe),
+        ("@/run/core.sock", CorePattern::Socket),
+        ("@@/run/core.sock", CorePattern::Socket),
+    ] {
+        assert_eq!(CorePattern::parse(text), wanted, "{text}");
+    }
+    let facts = HostFacts { core_pattern: CorePattern::Socket, ..host() };
+    let spec = || changed("/process/cwd", json!("/")).unwrap();
+    let mut choice = Choice::from(ProfileName::Restricted.profile());
+    for name in ["process.root", "memory.unlimited", "landlock.off"] {
+        choice.overrides.grant(name, &Source::CommandLine).unwrap();
+    }
+    let refusal = harden_as(spec(), &choice, &facts).unwrap_err();
+    assert_eq!(refusal.allow.unwrap().name, "process.core-pipe");
+    let hardened = Choice::from(ProfileName::Hardened.profile());
+    let result = harden_as(spec(), &hardened, &facts).unwrap();
+    let said = result.decisions.iter().find(|d| d.rule == ControlId::CoreLimit).unwrap();
+    assert_eq!(said.verdict, Verdict::Waived);
+}
+
+#[test]
+fn a_process_that_joins_is_admitted_by_the_same_table() {
+    let limits = json!([{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}]);
+    let spec = changed("/process/rlimits", limits).unwrap();
+    let container = admit(ProfileName::Hardened, &[], spec).unwrap().spec;
+    let join = |more: Value| {
+        let mut process = json!({"args": ["x"], "cwd": "/", "user": {"uid": 0, "gid": 0}});
+        process.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        harden_process(Process::parse(process.to_string().as_bytes()).unwrap(), &container)
+    };
+    for more in [
+        json!({"scheduler": {"policy": "SCHED_FIFO", "priority": 1}}),
+        json!({"scheduler": {"policy": "SCHED_OTHER", "nice": -5}}),
+        json!({"ioPriority": {"class": "IOPRIO_CLASS_RT"}}),
+    ] {
+        let refusal = join(more).unwrap_err();
+        assert_eq!((refusal.decision.rule, refusal.allow), (ControlId::Scheduler, None));
+    }
+    let more = json!({"rlimits": [{"type": "RLIMIT_NOFILE", "soft": 150, "hard": 9999}]});
+    let (process, _) = join(more).unwrap();
+    let nofile = &process.rlimits[0];
+    assert_eq!((nofile.soft, nofile.hard), (150, 200), "not above the container's own");
+    let (process, _) =
+        join(json!({"rlimits": [{"type": "RLIMIT_CPU", "soft": 5, "hard": 5}]})).unwrap();
+    let kinds: Vec<String> = process.rlimits.iter().map(|l| format!("{:?}", l.kind)).collect();
+    assert_eq!(kinds, ["Cpu", "Core", "Nofile"], "what is not given is the container's");
+}
+
+#[test]
+fn limits_of_an_update_are_admitted_by_the_same_table() {
+    let spec = changed("/process/cwd", json!("/")).unwrap();
+    let container = admit(ProfileName::Restricted, &[], spec).unwrap().spec;
+    let update = |text: &str| {
+        harden_resources(Resources::parse(text.as_bytes()).unwrap(), &container, &facts())
+    };
+    let (kept, _) = update(r#"{"cpu": {"shares": 5}}"#).unwrap();
+    assert_eq!((kept.pids, kept.memory.limit), (None, None), "what is not named stays");
+    let (cut, _) = update(r#"{"pids": {"limit": -1}}"#).unwrap();
+    assert_eq!(cut.pids.unwrap().limit, Some(512));
+    let refusal = update(r#"{"unified": {"cgroup.freeze": "1"}}"#).unwrap_err();
+    assert_eq!(refusal.decision.rule, ControlId::UnifiedFiles);
+}
