@@ -69,12 +69,9 @@ pub struct Made {
     pub placeholder: Option<Parked>,
 }
 
-/// `org.systemd.property.NAME` annotations: unit properties in their text form, as runc and crun take them. They may loosen
-/// what the limits say, so only a profile that takes the bundle as it is honours them.
+/// `org.systemd.property.NAME` annotations: unit properties in their text form, as runc and crun take them. Which of them a
+/// container may bring is control `annotations.acting`'s to say.
 fn unit_properties(spec: &HardenedSpec) -> Result<Vec<Property>> {
-    if !spec.is_verbatim() {
-        return Ok(Vec::new());
-    }
     let mut properties = Vec::new();
     for (key, value) in
         spec.annotations.iter().filter(|(key, _)| key.starts_with("org.systemd.property."))

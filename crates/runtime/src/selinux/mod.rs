@@ -4,23 +4,24 @@
 //! What the label means is the loaded policy's. Only the top of a root file system is looked at: what lies below is as it
 //! was put there.
 
-mod pool;
 mod relabel;
 
 pub(crate) use relabel::relabel;
 
 use crate::caller::Caller;
 use crate::decide::Decided;
+use crate::pool::categories::{AllPairs, Pair, DIR};
+use crate::pool::{self, Pool};
 use anyhow::{Context as _, Result};
 use casemate_policy::{AutoLabel, ControlId, HardenedSpec, SelinuxFacts, Values};
 use casemate_sandbox::plan::OverlayPlan;
 use casemate_sys::errno_text;
-use pool::{Claim, Pool, DIR};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
-pub(crate) use pool::Lease;
+/// A pair that is the container's.
+pub(crate) type Lease = pool::Lease<Pair>;
 
 /// Where the kernel's interface is mounted.
 const SELINUXFS: &str = "/sys/fs/selinux";
@@ -67,13 +68,13 @@ pub(crate) fn provide(decided: &mut Decided, id: &str, state: PathBuf) -> Result
     let lease = match &wanted.categories {
         Some(_) => None,
         None => {
-            let pod = crate::userns::pod(&decided.spec);
-            let claim = Claim { container: id.to_owned(), state, pod };
-            let pool = Pool::open(Path::new(DIR)).context("SELinux categories")?;
-            Some(pool.take(&claim, &decided.proc).context("SELinux categories")?)
+            let who = crate::userns::claimant(&decided.spec, id, state);
+            let pool = Pool::open(Path::new(DIR), AllPairs)?;
+            Some(pool.take(&who, &decided.proc)?)
         }
     };
-    decided.categories = lease.as_ref().map(|lease| (lease.categories.clone(), lease.name.clone()));
+    decided.categories =
+        lease.as_ref().map(|lease| (lease.resource.to_string(), lease.name.clone()));
     assign(decided);
     Ok(lease)
 }
@@ -96,16 +97,16 @@ fn apply(decided: &mut Decided, wanted: &AutoLabel, reserved: Option<&str>) {
 /// What [`provide`] would do, without taking anything: for `explain`.
 pub(crate) fn foretell(decided: &mut Decided, id: &str) -> Result<()> {
     if let Some(wanted) = decided.spec.extras().auto_label.clone() {
-        let pod = crate::userns::pod(&decided.spec);
-        let expected = Pool::expected(Path::new(DIR), id, pod.as_deref())?;
-        apply(decided, &wanted, Some(&expected));
+        let who = crate::userns::claimant(&decided.spec, id, PathBuf::new());
+        let expected = Pool::expected(Path::new(DIR), &AllPairs, &who)?;
+        apply(decided, &wanted, Some(&expected.to_string()));
     }
     Ok(())
 }
 
 /// Give categories back.
 pub(crate) fn release(name: &str) -> Result<()> {
-    pool::release(Path::new(DIR), name)
+    pool::release::<Pair>(Path::new(DIR), name)
 }
 
 /// Make the root file system one that the label opens: an overlay of our own gets the label as a whole. True when the files

@@ -3,8 +3,8 @@
 //! The places are taken from ids that no distribution gives to anybody in an image (61440 to 65019): so the range stays
 //! one of 65536 ids. Which one follows from the id, so that containers of a pod agree.
 
-use crate::idpool::{Range, SIZE};
 use crate::ids::IdMaps;
+use crate::pool::ids::{Range, SIZE};
 use anyhow::{bail, Result};
 use casemate_policy::spec::{IdMapping, Spec};
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,8 +11,9 @@ pub(crate) mod network;
 mod share;
 
 use crate::decide::Decided;
-use crate::idpool::{Claimant, Lease, Pool, Source, Span, DIR};
 use crate::ids::IdMaps;
+use crate::pool::ids::{Range, Source, Span, DIR};
+use crate::pool::{self, Claimant, Pool};
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{Decision, HardenedSpec, IdRange};
@@ -38,6 +39,15 @@ pub(crate) fn pod(spec: &Spec) -> Option<String> {
     POD.iter().find_map(|name| spec.annotations.get(*name)).cloned()
 }
 
+/// A range that is the container's.
+pub(crate) type Lease = pool::Lease<Range>;
+
+/// Who asks a pool for something.
+pub(crate) fn claimant(spec: &Spec, id: &str, state: PathBuf) -> Claimant {
+    let joined = share::joined(spec).iter().map(|joined| joined.inode).collect();
+    Claimant { container: id.to_owned(), state, pod: pod(spec), joined }
+}
+
 fn source(spec: &HardenedSpec) -> Result<Source> {
     let configured = spec.overrides().values.userns_range;
     let span = |range: IdRange| Span { first: range.first.get(), count: range.count.get() };
@@ -51,24 +61,18 @@ pub(crate) fn provide(decided: &mut Decided, id: &str, state: PathBuf) -> Result
     }
     let about = "user namespace";
     let pool = Pool::open(Path::new(DIR), source(&decided.spec)?).context(about)?;
-    let pod = pod(&decided.spec);
     let joined = share::joined(&decided.spec);
-    let who = Claimant {
-        container: id.to_owned(),
-        state,
-        pod,
-        joined: joined.iter().map(|joined| joined.inode).collect(),
-    };
+    let who = claimant(&decided.spec, id, state);
     let wanted = extra::wanted(&decided.spec);
     if let Some(other) = share::user_namespace(&decided.proc, &joined)? {
-        if let Some(lease) = pool.share(&who, other.range.uid, other.range.gid).context(about)? {
+        if let Some(lease) = pool.share(&who, other.range).context(about)? {
             let decision = enter_shared(&mut decided.spec, other, &wanted, &lease)?;
             decided.decisions.push(decision);
             return Ok(Some(lease));
         }
     }
     let lease = pool.take(&who, &decided.proc).context(about)?;
-    let maps = wanted.maps(lease.range)?;
+    let maps = wanted.maps(lease.resource)?;
     decided.decisions.push(decided.spec.enter_user_namespace(None, maps.uid, maps.gid));
     Ok(Some(lease))
 }
@@ -84,7 +88,7 @@ fn enter_shared(
         let IdMaps { uid, gid } = other.maps;
         return Ok(spec.enter_user_namespace(Some(other.path), uid, gid));
     }
-    let maps = wanted.maps(lease.range)?;
+    let maps = wanted.maps(lease.resource)?;
     Ok(spec.enter_user_namespace(None, maps.uid, maps.gid))
 }
 
@@ -100,7 +104,8 @@ pub(crate) fn foretell(decided: &mut Decided, id: &str) -> Result<()> {
             decided.spec.enter_user_namespace(Some(other.path), uid, gid)
         }
         None => {
-            let range = Pool::expected(Path::new(DIR), &source(&decided.spec)?, id)?;
+            let who = claimant(&decided.spec, id, PathBuf::new());
+            let range = Pool::expected(Path::new(DIR), &source(&decided.spec)?, &who)?;
             let maps = extra::wanted(&decided.spec).maps(range)?;
             decided.spec.enter_user_namespace(None, maps.uid, maps.gid)
         }
@@ -111,7 +116,7 @@ pub(crate) fn foretell(decided: &mut Decided, id: &str) -> Result<()> {
 
 /// Give a range back.
 pub(crate) fn release(name: &str) -> Result<()> {
-    crate::idpool::release(Path::new(DIR), name)
+    pool::release::<Range>(Path::new(DIR), name)
 }
 
 /// How the kernel shows the mapping: for `state`.

@@ -1,7 +1,7 @@
 //! Whose ids a container shares: those of the container whose namespaces it joins.
 
-use crate::idpool::Range;
 use crate::ids::{read_map, IdMaps};
+use crate::pool::ids::Range;
 use anyhow::Result;
 use casemate_policy::spec::{NamespaceKind, Spec};
 use rustix::fd::OwnedFd;

@@ -5,12 +5,18 @@
 //! (SUB_UID_MAX, 600100000) and kubelet takes (65536 for each pod from 65536 on), below what podman takes (2147483647
 //! and up), and clear of every other entry in these two files.
 
+use super::{Resource, Supply};
 use crate::bundle::say;
-use anyhow::{bail, Context as _, Result};
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_kernel::id_map;
+use rustix::fd::OwnedFd;
 use std::path::Path;
 
+/// Where the files lie.
+pub(crate) const DIR: &str = "/run/casemate-ids";
+
 /// Ids in one range: what images use, `nobody` (65534) included.
-pub const SIZE: u32 = 65536;
+pub(crate) const SIZE: u32 = 65536;
 
 /// First id of the built-in part of the id space.
 const FIRST: u32 = 0x4000_0000;
@@ -21,20 +27,36 @@ const OWNER: &str = "casemate";
 
 /// A range of host ids for one container: [`SIZE`] from these on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub(crate) struct Range {
     /// First user id.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// First group id.
-    pub gid: u32,
+    pub(crate) gid: u32,
+}
+
+impl Resource for Range {
+    const WHAT: &'static str = "id ranges";
+
+    fn numbers(self) -> (u32, u32) {
+        (self.uid, self.gid)
+    }
+
+    fn of_numbers(uid: u32, gid: u32) -> Self {
+        Self { uid, gid }
+    }
+
+    fn meets(self, other: Self) -> bool {
+        self.uid.abs_diff(other.uid) < SIZE || self.gid.abs_diff(other.gid) < SIZE
+    }
 }
 
 /// A row of ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub(crate) struct Span {
     /// The first.
-    pub first: u32,
+    pub(crate) first: u32,
     /// How many.
-    pub count: u32,
+    pub(crate) count: u32,
 }
 
 impl Span {
@@ -42,7 +64,7 @@ impl Span {
         self.count / SIZE
     }
 
-    pub(super) fn meets(self, first: u32) -> bool {
+    fn meets(self, first: u32) -> bool {
         let end = u64::from(self.first) + u64::from(self.count);
         u64::from(first) < end && u64::from(self.first) < u64::from(first) + u64::from(SIZE)
     }
@@ -50,7 +72,7 @@ impl Span {
 
 /// All ranges that there are, numbered.
 #[derive(Debug, Default)]
-pub struct Source {
+pub(crate) struct Source {
     uid: Vec<Span>,
     gid: Vec<Span>,
     /// What belongs to others.
@@ -62,7 +84,7 @@ impl Source {
     ///
     /// # Errors
     /// A file that cannot be read; an entry for casemate that is too small, or that only one of the files has.
-    pub fn read(etc: &Path, configured: Option<Span>) -> Result<Self> {
+    pub(crate) fn read(etc: &Path, configured: Option<Span>) -> Result<Self> {
         if let Some(span) = configured {
             if span.ranges() == 0 {
                 bail!(
@@ -94,26 +116,55 @@ impl Source {
     }
 
     /// How many ranges there are, free or not.
-    pub fn ranges(&self) -> u32 {
+    pub(crate) fn ranges(&self) -> u32 {
         let count = |spans: &[Span]| spans.iter().map(|span| span.ranges()).sum::<u32>();
         count(&self.uid).min(count(&self.gid))
     }
 
-    /// All ranges, beginning with the one that the container's id points at.
-    pub(super) fn candidates<'s>(&'s self, container: &str) -> impl Iterator<Item = Range> + 's {
+    /// Range `number`, unless it belongs to somebody else.
+    pub(crate) fn range(&self, number: u32) -> Option<Range> {
+        let range = Range { uid: nth(&self.uid, number)?, gid: nth(&self.gid, number)? };
+        let others = self.taken.iter().any(|span| span.meets(range.uid) || span.meets(range.gid));
+        (!others).then_some(range)
+    }
+}
+
+impl Supply for Source {
+    type Resource = Range;
+
+    fn candidates(&self, container: &str) -> impl Iterator<Item = Range> {
         let count = self.ranges();
         let start = super::hash(container.as_bytes()) % u64::from(count.max(1));
         (0..count).filter_map(move |step| {
+            // Below `count`, which is a u32.
             let number = (start + u64::from(step)) % u64::from(count);
             u32::try_from(number).ok().and_then(|number| self.range(number))
         })
     }
 
-    /// Range `number`, unless it belongs to somebody else.
-    pub fn range(&self, number: u32) -> Option<Range> {
-        let range = Range { uid: nth(&self.uid, number)?, gid: nth(&self.gid, number)? };
-        let others = self.taken.iter().any(|span| span.meets(range.uid) || span.meets(range.gid));
-        (!others).then_some(range)
+    fn none_free(&self) -> anyhow::Error {
+        anyhow!(
+            "no range of {SIZE} ids is free, all {} are taken (hint: give casemate more in /etc/subuid and /etc/subgid)",
+            self.ranges()
+        )
+    }
+
+    /// User and group ids that some process's user namespace maps; who has the whole id space has taken none of it.
+    fn in_use(&self, proc: &OwnedFd, suspects: &[Range]) -> Result<Vec<Range>> {
+        let (mut uids, mut gids) = (Vec::new(), Vec::new());
+        for pid in super::processes(proc)? {
+            for (file, spans) in [("uid_map", &mut uids), ("gid_map", &mut gids)] {
+                let Some(text) = super::of_process(proc, pid, file)? else { continue };
+                let map = id_map::parse(&text)?;
+                let own = map.into_iter().filter(|range| range.count < u32::MAX);
+                spans.extend(own.map(|range| Span { first: range.outside, count: range.count }));
+            }
+        }
+        let meets = |range: &&Range| {
+            uids.iter().any(|span| span.meets(range.uid))
+                || gids.iter().any(|span| span.meets(range.gid))
+        };
+        Ok(suspects.iter().filter(meets).copied().collect())
     }
 }
 

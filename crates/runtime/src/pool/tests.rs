@@ -1,3 +1,5 @@
+use super::categories::{AllPairs, Pair};
+use super::ids::{Range, Source, Span, SIZE};
 use super::*;
 use std::collections::HashSet;
 
@@ -14,7 +16,7 @@ impl Fixture {
         Self { dir }
     }
 
-    fn pool(&self, ranges: u32) -> Pool {
+    fn pool(&self, ranges: u32) -> Pool<Source> {
         let span = Span { first: 1_000_000, count: ranges * SIZE };
         Pool::open(&self.dir.join("ids"), Source::read(Path::new("/"), Some(span)).unwrap())
             .unwrap()
@@ -52,7 +54,7 @@ fn five_hundred_containers_made_at_once_have_five_hundred_ranges() {
             scope.spawn(move || {
                 let one = |n| {
                     let who = fixture.live(&format!("c{thread}-{n}"));
-                    fixture.pool(512).take(&who, &proc()).unwrap().range
+                    fixture.pool(512).take(&who, &proc()).unwrap().resource
                 };
                 (0..50).map(one).collect::<Vec<_>>()
             })
@@ -76,11 +78,13 @@ fn a_container_that_comes_back_gets_the_range_that_it_had() {
     let fixture = Fixture::new("again");
     let pool = fixture.pool(1000);
     let first = pool.take(&fixture.live("web"), &proc()).unwrap();
-    let expected = || Pool::expected(&fixture.dir.join("ids"), &pool.source, "web").unwrap();
-    assert_ne!(expected(), first.range);
-    release(&fixture.dir.join("ids"), &first.name).unwrap();
-    assert_eq!(expected(), first.range);
-    assert_eq!(pool.take(&fixture.live("web"), &proc()).unwrap().range, first.range);
+    let expected = || {
+        Pool::expected(&fixture.dir.join("ids"), &pool.supply, &fixture.claimant("web")).unwrap()
+    };
+    assert_ne!(expected(), first.resource);
+    release::<Range>(&fixture.dir.join("ids"), &first.name).unwrap();
+    assert_eq!(expected(), first.resource);
+    assert_eq!(pool.take(&fixture.live("web"), &proc()).unwrap().resource, first.resource);
 }
 
 #[test]
@@ -92,16 +96,18 @@ fn what_a_killed_runtime_left_over_is_found_and_used_again() {
     drop(leases);
     // In the way of somebody, and so looked at.
     let lease = pool.take(&fixture.live("d"), &proc()).unwrap();
-    assert!(entries(&pool.dir).unwrap().iter().any(|entry| entry.name == lease.name));
-    assert_eq!(entries(&pool.dir).unwrap().len(), 3);
+    assert!(entries::<Range>(&pool.dir).unwrap().iter().any(|entry| entry.name == lease.name));
+    assert_eq!(entries::<Range>(&pool.dir).unwrap().len(), 3);
     // In nobody's way, but old.
-    for entry in entries(&pool.dir).unwrap().iter().filter(|entry| entry.name != lease.name) {
+    for entry in
+        entries::<Range>(&pool.dir).unwrap().iter().filter(|entry| entry.name != lease.name)
+    {
         let old = Timespec { tv_sec: 1_000_000, tv_nsec: 0 };
         let times = Timestamps { last_access: old, last_modification: old };
         rustix::fs::utimensat(&pool.dir, &entry.name, &times, AtFlags::empty()).unwrap();
     }
     drop(fixture.pool(100).take(&fixture.live("e"), &proc()).unwrap());
-    assert_eq!(entries(&pool.dir).unwrap().len(), 2);
+    assert_eq!(entries::<Range>(&pool.dir).unwrap().len(), 2);
 }
 
 #[test]
@@ -133,15 +139,15 @@ fn containers_of_a_pod_share_a_range_if_they_share_a_namespace_too() {
         pool.take(&who, &proc()).unwrap()
     };
     let first = member("a", "p", &[7, 8]);
-    assert_eq!(member("b", "p", &[8]).range, first.range);
-    assert_ne!(member("c", "p", &[9]).range, first.range);
-    assert_ne!(member("d", "q", &[7, 8]).range, first.range);
+    assert_eq!(member("b", "p", &[8]).resource, first.resource);
+    assert_ne!(member("c", "p", &[9]).resource, first.resource);
+    assert_ne!(member("d", "q", &[7, 8]).resource, first.resource);
     // Free when the last of them is gone, and not before.
-    release(&fixture.dir.join("ids"), &first.name).unwrap();
+    release::<Range>(&fixture.dir.join("ids"), &first.name).unwrap();
     let stranger = fixture.live("s");
-    let shared = pool.share(&stranger, first.range.uid, first.range.gid).unwrap();
-    assert_eq!(shared.unwrap().range, first.range);
-    assert!(pool.share(&stranger, 5, 5).unwrap().is_none());
+    let shared = pool.share(&stranger, first.resource).unwrap();
+    assert_eq!(shared.unwrap().resource, first.resource);
+    assert!(pool.share(&stranger, Range { uid: 5, gid: 5 }).unwrap().is_none());
 }
 
 #[test]
@@ -154,4 +160,25 @@ fn a_directory_that_others_may_enter_is_refused() {
     let source = Source::read(Path::new("/nowhere"), None).unwrap();
     let text = format!("{:#}", Pool::open(&dir, source).unwrap_err());
     assert!(text.contains("open to nobody else"), "{text}");
+}
+
+#[test]
+fn categories_are_shared_by_the_same_rule_as_ids() {
+    let fixture = Fixture::new("mcs");
+    let pool = Pool::open(&fixture.dir.join("mcs"), AllPairs).unwrap();
+    // The same id in two state roots: both begin at the same pair.
+    let one = pool.take(&fixture.live("x"), &proc()).unwrap();
+    let two = pool.take(&fixture.live("x"), &proc()).unwrap();
+    assert_ne!(one.resource, two.resource);
+    let member = |id: &str, joined: &[u64]| {
+        let who = fixture.live(id);
+        let who = Claimant { pod: Some("p".to_owned()), joined: joined.to_vec(), ..who };
+        pool.take(&who, &proc()).unwrap().resource
+    };
+    let first = member("a", &[7]);
+    assert_eq!(member("b", &[7, 8]), first);
+    assert_ne!(member("c", &[]), first, "an annotation alone makes nobody a member");
+    release::<Pair>(&fixture.dir.join("mcs"), &one.name).unwrap();
+    release::<Pair>(&fixture.dir.join("mcs"), &one.name).unwrap();
+    assert_eq!(pool.take(&fixture.live("x"), &proc()).unwrap().resource, one.resource);
 }
