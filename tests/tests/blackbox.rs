@@ -26,6 +26,8 @@ mod cve_paths;
 mod cve_proc;
 #[path = "blackbox/cve_races.rs"]
 mod cve_races;
+#[path = "blackbox/hardening_admission.rs"]
+mod hardening_admission;
 #[path = "blackbox/hardening_binds.rs"]
 mod hardening_binds;
 #[path = "blackbox/hardening_callers.rs"]

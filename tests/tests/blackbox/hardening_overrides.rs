@@ -256,10 +256,12 @@ fn restricted_asks_for_a_user_and_a_memory_limit_and_gives_less() {
     let strict = |bundle: Bundle| Container::new(bundle).global(&options);
     let user =
         |bundle: Bundle| bundle.edit(|c| c["process"]["user"] = json!({"uid": 1000, "gid": 1000}));
-    let text = strict(Bundle::sh("true")).run().refused();
-    assert!(text.contains("runs as root (uid 0) (rule process.root)"), "{text}");
     let text = strict(user(Bundle::sh("true"))).run().refused();
     assert!(text.contains("(rule memory.limit)"), "{text}");
+    let options = [&options[..], &["--allow", "memory.unlimited"]].concat();
+    let strict = |bundle: Bundle| Container::new(bundle).global(&options);
+    let text = strict(Bundle::sh("true")).run().refused();
+    assert!(text.contains("runs as root (uid 0) (rule process.root)"), "{text}");
     let group = user(Bundle::sh("true")).edit(|c| c["process"]["user"]["gid"] = json!(0));
     assert!(strict(group).run().refused().contains("root's group (gid 0) (rule process.root)"));
 }

@@ -300,10 +300,16 @@ fn network_devices_move_into_a_user_namespaces_network() {
     requires!(root);
     requires!(program "ip");
     requires!(with_devices(), "this kernel has no veth devices");
-    let bundle = Bundle::sh("ip -o link | cut -d: -f2")
-        .user_namespace(100_000)
-        .edit(|c| c["linux"]["netDevices"] = json!({"cmd0": {"name": "net0"}}));
-    let done = Container::new(bundle).output();
+    let bundle = || {
+        Bundle::sh("ip -o link | cut -d: -f2")
+            .user_namespace(100_000)
+            .edit(|c| c["linux"]["netDevices"] = json!({"cmd0": {"name": "net0"}}))
+    };
+    let before = devices();
+    let refused = Container::new(bundle()).run().refused();
+    assert!(refused.contains("the host would lose the device"), "{refused}");
+    assert_eq!(devices(), before);
+    let done = Container::new(bundle()).global(&["--allow", "network.devices"]).output();
     assert!(done.stdout.contains(" net0@"), "{}", done.stdout);
 }
 
@@ -322,7 +328,8 @@ fn a_failed_create_gives_network_devices_back() {
     for (devices_asked, program, message) in cases {
         let bundle =
             Bundle::new().args(&[program]).edit(|c| c["linux"]["netDevices"] = devices_asked);
-        let text = Container::new(bundle).run().refused();
+        let container = Container::new(bundle).global(&["--allow", "network.devices"]);
+        let text = container.run().refused();
         assert!(text.contains(message), "{text}");
         assert_eq!(devices(), before);
     }
