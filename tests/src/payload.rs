@@ -17,6 +17,7 @@ pub fn attempt(words: &[&str]) -> Result<()> {
         ["persona"] => persona(),
         ["listen-abstract", name] => listen_abstract(name),
         ["connect-abstract", name] => connect_abstract(name),
+        ["exhaust", kind, most, rest @ ..] => exhaust(kind, most, rest == ["hold"]),
         ["adopt", program, arguments @ ..] => adopt(program, arguments),
         other => panic!("probe: what is {other:?}?"),
     }
@@ -165,4 +166,51 @@ fn adopt(program: &str, arguments: &[&str]) -> Result<()> {
         while libc::waitpid(-1, std::ptr::null_mut(), 0) > 0 {}
     }
     Ok(())
+}
+
+/// Use up what a user may have of one kind, but no more than `most`; with `hold`, stay.
+fn exhaust(kind: &str, most: &str, hold: bool) -> Result<()> {
+    let one: fn(usize) -> i64 = match kind {
+        // SAFETY: takes no memory. The descriptors stay open.
+        "inotify" => |_| unsafe { libc::inotify_init1(0) }.into(),
+        "signals" => queue_signal,
+        "queues" => make_queue,
+        other => panic!("probe: what is {other}?"),
+    };
+    let most = most.parse().unwrap_or_else(|e| panic!("probe: {most}: {e}"));
+    // SAFETY: a set of signals of ours.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigaddset(&mut set, libc::SIGRTMIN());
+        answer(libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()).into())?;
+    }
+    let used = (0..most).take_while(|number| one(*number) >= 0).count();
+    println!("used={used}");
+    if hold {
+        std::thread::sleep(std::time::Duration::from_secs(3600));
+    }
+    Ok(())
+}
+
+fn queue_signal(_: usize) -> i64 {
+    // SAFETY: a signal that is blocked, to ourselves, without a value.
+    unsafe {
+        let value = libc::sigval { sival_ptr: std::ptr::null_mut() };
+        libc::sigqueue(libc::getpid(), libc::SIGRTMIN(), value).into()
+    }
+}
+
+fn make_queue(number: usize) -> i64 {
+    let name = format!("/probe-{}-{number}\0", std::process::id());
+    // SAFETY: names that end with a null; no attributes. What is unlinked lives on as long as its descriptor.
+    unsafe {
+        let queue = libc::mq_open(
+            name.as_ptr().cast(),
+            libc::O_CREAT | libc::O_RDWR,
+            0o600 as libc::c_uint,
+            std::ptr::null_mut::<libc::mq_attr>(),
+        );
+        libc::mq_unlink(name.as_ptr().cast());
+        queue.into()
+    }
 }

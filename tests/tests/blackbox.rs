@@ -32,6 +32,8 @@ mod hardening_admission;
 mod hardening_binds;
 #[path = "blackbox/hardening_callers.rs"]
 mod hardening_callers;
+#[path = "blackbox/hardening_counts.rs"]
+mod hardening_counts;
 #[path = "blackbox/hardening_defaults.rs"]
 mod hardening_defaults;
 #[path = "blackbox/hardening_devices.rs"]

@@ -3,7 +3,7 @@
 use crate::bundle::say;
 use anyhow::{bail, Context as _, Result};
 use casemate_policy::spec::IdMapping;
-use casemate_sandbox::holder::{self, Holder};
+use casemate_sandbox::holder::{self, Holder, User};
 use casemate_sys::Context as _;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -36,6 +36,21 @@ impl IdMaps {
     /// The host's number for a group id of the container; `None` when it is not mapped.
     pub fn host_gid(&self, id: u32) -> Option<u32> {
         to_host(&self.gid, id)
+    }
+
+    /// The uid and gid, as we know them, that a user namespace with these maps is made by: its root's, or the first that it has.
+    /// What the kernel counts per user is then counted for somebody who is in the container, and not for root.
+    ///
+    /// `None`: by ourselves. So it is too where the id may be a person's: outside of the namespace, its maker has every
+    /// capability over it (user_namespaces(7)), volumes that others own among what is in there.
+    pub fn maker(&self) -> Option<(u32, u32)> {
+        /// Ids of people and services end here, those for containers begin (systemd's UIDS-GIDS).
+        const FIRST: u32 = 65536;
+        fn first(map: &[IdMapping]) -> Option<u32> {
+            let root = map.iter().find(|range| range.contains(0));
+            root.map(|range| range.host_id).or_else(|| map.first().map(|range| range.host_id))
+        }
+        first(&self.uid).zip(first(&self.gid)).filter(|(uid, gid)| *uid.min(gid) >= FIRST)
     }
 }
 
@@ -124,7 +139,7 @@ pub fn read_map(proc: impl AsFd, pid: i32, file: &str) -> Result<Vec<IdMapping>>
 
 /// A user namespace that exists only for its maps: for idmapped mounts.
 pub fn mapping_namespace(proc: &OwnedFd, maps: &IdMaps) -> Result<OwnedFd> {
-    let holder: Holder = holder::hold(0, None, proc.as_fd(), Vec::new())?;
+    let holder: Holder = holder::hold(0, User::New(maps.maker()), proc.as_fd(), Vec::new())?;
     write_maps(proc, holder.pid(), maps, true)?;
     Ok(holder.namespace(proc, "user")?)
 }
@@ -141,5 +156,17 @@ mod tests {
         assert_eq!(maps.host_gid(999), Some(100_999));
         assert_eq!(maps.host_uid(1000), None);
         assert_eq!(IdMaps::default().host_uid(7), Some(7));
+    }
+
+    #[test]
+    fn a_user_namespace_is_made_by_an_id_of_its_own() {
+        let line = |container_id, host_id| IdMapping { container_id, host_id, size: 10 };
+        let maps = |uid: Vec<IdMapping>| IdMaps { gid: uid.clone(), uid };
+        let (low, high) = (line(10, 70_000), line(0, 500_000));
+        assert_eq!(maps(vec![low, high]).maker(), Some((500_000, 500_000)));
+        assert_eq!(maps(vec![low]).maker(), Some((70_000, 70_000)));
+        // Nobody else gets a say about the container.
+        assert_eq!(maps(vec![line(0, 1000)]).maker(), None);
+        assert_eq!(IdMaps::default().maker(), None);
     }
 }

@@ -7,7 +7,7 @@ use crate::userns::network::{self, Writer};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_policy::spec::{IdMapping, NamespaceKind, Spec, Sysctl as SpecSysctl};
 use casemate_policy::HardenedSpec;
-use casemate_sandbox::holder::{self, Holder};
+use casemate_sandbox::holder::{self, Holder, User};
 use casemate_sandbox::plan::{Namespaces, Sysctl, TimeOffset, UserNamespace};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::Context as _;
@@ -299,7 +299,11 @@ fn enter_user(
     if automatic {
         network::translate_ping(&mut theirs, Writer::Inside, &prepared.maps)?;
     }
-    let holder = holder::hold(held, user.as_ref().map(AsFd::as_fd), proc.as_fd(), theirs)?;
+    let place = match &user {
+        Some(fd) => User::Joined(fd.as_fd()),
+        None => User::New(prepared.maps.maker()),
+    };
+    let holder = holder::hold(held, place, proc.as_fd(), theirs)?;
     if user.is_none() {
         write_maps(proc, holder.pid(), &prepared.maps, true)?;
     }

@@ -26,16 +26,29 @@ pub struct Holder {
     sysctls: Vec<Sysctl>,
 }
 
-/// Make the holder. `join`: an existing user namespace, else a new one is made and the caller writes its maps to
-/// [`Holder::pid`]. Then it calls [`Holder::release`]. `kinds`: which of network, ipc and uts are wanted.
+/// The user namespace that a holder is in.
+#[derive(Clone, Copy, Debug)]
+pub enum User<'a> {
+    /// An existing one.
+    Joined(BorrowedFd<'a>),
+    /// A new one. The caller writes its maps to [`Holder::pid`], then it calls [`Holder::release`]. What is used up in it of
+    /// the limits per user is counted for the effective uid that makes it: this one, with its gid, if given.
+    New(Option<(u32, u32)>),
+}
+
+/// Make the holder. `kinds`: which of network, ipc and uts are wanted.
 pub fn hold(
     kinds: u64,
-    join: Option<BorrowedFd<'_>>,
+    user: User<'_>,
     host_proc: BorrowedFd<'_>,
     sysctls: Vec<Sysctl>,
 ) -> StepResult<Holder> {
     let writes = sysctls.iter().map(sysctl::as_write).collect::<StepResult<_>>()?;
-    let order = Order { kinds, join, proc: host_proc, writes };
+    let (join, maker) = match user {
+        User::Joined(fd) => (Some(fd), None),
+        User::New(maker) => (None, maker),
+    };
+    let order = Order { kinds, join, maker, proc: host_proc, writes };
     match Companion::start(order).step("namespaces", || "linux.namespaces user") {
         Ok(process) => Ok(Holder { process, kinds, sysctls }),
         Err(failure) => Err(explained(failure)),

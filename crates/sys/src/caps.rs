@@ -129,6 +129,11 @@ pub fn set_securebits(bits: u32) -> Result<()> {
         .call(|| format!("prctl(PR_SET_SECUREBITS, {bits:#x})"))
 }
 
+/// The securebits.
+pub fn securebits() -> Result<u32> {
+    prctl(libc::PR_GET_SECUREBITS, 0, 0).map(|bits| bits as u32).call(|| "prctl(PR_GET_SECUREBITS)")
+}
+
 /// Keep the permitted set when uid 0 is given up, until the next execve.
 pub fn keep_permitted() -> Result<()> {
     prctl(libc::PR_SET_KEEPCAPS, 1, 0).map(drop).call(|| "prctl(PR_SET_KEEPCAPS, 1)")

@@ -9,6 +9,7 @@
 //! allocates nothing, and uses nothing of the C library's. What it found is told by a word that both sides can see.
 
 use crate::error::{check, Context, Error, Result};
+use crate::maker::Maker;
 use crate::ns::{self, flag};
 use crate::process;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -25,6 +26,9 @@ pub struct Order<'a> {
     pub kinds: u64,
     /// The user namespace to enter; `None`: a new one, whose maps the caller writes.
     pub join: Option<BorrowedFd<'a>>,
+    /// Effective uid and gid that make a new user namespace, for whom the kernel counts what is used up in it; `None`: those
+    /// of the caller. Takes CAP_SETUID, CAP_SETGID and CAP_SETPCAP.
+    pub maker: Option<(u32, u32)>,
     /// A procfs, below which the kernel parameters lie.
     pub proc: BorrowedFd<'a>,
     /// Kernel parameters: path below the procfs, and value.
@@ -98,6 +102,8 @@ impl Companion {
         let dumpable = process::is_dumpable();
         process::set_dumpable(false)?;
         let kinds = if order.join.is_some() { 0 } else { flag::USER };
+        let maker = order.maker.filter(|_| kinds != 0).map(Maker::become_it).transpose();
+        let maker = maker.inspect_err(|_| restore_dumpable(dumpable))?;
         let mut pidfd: libc::c_int = -1;
         let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD | kinds as libc::c_int;
         // SAFETY: the stack is a mapping of its own, and it and `shared` are kept until the process has ended (`drop`). `run`
@@ -111,12 +117,14 @@ impl Companion {
                 &raw mut pidfd,
             )
         };
-        let pid = check(libc::c_long::from(ret))
-            .inspect_err(|_| restore_dumpable(dumpable))
-            .call(|| format!("clone({})", ns::names(kinds)))?;
+        let made = check(libc::c_long::from(ret)).call(|| format!("clone({})", ns::names(kinds)));
+        let ourselves = maker.map_or(Ok(()), Maker::done);
+        let pid = made.inspect_err(|_| restore_dumpable(dumpable))?;
         // SAFETY: CLONE_PIDFD stored a new descriptor that is ours.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-        Ok(Self { pid: pid as i32, pidfd, channel: ours, dumpable, shared, _stack: stack })
+        let companion =
+            Self { pid: pid as i32, pidfd, channel: ours, dumpable, shared, _stack: stack };
+        ourselves.map(|()| companion)
     }
 
     /// Its pid: whose maps are to be written.
@@ -317,7 +325,13 @@ mod tests {
         }
         let writes = vec![(CString::new(path).unwrap(), value.as_bytes().to_vec())];
         let kinds = flag::NET | flag::IPC | flag::UTS;
-        let order = Order { kinds, join: None, proc: proc.as_fd(), writes };
+        let order = Order {
+            kinds,
+            join: None,
+            maker: Some((300_000, 300_000)),
+            proc: proc.as_fd(),
+            writes,
+        };
         let companion = Companion::start(order).unwrap();
         for file in ["gid_map", "uid_map"] {
             let path = format!("/proc/{}/{file}", companion.pid());

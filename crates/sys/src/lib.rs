@@ -15,6 +15,7 @@ pub mod exe;
 pub mod fd;
 pub mod keyring;
 pub mod landlock;
+mod maker;
 pub mod memory;
 pub mod mount;
 pub mod net;
