@@ -52,6 +52,8 @@ mod hardening_posture;
 mod hardening_scratch;
 #[path = "blackbox/hardening_seccomp.rs"]
 mod hardening_seccomp;
+#[path = "blackbox/hardening_secrets.rs"]
+mod hardening_secrets;
 #[path = "blackbox/hardening_sysctls.rs"]
 mod hardening_sysctls;
 #[path = "blackbox/hardening_userns.rs"]

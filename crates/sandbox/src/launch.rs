@@ -5,6 +5,7 @@ use crate::plan::{ContainerPlan, ExecPlan};
 use crate::proto::{self, FromChild, FromParent};
 use crate::stage::run_container;
 use crate::{Failure, StepResult};
+use casemate_sys::args::{self, Hidden};
 use casemate_sys::process::{clone_process, clone_sibling, exit_now, Cloned};
 use casemate_sys::socket;
 use rustix::fd::{BorrowedFd, OwnedFd};
@@ -149,8 +150,9 @@ fn spawn_into<'a>(
 ) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
     casemate_sys::memory::keep_freed();
+    let hidden = args::hide()?;
     let cloned = first_that_takes(cgroups, |cgroup| clone_process(0, cgroup)).map_err(no_room)?;
-    Ok(part_ways(cloned, ours, theirs, body))
+    Ok(part_ways(cloned, hidden, (ours, theirs), body))
 }
 
 /// `body` runs in the child, on a copy of this memory, and never returns into the caller's code: what the caller would
@@ -162,8 +164,9 @@ fn spawn(
 ) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
     casemate_sys::memory::keep_freed();
+    let hidden = args::hide()?;
     let cloned = clone_process(kinds, cgroup).map_err(no_room)?;
-    Ok(part_ways(cloned, ours, theirs, body))
+    Ok(part_ways(cloned, hidden, (ours, theirs), body))
 }
 
 /// EAGAIN from clone3 is a limit that somebody set.
@@ -176,15 +179,17 @@ fn no_room(error: casemate_sys::Error) -> Failure {
     failure
 }
 
+/// The child is about to be seen in the container, with our arguments and environment if it had them (`hidden`).
 fn part_ways(
     cloned: Cloned,
-    ours: OwnedFd,
-    theirs: OwnedFd,
+    hidden: Hidden,
+    (ours, theirs): (OwnedFd, OwnedFd),
     body: impl FnOnce(&OwnedFd) -> Failure,
 ) -> Spawned {
     match cloned {
         Cloned::Parent { pid, pidfd } => Spawned { pid, pidfd, channel: ours },
         Cloned::Child => {
+            hidden.for_good();
             drop(ours);
             // Ours is only a copy of the descriptor: cheap to close as long as the parent has its own.
             casemate_sys::exe::release_mount();

@@ -5,6 +5,7 @@
 //! safely is used from there, here and by the other crates; this crate adds what it lacks. No policy, no
 //! knowledge of containers.
 
+pub mod args;
 pub mod bpf;
 pub mod caps;
 pub mod companion;

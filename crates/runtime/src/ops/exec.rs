@@ -363,6 +363,8 @@ fn spawn(
     if container.record.namespaces & flag::PID == 0 {
         return Ok(launch_exec(plan, cgroups)?);
     }
+    // The child is seen in the container as soon as it exists (CVE-2016-9962).
+    process::set_dumpable(false)?;
     let own = process::pidfd_open(rustix::process::getpid().as_raw_nonzero().get())?;
     ns::setns(init, flag::PID).context("join the container's pid namespace")?;
     let child = launch_exec(plan, cgroups);

@@ -15,7 +15,7 @@ use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_sandbox::hooks;
 use casemate_sandbox::launch::{launch, Birth, Spawned};
-use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter};
+use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter, UserNamespace};
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, Context as _};
@@ -314,6 +314,11 @@ fn spawn(
     let own =
         rustix::fs::openat(proc, "self/ns/pid", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .call(|| "openat(/proc, \"self/ns/pid\")")?;
+    if !matches!(plan.namespaces.user, UserNamespace::EnterFirst) {
+        // The child is seen in there as soon as it exists (CVE-2016-9962). Who has no privilege has to be dumpable until the
+        // id maps are written, and joins no pid namespace.
+        process::set_dumpable(false)?;
+    }
     ns::setns(pid, flag::PID).context("linux.namespaces pid")?;
     let child = launch(plan, birth);
     match ns::setns(&own, flag::PID) {
