@@ -219,7 +219,7 @@ fn lookup<'e>(env: &'e [CString], key: &str) -> Option<&'e [u8]> {
 }
 
 /// HOME from the container's own /etc/passwd, as every engine's users expect; `/` when it has none.
-fn add_home(env: &mut Vec<CString>, uid: u32) {
+pub(crate) fn add_home(env: &mut Vec<CString>, uid: u32) {
     if lookup(env, "HOME").is_some_and(|home| !home.is_empty()) {
         return;
     }

@@ -22,18 +22,34 @@ const OUTPUT_SHOWN: usize = 2048;
 
 /// Run all in order; the first failure ends it.
 pub fn run_all(hooks: &[Hook], state: &str) -> StepResult<()> {
-    hooks.iter().try_for_each(|hook| run(hook, state))
+    run_all_confined(hooks, state, &|| Ok(()))
 }
+
+/// The same, and `confine` is the last that happens in each hook's process before its program.
+pub(crate) fn run_all_confined(
+    hooks: &[Hook],
+    state: &str,
+    confine: Confine<'_>,
+) -> StepResult<()> {
+    hooks.iter().try_for_each(|hook| run_confined(hook, state, confine))
+}
+
+/// What a process does to itself before a program takes its place.
+type Confine<'a> = &'a dyn Fn() -> StepResult<()>;
 
 /// Run one hook to its end.
 pub fn run(hook: &Hook, state: &str) -> StepResult<()> {
+    run_confined(hook, state, &|| Ok(()))
+}
+
+fn run_confined(hook: &Hook, state: &str, confine: Confine<'_>) -> StepResult<()> {
     let about = || format!("{} {}", hook.label, hook.path.display());
     // Memory files rather than pipes: a hook that reads nothing cannot block us, and one that leaves a daemon behind
     // cannot keep us waiting for the end of its output.
     let input = memory("hook-state", state.as_bytes()).step("hook", about)?;
     let output = memory("hook-output", b"").step("hook", about)?;
     let (pid, pidfd) = match clone_process(0, None).step("hook", about)? {
-        Cloned::Child => become_hook(hook, &input, &output),
+        Cloned::Child => become_hook(hook, &input, &output, confine),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     let ended = wait_ended(&pidfd, hook.timeout).step("hook", about)?;
@@ -92,24 +108,23 @@ fn shown(output: &OwnedFd) -> String {
 }
 
 /// The child's side of a hook.
-fn become_hook(hook: &Hook, input: &OwnedFd, output: &OwnedFd) -> ! {
-    let setup = || -> casemate_sys::Result<()> {
+fn become_hook(hook: &Hook, input: &OwnedFd, output: &OwnedFd, confine: Confine<'_>) -> ! {
+    let setup = || -> StepResult<()> {
         fd::place(input, 0)?;
         fd::place(output, 1)?;
         fd::place(output, 2)?;
         fd::cloexec_from(3)?;
         rustix::process::chdir("/").call(|| "chdir(\"/\")")?;
-        signals::reset()
+        signals::reset()?;
+        Ok(())
     };
-    let reason = match setup() {
-        Err(e) => e.to_string(),
-        Ok(()) => {
-            let vectors = ExecVectors::new(hook.args.clone(), hook.env.clone());
-            match CString::new(hook.path.as_os_str().as_bytes()) {
-                Ok(path) => errno_text(process::execve(&path, &vectors)),
-                Err(_) => "path contains a NUL byte".to_owned(),
-            }
-        }
+    let vectors = ExecVectors::new(hook.args.clone(), hook.env.clone());
+    let reason = match setup().and_then(|()| confine()) {
+        Err(failure) => failure.message,
+        Ok(()) => match CString::new(hook.path.as_os_str().as_bytes()) {
+            Ok(path) => errno_text(process::execve(&path, &vectors)),
+            Err(_) => "path contains a NUL byte".to_owned(),
+        },
     };
     // The parent prints what is in there; when even this write fails, the exit status still tells.
     rustix::io::write(output, reason.as_bytes()).ok();

@@ -354,8 +354,10 @@ pub struct Hook {
     pub path: PathBuf,
     /// Full argv.
     pub args: Vec<CString>,
-    /// Exact environment.
+    /// Environment.
     pub env: Vec<CString>,
+    /// The bundle names none: startContainer hooks get a HOME beside it, as the program does.
+    pub home: bool,
     /// Seconds; 0: none given.
     pub timeout: u64,
 }

@@ -144,7 +144,10 @@ impl<'c> Rooted<'c> {
 
 impl<'c> Dropped<'c> {
     fn confine(self) -> StepResult<Confined<'c>> {
-        let Self { process, cwd, gate, start_container, hook_state, channel } = self;
+        let Self { process, cwd, gate, mut start_container, hook_state, channel } = self;
+        for hook in start_container.iter_mut().filter(|hook| hook.home) {
+            exec::add_home(&mut hook.env, process.uid);
+        }
         let mut ours = vec![channel.as_raw_fd()];
         if let Gate::Listener(listener) = &gate {
             ours.push(listener.as_raw_fd());
@@ -182,7 +185,10 @@ impl Confined<'_> {
         // The payload sees itself as the container's process: the state is "created" until the program runs.
         let state =
             self.hook_state.render("created", rustix::process::getpid().as_raw_nonzero().get());
-        if let Err(failure) = hooks::run_all(&self.start_container, &state) {
+        // They are programs of the image, and no less confined than the one that the image is for.
+        let confine =
+            || confine::load_filters(self.ready.filters(), FilterSlot::BeforeExec, self.channel);
+        if let Err(failure) = hooks::run_all_confined(&self.start_container, &state, &confine) {
             return failure;
         }
         self.ready.exec(self.channel)

@@ -295,3 +295,54 @@ fn impossible_hooks_are_refused_before_anything_is_made() {
         assert_eq!(container.leftovers(), Vec::<String>::new());
     }
 }
+
+/// A bundle with a startContainer hook that puts what it sees of itself into a file of the container's.
+fn with_a_hook_of_the_image() -> Bundle {
+    let bundle =
+        Bundle::sh("cat /v/hook; grep -E '^(Seccomp|NoNewPrivs|Cap|Uid|Groups)' /proc/self/status")
+            .bind_own("/v")
+            .edit(|c| {
+                c["process"]["user"] = json!({"uid": 0, "gid": 0});
+                c["hooks"]["startContainer"] = json!([{"path": "/bin/hook"}]);
+            });
+    let hook = bundle.rootfs().join("bin/hook");
+    let text = "exec > /v/hook; echo hook; cat > /dev/null; grep -E '^(Seccomp|NoNewPrivs|Cap|Uid|Groups)' \
+                /proc/self/status; echo home=$HOME; echo program";
+    casemate_tests::bundle::write(&hook, format!("#!/bin/sh\n{text}\n"));
+    std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
+    bundle
+}
+
+/// What the hook has seen of itself, and what the program.
+fn hook_and_program(text: &str) -> (Vec<&str>, Vec<&str>) {
+    let (hook, program) = text.split_once("program\n").unwrap_or_else(|| panic!("{text}"));
+    let hook = hook.lines().filter(|line| *line != "hook" && !line.starts_with("home="));
+    (hook.collect(), program.lines().collect())
+}
+
+#[test]
+fn a_hook_of_the_image_is_confined_as_the_program_is() {
+    requires!(root);
+    let done = Container::new(with_a_hook_of_the_image()).run().ok();
+    let (hook, program) = hook_and_program(&done.stdout);
+    assert!(program.contains(&"Seccomp:\t2"), "{}", done.stdout);
+    assert_eq!(hook, program);
+    assert!(done.stdout.contains("\nhome=/root\n"), "{}", done.stdout);
+}
+
+/// Without no_new_privs the filter comes first, and refuses clone3(2) as the usual ones do: their authors cannot see its flags.
+#[test]
+fn a_hook_of_the_image_runs_behind_a_filter_that_refuses_clone3() {
+    requires!(root);
+    for errno in [libc::ENOSYS, libc::EPERM] {
+        let bundle = with_a_hook_of_the_image().edit(|c| {
+            c["process"]["noNewPrivileges"] = json!(false);
+            c["linux"]["seccomp"] = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+                {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno}]});
+        });
+        let done = Container::new(bundle).verbatim().run().ok();
+        let (hook, program) = hook_and_program(&done.stdout);
+        assert!(program.contains(&"Seccomp:\t2"), "{}", done.stdout);
+        assert_eq!(hook, program);
+    }
+}

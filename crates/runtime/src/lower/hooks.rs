@@ -45,6 +45,7 @@ fn one(hook: &SpecHook, label: String, default: &DefaultEnv) -> Result<Hook> {
         path: PathBuf::from(&hook.path),
         args: strings(args)?,
         env,
+        home: hook.env.is_none(),
         timeout: hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0),
     })
 }
