@@ -114,7 +114,7 @@ impl<'c> Namespaced<'c> {
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let state = plan.hook_state.render("created", pid);
         hooks::run_all(&plan.create_container, &state)?;
-        tree.seal()?.pivot()?;
+        tree.seal()?.pivot(&plan.host_proc)?;
         if console.is_none() {
             identity::own_stdio(plan.early.stdio_owner)?;
         }

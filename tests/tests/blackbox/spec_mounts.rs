@@ -527,17 +527,6 @@ fn nothing_is_mounted_inside_proc_but_what_lxcfs_does() {
 }
 
 #[test]
-fn without_pivot_root_the_container_runs_as_well() {
-    requires!(root);
-    let canary = Canary::new();
-    let container = Container::new(Bundle::sh("ls /; echo one=1")).verbatim();
-    let done = container.run_command(&["--no-pivot"]).ok();
-    assert_eq!(done.value("one"), "1");
-    assert!(!done.stdout.lines().any(|name| name == "work" || name == "boot"), "{}", done.stdout);
-    canary.check();
-}
-
-#[test]
 fn options_for_a_file_system_mean_nothing_to_a_bind_mount() {
     requires!(root);
     let bundle = Bundle::sh("stat -c %a /mnt").mount(json!({

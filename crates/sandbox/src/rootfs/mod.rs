@@ -10,6 +10,7 @@ mod console;
 mod copy_up;
 mod devices;
 mod filesystem;
+mod hosts;
 mod mask;
 mod overlay;
 mod scratch;
@@ -169,7 +170,7 @@ impl<'p> Builder<'p> {
 
 impl Sealed<'_> {
     /// Make it the root, and let go of the host's.
-    pub(crate) fn pivot(self) -> StepResult<()> {
+    pub(crate) fn pivot(self, host_proc: &OwnedFd) -> StepResult<()> {
         let about = || format!("root.path {}", self.plan.rootfs.display());
         rustix::process::fchdir(&self.root).call(|| "fchdir(rootfs)").step("pivot", about)?;
         if !self.plan.own_mounts {
@@ -177,6 +178,7 @@ impl Sealed<'_> {
         }
         let old = mount::open_path(Path::new("/"), false).step("pivot", about)?;
         if self.plan.no_pivot {
+            hosts::detach_kernel_file_systems(host_proc, &self.plan.rootfs)?;
             // What is mounted over a shared "/" would cover the host's.
             let private =
                 AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
