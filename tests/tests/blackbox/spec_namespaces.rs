@@ -334,3 +334,18 @@ fn a_failed_create_gives_network_devices_back() {
         assert_eq!(devices(), before);
     }
 }
+
+/// Bound from the host it must not be the host's any more: with shared propagation the two would get each other's mounts.
+#[test]
+fn what_is_mounted_on_the_cgroup_file_system_is_not_mounted_on_the_hosts() {
+    requires!(root);
+    let canary = Canary::new();
+    let script = "mount -t tmpfs mine /sys/fs/cgroup && grep -c mine /proc/self/mountinfo";
+    let bundle = Bundle::sh(script)
+        .all_capabilities()
+        .without_namespace("cgroup")
+        .edit(|c| c["linux"]["rootfsPropagation"] = json!("rshared"));
+    let done = Container::new(bundle).verbatim().run().ok();
+    assert_eq!(done.stdout, "1\n", "{}", done.stderr);
+    canary.check();
+}

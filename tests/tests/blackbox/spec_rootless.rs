@@ -290,6 +290,39 @@ fn root_of_a_user_namespace_runs_containers() {
     }
 }
 
+/// Where the kernel gives no sysfs of the container's own, the one of the caller's container stands in: not a file of it, nor
+/// of the cgroup file system below it, can be written.
+#[test]
+fn a_sysfs_that_stands_in_is_read_only_with_all_that_is_below() {
+    requires!(root);
+    requires!(program "setpriv");
+    let rootless = Rootless::new("grep ' /sys' /proc/self/mountinfo | cut -d ' ' -f 5,6").edit(|c| {
+        let list = c["linux"]["namespaces"].as_array_mut().unwrap();
+        list.retain(|ns| ns["type"] != "user" && ns["type"] != "network");
+        c["linux"]["uidMappings"] = json!([]);
+        c["linux"]["gidMappings"] = json!([]);
+        let mounts = c["mounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/sys"));
+        mounts.push(json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["rrw"]}));
+    });
+    let line = format!(
+        "{} --profile privileged run --bundle {} {}",
+        host::runtime().display(),
+        rootless.bundle.dir().display(),
+        id()
+    );
+    let done = inside(&rootless, "", &line);
+    assert_eq!(done.code(), 0, "{}{}", done.stdout, done.stderr);
+    assert!(
+        done.stdout.contains("/sys ") && done.stdout.contains("/sys/fs/cgroup"),
+        "{}",
+        done.stdout
+    );
+    let lines = done.stdout.lines().filter(|line| line.starts_with("/sys"));
+    let writable = lines.filter(|line| !line.contains(" ro,nosuid,nodev,noexec"));
+    assert_eq!(writable.collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
 #[test]
 fn an_ordinary_users_container_without_a_network_namespace_has_the_users_network() {
     requires!(root);

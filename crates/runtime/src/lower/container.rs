@@ -162,6 +162,7 @@ fn root_plan(
         cgroup_mount: decided.cgroup.mount_point(),
         unprivileged: enters_first(namespaces),
         mapper: mapper(decided, namespaces),
+        nested: !decided.caller.privileged || !decided.caller.initial_user_namespace,
     };
     if mounts.mapper.is_some() && spec.keeps_groups() {
         let reason = "the groups of the caller are kept, which are nobody's among other ids";

@@ -40,6 +40,8 @@ pub struct MountContext<'a> {
     pub unprivileged: bool,
     /// Makes the clones for a container that got its user namespace from us.
     pub(crate) mapper: Option<Mapper<'a>>,
+    /// The caller is in a container itself, or has no privilege: there are file systems that it may not mount.
+    pub nested: bool,
 }
 
 /// Lower all mounts.
@@ -61,6 +63,11 @@ pub fn lower(spec: &HardenedSpec, context: &MountContext<'_>) -> Result<Vec<Moun
     spec.mounts.iter().enumerate().map(lower_one).collect()
 }
 
+/// A new mount of a cgroup file system.
+fn is_cgroup(mount: &Mount) -> bool {
+    matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"))
+}
+
 /// A place of the profile's own has no size that anybody asked for.
 fn share_content(source: &mut MountSource) {
     if let MountSource::Filesystem { content: content @ Content::Copy, .. } = source {
@@ -80,12 +87,7 @@ fn one(
     let source = match (flags.bind, flags.remount) {
         (None, true) => MountSource::Remount,
         (Some(depth), _) => bind(mount, &flags, depth, judged, context)?,
-        (None, false)
-            if mount.kind.as_deref() == Some("cgroup")
-                || mount.kind.as_deref() == Some("cgroup2") =>
-        {
-            cgroup(context)?
-        }
+        (None, false) if is_cgroup(mount) => cgroup(context)?,
         (None, false) => filesystem(spec, mount, &flags, context)?,
     };
     let (mut attrs, mut recursive_attrs) = (flags.attrs, flags.recursive_attrs);
@@ -98,6 +100,12 @@ fn one(
         recursive_attrs.set |= attr::NOSUID;
         recursive_attrs.clear &= !attr::NOSUID;
     }
+    let mut propagation: Vec<_> =
+        flags.propagation.iter().map(|word| propagation_of(*word)).collect();
+    if is_cgroup(mount) {
+        // The host's own, where there is no cgroup namespace, must not get from us what is mounted on it.
+        propagation.insert(0, (casemate_sys::mount::propagation::PRIVATE, true));
+    }
     let atime =
         |change: u64, set: u64| if set & attr::ATIME != 0 { change | attr::ATIME } else { change };
     Ok(MountPlan {
@@ -109,7 +117,7 @@ fn one(
         clear: atime(attrs.clear, attrs.set),
         recursive_set: recursive_attrs.set,
         recursive_clear: atime(recursive_attrs.clear, recursive_attrs.set),
-        propagation: flags.propagation.iter().map(|word| propagation_of(*word)).collect(),
+        propagation,
     })
 }
 
@@ -302,13 +310,19 @@ fn filesystem(
     let has_mode = options.iter().any(|(key, _)| key == "mode");
     Ok(MountSource::Filesystem {
         source: Some(mount.source.clone().unwrap_or_else(|| fstype.clone())),
-        or_bind: (fstype == "sysfs").then(|| PathBuf::from("/sys")),
+        or_bind: stand_in(&fstype, context.nested),
         content: if flags.tmpcopyup && is_tmpfs { Content::Copy } else { Content::Nothing },
         inherit_mode: is_tmpfs && !has_mode,
         label: attribute(spec, &fstype),
         options,
         fstype,
     })
+}
+
+/// What is bound where the kernel refuses a file system. Only root of the host has no reason to be refused: then something is
+/// wrong, and the host's tree no answer.
+fn stand_in(fstype: &str, nested: bool) -> Option<PathBuf> {
+    (nested && fstype == "sysfs").then(|| PathBuf::from("/sys"))
 }
 
 /// uid= and gid= of the container, in ids of who makes the mount. Answers `None` to leave the option out.
@@ -353,6 +367,13 @@ fn label_option(spec: &Spec, fstype: &str) -> Option<(String, Option<String>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_hosts_sysfs_stands_in_for_callers_in_a_container_only() {
+        assert_eq!(stand_in("sysfs", false), None);
+        assert_eq!(stand_in("sysfs", true), Some(PathBuf::from("/sys")));
+        assert_eq!(stand_in("proc", true), None);
+    }
 
     #[test]
     fn a_destination_is_resolved_before_it_is_used() {

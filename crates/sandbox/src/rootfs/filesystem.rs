@@ -4,7 +4,8 @@ use super::scratch::{self, Writable};
 use super::{apply_attributes, apply_propagation, attach_at};
 use crate::plan::{Content, MountPlan, MountSource};
 use crate::{Failure, StepResult};
-use casemate_sys::mount::{self, attr, FsContext};
+use casemate_sys::mount::propagation::PRIVATE;
+use casemate_sys::mount::{self, attr, AttrChange, FsContext};
 use casemate_sys::path::ensure_dir;
 use casemate_sys::Context;
 use rustix::fd::{AsFd, OwnedFd};
@@ -36,7 +37,10 @@ pub(super) fn mount(
     };
     let detached = match create(plan, mode, set) {
         Err(e) if matches!(e.errno(), Errno::PERM | Errno::BUSY) => match or_bind {
-            Some(path) => host_part(path, plan)?,
+            Some(path) => {
+                attach_at(root, &place, host_part(path, plan)?, plan)?;
+                return Ok(None);
+            }
             None => return Err(e.into()),
         },
         other => other?,
@@ -89,10 +93,20 @@ fn set_label(mount: &OwnedFd, label: &str) -> casemate_sys::Result<()> {
         .call(|| format!("fsetxattr(security.selinux, {label:?})"))
 }
 
-/// What stands in for a file system that this user namespace may not mount: the host's own, read by its path.
+/// What stands in for a file system that this user namespace may not mount: the host's own, read by its path. Nothing that is
+/// mounted in it comes back to the host, and of a whole sysfs nothing is writable: a cgroup file system of the host's lies below.
 fn host_part(path: &Path, plan: &MountPlan) -> StepResult<OwnedFd> {
     let source = mount::open_path(path, false)?;
     let detached = mount::clone_tree(source.as_fd(), true)?;
-    apply_attributes(&detached, plan, plan.set)?;
+    let closed = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+    let whole = matches!(&plan.source, MountSource::Filesystem { fstype, .. } if fstype == "sysfs");
+    let set = if whole { closed } else { 0 };
+    let change = AttrChange { set, propagation: PRIVATE, ..AttrChange::default() };
+    mount::set_attr(&detached, change, true)?;
+    if whole {
+        apply_propagation(&detached, plan)?;
+    } else {
+        apply_attributes(&detached, plan, plan.set)?;
+    }
     Ok(detached)
 }
