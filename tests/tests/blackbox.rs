@@ -38,6 +38,8 @@ mod hardening_counts;
 mod hardening_defaults;
 #[path = "blackbox/hardening_devices.rs"]
 mod hardening_devices;
+#[path = "blackbox/hardening_files.rs"]
+mod hardening_files;
 #[path = "blackbox/hardening_hooks.rs"]
 mod hardening_hooks;
 #[path = "blackbox/hardening_landlock.rs"]

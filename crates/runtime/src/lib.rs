@@ -22,6 +22,7 @@ pub mod netdev;
 pub mod notify;
 pub mod ops;
 pub mod overlay;
+mod pid_file;
 mod policy_choice;
 pub(crate) mod pool;
 pub mod procfs;

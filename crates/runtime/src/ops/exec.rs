@@ -36,6 +36,7 @@ pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
 }
 
 fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32> {
+    crate::pid_file::check(request.pid_file.as_deref())?;
     let container = Container::load(global, &request.id)?;
     trail.of_record(&container.record)?;
     let init = match container.living()? {
@@ -103,7 +104,7 @@ fn supervise_exec(
     await_exec(&child.channel)?;
     // Last: its absence is how conmon knows of a failure.
     if let Some(path) = &request.pid_file {
-        super::make::write_pid_file(path, child.pid)?;
+        crate::pid_file::write(path, child.pid)?;
     }
     Ok(master)
 }

@@ -10,7 +10,7 @@ use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
 use crate::userns::{self, Unmappable};
 use crate::verify::Posture;
-use crate::{ids, namespaces, netdev, notify, procfs, selinux};
+use crate::{ids, namespaces, netdev, notify, pid_file, procfs, selinux};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_sandbox::hooks;
@@ -21,7 +21,7 @@ use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, Context as _};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Who holds the container until it is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Made {
             supervise::deliver_pidfd(path, "standard", &self.child.pidfd)?;
         }
         match &request.pid_file {
-            Some(path) => write_pid_file(path, self.child.pid),
+            Some(path) => pid_file::write(path, self.child.pid),
             None => Ok(()),
         }
     }
@@ -69,6 +69,7 @@ pub(crate) fn make(
     mode: HeldBy,
     trail: &mut Trail,
 ) -> Result<Made> {
+    pid_file::check(request.pid_file.as_deref())?;
     let mut decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
     if trail.is_on() {
         decided.look_at_hooks();
@@ -415,15 +416,4 @@ fn store_beside(state: &StateDir, decided: &Decided, lowered: &Lowered) -> Resul
         state.write_new("decisions.json", &[&bytes])?;
     }
     Ok(())
-}
-
-/// Decimal, no newline, renamed over whatever was there.
-pub(crate) fn write_pid_file(path: &Path, pid: i32) -> Result<()> {
-    let about = || format!("--pid-file {}", path.display());
-    let name = path.file_name().ok_or_else(|| anyhow!("names no file")).with_context(about)?;
-    let temporary = path.with_file_name(format!(".{}.{pid}", name.to_string_lossy()));
-    std::fs::write(&temporary, pid.to_string())
-        .map_err(|e| crate::bundle::say(&e))
-        .with_context(about)?;
-    std::fs::rename(&temporary, path).map_err(|e| crate::bundle::say(&e)).with_context(about)
 }

@@ -49,7 +49,7 @@ impl StateRoot {
             Mode::empty(),
         ) {
             Ok(dir) => {
-                refuse_open_to_all(&dir, path)?;
+                refuse_of_others(&dir, path)?;
                 Some(dir)
             }
             Err(Errno::NOENT | Errno::NOTDIR) => None,
@@ -369,11 +369,24 @@ impl StateDir {
     }
 }
 
-/// Records say whom to signal and what to remove: nobody else may write them.
-fn refuse_open_to_all(dir: &OwnedFd, path: &Path) -> Result<()> {
-    let mode = rustix::fs::fstat(dir).call(|| "fstat(state root)")?.st_mode;
-    if mode & 0o002 != 0 {
-        bail!("state root {}: everybody may write it (hint: chmod 0700)", path.display());
+/// Nobody but the caller decides what is in it: programs that its records name are run with the caller's privilege (poststop
+/// hooks, by `delete`). Who may write its parent can only put another directory of the caller's in its place.
+fn refuse_of_others(dir: &OwnedFd, path: &Path) -> Result<()> {
+    let st = rustix::fs::fstat(dir).call(|| "fstat(state root)")?;
+    let root = path.display();
+    let caller = rustix::process::geteuid().as_raw();
+    if st.st_uid != caller {
+        bail!(
+            "state root {root}: belongs to uid {}, and you are uid {caller} (hint: call as its owner, or choose another --root)",
+            st.st_uid
+        );
+    }
+    if st.st_mode & 0o002 != 0 {
+        bail!("state root {root}: everybody may write it (hint: chmod 0700)");
+    }
+    // A group with the number of its user is that user's own (useradd(8), USERGROUPS_ENAB).
+    if st.st_mode & 0o020 != 0 && st.st_gid != caller {
+        bail!("state root {root}: its group {} may write it (hint: chmod 0700)", st.st_gid);
     }
     Ok(())
 }
