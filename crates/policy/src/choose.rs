@@ -1,16 +1,18 @@
-//! One container's choice: the node's policy, the bundle's annotations and the command line, made into a profile and the
-//! overrides beside it.
+//! One container's choice: the node's policy, the bundle's annotations and the command line, made
+//! into a profile and the overrides beside it.
 //!
-//! Tightening is free, loosening is somebody's word: a policy file's, the operator's on the command line as far as no
-//! policy forbids it, the bundle's as far as a policy permits it. What is not known is an error, also when it would
-//! change nothing.
+//! Tightening is free, loosening is somebody's word: a policy file's, the operator's on the command
+//! line as far as no policy forbids it, the bundle's as far as a policy permits it. What is not
+//! known is an error, also when it would change nothing.
 
 use crate::control::{Allow, ControlId, Mode};
+use crate::decision::permitting;
 use crate::error::PolicyError;
-use crate::node::{Effects, NodePolicy, Permits, Subject, PROFILE};
+use crate::forbid::{self, Forbidden};
+use crate::node::{Applied, NodePolicy, Permits, Subject, PROFILE};
 use crate::overrides::{Choice, Overrides, Source, ALLOW_PREFIX};
 use crate::profile::ProfileName;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All annotations of ours begin so; one that is not known is an error.
 const OURS: &str = "org.casemate.";
@@ -77,24 +79,26 @@ impl<'a> Annotations<'a> {
 /// Makes the choice.
 ///
 /// # Errors
-/// Unknown names, and overrides that the node's policy does not permit: one line that names what asked for it.
+/// Unknown names, overrides that the node's policy does not permit, and annotations of two engines
+/// outside of the profile privileged: one line that names what asked for it.
 pub fn choose(
     node: &NodePolicy,
     subject: &Subject<'_>,
     line: &CommandLine<'_>,
 ) -> Result<Choice, PolicyError> {
     let asked = Annotations::read(subject.annotations)?;
-    let effects = node.effects_for(subject);
+    let engine = subject.engine();
+    // Signs of two are the word of neither.
+    let effects = node.effects_for(subject, engine.as_ref().map_or(None, |engine| *engine));
     let permits = Permits::of(&effects);
-    let profile = profile(&effects, &permits, line, asked.profile)?;
-    let mut overrides = Overrides::default();
-    for one in &effects {
-        overrides.modes.extend(&one.modes);
-        overrides.values.take_from(&one.values);
-        for (name, place) in &one.allow {
-            overrides.granted.insert(name.clone(), Source::Policy(place.clone()));
+    let profile = profile(node, &effects, &permits, line, asked.profile)?;
+    if let Err(error) = engine.as_ref() {
+        // What is run as written is not protected by knowing who wrote it.
+        if profile != ProfileName::Privileged {
+            return Err(error.clone().at("annotations"));
         }
     }
+    let mut overrides = said_by_the_node(&effects, profile);
     if subject.is_build_step() && profile.profile().mode(ControlId::ReadonlyRoot) == Mode::Enforce {
         // As if it had the annotation that its builder cannot pass.
         if let Ok(place) = annotated(&permits, WRITABLE) {
@@ -123,39 +127,74 @@ pub fn choose(
             overrides.denied.insert(name);
         }
     }
-    Ok(Choice { profile: profile.profile(), overrides, permits })
+    let denied = overrides.denied.clone();
+    Forbidden { permits: &permits, denied: &denied }.hold(profile, &mut overrides);
+    Ok(Choice { profile: profile.profile(), overrides, permits, engine: engine.unwrap_or(None) })
 }
 
-/// The command line's profile, or the last one that a rule names, or the node's; the bundle may ask for a stricter one.
+/// What policy files switch, set and grant. A rule that may be for somebody else counts as far as
+/// it is stricter.
+fn said_by_the_node(effects: &[Applied<'_>], profile: ProfileName) -> Overrides {
+    let mut overrides = Overrides::default();
+    for Applied { effects, gives } in effects {
+        if !gives {
+            for (control, mode) in &effects.modes {
+                let now = overrides.mode(profile, *control);
+                if *mode > now {
+                    overrides.modes.insert(*control, *mode);
+                }
+            }
+            overrides.values.tighten_by(&effects.values, profile.profile());
+            continue;
+        }
+        overrides.modes.extend(&effects.modes);
+        overrides.values.take_from(&effects.values);
+        for (name, place) in &effects.allow {
+            overrides.granted.insert(name.clone(), Source::Policy(place.clone()));
+        }
+    }
+    overrides
+}
+
+/// The command line's profile, or the last one that a rule names, or the node's; the bundle may ask
+/// for a stricter one.
 fn profile(
-    effects: &[&Effects],
+    node: &NodePolicy,
+    effects: &[Applied<'_>],
     permits: &Permits,
     line: &CommandLine<'_>,
     annotation: Option<ProfileName>,
 ) -> Result<ProfileName, PolicyError> {
-    let named = effects.iter().rev().find_map(|one| one.profile.as_ref());
-    let node = named.map_or(ProfileName::DEFAULT, |(name, _)| *name);
+    let mut named = ProfileName::DEFAULT;
+    for Applied { effects, gives } in effects {
+        match &effects.profile {
+            Some((name, _)) if *gives => named = *name,
+            Some((name, _)) => named = named.max(*name),
+            None => {}
+        }
+    }
+    let of_node = forbid::profile(permits, named, node.profile());
+    let is_forbidden = |name| forbid::is_forbidden(permits, name, node.profile());
     let base = match line.profile {
-        None => node,
+        None => of_node,
         Some(text) => {
             let about = |error: PolicyError| error.at("--profile");
             let name = ProfileName::parse(text).map_err(about)?;
-            if name < node {
+            if is_forbidden(name) {
                 not_forbidden(permits, &format!("{PROFILE}{name}")).map_err(about)?;
             }
             name
         }
     };
-    match annotation {
-        Some(name) if name < base => {
-            let about =
-                |error: PolicyError| error.at(format_args!("annotations {PROFILE_KEY}={name}"));
-            annotated(permits, &format!("{PROFILE}{name}")).map_err(about)?;
-            Ok(name)
-        }
-        Some(name) => Ok(name),
-        None => Ok(base),
+    let Some(name) = annotation else { return Ok(base) };
+    let about = |error: PolicyError| error.at(format_args!("annotations {PROFILE_KEY}={name}"));
+    if is_forbidden(name) {
+        not_forbidden(permits, &format!("{PROFILE}{name}")).map_err(about)?;
     }
+    if name < base {
+        annotated(permits, &format!("{PROFILE}{name}")).map_err(about)?;
+    }
+    Ok(name)
 }
 
 /// Where the annotation is permitted.
@@ -164,15 +203,12 @@ fn annotated(permits: &Permits, name: &str) -> Result<String, PolicyError> {
     match permits.permitted(name) {
         Some(place) => Ok(place.to_owned()),
         None => Err(PolicyError::new(format!(
-            "the node policy does not permit {name} \
-             (hint: permit = [\"@default\", {name:?}] in /etc/casemate/policy.toml)"
+            "the node policy does not permit {name} (hint: {})",
+            permitting(name)
         ))),
     }
 }
 
 fn not_forbidden(permits: &Permits, name: &str) -> Result<(), PolicyError> {
-    match permits.forbidden(name) {
-        Some(place) => Err(PolicyError::new(format!("{name} is forbidden by {place}"))),
-        None => Ok(()),
-    }
+    Forbidden { permits, denied: &BTreeSet::new() }.check(name)
 }

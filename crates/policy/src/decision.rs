@@ -1,9 +1,10 @@
 //! Decisions: what a profile did to a configuration, where, and why.
 //!
-//! The record answers for every rule of the profile, also for those that found nothing to do, so that a
-//! reader can tell "was fine already" from "was not looked at".
+//! The record answers for every rule of the profile, also for those that found nothing to do, so
+//! that a reader can tell "was fine already" from "was not looked at".
 
 use crate::control::{Control, ControlId};
+use crate::engine::Engine;
 use crate::overrides::{Source, ALLOW_PREFIX};
 use crate::profile::ProfileName;
 use serde::Serialize;
@@ -23,7 +24,8 @@ pub enum Verdict {
     Added,
     /// Not applied: overridden, or not possible here, for the stated reason.
     Waived,
-    /// Not applied because the control only warns: what it would have done, or why it would have refused.
+    /// Not applied because the control only warns: what it would have done, or why it would have
+    /// refused.
     Warned,
     /// The configuration is not run.
     Refused,
@@ -34,8 +36,8 @@ pub enum Verdict {
 pub struct Decision {
     /// The rule.
     pub rule: ControlId,
-    /// JSON pointer (RFC 6901) into the configuration as it was given; one that ends in `/-` means entries that were
-    /// added to a list, which `after` holds.
+    /// JSON pointer (RFC 6901) into the configuration as it was given; one that ends in `/-` means
+    /// entries that were added to a list, which `after` holds.
     pub pointer: Cow<'static, str>,
     /// What became of the rule.
     pub verdict: Verdict,
@@ -52,8 +54,8 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Names of the overrides without which this would not have been changed, for somebody whose program misses it. Only what was taken
-    /// away counts for capabilities, one name each.
+    /// Names of the overrides without which this would not have been changed, for somebody whose
+    /// program misses it. Only what was taken away counts for capabilities, one name each.
     #[must_use]
     pub fn ways_around(&self) -> Vec<String> {
         if !matches!(self.verdict, Verdict::Tightened | Verdict::Added) {
@@ -96,6 +98,43 @@ pub struct Remedy {
     pub name: String,
     /// The node's policy lets callers ask for it by annotation.
     pub permitted: bool,
+    /// Why nobody can have it; one line. `None`: the command line can.
+    pub forbidden: Option<String>,
+    /// The engine that made the configuration, as far as it can be told.
+    pub engine: Option<Engine>,
+}
+
+impl Remedy {
+    /// Where the policy is not at hand any more.
+    pub(crate) fn of_anybody(name: &str) -> Self {
+        Self { name: name.to_owned(), permitted: false, forbidden: None, engine: None }
+    }
+}
+
+/// A command that permits an annotation on this node. No quotes: logs and engines write them as
+/// `\"`, which would not be safe to paste.
+pub(crate) fn permitting(name: &str) -> String {
+    format!("casemate policy permit {name}")
+}
+
+/// `--allow` first, for those who have a command line: Kubernetes' engines have none that leads
+/// here.
+impl fmt::Display for Remedy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, permitted, forbidden, engine } = self;
+        if let Some(message) = forbidden {
+            return out.write_str(message);
+        }
+        out.write_str("allow with ")?;
+        if !matches!(engine, Some(Engine::Containerd | Engine::CriO)) {
+            write!(out, "--allow {name}, or ")?;
+        }
+        write!(out, "annotation {ALLOW_PREFIX}{name}=true")?;
+        match permitted {
+            true => Ok(()),
+            false => write!(out, " once the node permits it: {}", permitting(name)),
+        }
+    }
 }
 
 /// One line, because engines show one: what, which rule, and the way past it.
@@ -103,12 +142,10 @@ impl fmt::Display for Refusal {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Decision { rule, reason, .. } = &*self.decision;
         write!(out, "denied by profile {}: {reason} (rule {rule})", self.profile)?;
-        let Some(Remedy { name, permitted }) = &self.allow else { return Ok(()) };
-        write!(out, "; allow with annotation {ALLOW_PREFIX}{name}=true")?;
-        if !permitted {
-            out.write_str(" (the node policy must permit it)")?;
+        match &self.allow {
+            Some(remedy) => write!(out, "; {remedy}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

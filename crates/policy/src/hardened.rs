@@ -118,7 +118,7 @@ impl HardenedSpec {
         allow: Option<&str>,
     ) -> Refusal {
         let decision = Box::new(crate::admit::refused(control, pointer, reason));
-        let allow = allow.map(|name| Remedy { name: name.to_owned(), permitted: false });
+        let allow = allow.map(Remedy::of_anybody);
         Refusal { profile: self.profile, decision, allow }
     }
 

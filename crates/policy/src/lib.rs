@@ -10,8 +10,10 @@ mod choose;
 mod control;
 mod controls;
 mod decision;
+mod engine;
 mod error;
 mod facts;
+mod forbid;
 mod hardened;
 pub mod mount_options;
 mod node;
@@ -25,6 +27,7 @@ pub use control::{seccomp_features, Allow, Control, ControlId, Mode, CONTROLS};
 pub use controls::selinux::AutoLabel;
 pub use controls::userns::AutoUserns;
 pub use decision::{Decision, Refusal, Remedy, Verdict};
+pub use engine::{Engine, Label};
 pub use error::PolicyError;
 pub use facts::{
     CallerLimits, CorePattern, DefaultProfile, FileFact, FileKind, HookFile, HostFacts, Place,

@@ -4,7 +4,9 @@
 //! module only holds it, and stores with the container what `exec` has to know.
 
 use crate::control::{Allow, ControlId, Mode};
+use crate::engine::Engine;
 use crate::error::PolicyError;
+use crate::forbid::Forbidden;
 use crate::hardened::HardenedSpec;
 use crate::node::Permits;
 use crate::profile::{Profile, ProfileName};
@@ -207,6 +209,31 @@ impl Values {
     }
 }
 
+impl Values {
+    /// Takes of the other one what is stricter than what is here, and than what `profile` has where nothing is here. What
+    /// cannot be compared is left: ranges and labels, and a list where there is one already.
+    pub(crate) fn tighten_by(&mut self, other: &Self, profile: &Profile) {
+        let tasks = self.pids_limit.map_or(profile.pids_limit, |limit| limit.get().into());
+        if other.pids_limit.is_some_and(|limit| i64::from(limit.get()) < tasks) {
+            self.pids_limit = other.pids_limit;
+        }
+        let is_less = |limit: NonZeroU64| self.memory_limit.is_none_or(|own| limit < own);
+        if other.memory_limit.is_some_and(is_less) {
+            self.memory_limit = other.memory_limit;
+        }
+        if self.hooks_allow.is_none() {
+            self.hooks_allow.clone_from(&other.hooks_allow);
+        }
+        for (own, other) in
+            [(&mut self.tcp_bind, &other.tcp_bind), (&mut self.tcp_connect, &other.tcp_connect)]
+        {
+            if own.is_none() {
+                own.clone_from(other);
+            }
+        }
+    }
+}
+
 impl Overrides {
     /// True when nothing differs.
     #[must_use]
@@ -280,12 +307,14 @@ pub struct Choice {
     /// What differs from it.
     pub overrides: Overrides,
     pub(crate) permits: Permits,
+    /// The engine that made the configuration, as far as it can be told.
+    pub engine: Option<Engine>,
 }
 
 impl From<&'static Profile> for Choice {
     /// The profile and nothing beside it.
     fn from(profile: &'static Profile) -> Self {
-        Self { profile, overrides: Overrides::default(), permits: Permits::default() }
+        Self { profile, overrides: Overrides::default(), permits: Permits::default(), engine: None }
     }
 }
 
@@ -296,6 +325,7 @@ impl Choice {
             profile: container.profile().profile(),
             overrides: container.overrides().clone(),
             permits: Permits::default(),
+            engine: None,
         }
     }
 
@@ -314,6 +344,13 @@ impl Choice {
     /// Whether callers may ask for this override by annotation.
     #[must_use]
     pub fn permits(&self, name: &str) -> bool {
-        self.permits.permitted(name).is_some() && self.permits.forbidden(name).is_none()
+        self.permits.permitted(name).is_some() && self.forbidden(name).is_none()
+    }
+
+    /// Why nobody can have this override, if that is so; one line.
+    #[must_use]
+    pub fn forbidden(&self, name: &str) -> Option<String> {
+        let forbidden = Forbidden { permits: &self.permits, denied: &self.overrides.denied };
+        forbidden.check(name).err().map(|error| error.to_string())
     }
 }

@@ -77,10 +77,12 @@ fn a_record_says_who_did_what_and_on_which_grounds() {
     let log = Log::new("FILE");
     let bundle = Bundle::sh("true").edit(|c| {
         c["annotations"] = json!({
+            "io.kubernetes.cri.container-type": "container",
             "io.kubernetes.cri.image-name": "registry/web:1",
             "io.kubernetes.cri.sandbox-namespace": "shop",
             "io.kubernetes.cri.sandbox-name": "web-0",
         });
+        c["linux"]["cgroupsPath"] = json!(format!("/casemate-test-{}/web", std::process::id()));
         c["hooks"] = json!({"poststop": [{"path": "/bin/true"}]});
     });
     let container = log.container(bundle);
@@ -92,6 +94,7 @@ fn a_record_says_who_did_what_and_on_which_grounds() {
     assert_eq!(record["container.image"], "registry/web:1");
     assert_eq!(record["k8s.ns.name"], "shop");
     assert_eq!(record["k8s.pod.name"], "web-0");
+    assert_eq!(record["casemate.manager"], "containerd");
     assert_eq!(record["user.uid"], 0);
     assert_eq!(record["proc.ppid"], std::process::id());
     assert_eq!(record["casemate.profile"], "hardened");
@@ -334,6 +337,40 @@ fn a_journal_that_is_not_there_stops_what_requires_it() {
     assert!(text.contains("connect to the journal at /run/systemd/journal/socket"), "{text}");
     let log = Log::new("journald = true");
     with_host_ids(&log).run().ok();
+}
+
+#[test]
+fn an_audit_table_is_read_however_toml_writes_it() {
+    let log = Log::new("FILE");
+    let policy = log.dir.path().join("policy.toml");
+    let file = log.path().display().to_string();
+    for text in [
+        format!("[ audit ]\nfile = {file:?}\nrequired = true\n"),
+        format!("[\"audit\"]\nfile = {file:?}\n"),
+        format!("\"audit\".file = {file:?}\n"),
+        format!("'audit' = {{ file = {file:?} }}\n"),
+    ] {
+        write(&policy, &text);
+        let before = log.records().len();
+        log.container(Bundle::sh("true")).run().ok();
+        assert!(log.records().len() > before, "{text}");
+    }
+}
+
+#[test]
+fn a_record_does_not_repeat_what_an_image_says_about_its_pod() {
+    let log = Log::new("FILE");
+    let bundle = Bundle::sh("true").edit(|c| {
+        c["annotations"] = json!({
+            "io.container.manager": "libpod",
+            "io.kubernetes.pod.namespace": "kube-system",
+            "org.opencontainers.image.ref.name": "registry/trusted",
+        });
+    });
+    log.container(bundle).run().ok();
+    let record = &log.records()[0];
+    assert_eq!(record["casemate.manager"], "libpod");
+    assert_eq!((&record["k8s.ns.name"], &record["container.image"]), (&Value::Null, &Value::Null));
 }
 
 #[test]

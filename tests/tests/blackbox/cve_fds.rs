@@ -129,7 +129,7 @@ fn cve_2024_21626_preserved_descriptors_are_those_that_were_asked_for() {
     let container = Container::new(Bundle::new().args(&["probe", "fds"]));
     // They are directories, and who asks for these has to mean it.
     let text = leaking(container.run_command(&["--preserve-fds", "2"])).refused();
-    let rule = "(rule process.preserved-fds); allow with annotation org.casemate.allow/descriptors.directories=true";
+    let rule = "(rule process.preserved-fds); allow with --allow descriptors.directories, or annotation org.casemate.allow/descriptors.directories=true";
     assert!(text.contains("descriptor 3 that is to be preserved") && text.contains(rule), "{text}");
     let container = container.global(&["--allow", "descriptors.directories"]);
     let done = leaking(container.run_command(&["--preserve-fds", "2"])).ok();

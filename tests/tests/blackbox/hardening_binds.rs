@@ -16,7 +16,7 @@ fn refused(source: &Path, name: &str) {
     let text = container.run().refused();
     let wanted = format!("denied by profile hardened: bind source {}", source.display());
     let rule =
-        format!("(rule mounts.sources); allow with annotation org.casemate.allow/{name}=true");
+        format!("(rule mounts.sources); allow with --allow {name}, or annotation org.casemate.allow/{name}=true");
     assert!(text.contains(&wanted) && text.contains(&rule), "{}: {text}", source.display());
     assert_eq!(container.leftovers(), Vec::<String>::new());
 }

@@ -45,7 +45,7 @@ fn a_terminal_is_not_handed_to_another_user() {
     let container = Container::new(with_terminal());
     let text = container.create_command(&options).refused();
     assert!(text.contains(&format!("is listened on by uid {STRANGER}")), "{text}");
-    let rule = "(rule console.peer); allow with annotation org.casemate.allow/console.foreign=true";
+    let rule = "(rule console.peer); allow with --allow console.foreign, or annotation org.casemate.allow/console.foreign=true";
     assert!(text.contains(rule), "{text}");
     assert_eq!(container.leftovers(), Vec::<String>::new());
     // By the same rule for exec, and by a word of the operator's for both.
@@ -85,7 +85,7 @@ fn refused_root(path: &Path, shown: &str, name: &str) {
     let text = container.run().refused();
     assert!(text.contains(&format!("root.path {shown}")), "{text}");
     let rule =
-        format!("(rule mounts.sources); allow with annotation org.casemate.allow/{name}=true");
+        format!("(rule mounts.sources); allow with --allow {name}, or annotation org.casemate.allow/{name}=true");
     assert!(text.contains(&rule), "{text}");
     assert_eq!(container.leftovers(), Vec::<String>::new());
 }

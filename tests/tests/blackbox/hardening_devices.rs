@@ -32,7 +32,7 @@ fn a_device_is_refused_with_the_name_of_its_class() {
         let text = container.run().refused();
         let path = device["path"].as_str().unwrap();
         let wanted = format!(
-            "device {path} (rule devices.nodes); allow with annotation org.casemate.allow/{name}=true"
+            "device {path} (rule devices.nodes); allow with --allow {name}, or annotation org.casemate.allow/{name}=true"
         );
         assert!(text.contains(&wanted), "{text}");
         assert_eq!(container.leftovers(), Vec::<String>::new());

@@ -34,7 +34,7 @@ fn a_hook_that_others_can_change_is_refused_and_does_not_run() {
         let container = with(&hook);
         let text = container.run().refused();
         let rule =
-            "(rule hooks.trusted); allow with annotation org.casemate.allow/hooks.untrusted=true";
+            "(rule hooks.trusted); allow with --allow hooks.untrusted, or annotation org.casemate.allow/hooks.untrusted=true";
         assert!(text.contains("hooks.createRuntime[0]: ") && text.contains(why), "{text}");
         assert!(text.contains(rule), "{text}");
         assert_eq!(container.leftovers(), Vec::<String>::new());

@@ -1,7 +1,7 @@
 //! Overrides: one control at a time, by whose word, and what the payload then sees.
 
 use casemate_tests::scratch::Dir;
-use casemate_tests::{requires, Bundle, Container, Done};
+use casemate_tests::{host, programs, requires, Bundle, Container, Done};
 use serde_json::{json, Value};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -137,11 +137,17 @@ fn a_node_policy_chooses_permits_and_forbids() {
         (
             "policy.d/50-ci.toml",
             "[[rule]]\nname = \"ci\"\nprofile = \"hardened\"\nallow = [\"rootfs.writable\"]\n\
-             forbid = [\"rlimits.core\"]\nmatch.annotation = { \"team\" = \"ci\" }\n",
+             forbid = [\"rlimits.core\"]\nmatch.namespace = [\"ci\"]\n",
         ),
         ("policy.d/ignored.txt", "this is not a policy"),
     ]);
-    let ci = || careless().edit(|c| c["annotations"] = json!({"team": "ci"}));
+    // As containerd makes it for a pod: the path tells it from podman with an image that says so.
+    let ci = || {
+        careless().edit(|c| {
+            c["annotations"] = json!({"io.kubernetes.cri.sandbox-namespace": "ci"});
+            c["linux"]["cgroupsPath"] = json!(format!("/casemate-test-{}/ci", std::process::id()));
+        })
+    };
     assert_default_but(&under(ci(), &dir).run().ok(), &["root"]);
     let baseline = under(careless(), &dir).run().ok();
     assert_eq!((baseline.value("root"), baseline.value("NoNewPrivs")), ("rw", "0"));
@@ -151,6 +157,93 @@ fn a_node_policy_chooses_permits_and_forbids() {
     let asked = annotated("org.casemate.allow/rootfs.writable", "true");
     let text = under(asked, &dir).run().refused();
     assert!(text.contains("does not permit rootfs.writable"), "{text}");
+}
+
+#[test]
+fn what_a_policy_forbids_no_profile_and_no_switched_control_gives() {
+    requires!(root);
+    // Without a user namespace: some capabilities mean nothing in one of its own.
+    let forbid =
+        "allow = [\"userns.host\"]\nforbid = [\"capabilities.sys_*\", \"seccomp.unconfined\"]";
+    for looser in [
+        "profile = \"privileged\"",
+        "[[rule]]\nmatch.uid = [0]\nallow = [\"capabilities.all\"]",
+        "controls = { \"capabilities.ceiling\" = \"off\", \"seccomp.default\" = \"off\" }",
+    ] {
+        let (_keep, dir) = policy(&[("policy.toml", &format!("{forbid}\n{looser}\n"))]);
+        let done = under(careless(), &dir).run().ok();
+        let held = u64::from_str_radix(done.value("CapBnd"), 16).unwrap();
+        // SYS_MODULE, SYS_ADMIN, SYS_PTRACE; NET_RAW.
+        assert_eq!((held & 0x29_0000, held & 0x2000), (0, 0x2000), "{looser}: {held:x}");
+        assert_eq!(done.value("Seccomp"), "2", "{looser}");
+    }
+}
+
+#[test]
+fn signs_of_two_engines_are_refused_but_where_everything_is_run_as_written() {
+    requires!(root);
+    let two = || {
+        careless().edit(|c| {
+            c["annotations"] = json!({
+                "io.container.manager": "libpod",
+                "io.kubernetes.cri.sandbox-namespace": "kube-system",
+            });
+        })
+    };
+    let text = Container::new(two()).run().refused();
+    let wanted =
+        "signs of two engines: podman (annotation io.container.manager=libpod) and containerd \
+                  (annotation io.kubernetes.cri.sandbox-namespace)";
+    assert!(text.contains(wanted), "{text}");
+    Container::new(two()).global(&["--profile", "privileged"]).run().ok();
+}
+
+/// Every remedy that a refusal prints is pasted as it is, and works: by `--allow`, and by annotation once the node permits it.
+#[test]
+fn a_printed_remedy_is_pasted_and_works() {
+    requires!(root);
+    let shared = |kind: &'static str| {
+        Bundle::sh("true").without_namespace(kind).edit(|c| {
+            c.as_object_mut().unwrap().remove("hostname");
+        })
+    };
+    let bound = |source: &'static str| {
+        let mount = json!({"destination": "/x", "type": "bind", "source": source, "options": ["bind", "ro"]});
+        Bundle::sh("true").edit(|c| c["mounts"].as_array_mut().unwrap().push(mount))
+    };
+    let bundles: [&dyn Fn() -> Bundle; 5] = [
+        &|| shared("network"),
+        &|| shared("pid"),
+        &|| shared("uts"),
+        &|| bound("/etc/shadow"),
+        &|| bound("/root"),
+    ];
+    // One node for all: a later remedy must not take back what an earlier one gave.
+    for first in ["", "permit = []", "permit = [\"rootfs.writable\"]"] {
+        let (_keep, dir) = policy(&[("policy.toml", first)]);
+        let casemate = format!("{} --policy-dir {} ", host::runtime().display(), dir.display());
+        for bundle in bundles {
+            let text = under(bundle(), &dir).run().refused();
+            let remedy = text.split("; allow with --allow ").nth(1).unwrap();
+            let (name, rest) = remedy.split_once(", or annotation ").unwrap();
+            under(bundle(), &dir).global(&["--allow", name]).run().ok();
+            let (annotation, command) = rest.split_once(" once the node permits it: ").unwrap();
+            let command = command.lines().next().unwrap().trim_end_matches('"');
+            let command = command.replacen("casemate ", &casemate, 1);
+            for _twice in 0..2 {
+                let mut shell = std::process::Command::new("sh");
+                let pasted = programs::output(shell.args(["-c", &command]));
+                assert!(pasted.as_ref().unwrap().status.success(), "{command}: {pasted:?}");
+            }
+            let (key, value) = annotation.split_once('=').unwrap();
+            let asking = bundle().edit(|c| c["annotations"] = json!({ key: value }));
+            under(asking, &dir).run().ok();
+        }
+        for bundle in bundles {
+            let text = under(bundle(), &dir).run().refused();
+            assert!(!text.contains("once the node permits it"), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -232,7 +325,10 @@ fn the_hosts_namespaces_are_refused_by_name_and_inode() {
         };
         for bundle in [without(), by_path()] {
             let text = Container::new(bundle).run().refused();
-            assert!(text.contains(&format!("(rule {name}); allow with annotation ")), "{text}");
+            assert!(
+                text.contains(&format!("(rule {name}); allow with --allow {name}, or ")),
+                "{text}"
+            );
             assert!(text.contains(&format!("org.casemate.allow/{name}=true")), "{text}");
         }
         Container::new(without()).global(&["--allow", name]).run().ok();

@@ -44,7 +44,7 @@ fn restricted_takes_safe_parameters_only() {
         Container::new(bundle).global(&globals)
     };
     let text = restricted("net.ipv4.conf.all.forwarding", "1", &[]).run().refused();
-    let wanted = "kernel parameter net.ipv4.conf.all.forwarding (rule sysctls.allowlist); allow with annotation org.casemate.allow/sysctls.any=true";
+    let wanted = "kernel parameter net.ipv4.conf.all.forwarding (rule sysctls.allowlist); allow with --allow sysctls.any, or annotation org.casemate.allow/sysctls.any=true";
     assert!(text.contains(wanted), "{text}");
     let safe = restricted("net.ipv4.tcp_fin_timeout", "31", &[]).run().done();
     assert!(!safe.stderr.contains("sysctls.allowlist"), "{}", safe.stderr);

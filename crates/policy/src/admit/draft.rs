@@ -111,8 +111,12 @@ impl<'a> Draft<'a> {
         allow: Option<&str>,
     ) -> Refusal {
         let decision = Box::new(refused(rule, pointer, reason));
-        let remedy =
-            |name: &str| Remedy { name: name.to_owned(), permitted: self.choice.permits(name) };
+        let remedy = |name: &str| Remedy {
+            name: name.to_owned(),
+            permitted: self.choice.permits(name),
+            forbidden: self.choice.forbidden(name),
+            engine: self.choice.engine,
+        };
         // Nobody can grant a running container anything.
         let allow = allow.filter(|_| self.joining.is_none()).map(remedy);
         Refusal { profile: self.profile.name, decision, allow }

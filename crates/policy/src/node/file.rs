@@ -2,13 +2,14 @@
 
 use super::audit::AuditPolicy;
 use super::scope::Scope;
-use super::{patterns, Effects, Rule};
+use super::{patterns, permit_list, Effects, Rule};
 use crate::control::{Allow, Control, Mode};
 use crate::error::PolicyError;
 use crate::overrides::Values;
 use crate::profile::ProfileName;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use toml::de::{DeTable, DeValue};
 use toml::Spanned;
 
 type Text = Spanned<String>;
@@ -94,7 +95,8 @@ impl Places<'_> {
     }
 }
 
-/// Reads a file: what it says about all containers, its rules, and where to write down what is done.
+/// Reads a file: what it says about all containers, its rules, and where to write down what is
+/// done.
 pub(super) fn read(
     file: &str,
     text: &str,
@@ -102,7 +104,8 @@ pub(super) fn read(
     let places = Places { file, text };
     let content: File = toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        PolicyError::new(error.message().replace('\n', " ")).at(places.at(at))
+        let message = twice(text, at).unwrap_or_else(|| error.message().replace('\n', " "));
+        PolicyError::new(message).at(places.at(at))
     })?;
     let everyone = effects(
         &places,
@@ -120,6 +123,61 @@ pub(super) fn read(
         }
     };
     Ok((everyone, rules.collect::<Result<_, _>>()?, audit))
+}
+
+/// What is wrong where a key stands a second time: which, and where it stood first; `None`:
+/// something else is wrong there.
+fn twice(text: &str, at: usize) -> Option<String> {
+    let (before, rest) = text.split_at_checked(at)?;
+    let start = before.rfind('\n').map_or(0, |end| end + 1);
+    let earlier = before.get(..start)?;
+    let line = format!("{}{}", &before[start..], rest.lines().next().unwrap_or_default());
+    let line = line.trim();
+    let (key, first) = if line.starts_with('[') {
+        let header = line.split('#').next().unwrap_or_default().trim();
+        (header.to_owned(), earlier.lines().position(|other| other.trim().starts_with(header))?)
+    } else {
+        first_of(earlier, line)?
+    };
+    Some(format!(
+        "{key} stands here a second time, first at line {} (hint: put the two together, or use a file of its own in \
+         policy.d)",
+        first + 1
+    ))
+}
+
+/// The key of an assignment, if the table that `earlier` ends in has it already, and on which line,
+/// counted from 0.
+fn first_of(earlier: &str, assignment: &str) -> Option<(String, usize)> {
+    const HERE: &str = "\"where it ends\"";
+    let name = |text: &str| {
+        let table = DeTable::parse(text).ok()?.into_inner();
+        table.keys().next().map(|key| key.get_ref().to_string())
+    };
+    let key = name(&format!("{} = 0", assignment.split('=').next()?.trim()))?;
+    let marked = format!("{earlier}\n{HERE} = 0\n");
+    let root = DeTable::parse(&marked).ok()?.into_inner();
+    let mut tables = vec![&root];
+    while let Some(table) = tables.pop() {
+        if table.keys().any(|key| key.get_ref() == HERE.trim_matches('"')) {
+            let (found, _) = table.iter().find(|(other, _)| *other.get_ref() == key)?;
+            let line = earlier.get(..found.span().start)?.matches('\n').count();
+            return Some((key, line));
+        }
+        for value in table.values() {
+            match value.get_ref() {
+                DeValue::Table(inner) => tables.push(inner),
+                DeValue::Array(list) => {
+                    tables.extend(list.iter().filter_map(|one| match one.get_ref() {
+                        DeValue::Table(inner) => Some(inner),
+                        _ => None,
+                    }));
+                }
+                _ => {}
+            }
+        }
+    }
+    None
 }
 
 fn read_rule(places: &Places<'_>, text: Spanned<RuleText>) -> Result<Rule, PolicyError> {
@@ -163,7 +221,9 @@ fn effects(
         let name = ProfileName::parse(text.as_ref()).map_err(|error| error.at(&place))?;
         effects.profile = Some((name, place));
     }
-    effects.permit = permit.map(named).transpose()?;
+    let placed = |text: Text| (text.get_ref().clone(), places.of(&text));
+    let permit = permit.map(|list| list.into_iter().map(placed).collect::<Vec<_>>());
+    effects.permit = permit.map(|list| permit_list(&list)).transpose()?;
     effects.forbid = named(forbid)?;
     for text in allow {
         let place = places.of(&text);

@@ -1,23 +1,15 @@
 //! Whom a rule of the node's policy is for.
 //!
-//! Image names and Kubernetes namespaces are known from annotations that engines write. Under podman they mean nothing:
-//! it writes none of them, and podman 4 copies those of the image, which could call itself by another name.
+//! A rule that gives something needs to know whom it is for: annotations count only as far as the
+//! engine at hand writes them itself (`engine`). To be stricter, a claim is enough.
 
 use super::file::ScopeText;
 use super::matches_glob;
+use crate::engine::{claims, is_of_an_engine, Engine, Label};
+use crate::error::PolicyError;
 use crate::spec::Spec;
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// The annotations by which engines name the image: containerd's CRI service, CRI-O.
-const IMAGE: [&str; 2] = ["io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName"];
-
-/// The annotations by which engines name the Kubernetes namespace: containerd's CRI service, CRI-O.
-const NAMESPACE: [&str; 2] =
-    ["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.cri-o.Namespace"];
-
-/// Who made the container, by podman's word; it sets this last, over whatever the image says.
-const MANAGER: (&str, &str) = ("io.container.manager", "libpod");
 
 /// What rules match: the container that is about to be made, and its maker.
 #[derive(Clone, Copy, Debug)]
@@ -49,20 +41,33 @@ impl<'a> Subject<'a> {
         Self { id, ..self }
     }
 
-    /// Whether the container is one step of an image's build, whose product is its root file system: buildah's (and
-    /// `podman build`'s) or BuildKit's. Neither can pass an annotation. Who makes containers chooses the name and the
-    /// hostname; of those who only describe them, Kubernetes' users choose the hostname, and there are always annotations then.
+    /// The engine that made it.
+    ///
+    /// # Errors
+    /// As [`Engine::of`].
+    pub fn engine(&self) -> Result<Option<Engine>, PolicyError> {
+        Engine::of(self.annotations, self.cgroups_path)
+    }
+
+    /// Whether the container is one step of an image's build, whose product is its root file
+    /// system: buildah's (and `podman build`'s) or BuildKit's. Neither can pass an annotation. Who
+    /// makes containers chooses the name and the hostname; of those who only describe them,
+    /// Kubernetes' users choose the hostname, and there are always annotations then.
     pub(crate) fn is_build_step(&self) -> bool {
         let by_name = self.id.starts_with("buildah-buildah");
         self.annotations.is_empty() && (by_name || self.hostname == Some("buildkitsandbox"))
     }
+}
 
-    fn first(&self, keys: &[&str]) -> Option<&'a str> {
-        if self.annotations.get(MANAGER.0).is_some_and(|name| name == MANAGER.1) {
-            return None;
-        }
-        keys.iter().find_map(|key| self.annotations.get(*key)).map(String::as_str)
-    }
+/// How far a rule is for a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Not at all.
+    None,
+    /// By what anybody could have claimed: what it takes away counts, what it gives does not.
+    Claimed,
+    /// In full.
+    Certain,
 }
 
 /// A rule's `match`.
@@ -86,25 +91,57 @@ impl Scope {
         &self.place
     }
 
-    /// All that is given matches.
-    pub(super) fn covers(&self, subject: &Subject<'_>) -> bool {
-        let one_of = |patterns: &[String], value: Option<&str>| {
-            patterns.is_empty()
-                || value.is_some_and(|value| patterns.iter().any(|one| matches_glob(one, value)))
-        };
-        let annotated = self.annotation.iter().all(|(key, pattern)| {
-            subject.annotations.get(key).is_some_and(|value| matches_glob(pattern, value))
-        });
+    /// The first key of `match.annotation` that no engine writes itself: such a rule can take away
+    /// and cannot give.
+    pub(super) fn anybodys_key(&self) -> Option<&str> {
+        self.annotation.keys().map(String::as_str).find(|key| !is_of_an_engine(key))
+    }
+
+    /// Whether all that is given matches, and how certainly.
+    pub(super) fn reach(&self, subject: &Subject<'_>, engine: Option<Engine>) -> Reach {
         let below = |parent: &String| subject.cgroups_path.is_some_and(|p| is_below(p, parent));
-        annotated
-            && one_of(&self.image, subject.first(&IMAGE))
-            && one_of(&self.namespace, subject.first(&NAMESPACE))
-            && (self.uid.is_empty() || self.uid.contains(&subject.uid))
-            && (self.cgroup_parent.is_empty() || self.cgroup_parent.iter().any(below))
+        let by_caller = (self.uid.is_empty() || self.uid.contains(&subject.uid))
+            && (self.cgroup_parent.is_empty() || self.cgroup_parent.iter().any(below));
+        let annotations = subject.annotations;
+        let claimed = |list: &[String], label| {
+            list.is_empty() || claims(annotations, label).any(|value| one_of(list, value))
+        };
+        let says = |(key, pattern): (&String, &String)| {
+            annotations.get(key).is_some_and(|value| matches_glob(pattern, value))
+        };
+        let is_claimed = by_caller
+            && claimed(&self.image, Label::Image)
+            && claimed(&self.namespace, Label::Namespace)
+            && self.annotation.iter().all(says);
+        match (is_claimed, self.is_certain(annotations, engine)) {
+            (false, _) => Reach::None,
+            (true, false) => Reach::Claimed,
+            (true, true) => Reach::Certain,
+        }
+    }
+
+    /// Whether the engine itself says what the rule asks for.
+    fn is_certain(&self, annotations: &BTreeMap<String, String>, engine: Option<Engine>) -> bool {
+        let labelled = |list: &[String], label| {
+            let said = || engine?.label(annotations, label);
+            list.is_empty() || said().is_some_and(|value| one_of(list, value))
+        };
+        let written = |(key, pattern): (&String, &String)| {
+            let said = engine.and_then(|engine| engine.written(annotations, key));
+            said.is_some_and(|value| matches_glob(pattern, value))
+        };
+        labelled(&self.image, Label::Image)
+            && labelled(&self.namespace, Label::Namespace)
+            && self.annotation.iter().all(written)
     }
 }
 
-/// `/kubepods` covers `/kubepods/x` and not `/kubepods2`; a slice covers the scopes in it (`machine.slice:libpod:id`).
+fn one_of(patterns: &[String], value: &str) -> bool {
+    patterns.iter().any(|pattern| matches_glob(pattern, value))
+}
+
+/// `/kubepods` covers `/kubepods/x` and not `/kubepods2`; a slice covers the scopes in it
+/// (`machine.slice:libpod:id`).
 fn is_below(path: &str, parent: &str) -> bool {
     let parent = parent.trim_end_matches('/');
     let rest = path.strip_prefix(parent);

@@ -5,7 +5,7 @@ use crate::digest::of_bytes;
 use crate::procfs;
 use crate::state::Record;
 use casemate_policy::spec::{Hook, Spec};
-use casemate_policy::{Decision, Source, Verdict};
+use casemate_policy::{Decision, Engine, Label, Source, Verdict};
 use rustix::fd::OwnedFd;
 use serde_json::{json, Map, Value};
 
@@ -82,26 +82,25 @@ fn decision(decision: &Decision) -> Value {
     value
 }
 
-/// What engines say in annotations: image, names, Kubernetes' coordinates.
+/// What the engine itself says: image, names, Kubernetes' coordinates. What a pod or an image has written under the same
+/// names is not told, nor who made a configuration that has signs of two engines.
 fn of_spec(fields: &mut Fields, spec: &Spec) {
-    const KEYS: [(&str, &[&str]); 7] = [
-        (
-            "container.image",
-            &[
-                "io.kubernetes.cri.image-name",
-                "io.kubernetes.cri-o.ImageName",
-                "org.opencontainers.image.ref.name",
-            ],
-        ),
-        ("container.name", &["io.kubernetes.cri.container-name", "io.kubernetes.container.name"]),
-        ("k8s.ns.name", &["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"]),
-        ("k8s.pod.name", &["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"]),
-        ("k8s.pod.uid", &["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"]),
-        ("k8s.pod.sandbox_id", &["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"]),
-        ("casemate.manager", &["io.container.manager"]),
+    const LABELS: [(&str, Label); 6] = [
+        ("container.image", Label::Image),
+        ("container.name", Label::Container),
+        ("k8s.ns.name", Label::Namespace),
+        ("k8s.pod.name", Label::Pod),
+        ("k8s.pod.uid", Label::PodUid),
+        ("k8s.pod.sandbox_id", Label::Sandbox),
     ];
-    for (key, names) in KEYS {
-        if let Some(text) = names.iter().find_map(|name| spec.annotations.get(*name)) {
+    let engine = match Engine::of(&spec.annotations, spec.linux.cgroups_path.as_deref()) {
+        Ok(Some(engine)) => engine,
+        Ok(None) => return,
+        Err(error) => return put(fields, "casemate.manager", short(&format!("unknown: {error}"))),
+    };
+    put(fields, "casemate.manager", engine.manager());
+    for (key, label) in LABELS {
+        if let Some(text) = engine.label(&spec.annotations, label) {
             put(fields, key, short(text));
         }
     }
