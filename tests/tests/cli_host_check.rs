@@ -338,20 +338,55 @@ fn a_kubelet_with_another_cgroup_driver_than_its_engine_is_noticed() {
     assert_eq!(host.status("kubernetes", id), "missing");
 }
 
+/// What `host-check` says about the policy of a host, and how it ends.
+fn policy_check(host: &Host) -> (Value, i32) {
+    let words = ["host-check", "--format", "json", "--host-root"].map(Path::new);
+    let answer = Casemate::with(words.into_iter().chain([host.0.path()])).answer();
+    let report: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let checks = report["host"].as_array().unwrap().clone();
+    let found = checks.into_iter().find(|check| check["id"] == "node.policy").unwrap();
+    (found, answer.status)
+}
+
+const POLICY: &str = "etc/casemate/policy.toml";
+
 #[test]
 fn a_policy_that_others_can_write_is_missing() {
-    let host = Host::new().file("etc/casemate/policy.toml", "profile = \"hardened\"\n");
-    let ask = |host: &Host| {
-        let words = ["host-check", "--format", "json", "--host-root"].map(Path::new);
-        let answer = Casemate::with(words.into_iter().chain([host.0.path()])).answer();
-        let report: Value = serde_json::from_str(&answer.stdout).unwrap();
-        let checks = report["host"].as_array().unwrap().clone();
-        checks.into_iter().find(|check| check["id"] == "node.policy").unwrap()
-    };
-    let host = host.mode("etc/casemate/policy.toml", 0o664);
-    let check = ask(&host);
+    let host = Host::new().file(POLICY, "profile = \"hardened\"\n").mode(POLICY, 0o664);
+    let (check, _) = policy_check(&host);
     assert_eq!(check["status"], "missing");
     assert!(check["fix"].as_str().unwrap().contains("chmod go-w"), "{check}");
+}
+
+#[test]
+fn a_policy_with_a_mistake_is_missing_and_the_check_fails() {
+    if !casemate_tests::host::is_root() {
+        // The files have to be root's.
+        return;
+    }
+    let place = |host: &Host| {
+        let (check, status) = policy_check(host);
+        assert_eq!((&check["status"], status), (&json!("missing"), 1), "{check}");
+        check["found"].as_str().unwrap().to_owned()
+    };
+    let host = || {
+        Host::new()
+            .file(POLICY, "permit = [\"rootfs.writable\"]\n")
+            .mode(POLICY, 0o644)
+            .mode("etc/casemate", 0o755)
+    };
+    let (check, _) = policy_check(&host());
+    assert_eq!(check["status"], "ok", "{check}");
+    // What somebody pastes at the end of the file.
+    let text = "permit = [\"rootfs.writable\"]\n\npermit = [\"devices.gpu\"]\n";
+    let found = place(&host().file(POLICY, text));
+    let wanted = "/etc/casemate/policy.toml:3: permit stands here a second time, first at line 1";
+    assert!(found.starts_with(wanted), "{found}");
+    let more = "etc/casemate/policy.d/50-x.toml";
+    let found = place(
+        &host().file(more, "permits = 1\n").mode(more, 0o644).mode("etc/casemate/policy.d", 0o755),
+    );
+    assert!(found.starts_with("/etc/casemate/policy.d/50-x.toml:1: unknown field"), "{found}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Which policy is in force on this node, and what it makes of one container's wishes.
 //!
-//! The files are looked for at each create: with one system call when there are none, which is the usual case. What stands in
-//! them is the policy crate's; here is only who may have written them.
+//! The files are looked for at each create: with one system call when there are none, which is the
+//! usual case. What stands in them is the policy crate's; here is only who may have written them.
 
 use crate::bundle::say;
 use crate::caller::Caller;
@@ -16,13 +16,14 @@ use rustix::io::Errno;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the node's policy is.
-const POLICY_DIR: &str = "/etc/casemate";
+pub(crate) const POLICY_DIR: &str = "/etc/casemate";
 
 /// The first file, and the directory of those that are read after it.
 const FIRST: &str = "policy.toml";
-const MORE: &str = "policy.d";
+pub(crate) const MORE: &str = "policy.d";
 
 /// Largest file that is read.
 const MAX_FILE: u64 = 1 << 20;
@@ -48,9 +49,26 @@ fn host_uid(caller: &Caller) -> u32 {
     uid.ok().flatten().unwrap_or(u32::MAX)
 }
 
-/// The node's policy, or the built-in one where there are no files. `--policy-dir` stands in for a policy that the node does
-/// not have: it is no way around the one that it has.
-pub(crate) fn node_policy(global: &Global, caller: &Caller) -> Result<NodePolicy> {
+/// What was read, and for which `--policy-dir`: a command asks for it more than once, and reads it
+/// once.
+static READ: Mutex<Option<(Option<PathBuf>, Arc<NodePolicy>)>> = Mutex::new(None);
+
+/// The node's policy, or the built-in one where there are no files. `--policy-dir` stands in for a
+/// policy that the node does not have: it is no way around the one that it has.
+pub(crate) fn node_policy(global: &Global, caller: &Caller) -> Result<Arc<NodePolicy>> {
+    // A thread that panicked while it held the lock has left a whole value or none.
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*read {
+        Some((dir, policy)) if *dir == global.policy_dir => Ok(Arc::clone(policy)),
+        _ => {
+            let policy = Arc::new(read_all(global, caller)?);
+            *read = Some((global.policy_dir.clone(), Arc::clone(&policy)));
+            Ok(policy)
+        }
+    }
+}
+
+pub(crate) fn read_all(global: &Global, caller: &Caller) -> Result<NodePolicy> {
     let node = read_dir(Path::new(POLICY_DIR), caller)?;
     let Some(dir) = &global.policy_dir else { return Ok(node.unwrap_or_default()) };
     if node.is_some_and(|node| !node.files().is_empty()) {
@@ -63,48 +81,49 @@ pub(crate) fn node_policy(global: &Global, caller: &Caller) -> Result<NodePolicy
         .ok_or_else(|| anyhow!("--policy-dir {}: no such directory", dir.display()))
 }
 
-/// Where the node wants to have written down what is done. Files that do not speak of it are not parsed: every
-/// command asks.
+/// Where the node wants to have written down what is done, by the policy as it is parsed for
+/// everything else. Where there is none, every command asks with one system call.
 pub(crate) fn audit(global: &Global) -> Result<AuditPolicy> {
-    let dirs = [Some(Path::new(POLICY_DIR)), global.policy_dir.as_deref()];
-    if !dirs.into_iter().flatten().any(speaks_of_audit) {
+    if global.policy_dir.is_none() && !exists(Path::new(POLICY_DIR))? {
         return Ok(AuditPolicy::default());
     }
-    let caller = Caller::probe(crate::procfs::open()?)?;
+    let caller = Caller::probe(procfs::open()?)?;
     Ok(node_policy(global, &caller)?.audit().clone())
 }
 
-fn speaks_of_audit(dir: &Path) -> bool {
-    let speaks = |path: &Path| {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.lines()
-            .map(str::trim_start)
-            .any(|line| line.starts_with("[audit") || line.starts_with("audit"))
-    };
-    let first = dir.join(FIRST);
-    let Ok(exists) = dir.try_exists() else { return true };
-    if !exists {
-        return false;
+fn exists(dir: &Path) -> Result<bool> {
+    match rustix::fs::stat(dir) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(e) => Err(anyhow!("stat {}: {}", dir.display(), casemate_sys::errno_text(e))),
     }
-    let more = std::fs::read_dir(dir.join(MORE)).into_iter().flatten().flatten();
-    speaks(&first) || more.into_iter().any(|entry| speaks(&entry.path()))
 }
 
 /// The policy in a directory; `None` when that is not there.
-fn read_dir(dir: &Path, caller: &Caller) -> Result<Option<NodePolicy>> {
+pub(crate) fn read_dir(dir: &Path, caller: &Caller) -> Result<Option<NodePolicy>> {
     let Some(open) = open_dir(rustix::fs::CWD, dir, dir, caller)? else { return Ok(None) };
     let mut policy = NodePolicy::default();
-    add_file(&mut policy, &open, Path::new(FIRST), &dir.join(FIRST), caller)?;
+    if let Some(text) = read_file(&open, Path::new(FIRST), &dir.join(FIRST), caller)? {
+        policy.add(&dir.join(FIRST).to_string_lossy(), &text)?;
+    }
     let more = dir.join(MORE);
     if let Some(open) = open_dir(&open, Path::new(MORE), &more, caller)? {
         for name in names(&open, &more)? {
-            add_file(&mut policy, &open, &name, &more.join(&name), caller)?;
+            let shown = more.join(&name);
+            let text = read_file(&open, &name, &shown, caller)?;
+            let gone = || anyhow!("open {}: removed while it was read", shown.display());
+            policy.add_more(&shown.to_string_lossy(), &text.ok_or_else(gone)?)?;
         }
     }
     Ok(Some(policy))
 }
 
-fn open_dir(at: impl AsFd, name: &Path, shown: &Path, caller: &Caller) -> Result<Option<OwnedFd>> {
+pub(crate) fn open_dir(
+    at: impl AsFd,
+    name: &Path,
+    shown: &Path,
+    caller: &Caller,
+) -> Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match rustix::fs::openat(at, name, flags, Mode::empty()) {
         Err(Errno::NOENT) => Ok(None),
@@ -131,17 +150,11 @@ fn names(dir: &OwnedFd, shown: &Path) -> Result<Vec<PathBuf>> {
     Ok(names)
 }
 
-/// A file that is not there is skipped only if nobody listed it: the first one.
-fn add_file(
-    policy: &mut NodePolicy,
-    dir: &OwnedFd,
-    name: &Path,
-    shown: &Path,
-    caller: &Caller,
-) -> Result<()> {
+/// A file's text; `None` when it is not there.
+fn read_file(dir: &OwnedFd, name: &Path, shown: &Path, caller: &Caller) -> Result<Option<String>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let fd = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::NOENT) => return Ok(None),
         Err(Errno::LOOP) => bail!("{}: must be a file, not a symbolic link", shown.display()),
         other => other
             .map_err(|e| anyhow!("open {}: {}", shown.display(), casemate_sys::errno_text(e)))?,
@@ -153,12 +166,12 @@ fn add_file(
     if bytes.len() as u64 > MAX_FILE {
         bail!("{}: larger than {} MiB", shown.display(), MAX_FILE >> 20);
     }
-    let text = std::str::from_utf8(&bytes).with_context(|| shown.display().to_string())?;
-    Ok(policy.add(&shown.to_string_lossy(), text)?)
+    let text = String::from_utf8(bytes).with_context(|| shown.display().to_string())?;
+    Ok(Some(text))
 }
 
-/// Who can write the policy decides for all containers. What others than root can write decides nothing: it is refused, not
-/// skipped.
+/// Who can write the policy decides for all containers. What others than root can write decides
+/// nothing: it is refused, not skipped.
 fn check_owner(fd: &OwnedFd, shown: &Path, mode: &str, caller: &Caller) -> Result<()> {
     let shown = shown.display();
     let stat = rustix::fs::fstat(fd).with_context(|| format!("stat {shown}"))?;
@@ -172,7 +185,8 @@ fn check_owner(fd: &OwnedFd, shown: &Path, mode: &str, caller: &Caller) -> Resul
     Ok(())
 }
 
-/// Whom the host's root looks like from within a user namespace that does not map it (rootless podman).
+/// Whom the host's root looks like from within a user namespace that does not map it (rootless
+/// podman).
 fn overflow_uid() -> u32 {
     let text = std::fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
     text.trim().parse().unwrap_or(65534)

@@ -9,11 +9,12 @@ pub(crate) struct PolicyArgs {
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: String,
 
-    /// show: what applies on this node; check: read files and say whether they can be used
-    #[arg(value_name = "show|check")]
+    /// show: what applies on this node; check: read files and say whether they can be used; permit: let annotations ask
+    /// for one more override
+    #[arg(value_name = "show|check|permit")]
     pub(crate) action: String,
 
-    /// check: the file to read in place of the node's own
-    #[arg(value_name = "FILE")]
-    pub(crate) file: Option<OsString>,
+    /// check: the file to read in place of the node's own; permit: the override's name
+    #[arg(value_name = "FILE|NAME")]
+    pub(crate) subject: Option<OsString>,
 }

@@ -279,7 +279,7 @@ pub(crate) static VERBS: [Verb; 20] = [
     verb::<PolicyArgs>(
         "policy",
         Group::Bundle,
-        "Show the node's policy and the controls, or check policy files",
+        "Show the node's policy and the controls, check or add policy files",
         Between(1, 2),
         |matches| PolicyArgs::from_arg_matches(matches).map(Asked::Policy),
     )
@@ -297,7 +297,8 @@ const POLICY_MORE: &str = "\
 Examples:
   casemate policy show                     profile, controls, overrides that may be asked for
   casemate policy check                    the node's files, and who may write them
-  casemate policy check ./policy.toml      a file before it is put in place";
+  casemate policy check ./policy.toml      a file before it is put in place
+  casemate policy permit devices.gpu       annotations may ask for it: policy.d/50-devices.gpu.toml";
 
 const CREATE_MORE: &str = "\
 Example:

@@ -6,6 +6,7 @@ use crate::request::path;
 use crate::{backend, output};
 use anyhow::anyhow;
 use casemate_runtime::ops::PolicyReport;
+use std::ffi::OsStr;
 
 #[inline(never)]
 pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
@@ -14,8 +15,13 @@ pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
         "text" | "" => false,
         _ => return Err(anyhow!("invalid format option\nhint: one of text, json").into()),
     };
-    let file = path::optional(args.file.as_deref())?;
-    let check = match (args.action.as_str(), &file) {
+    let check = match (args.action.as_str(), &args.subject) {
+        ("permit", Some(name)) => return permitted(name, context),
+        ("permit", None) => {
+            let message =
+                "policy permit takes the name of an override\nhint: policy show lists them";
+            return Err(anyhow!(message).into());
+        }
         ("check", _) => true,
         ("show", None) => false,
         ("show", Some(_)) => {
@@ -23,9 +29,11 @@ pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
             return Err(anyhow!(message).into());
         }
         (other, _) => {
-            return Err(anyhow!("unknown action {other:?}\nhint: one of show, check").into());
+            let message = format!("unknown action {other:?}\nhint: one of show, check, permit");
+            return Err(anyhow!(message).into());
         }
     };
+    let file = path::optional(args.subject.as_deref())?;
     let report = backend::policy(&context.global, file.as_deref())?;
     if as_json {
         return Ok(output::print_json(&report)?);
@@ -33,10 +41,22 @@ pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
     Ok(output::print(&if check { checked(&report) } else { shown(&report) })?)
 }
 
+fn permitted(name: &OsStr, context: &mut Context<'_>) -> Outcome {
+    let name = name.to_str().ok_or_else(|| anyhow!("override {name:?} is unknown"))?;
+    let file = backend::permit(&context.global, name)?;
+    Ok(output::print(&format!(
+        "{}: annotations may ask for {name} on this node\n",
+        file.display()
+    ))?)
+}
+
 fn checked(report: &PolicyReport) -> String {
     match report.files.as_slice() {
         [] => "no policy files: the built-in policy applies\n".to_owned(),
-        files => files.iter().map(|file| format!("{file}: ok\n")).collect(),
+        files => {
+            let files = files.iter().map(|file| format!("{file}: ok\n"));
+            files.chain(report.notes.iter().map(|note| format!("note: {note}\n"))).collect()
+        }
     }
 }
 
@@ -65,6 +85,9 @@ fn shown(report: &PolicyReport) -> String {
     }
     for (place, matches) in &report.rules {
         text.push_str(&format!("  {place}: {matches}\n"));
+    }
+    for note in &report.notes {
+        text.push_str(&format!("\nnote: {note}\n"));
     }
     text
 }

@@ -1,8 +1,10 @@
 //! casemate's own installation on this node: its binary, its policy, its range of ids.
 
 use super::{Check, Host, Status};
+use casemate_runtime::ops::policy_in;
 use std::os::unix::fs::MetadataExt;
 
+const DIR: &str = "/etc/casemate";
 const POLICY: &str = "/etc/casemate/policy.toml";
 const DROP_INS: &str = "/etc/casemate/policy.d";
 
@@ -14,7 +16,7 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
     checks
 }
 
-/// Owner and mode of everything that can change the policy.
+/// The policy as `create` reads it: owner and mode of everything that can change it, and what it says.
 fn policy(host: &Host) -> Check {
     let id = "node.policy";
     let mut files: Vec<String> =
@@ -22,22 +24,34 @@ fn policy(host: &Host) -> Check {
     if host.exists(POLICY) {
         files.insert(0, POLICY.to_owned());
     }
-    if files.is_empty() {
-        return Check::new(id, Status::Ok, "none: the built-in default applies");
-    }
-    let places = ["/etc/casemate", DROP_INS].iter().filter(|path| host.exists(path));
+    let places = [DIR, DROP_INS].iter().filter(|path| host.exists(path));
     let loose = places.map(|path| (*path).to_owned()).chain(files.iter().cloned()).find(|path| {
-        let metadata = host.path(path).metadata();
-        !metadata.is_ok_and(|m| m.uid() == 0 && m.mode() & 0o022 == 0)
+        let metadata = host.path(path).symlink_metadata();
+        // What cannot be looked at is what `create` cannot read.
+        !metadata.is_ok_and(|m| m.uid() == 0 && (m.is_symlink() || m.mode() & 0o022 == 0))
     });
-    match loose {
-        None => Check::new(id, Status::Ok, files.join(" ")),
-        Some(path) => Check::new(
-            id,
-            Status::Missing,
-            format!("{path} does not belong to root alone: no container will be created"),
-        )
-        .fix(format!("chown root:root {path} && chmod go-w {path}")),
+    if let Some(path) = loose {
+        let found = format!("{path} does not belong to root alone: no container will be created");
+        return Check::new(id, Status::Missing, found)
+            .fix(format!("chown root:root {path} && chmod go-w {path}"));
+    }
+    match policy_in(&host.path(DIR)) {
+        Err(error) => {
+            // The place as the host itself calls it.
+            let root = host.path("/").display().to_string();
+            let text = format!("{error:#}").replace(&format!("{root}etc/"), "/etc/");
+            Check::new(id, Status::Missing, format!("{text}: no container will be created")).fix(
+                "put the line right, or take the file away; 'casemate policy check FILE' reads one",
+            )
+        }
+        Ok(Some(policy)) if !policy.notes().is_empty() => {
+            Check::new(id, Status::Warning, policy.notes().join("; "))
+                .fix("name by whom the engine says the container is, or leave out what is given")
+        }
+        Ok(_) if files.is_empty() => {
+            Check::new(id, Status::Ok, "none: the built-in default applies")
+        }
+        Ok(_) => Check::new(id, Status::Ok, files.join(" ")),
     }
 }
 

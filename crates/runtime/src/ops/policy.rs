@@ -2,13 +2,21 @@
 
 use crate::bundle::read_capped;
 use crate::caller::Caller;
-use crate::policy_choice::node_policy;
+use crate::policy_choice::{node_policy, read_dir};
 use crate::procfs;
 use crate::request::Global;
 use anyhow::{Context as _, Result};
 use casemate_policy::{Control, NodePolicy, CONTROLS};
 use serde::Serialize;
 use std::path::Path;
+
+/// The policy in a directory other than the node's, with the same checks; `None` when it is not there.
+///
+/// # Errors
+/// Files that cannot be used: what `create` would say.
+pub fn policy_in(dir: &Path) -> Result<Option<NodePolicy>> {
+    read_dir(dir, &Caller::probe(procfs::open()?)?)
+}
 
 /// What applies to containers on this node.
 #[derive(Clone, Debug, Serialize)]
@@ -23,6 +31,8 @@ pub struct PolicyReport {
     pub permitted: Vec<(String, String)>,
     /// Rules for some containers: where, and for which.
     pub rules: Vec<(String, String)>,
+    /// What will not do what it seems to say.
+    pub notes: Vec<String>,
 }
 
 /// One control.
@@ -46,7 +56,10 @@ pub struct ControlReport {
 pub fn policy(global: &Global, file: Option<&Path>) -> Result<PolicyReport> {
     match file {
         Some(file) => Ok(report(&read(file)?)),
-        None => Ok(report(&node_policy(global, &Caller::probe(procfs::open()?)?)?)),
+        None => {
+            let policy = node_policy(global, &Caller::probe(procfs::open()?)?)?;
+            Ok(report(&policy))
+        }
     }
 }
 
@@ -72,5 +85,6 @@ fn report(policy: &NodePolicy) -> PolicyReport {
         controls: CONTROLS.iter().map(row).collect(),
         permitted: policy.permitted(),
         rules: policy.rules().map(|(place, matches)| (place.to_owned(), matches)).collect(),
+        notes: policy.notes(),
     }
 }

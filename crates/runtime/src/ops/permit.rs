@@ -1,0 +1,82 @@
+//! `policy permit`: one more name that annotations may ask for, as a file of its own.
+//!
+//! Pasting a line into the node's file can break it, and then no container starts. A further file
+//! adds to what is permitted already, and can be removed again.
+
+use crate::bundle::say;
+use crate::caller::Caller;
+use crate::policy_choice::{open_dir, read_all, MORE, POLICY_DIR};
+use crate::procfs;
+use crate::request::Global;
+use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_policy::{Allow, ProfileName};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Permits annotations to ask for an override, or for a profile (`profile.NAME`). Done already is
+/// fine.
+///
+/// # Errors
+/// A name that is unknown or forbidden, a policy that cannot be read before or after, a file that
+/// cannot be written.
+pub fn permit(global: &Global, name: &str) -> Result<PathBuf> {
+    let caller = Caller::probe(procfs::open()?)?;
+    let policy = read_all(global, &caller)?;
+    let name = &canonical(name)?;
+    let text = format!("permit = [{name:?}]\n");
+    let dir = global.policy_dir.clone().unwrap_or_else(|| PathBuf::from(POLICY_DIR));
+    let file = dir.join(MORE).join(format!("50-{name}.toml"));
+    if let Some(place) = policy.forbids(name) {
+        bail!("{name} is forbidden by {place}");
+    }
+    for dir in [&dir, &dir.join(MORE)] {
+        make_dir(dir)?;
+    }
+    let more = dir.join(MORE);
+    let at = open_dir(rustix::fs::CWD, &more, &more, &caller)?;
+    let at = at.ok_or_else(|| anyhow!("open {}: no such directory", more.display()))?;
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let inner = file.file_name().unwrap_or_default();
+    match rustix::fs::openat(&at, inner, flags, Mode::from_raw_mode(0o644)) {
+        Ok(fd) => {
+            // The caller's umask may have taken what engines of other users need to read it.
+            rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o644))
+                .with_context(|| format!("chmod {}", file.display()))?;
+            let written = std::fs::File::from(fd).write_all(text.as_bytes());
+            written.map_err(|e| say(&e)).with_context(|| format!("write {}", file.display()))?;
+        }
+        Err(Errno::EXIST) => same_text(&file, &text)?,
+        Err(e) => bail!("create {}: {}", file.display(), casemate_sys::errno_text(e)),
+    }
+    read_all(global, &caller)?;
+    Ok(file)
+}
+
+/// One name, as messages and records have it; also what a file can be called by.
+fn canonical(name: &str) -> Result<String> {
+    if let Some(profile) = name.strip_prefix("profile.") {
+        return Ok(format!("profile.{}", ProfileName::parse(profile)?));
+    }
+    let names = Allow::parse(name)?.names;
+    match names.as_slice() {
+        [only] => Ok(only.clone()),
+        several => bail!("{name} is a control\nhint: one of its overrides: {}", several.join(", ")),
+    }
+}
+
+fn make_dir(dir: &Path) -> Result<()> {
+    match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
+        Err(e) => Err(anyhow!("mkdir {}: {}", dir.display(), casemate_sys::errno_text(e))),
+    }
+}
+
+fn same_text(file: &Path, text: &str) -> Result<()> {
+    let found = crate::bundle::read_capped(file)?;
+    match found == text.as_bytes() {
+        true => Ok(()),
+        false => bail!("{} exists and says something else", file.display()),
+    }
+}
