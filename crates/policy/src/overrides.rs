@@ -3,6 +3,10 @@
 //! [`Choice`] is what rules ask. How it comes about (policy files, annotations, the command line) is `policy`'s; this
 //! module only holds it, and stores with the container what `exec` has to know.
 
+mod hooks;
+
+pub use hooks::AllowedHook;
+
 use crate::control::{Allow, ControlId, Mode};
 use crate::engine::Engine;
 use crate::error::PolicyError;
@@ -94,54 +98,6 @@ pub struct Values {
     /// Control `selinux.assign`: a root file system that is a plain directory gets the label, file by file.
     #[serde(rename = "selinux.relabel", skip_serializing_if = "Option::is_none")]
     pub selinux_relabel: Option<bool>,
-}
-
-/// A hook that a node's policy knows: its path, or a table with path and digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "HookText")]
-pub struct AllowedHook {
-    /// Absolute, as the configuration names it or as the program is found.
-    pub path: String,
-    /// What the file holds, 64 hexadecimal digits; `None`: anything.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sha256: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "a path, or a table with `path` and `sha256`")]
-enum HookText {
-    Path(String),
-    Table(HookTable),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HookTable {
-    path: String,
-    sha256: Option<String>,
-}
-
-impl TryFrom<HookText> for AllowedHook {
-    type Error = String;
-
-    fn try_from(text: HookText) -> Result<Self, String> {
-        const DIGITS: usize = 64;
-        let HookTable { path, sha256 } = match text {
-            HookText::Path(path) => HookTable { path, sha256: None },
-            HookText::Table(table) => table,
-        };
-        if !path.starts_with('/') {
-            return Err(format!("the path of a hook is absolute, {path:?} is not"));
-        }
-        let sha256 = sha256.map(|digest| digest.to_ascii_lowercase());
-        let is_digest = |digest: &String| {
-            digest.len() == DIGITS && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
-        };
-        match sha256.as_ref().is_none_or(is_digest) {
-            true => Ok(Self { path, sha256 }),
-            false => Err(format!("sha256 of {path} is {DIGITS} hexadecimal digits")),
-        }
-    }
 }
 
 /// The name of an SELinux type.

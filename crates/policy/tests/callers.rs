@@ -116,7 +116,7 @@ fn hooks_are_compared_with_the_list_by_path_and_digest() {
         harden_as(spec(), &choice, &host)
     };
     let entry = |path: &str, sha256: Option<&str>| {
-        vec![AllowedHook { path: path.to_owned(), sha256: sha256.map(str::to_owned) }]
+        vec![AllowedHook { path: path.to_owned(), sha256: sha256.map(str::to_owned), env: None }]
     };
     assert!(run(None).is_ok());
     for list in [entry("/usr/bin/engine", None), entry("/proc/7/exe", Some(&digest))] {

@@ -151,6 +151,48 @@ fn where_the_policy_lists_hooks_no_others_run() {
 }
 
 #[test]
+fn a_listed_hook_gets_the_variables_that_its_entry_names() {
+    requires!(root);
+    let dir = Dir::new("hook");
+    let seen = dir.path().join("seen");
+    let hook = script(&dir, &format!("env >{}", seen.display()));
+    let digest = sha256(&hook);
+    let run = |entry: &str, options: &[&str]| {
+        let entry =
+            format!("{{ path = {:?}, sha256 = {digest:?}{entry} }}", hook.display().to_string());
+        let env = [
+            "LD_LIBRARY_PATH=/tmp",
+            "BASH_ENV=/tmp/x",
+            "MODE=quiet",
+            "LANG=C",
+            "PATH=/tmp:/usr/bin:/bin",
+        ];
+        let bundle = Bundle::sh("true").edit(|c| {
+            c["hooks"]["createRuntime"] = json!([{"path": hook, "env": env}]);
+        });
+        let list = policy(&format!("\"hooks.allow\" = [{entry}]"));
+        under(Container::new(bundle), &list).global(options).run().ok();
+        let text = std::fs::read_to_string(&seen).unwrap();
+        let own = ["PWD", "SHLVL", "_", "OLDPWD"];
+        let mut left: Vec<String> = text
+            .lines()
+            .filter(|line| !own.contains(&line.split('=').next().unwrap()))
+            .map(str::to_owned)
+            .collect();
+        left.sort();
+        left
+    };
+    assert_eq!(run("", &[]), ["LANG=C", "PATH=/usr/bin:/bin"]);
+    // A shell that is given none makes itself a PATH, and does not export it.
+    assert_eq!(
+        run(", env = [\"MODE=quiet\", \"PATH\"]", &[]),
+        ["MODE=quiet", "PATH=/tmp:/usr/bin:/bin"]
+    );
+    let all = run("", &["--allow", "hooks.unlisted"]);
+    assert!(all.contains(&"BASH_ENV=/tmp/x".to_owned()), "{all:?}");
+}
+
+#[test]
 fn the_digest_of_a_hook_is_kept_with_the_container_and_shown() {
     requires!(root);
     let dir = Dir::new("hook");
@@ -180,6 +222,7 @@ fn a_list_of_hooks_with_a_mistake_starts_nothing() {
         ("\"hooks.allow\" = [\"true\"]", "the path of a hook is absolute"),
         ("\"hooks.allow\" = [{ path = \"/x\", sha256 = \"12\" }]", "64 hexadecimal digits"),
         ("\"hooks.allow\" = [{ path = \"/x\", md5 = \"12\" }]", "a path, or a table"),
+        ("\"hooks.allow\" = [{ path = \"/x\", env = [\"=x\"] }]", "neither NAME nor NAME=VALUE"),
     ] {
         let text = under(with(Path::new("/bin/true")), &policy(line)).run().refused();
         assert!(text.contains(wanted) && text.contains("policy.toml:2"), "{text}");

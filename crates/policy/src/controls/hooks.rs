@@ -1,6 +1,7 @@
 //! `hooks.*`: programs that run on the host's side.
 
 use super::prelude::*;
+use crate::check::clean;
 use crate::facts::HookFile;
 use crate::overrides::AllowedHook;
 use crate::spec::Hooks;
@@ -53,7 +54,7 @@ pub(crate) fn trusted(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, 
 }
 
 /// startContainer hooks are programs of the container, with its rights.
-pub(crate) fn listed(draft: &mut Draft<'_>, asked: Hooks) -> Result<Hooks, Refusal> {
+pub(crate) fn listed(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, Refusal> {
     let (rule, override_name) = (ControlId::ListedHooks, "hooks.unlisted");
     let Some(list) = &draft.choice.overrides.values.hooks_allow else {
         draft.log.note(rule, "/hooks", Verdict::Kept, "the node's policy has no list of hooks");
@@ -70,29 +71,57 @@ pub(crate) fn listed(draft: &mut Draft<'_>, asked: Hooks) -> Result<Hooks, Refus
             found.insert(hook.path.clone(), json!(file.sha256));
         }
     }
-    let Some((pointer, reason)) = fault else {
-        let reason = "hooks are those of the node's policy";
-        draft.log.change(rule, "/hooks", Verdict::Kept, (Value::Null, found.into()), reason);
-        return Ok(asked);
-    };
-    let reason = format!("{}: {reason}", json_path(&pointer));
-    if let Some(source) = draft.allows(override_name) {
-        draft.log.waive(rule, pointer, source, reason);
-        return Ok(asked);
+    if let Some((pointer, reason)) = fault {
+        let reason = format!("{}: {reason}", json_path(&pointer));
+        if let Some(source) = draft.allows(override_name) {
+            draft.log.waive(rule, pointer, source, reason);
+            return Ok(asked);
+        }
+        return Err(draft.refuse(rule, pointer, reason, Some(override_name)));
     }
-    Err(draft.refuse(rule, pointer, reason, Some(override_name)))
+    let reason = "hooks are those of the node's policy";
+    draft.log.change(rule, "/hooks", Verdict::Kept, (Value::Null, found.into()), reason);
+    if draft.allows(override_name).is_none() {
+        pin_environments(draft, list, &mut asked);
+    }
+    Ok(asked)
+}
+
+/// Listed hooks get of the configuration's variables what the list lets them have.
+fn pin_environments(draft: &mut Draft<'_>, list: &[AllowedHook], asked: &mut Hooks) {
+    for (kind, hooks) in asked.kinds_mut() {
+        for (index, hook) in hooks.iter_mut().enumerate().filter(|_| kind != "startContainer") {
+            let pointer = format!("/hooks/{kind}/{index}");
+            let file = draft.facts.hook_files.get(&pointer).cloned().unwrap_or_default();
+            let entries = || {
+                list.iter().filter(|known| known.is_named(&hook.path, &file) && known.holds(&file))
+            };
+            let Some(env) = &hook.env else { continue };
+            let pass = |text: &String| entries().find_map(|known| known.passes(text));
+            let left: Vec<String> = env.iter().filter_map(pass).collect();
+            if left == *env {
+                continue;
+            }
+            // Names only: values may be secrets.
+            let name = |text: &String| text.split('=').next().unwrap_or_default().to_owned();
+            let changed: Vec<String> =
+                env.iter().filter(|text| !left.contains(text)).map(name).collect();
+            let names = changed.iter().map(|name| clean(name)).collect::<Vec<_>>().join(", ");
+            let reason = format!("{}: {names} not as in env of hooks.allow", json_path(&pointer));
+            hook.env = Some(left);
+            let (values, pointer) = ((json!(changed), Value::Null), format!("{pointer}/env"));
+            draft.log.change(ControlId::ListedHooks, pointer, Verdict::Tightened, values, reason);
+        }
+    }
 }
 
 /// Why a hook is none of the list; `None`: it is one.
 fn unlisted(path: &str, file: &HookFile, list: &[AllowedHook]) -> Option<String> {
-    // dockerd names itself by its process: what that leads to counts as well.
-    let named: Vec<&AllowedHook> =
-        list.iter().filter(|known| known.path == path || known.path == file.path).collect();
-    if named.is_empty() {
+    let mut named = list.iter().filter(|known| known.is_named(path, file)).peekable();
+    if named.peek().is_none() {
         return Some(format!("{path} is not in hooks.allow of the node policy"));
     }
-    let fits = |known: &&AllowedHook| known.sha256.is_none() || known.sha256 == file.sha256;
-    if named.iter().any(fits) {
+    if named.any(|known| known.holds(file)) {
         return None;
     }
     let digest = file.sha256.as_deref().map_or("unknown".to_owned(), |sum| format!("sha256 {sum}"));
