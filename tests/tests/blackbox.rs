@@ -60,6 +60,8 @@ mod hardening_secrets;
 mod hardening_sysctls;
 #[path = "blackbox/hardening_userns.rs"]
 mod hardening_userns;
+#[path = "blackbox/policy_simulate.rs"]
+mod policy_simulate;
 #[path = "blackbox/smoke.rs"]
 mod smoke;
 #[path = "blackbox/spec_devices.rs"]

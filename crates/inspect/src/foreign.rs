@@ -33,7 +33,7 @@ pub struct Found {
 const SHORTEST: usize = 3;
 
 /// Where runtimes keep their containers when nobody says otherwise.
-fn usual_roots() -> Vec<PathBuf> {
+pub(crate) fn usual_roots() -> Vec<PathBuf> {
     let mut roots: Vec<PathBuf> =
         ["/run/runc", "/run/crun", "/run/youki", "/run/docker/runtime-runc/moby"]
             .iter()
@@ -47,7 +47,7 @@ fn usual_roots() -> Vec<PathBuf> {
     roots
 }
 
-fn children(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn children(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).collect()
 }
@@ -78,7 +78,7 @@ pub fn find(id: &str, roots: &[PathBuf]) -> Result<Found> {
 }
 
 /// A state directory; `None` when it is none that is known here.
-fn read(id: &str, dir: &Path) -> Result<Option<Found>> {
+pub(crate) fn read(id: &str, dir: &Path) -> Result<Option<Found>> {
     for (file, take) in
         [("state.json", of_runc as Take), ("status", of_crun), ("state.json", of_youki)]
     {

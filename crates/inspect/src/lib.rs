@@ -14,5 +14,6 @@ pub mod host;
 pub mod judge;
 pub mod observe;
 pub mod report;
+pub mod simulate;
 pub mod standards;
 pub mod subject;

@@ -298,7 +298,10 @@ Examples:
   casemate policy show                     profile, controls, overrides that may be asked for
   casemate policy check                    the node's files, and who may write them
   casemate policy check ./policy.toml      a file before it is put in place
-  casemate policy permit devices.gpu       annotations may ask for it: policy.d/50-devices.gpu.toml";
+  casemate policy permit devices.gpu       annotations may ask for it: policy.d/50-devices.gpu.toml
+  casemate policy simulate                 before an update: what would become of running containers
+
+The exit status of simulate is 1 if a running container would be refused.";
 
 const CREATE_MORE: &str = "\
 Example:

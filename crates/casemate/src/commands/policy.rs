@@ -1,12 +1,15 @@
 //! `policy`: the node's policy for people: what is in force, and whether a file can be used.
 
+use super::style::clean;
 use super::{Context, Outcome};
 use crate::cli::policy::PolicyArgs;
 use crate::request::path;
 use crate::{backend, output};
 use anyhow::anyhow;
+use casemate_inspect::simulate::{self, simulate, Simulation};
 use casemate_runtime::ops::PolicyReport;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 
 #[inline(never)]
 pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
@@ -22,6 +25,11 @@ pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
                 "policy permit takes the name of an override\nhint: policy show lists them";
             return Err(anyhow!(message).into());
         }
+        ("simulate", None) => return simulated(args, as_json, context),
+        ("simulate", Some(_)) => {
+            let message = "policy simulate takes no file: it asks the policy that is in force";
+            return Err(anyhow!(message).into());
+        }
         ("check", _) => true,
         ("show", None) => false,
         ("show", Some(_)) => {
@@ -29,7 +37,8 @@ pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
             return Err(anyhow!(message).into());
         }
         (other, _) => {
-            let message = format!("unknown action {other:?}\nhint: one of show, check, permit");
+            let message =
+                format!("unknown action {other:?}\nhint: one of show, check, permit, simulate");
             return Err(anyhow!(message).into());
         }
     };
@@ -48,6 +57,52 @@ fn permitted(name: &OsStr, context: &mut Context<'_>) -> Outcome {
         "{}: annotations may ask for {name} on this node\n",
         file.display()
     ))?)
+}
+
+/// Exit status when a running container would be refused.
+const REFUSED: u8 = 1;
+
+fn simulated(args: &PolicyArgs, as_json: bool, context: &mut Context<'_>) -> Outcome {
+    let roots: Vec<PathBuf> =
+        args.runtime_root.iter().map(path::absolute).collect::<anyhow::Result<_>>()?;
+    let simulation = simulate(&context.global, &roots)?;
+    if as_json {
+        output::print_json(&simulation)?;
+    } else {
+        output::print(&listed(&simulation))?;
+    }
+    Ok(if simulation.count(simulate::Outcome::Refused) > 0 { REFUSED } else { 0 })
+}
+
+fn listed(simulation: &Simulation) -> String {
+    let count = |outcome| simulation.count(outcome);
+    let mut text = format!(
+        "{} running: {} would be refused, {} changed, {} as it is, {} cannot be told\n",
+        simulation.containers.len(),
+        count(simulate::Outcome::Refused),
+        count(simulate::Outcome::Changed),
+        count(simulate::Outcome::Same),
+        count(simulate::Outcome::Unknown)
+    );
+    for one in &simulation.containers {
+        let word = match one.outcome {
+            simulate::Outcome::Refused => "REFUSED",
+            simulate::Outcome::Changed => "changed",
+            simulate::Outcome::Unknown => "unknown",
+            simulate::Outcome::Same => "same",
+        };
+        let (id, root) = (clean(&one.id), clean(&one.root.display().to_string()));
+        text.push_str(&format!("\n{word:<8} {id}  {} in {root}, pid {}\n", one.runtime, one.pid));
+        for difference in &one.differences {
+            let (control, verdict) = (&difference.control, &difference.verdict);
+            let reason = clean(&difference.reason);
+            text.push_str(&format!("  {verdict:<9} {:<28} {reason}\n", clean(control)));
+        }
+    }
+    for problem in &simulation.problems {
+        text.push_str(&format!("\ncould not be read: {}\n", clean(problem)));
+    }
+    text
 }
 
 fn checked(report: &PolicyReport) -> String {

@@ -1,0 +1,279 @@
+//! What would become of the containers that run on this host if they were started again now: by
+//! this release, with the policy that is in force.
+//!
+//! Containers of casemate are compared with what was decided when they were made, those of other
+//! runtimes with their configuration. Only state directories and bundles are read.
+
+use crate::foreign::{self, children, Found};
+use crate::report::Decision;
+use anyhow::{Context as _, Result};
+use casemate_policy::Source;
+use casemate_runtime::procfs;
+use casemate_runtime::request::Global;
+use casemate_runtime::state::{Record, StateRoot, Status};
+use casemate_runtime::survey::survey;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What would become of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It would not be made.
+    Refused,
+    /// It would be made, and be another one.
+    Changed,
+    /// It cannot be told.
+    Unknown,
+    /// It would be as it is.
+    Same,
+}
+
+/// One control that would do something else than it did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Its id; `profile` for the profile itself; empty where the configuration as a whole is
+    /// refused.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub control: String,
+    /// What it would do.
+    pub verdict: String,
+    /// Why, with the override that leaves it.
+    pub reason: String,
+}
+
+/// One container.
+#[derive(Clone, Debug, Serialize)]
+pub struct Simulated {
+    /// Its id.
+    pub id: String,
+    /// The runtime that made it.
+    pub runtime: &'static str,
+    /// The state root that it was found in.
+    pub root: PathBuf,
+    /// Its first process.
+    pub pid: i32,
+    /// What would become of it.
+    pub outcome: Outcome,
+    /// The profile that it would get.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<&'static str>,
+    /// In what it would differ, or why it cannot be told.
+    pub differences: Vec<Difference>,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Simulation {
+    /// Refused ones first.
+    pub containers: Vec<Simulated>,
+    /// State directories that could not be read; a line each.
+    pub problems: Vec<String>,
+}
+
+impl Simulation {
+    /// How many have this outcome.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.containers.iter().filter(|one| one.outcome == outcome).count()
+    }
+}
+
+/// Looks at every running container below `roots`, or where runtimes and engines usually keep their
+/// state.
+///
+/// # Errors
+/// A policy that cannot be used: then nothing would be made at all.
+pub fn simulate(global: &Global, roots: &[PathBuf]) -> Result<Simulation> {
+    casemate_runtime::ops::policy(global, None)?;
+    let usual = if roots.is_empty() { usual_roots(global) } else { roots.to_vec() };
+    let (mut containers, mut problems) = (Vec::new(), Vec::new());
+    let mut seen = BTreeSet::new();
+    for root in usual {
+        // Two names of one directory, as /var/run.
+        if !seen.insert(root.canonicalize().unwrap_or_else(|_| root.clone())) {
+            continue;
+        }
+        for dir in children(&root) {
+            match one(global, &root, &dir) {
+                Ok(found) => containers.extend(found),
+                Err(error) => problems.push(format!("{}: {error:#}", dir.display())),
+            }
+        }
+    }
+    containers.sort_by(|a, b| (a.outcome, &a.id).cmp(&(b.outcome, &b.id)));
+    Ok(Simulation { containers, problems })
+}
+
+fn usual_roots(global: &Global) -> Vec<PathBuf> {
+    let mut roots = vec![global.root.clone(), PathBuf::from("/run/casemate")];
+    roots.extend(children(Path::new("/run/user")).into_iter().map(|user| user.join("casemate")));
+    // dockerd keeps a directory for each runtime that it knows by a name of its own.
+    roots.extend(children(Path::new("/run/docker")).iter().flat_map(|dir| children(dir)));
+    roots.extend(foreign::usual_roots());
+    roots
+}
+
+/// A state directory; `None`: nobody's, or a container that does not run.
+fn one(global: &Global, root: &Path, dir: &Path) -> Result<Option<Simulated>> {
+    let Some(id) = dir.file_name().and_then(|name| name.to_str()) else { return Ok(None) };
+    if !dir.is_dir() {
+        return Ok(None);
+    }
+    let own = dir.join("record.json").exists();
+    let (found, record, before) = if own {
+        let state = StateRoot::open(root)?.container(id)?;
+        let Some(record) = state.load()? else { return Ok(None) };
+        if !Status::of(&record, &state, procfs::open()?).is_alive() {
+            return Ok(None);
+        }
+        let bytes = state.read("decisions.json").context("decisions.json")?;
+        let before = Decision::list(&serde_json::from_slice(&bytes).context("decisions.json")?);
+        let pid = record.init.map(|init| init.pid);
+        let (bundle, state) = (Some(record.bundle.clone()), dir.to_owned());
+        let found = Found { id: id.to_owned(), runtime: "casemate", state, bundle, pid };
+        (found, Some(record), before)
+    } else {
+        match foreign::read(id, dir)? {
+            Some(found) => (found, None, Vec::new()),
+            None => return Ok(None),
+        }
+    };
+    let Some(pid) = found.pid else { return Ok(None) };
+    let (outcome, profile, differences) = judged(global, dir, &found, record.as_deref(), &before);
+    let Found { id, runtime, .. } = found;
+    let root = root.to_owned();
+    Ok(Some(Simulated { id, runtime, root, pid, outcome, profile, differences }))
+}
+
+type Judgement = (Outcome, Option<&'static str>, Vec<Difference>);
+
+fn whole(outcome: Outcome, reason: String) -> Judgement {
+    let verdict = if outcome == Outcome::Refused { "refused" } else { "unknown" }.to_owned();
+    (outcome, None, vec![Difference { control: String::new(), verdict, reason }])
+}
+
+fn judged(
+    global: &Global,
+    dir: &Path,
+    found: &Found,
+    record: Option<&Record>,
+    before: &[Decision],
+) -> Judgement {
+    let unknown = |reason: String| whole(Outcome::Unknown, reason);
+    let own = rustix::process::geteuid().as_raw();
+    match dir.symlink_metadata() {
+        Ok(meta) if meta.uid() == own => {}
+        Ok(meta) => return unknown(format!("made by uid {}: ask as that user", meta.uid())),
+        Err(error) => return unknown(error.to_string()),
+    }
+    let Some(bundle) = &found.bundle else {
+        return unknown("the state does not say where the bundle is".to_owned());
+    };
+    if let Err(error) = bundle.join("config.json").metadata() {
+        return unknown(format!("{}: {error}", bundle.join("config.json").display()));
+    }
+    match survey(&as_it_was_called(global, record), bundle, None, &found.id) {
+        // What `create` would say: a policy that forbids, a configuration that cannot be read.
+        Err(error) => whole(Outcome::Refused, format!("{error:#}")),
+        Ok(then) => {
+            let now = serde_json::to_value(&then.decisions).unwrap_or_default();
+            let mut differences = differences(&Decision::list(&now), before);
+            let profile = then.profile.as_str();
+            let was = record.map(|record| record.spec.profile().as_str());
+            if was.is_some_and(|was| was != profile) {
+                let was = was.unwrap_or_default();
+                differences.insert(0, Difference {
+                    control: "profile".to_owned(),
+                    verdict: "changed".to_owned(),
+                    reason: format!("{profile}, is {was} (what an engine passes as --profile is not known here)"),
+                });
+            }
+            let outcome = match differences.iter().any(|one| one.verdict == "refused") {
+                true => Outcome::Refused,
+                false if differences.is_empty() => Outcome::Same,
+                false => Outcome::Changed,
+            };
+            (outcome, Some(profile), differences)
+        }
+    }
+}
+
+/// With the overrides that the command line gave the container when it was made.
+fn as_it_was_called(global: &Global, record: Option<&Record>) -> Global {
+    let mut global = global.clone();
+    let granted = record.map(|record| &record.spec.overrides().granted);
+    let by_line = granted.into_iter().flatten().filter(|(_, by)| **by == Source::CommandLine);
+    global.allow.extend(by_line.map(|(name, _)| name.clone()));
+    global
+}
+
+/// What is done that was not, and what was done that is not: by control, verdict and place. What a
+/// control puts there is compared too, but for ids and labels, which are another container's each
+/// time.
+fn differences(now: &[Decision], before: &[Decision]) -> Vec<Difference> {
+    let counts = |decision: &&Decision| {
+        matches!(decision.verdict.as_str(), "tightened" | "added" | "refused")
+    };
+    let is_same = |a: &Decision, b: &Decision| {
+        let given_out = ["userns.auto", "selinux.assign"].contains(&a.rule.as_str());
+        (&a.rule, &a.verdict, &a.pointer) == (&b.rule, &b.verdict, &b.pointer)
+            && (given_out || a.after == b.after)
+    };
+    let is_in = |list: &[Decision], one: &Decision| list.iter().any(|other| is_same(one, other));
+    let difference = |one: &Decision, verdict: &str| Difference {
+        control: one.rule.clone(),
+        verdict: verdict.to_owned(),
+        reason: one.reason.clone(),
+    };
+    let new = now.iter().filter(counts).filter(|one| !is_in(before, one));
+    let gone = before.iter().filter(counts).filter(|one| !is_in(now, one));
+    let mut all: Vec<Difference> = new.map(|one| difference(one, &one.verdict)).collect();
+    for one in gone {
+        // The same control with another value is one difference.
+        if !all.iter().any(|known| known.control == one.rule) {
+            all.push(difference(one, "no longer"));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn decisions(list: serde_json::Value) -> Vec<Decision> {
+        Decision::list(&list)
+    }
+
+    #[test]
+    fn decisions_are_compared_by_control_verdict_place_and_value() {
+        let before = decisions(json!([
+            {"rule": "pids.limit", "verdict": "added", "pointer": "/p", "after": 512},
+            {"rule": "userns.auto", "verdict": "added", "pointer": "/u", "after": [1]},
+            {"rule": "root.readonly", "verdict": "tightened", "pointer": "/r", "after": true},
+            {"rule": "process.root", "verdict": "kept", "pointer": ""},
+        ]));
+        let now = decisions(json!([
+            {"rule": "pids.limit", "verdict": "added", "pointer": "/p", "after": 9},
+            {"rule": "userns.auto", "verdict": "added", "pointer": "/u", "after": [2]},
+            {"rule": "mounts.sources", "verdict": "refused", "pointer": "/m"},
+            {"rule": "process.root", "verdict": "warned", "pointer": ""},
+        ]));
+        let found: Vec<(String, String)> =
+            differences(&now, &before).into_iter().map(|one| (one.control, one.verdict)).collect();
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(
+            found,
+            [
+                pair("pids.limit", "added"),
+                pair("mounts.sources", "refused"),
+                pair("root.readonly", "no longer")
+            ]
+        );
+        assert!(differences(&before, &before).is_empty());
+    }
+}
