@@ -68,7 +68,7 @@ test_unconfined_is_refused_and_can_be_allowed() {
     bundle unconfined '.process.apparmorProfile = "unconfined"' cat /proc/self/attr/current
     local refusal
     refusal=$(rt run --bundle "$WORK/unconfined" unconfined 2>&1) && return 1
-    expect_match "$refusal" 'AppArmor profile unconfined \(rule apparmor.profile\); allow with annotation org.casemate.allow/apparmor.unconfined=true'
+    expect_match "$refusal" 'AppArmor profile unconfined \(rule apparmor.profile\); allow with --allow apparmor.unconfined, or annotation org.casemate.allow/apparmor.unconfined=true'
     expect_eq "$(rt --allow apparmor.unconfined run --bundle "$WORK/unconfined" unconfined)" unconfined
 }
 
