@@ -4,6 +4,8 @@
 //! comes in as plain data, so that the same input always gives the same container and every decision can
 //! be tested and explained without running anything.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod admit;
 mod check;
 mod choose;
@@ -13,6 +15,7 @@ mod decision;
 mod engine;
 mod error;
 mod facts;
+pub mod floor;
 mod forbid;
 mod hardened;
 pub mod mount_options;

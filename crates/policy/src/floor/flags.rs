@@ -1,0 +1,57 @@
+//! Flags of mounts, their peer groups, and the root's.
+
+use super::tree::{is_read_only, point, Tree};
+use super::{Floor, Part, Phase};
+use casemate_kernel::attr;
+use casemate_kernel::mountinfo::Mount;
+use std::collections::HashSet;
+
+pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
+    if !floor.is_hardened() {
+        return;
+    }
+    let root = tree.visible("/");
+    if root.is_none_or(|root| !is_read_only(root)) {
+        let what = || "the root file system can be written".to_owned();
+        floor.violation("root.readonly", Some("rootfs.writable"), what);
+    }
+    shared(floor, tree);
+    for mount in tree.mounts().iter().filter(|mount| !tree.is_root(mount)) {
+        if floor.phase == Phase::AfterExec && tree.may_be_propagated(mount) {
+            continue;
+        }
+        restrictions(floor, mount);
+    }
+}
+
+/// Mounts that are made in the container must not appear on the host.
+fn shared(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
+    let Part::Seen(host) = &floor.seen.host else { return };
+    let groups: HashSet<u64> = host.mounts.iter().filter_map(|mount| mount.shared).collect();
+    for mount in tree.mounts() {
+        if mount.shared.is_some_and(|group| groups.contains(&group)) {
+            let what = || format!("{} is in a peer group of the host's", point(mount));
+            floor.violation("mounts.shared", Some("mounts.shared"), what);
+        }
+    }
+}
+
+fn restrictions(floor: &mut Floor<'_>, mount: &Mount<'_>) {
+    let place = point(mount);
+    let have = mount.restrictions();
+    if have & attr::NOSUID == 0 {
+        let what = || format!("{place} is not nosuid");
+        floor.violation("mounts.nosuid", Some("mounts.suid"), what);
+    }
+    if have & attr::NODEV == 0 && !holds_devices(floor, mount, &place) {
+        let what = || format!("{place} is not nodev");
+        floor.violation("mounts.nodev", Some("mounts.dev"), what);
+    }
+}
+
+/// Terminals, the container's own /dev, and single files in it: which devices these are is for others to judge.
+fn holds_devices(floor: &Floor<'_>, mount: &Mount<'_>, place: &str) -> bool {
+    let own = place == "/dev" && (mount.fstype == "tmpfs" || floor.granted("mounts.host-dev"));
+    let single = mount.root != b"/" && place.starts_with("/dev/");
+    own || single || matches!(mount.fstype, "devpts" | "devtmpfs")
+}

@@ -1,0 +1,155 @@
+//! Mounts as a tree: what is seen at a path, of several mounts at one place the uppermost.
+
+use casemate_kernel::attr;
+use casemate_kernel::mountinfo::{unescape, Mount};
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// Where a mount is, without escapes. Bytes that are no UTF-8 are replaced: no place that is looked for has any.
+pub(super) fn point<'m>(mount: &Mount<'m>) -> Cow<'m, str> {
+    text(mount.point)
+}
+
+/// What of its file system a mount shows, likewise.
+pub(super) fn root<'m>(mount: &Mount<'m>) -> Cow<'m, str> {
+    text(mount.root)
+}
+
+fn text(field: &[u8]) -> Cow<'_, str> {
+    match unescape(field) {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// True when `path` is `place` or lies below it.
+pub(super) fn is_within(path: &str, place: &str) -> bool {
+    let place = place.trim_end_matches('/');
+    path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Nothing can be written through this mount.
+pub(super) fn is_read_only(mount: &Mount<'_>) -> bool {
+    mount.restrictions() & attr::RDONLY != 0
+        || mount.super_options.split(|byte| *byte == b',').any(|option| option == b"ro")
+}
+
+/// The mounts of one mount namespace.
+#[derive(Debug)]
+pub struct Tree<'m, 't> {
+    mounts: &'m [Mount<'t>],
+    by_id: HashMap<u64, usize>,
+    /// By parent and mount point, the latest.
+    children: HashMap<(u64, &'t [u8]), usize>,
+    /// The first mount at `/`.
+    top: Option<usize>,
+}
+
+impl<'m, 't> Tree<'m, 't> {
+    /// From the lines of one mountinfo.
+    #[must_use]
+    pub fn new(mounts: &'m [Mount<'t>]) -> Self {
+        let by_id: HashMap<u64, usize> =
+            mounts.iter().enumerate().map(|(index, mount)| (mount.id, index)).collect();
+        let mut children = HashMap::with_capacity(mounts.len());
+        let mut top = None;
+        for (index, mount) in mounts.iter().enumerate() {
+            children.insert((mount.parent, mount.point), index);
+            // The root of the mount namespace is its own parent, or has one that is out of sight.
+            let is_top = mount.parent == mount.id || !by_id.contains_key(&mount.parent);
+            if mount.point == b"/" && is_top {
+                top.get_or_insert(index);
+            }
+        }
+        Self { mounts, by_id, children, top }
+    }
+
+    /// All of them.
+    pub(super) fn mounts(&self) -> &'m [Mount<'t>] {
+        self.mounts
+    }
+
+    /// The mount on which a file of this name lies; `None` without a mount at `/`.
+    #[must_use]
+    pub fn visible(&self, path: &str) -> Option<&'m Mount<'t>> {
+        let escaped = casemate_kernel::mountinfo::escape(path.as_bytes());
+        let mut at = self.uppermost(self.top?, b"/");
+        let ends = (1..escaped.len()).filter(|end| escaped[*end] == b'/').chain([escaped.len()]);
+        for end in ends.filter(|end| *end > 1) {
+            at = self.uppermost(at, &escaped[..end]);
+        }
+        Some(&self.mounts[at])
+    }
+
+    /// What lies on mount `at` at this place, and on that, and so on.
+    fn uppermost(&self, mut at: usize, place: &[u8]) -> usize {
+        // A mount that is its own parent does not lie on itself.
+        for _ in 0..self.mounts.len() {
+            match self.children.get(&(self.mounts[at].id, place)) {
+                Some(next) if *next != at => at = *next,
+                _ => break,
+            }
+        }
+        at
+    }
+
+    /// True for the mount that `/` is.
+    pub(super) fn is_root(&self, mount: &Mount<'_>) -> bool {
+        mount.point == b"/"
+    }
+
+    /// The mount that this one lies on.
+    pub(super) fn parent(&self, mount: &Mount<'_>) -> Option<&'m Mount<'t>> {
+        let parent = self.by_id.get(&mount.parent).map(|index| &self.mounts[*index]);
+        parent.filter(|parent| parent.id != mount.id)
+    }
+
+    /// The mounts that this one lies on, the nearest first.
+    pub(super) fn ancestors(&self, mount: &Mount<'_>) -> impl Iterator<Item = &'m Mount<'t>> + '_ {
+        let first = self.parent(mount);
+        std::iter::successors(first, |mount| self.parent(mount)).take(self.mounts.len())
+    }
+
+    /// Both this mount and the one that it lies on follow mounts of the host.
+    pub(super) fn may_be_propagated(&self, mount: &Mount<'_>) -> bool {
+        mount.master.is_some() && self.parent(mount).is_some_and(|parent| parent.master.is_some())
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+    use casemate_kernel::mountinfo::parse;
+
+    const TABLE: &[u8] = b"\
+1 1 0:1 / / rw - rootfs rootfs rw
+2 1 8:1 / / rw - ext4 d rw
+3 2 0:3 / /proc rw - proc proc rw
+4 3 0:3 /sys /proc/sys ro - proc proc rw
+5 3 0:4 / /proc/acpi ro - tmpfs mask rw
+6 5 0:4 /dir /proc/acpi ro - tmpfs mask rw
+7 2 0:5 / /a\\040b rw - tmpfs t rw
+8 2 0:6 / /a\\040b rw - tmpfs u rw
+";
+
+    #[test]
+    fn of_several_mounts_at_one_place_the_uppermost_is_seen() {
+        let mounts = parse(TABLE).unwrap();
+        let tree = Tree::new(&mounts);
+        let id = |path: &str| tree.visible(path).unwrap().id;
+        assert_eq!(id("/"), 2);
+        assert_eq!(id("/etc/passwd"), 2);
+        assert_eq!(id("/proc"), 3);
+        assert_eq!(id("/proc/kcore"), 3);
+        assert_eq!(id("/proc/sys/kernel"), 4);
+        assert_eq!(id("/proc/acpi"), 6);
+        assert_eq!(id("/a b/c"), 8);
+    }
+
+    #[test]
+    fn a_mount_that_was_covered_with_its_parent_is_not_seen() {
+        let table = [TABLE, b"9 2 0:9 / /proc rw - tmpfs t rw\n"].concat();
+        let mounts = parse(&table).unwrap();
+        assert_eq!(Tree::new(&mounts).visible("/proc/sys").unwrap().id, 9);
+    }
+}

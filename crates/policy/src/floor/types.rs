@@ -1,0 +1,217 @@
+//! Which file systems there may be, and where.
+//!
+//! mountinfo does not tell a bind from a new mount. A file system that the host has mounted too is something of the host's,
+//! and is judged as a place of it; one that the host has not was mounted for this container.
+
+use super::places::Places;
+use super::tree::{is_read_only, is_within, point, root, Tree};
+use super::{overlay, Floor, Phase};
+use casemate_kernel::mountinfo::Mount;
+
+/// Where the kernel's own file systems may be, and the override for anywhere else.
+const HOMES: [(&str, &str, &str); 6] = [
+    ("proc", "/proc", "mounts.host-proc"),
+    ("sysfs", "/sys", "mounts.host-sys"),
+    ("cgroup", "/sys/fs/cgroup", "mounts.host-cgroup"),
+    ("cgroup2", "/sys/fs/cgroup", "mounts.host-cgroup"),
+    ("mqueue", "/dev/mqueue", "mounts.host-dev"),
+    ("devpts", "/dev/pts", "mounts.host-dev"),
+];
+
+/// Through these the kernel shows or changes itself or the host: nowhere.
+const OF_KERNEL: [&str; 22] = [
+    "apparmorfs",
+    "autofs",
+    "binder",
+    "binfmt_misc",
+    "bpf",
+    "configfs",
+    "cpuset",
+    "debugfs",
+    "dlmfs",
+    "efivarfs",
+    "fusectl",
+    "nfsd",
+    "nsfs",
+    "pstore",
+    "resctrl",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "smackfs",
+    "tracefs",
+    "usbfs",
+    "xenfs",
+];
+
+/// Memory: harmless where nothing of the host's is in it.
+const MEMORY: [&str; 3] = ["tmpfs", "ramfs", "hugetlbfs"];
+
+/// Kept by another machine.
+const NETWORK: [&str; 10] =
+    ["9p", "afs", "ceph", "cifs", "coda", "lustre", "nfs", "nfs4", "smb3", "virtiofs"];
+
+/// Read from a block device: the kernel's parsers were not written for what an enemy puts there.
+const BLOCK: [&str; 24] = [
+    "bcachefs", "btrfs", "cramfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "gfs2", "hfs",
+    "hfsplus", "iso9660", "jfs", "minix", "nilfs2", "ntfs", "ntfs3", "ocfs2", "romfs", "squashfs",
+    "udf", "vfat", "xfs",
+];
+
+pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
+    let seen = floor.seen;
+    let host = floor.part(&seen.host, "mounts.places", "the host's mounts");
+    let Some(places) = host.map(Places::locate) else { return };
+    for mount in tree.mounts() {
+        if floor.phase == Phase::AfterExec && tree.may_be_propagated(mount) {
+            continue;
+        }
+        judge(floor, tree, &places, mount);
+    }
+}
+
+fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mount<'_>) {
+    let (base, of_host) = (mount.base_type(), places.has(mount.superblock));
+    if of_host && came_along(floor, tree, places, mount) {
+        return;
+    }
+    if let Some((_, home, allow)) = HOMES.iter().find(|(name, _, _)| *name == base) {
+        return at_home(floor, tree, (home, allow), mount, of_host);
+    }
+    if base == "devtmpfs" {
+        return device(floor, mount);
+    }
+    if OF_KERNEL.contains(&base) {
+        return wrong_type(floor, mount, "mounts.kernel-fs");
+    }
+    if of_host {
+        if let Some(hit) = places.judge(mount, |name| floor.granted(name)) {
+            let what = || format!("{} shows {}", point(mount), hit.what);
+            floor.violation("mounts.places", hit.allow, what);
+        }
+        return;
+    }
+    if tree.is_root(mount) {
+        return;
+    }
+    match base {
+        "overlay" => overlay::check(floor, mount),
+        _ if MEMORY.contains(&base) => memory(floor, mount),
+        _ if NETWORK.contains(&base) => wrong_type(floor, mount, "mounts.network"),
+        _ if BLOCK.contains(&base) => wrong_type(floor, mount, "mounts.block"),
+        "fuse" | "fuseblk" => wrong_type(floor, mount, "mounts.fuse"),
+        // What is not known is not let in.
+        _ => wrong_type(floor, mount, "mounts.kernel-fs"),
+    }
+}
+
+fn wrong_type(floor: &mut Floor<'_>, mount: &Mount<'_>, allow: &'static str) {
+    let what = || format!("{} is mounted on {}", mount.fstype, point(mount));
+    floor.violation("mounts.types", Some(allow), what);
+}
+
+/// Whoever was granted a place of the host was granted what is mounted in it.
+fn came_along(floor: &Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mount<'_>) -> bool {
+    let granted = |name: &str| floor.granted(name);
+    let given = |above: &Mount<'_>| {
+        places.judge(above, |_| false).and_then(|hit| hit.allow).is_some_and(granted)
+    };
+    tree.ancestors(mount).any(given)
+}
+
+/// A file system of the kernel's at its place: as a whole, or a part of it over the same part, which only restricts.
+fn at_home(
+    floor: &mut Floor<'_>,
+    tree: &Tree<'_, '_>,
+    (home, allow): (&str, &'static str),
+    mount: &Mount<'_>,
+    of_host: bool,
+) {
+    let (place, shown) = (point(mount), root(mount));
+    let elsewhere = match mount.base_type() {
+        "cgroup" | "cgroup2" => !is_within(&place, home),
+        // A terminal that was handed in, on /dev/console.
+        "devpts" => place != home && (shown == "/" || !place.starts_with("/dev/")),
+        "proc" | "sysfs" if shown != "/" => {
+            let same = tree.visible(home).is_some_and(|own| own.superblock == mount.superblock);
+            // The driver's part of the host's procfs, which NVIDIA's hook binds.
+            let driver = floor.granted("devices.gpu") && is_within(&shown, "/driver/nvidia");
+            place != format!("{home}{shown}") || !(same || driver)
+        }
+        _ => place != home,
+    };
+    if elsewhere {
+        return wrong_type(floor, mount, allow);
+    }
+    let shares = |name: &str| floor.granted(name);
+    match mount.base_type() {
+        "proc" if of_host && shown == "/" && !shares("namespaces.host-pid") => {
+            let what = || "/proc shows the host's processes".to_owned();
+            floor.violation("mounts.places", Some(allow), what);
+        }
+        "mqueue" if of_host && !shares("namespaces.host-ipc") => {
+            let what = || "/dev/mqueue shows the host's queues".to_owned();
+            floor.violation("mounts.places", Some(allow), what);
+        }
+        "devpts" if of_host && shown == "/" => {
+            let what = || "/dev/pts shows the host's terminals".to_owned();
+            floor.violation("mounts.places", Some(allow), what);
+        }
+        // A user namespace leaves nothing in sysfs to be written.
+        "sysfs" if shown == "/" && !is_read_only(mount) && may_write_host(floor) => {
+            let what = || "/sys can be written".to_owned();
+            floor.violation("mounts.sysfs", Some(allow), what);
+        }
+        "cgroup" | "cgroup2" if !is_read_only(mount) && shares_cgroups(floor) => {
+            let what = || format!("{place} can be written");
+            floor.violation("mounts.cgroup", Some("cgroup.writable"), what);
+        }
+        _ => {}
+    }
+}
+
+/// Root of the container may be root of the host.
+fn may_write_host(floor: &Floor<'_>) -> bool {
+    floor.seen.caller.privileged && floor.seen.has_own_users() == Some(false)
+}
+
+fn shares_cgroups(floor: &Floor<'_>) -> bool {
+    match &floor.seen.namespaces {
+        super::Part::Seen(found) => found.get(&super::Namespace::Cgroup) == Some(&true),
+        _ => false,
+    }
+}
+
+/// The host's device file system: single devices of the usual ones, or of a kind that was granted.
+fn device(floor: &mut Floor<'_>, mount: &Mount<'_>) {
+    const USUAL: [&str; 9] = [
+        "/null",
+        "/zero",
+        "/full",
+        "/random",
+        "/urandom",
+        "/tty",
+        "/console",
+        "/ptmx",
+        "/net/none",
+    ];
+    let shown = root(mount);
+    if USUAL.contains(&shown.as_ref()) || floor.granted("mounts.host-dev") {
+        return;
+    }
+    let kinds = floor.granted.iter().any(|name| name.starts_with("devices."));
+    if shown == "/" || !kinds {
+        let allow = if shown == "/" { "mounts.host-dev" } else { "devices.all" };
+        let what = || format!("{} shows /dev{}", point(mount), shown.trim_end_matches('/'));
+        floor.violation("devices.nodes", Some(allow), what);
+    }
+}
+
+/// Below /proc and /sys memory only hides: what is written there would be believed.
+fn memory(floor: &mut Floor<'_>, mount: &Mount<'_>) {
+    let place = point(mount);
+    let in_kernel = |home: &str| is_within(&place, home) && !is_within(&place, "/sys/fs/cgroup");
+    if (in_kernel("/proc") || in_kernel("/sys")) && !is_read_only(mount) {
+        wrong_type(floor, mount, "mounts.kernel-fs");
+    }
+}
