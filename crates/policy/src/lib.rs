@@ -21,6 +21,7 @@ mod hardened;
 pub mod mount_options;
 mod node;
 mod overrides;
+mod planned;
 mod profile;
 pub mod spec;
 

@@ -23,8 +23,15 @@ pub fn open() -> Result<OwnedFd, Error> {
     }
 }
 
-/// Read a small file below /proc.
+/// Read a small file below /proc that holds text; what is none is replaced.
 pub fn read(proc: impl AsFd, path: &str) -> Result<String, Error> {
+    let text = read_bytes(proc, path)?;
+    Ok(String::from_utf8(text)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Read a file below /proc.
+pub fn read_bytes(proc: impl AsFd, path: &str) -> Result<Vec<u8>, Error> {
     let file = rustix::fs::openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .call(|| format!("openat(/proc, \"{path}\")"))?;
     let mut text = Vec::with_capacity(4096);
@@ -36,7 +43,7 @@ pub fn read(proc: impl AsFd, path: &str) -> Result<String, Error> {
             Err(e) => return Err(e).call(|| format!("read(/proc/{path})")),
         }
     }
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    Ok(text)
 }
 
 /// What /proc/PID/stat says about a process.

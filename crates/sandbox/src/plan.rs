@@ -227,6 +227,8 @@ pub struct DetachedTree {
     pub top: OwnedFd,
     /// What is mounted below it: where, relative to the top, and what; outer ones before inner ones.
     pub below: Vec<(PathBuf, OwnedFd)>,
+    /// The topmost mount has an id mapping.
+    pub mapped: bool,
 }
 
 /// rootfsPropagation, resolved.

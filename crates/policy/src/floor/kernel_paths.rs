@@ -56,7 +56,7 @@ pub const READ_ONLY: [&str; 7] = [
 pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
     // Kubernetes' procMount: Unmasked for pods with a user namespace, which the baseline standard lets in.
     let unmasked = floor.profile == ProfileName::Baseline
-        && floor.seen.has_own_users() == Some(true)
+        && floor.seen.has_own_users() != Some(false)
         && floor.phase != Phase::Plan;
     if unmasked {
         return;

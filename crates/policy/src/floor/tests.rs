@@ -168,6 +168,24 @@ fn kernel_file_systems_are_at_their_place_or_nowhere() {
 }
 
 #[test]
+fn what_lies_on_the_hosts_sysfs_is_let_in_only_where_it_is_harmless() {
+    let table = CONTAINER.replace(" 0:55 / /sys ", " 0:21 / /sys ");
+    let line = "90 56 0:26 / /sys/kernel/debug ro,nosuid,nodev - debugfs debugfs rw\n";
+    let open = format!("{table}{line}");
+    let host_users = |table: &str| {
+        let mut seen = seen(table, HOST);
+        let mut all = own_namespaces();
+        all.insert(Namespace::User, true);
+        seen.namespaces = Part::Seen(all);
+        hardened(&seen, &["userns.host"]).len()
+    };
+    assert_eq!(hardened(&seen(&open, HOST), &[]), []);
+    assert_eq!(host_users(&open), 1);
+    let mask = "91 90 0:56 /dir /sys/kernel/debug ro,nosuid,nodev - tmpfs casemate-mask rw\n";
+    assert_eq!(host_users(&format!("{open}{mask}")), 0);
+}
+
+#[test]
 fn places_of_the_host_are_known_by_file_system_whatever_they_are_called() {
     let bind = |root: &str, options: &str| {
         format!("90 50 8:1 {root} /h {options},nosuid,nodev - ext4 /dev/sda1 rw")

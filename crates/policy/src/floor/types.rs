@@ -82,7 +82,7 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
         return device(floor, mount);
     }
     if OF_KERNEL.contains(&base) {
-        return wrong_type(floor, mount, "mounts.kernel-fs");
+        return of_kernel(floor, tree, mount, of_host);
     }
     if of_host {
         if let Some(hit) = places.judge(mount, |name| floor.granted(name)) {
@@ -108,6 +108,18 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
 fn wrong_type(floor: &mut Floor<'_>, mount: &Mount<'_>, allow: &'static str) {
     let what = || format!("{} is mounted on {}", mount.fstype, point(mount));
     floor.violation("mounts.types", Some(allow), what);
+}
+
+/// None of these is let in. Where a sysfs of its own cannot be mounted the host's comes with all that lies on it, at the same
+/// places: what a mask covers nobody sees, and of the rest nothing can be written by who is not root of the host.
+fn of_kernel(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, mount: &Mount<'_>, of_host: bool) {
+    let place = point(mount);
+    let on_sysfs = of_host && tree.ancestors(mount).any(|above| above.fstype == "sysfs");
+    let covered = || tree.visible(&place).is_none_or(|seen| seen.id != mount.id);
+    if on_sysfs && is_within(&place, "/sys") && (covered() || !may_write_host(floor)) {
+        return;
+    }
+    wrong_type(floor, mount, "mounts.kernel-fs");
 }
 
 /// Whoever was granted a place of the host was granted what is mounted in it.

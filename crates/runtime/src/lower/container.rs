@@ -88,7 +88,7 @@ pub(crate) fn lower_container(
         namespaces: namespaces.plan,
     };
     Ok(Box::new(Lowered {
-        expectation: expectation(&plan, spec, process, &namespaces.maps),
+        expectation: expectation(&plan, decided, process, &namespaces.maps),
         plan: Some(plan),
         pid_namespace: namespaces.pid,
         held: namespaces.held,
@@ -211,14 +211,15 @@ fn mapper<'a>(decided: &'a Decided, namespaces: &'a Prepared) -> Option<Mapper<'
 /// /proc shows ids in our own namespace: an unprivileged caller sees itself where the container sees root.
 fn expectation(
     plan: &ContainerPlan,
-    spec: &HardenedSpec,
+    decided: &Decided,
     process: &Process,
     maps: &IdMaps,
 ) -> Expectation {
     let uid = maps.host_uid(process.user.uid).unwrap_or(process.user.uid);
     let gid = maps.host_gid(process.user.gid).unwrap_or(process.user.gid);
-    let mut expected = Expectation::of_container(plan, uid, gid);
-    expected.demand(plan, spec);
+    let mut expected = Expectation::of_container(plan, maps, (uid, gid));
+    expected.demand(plan, &decided.spec);
+    expected.ask_floor(&decided.spec, &decided.caller, decided.facts.unmappable.clone());
     expected
 }
 

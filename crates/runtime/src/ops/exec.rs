@@ -211,11 +211,17 @@ fn plan(
     let unmapped = |what: &str, id: u32| {
         anyhow!("process.user.{what} {id}: not mapped into the user namespace")
     };
-    let expectation = Expectation::of_process(
-        &plan,
+    let ids = (
         maps.host_uid(plan.uid).ok_or_else(|| unmapped("uid", plan.uid))?,
         maps.host_gid(plan.gid).ok_or_else(|| unmapped("gid", plan.gid))?,
     );
+    let mut expectation = Expectation::of_process(&plan, &early, &maps, ids);
+    // Whether it was to have a user namespace was decided when it was made.
+    let as_made = maps.uid.is_empty().then(|| "the container was made without".to_owned());
+    expectation.ask_floor(&record.spec, caller, as_made);
+    if let Some(init) = record.init {
+        expectation.follow(init.pid, record.namespaces);
+    }
     let clone = |fd: &OwnedFd| fd.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e));
     let exec = ExecPlan {
         host_proc: clone(&container.proc)?,

@@ -210,6 +210,9 @@ fn build(
         held.join(&decided.proc, &mut plan.namespaces)?;
     }
     let joined = joined_network(&plan)?;
+    let state_root = state.path().parent().unwrap_or(Path::new("/")).to_owned();
+    let pid_namespace = lowered.pid_namespace.as_ref();
+    lowered.expectation.join(&plan.namespaces, pid_namespace, &state_root)?;
     let target = (cgroup.as_ref(), record.cgroup.as_ref());
     let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
     drop(placeholder);

@@ -69,21 +69,21 @@ impl Mapper<'_> {
     ) -> Result<DetachedTree> {
         let clone = mount::clone_tree(source, recursive)?;
         if self.map(&clone, recursive).is_ok() {
-            return Ok(DetachedTree { top: clone, below: Vec::new() });
+            return Ok(DetachedTree { top: clone, below: Vec::new(), mapped: true });
         }
         drop(clone);
         let table = procfs::read(self.proc, "self/mountinfo")?;
         let id = mount_id(source)?;
         let line = find(&table, id).with_context(|| format!("mount {id} is unknown"))?;
         if !recursive {
-            let top = self.single(source, shown, &line)?;
-            return Ok(DetachedTree { top, below: Vec::new() });
+            let (top, mapped) = self.single(source, shown, &line)?;
+            return Ok(DetachedTree { top, below: Vec::new(), mapped });
         }
         let real = real_path(self.proc, source)?;
         let below = submounts(&table, id, &real);
-        let top = self.single(source, shown, &line)?;
+        let (top, mapped) = self.single(source, shown, &line)?;
         let below = below.into_iter().filter_map(|line| self.below(&line, &real).transpose());
-        Ok(DetachedTree { top, below: below.collect::<Result<_>>()? })
+        Ok(DetachedTree { top, below: below.collect::<Result<_>>()?, mapped })
     }
 
     fn map(&self, clone: &OwnedFd, recursive: bool) -> casemate_sys::Result<()> {
@@ -96,17 +96,17 @@ impl Mapper<'_> {
         mount::set_attr(clone, change, recursive)
     }
 
-    /// One mount, without those below it.
-    fn single(&self, source: &OwnedFd, shown: &Path, line: &Line<'_>) -> Result<OwnedFd> {
+    /// One mount, without those below it, and whether it has the mapping.
+    fn single(&self, source: &OwnedFd, shown: &Path, line: &Line<'_>) -> Result<(OwnedFd, bool)> {
         let clone = mount::clone_tree(source, false)?;
-        let Err(error) = self.map(&clone, false) else { return Ok(clone) };
+        let Err(error) = self.map(&clone, false) else { return Ok((clone, true)) };
         if !matches!(error.errno(), Errno::INVAL | Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) {
             return Err(error.into());
         }
         if KERNELS.contains(&line.fstype) || is_device(source)? {
             let change = AttrChange { propagation: self.propagation, ..AttrChange::default() };
             mount::set_attr(&clone, change, false)?;
-            return Ok(clone);
+            return Ok((clone, false));
         }
         let reason = if line.has("idmapped") {
             "is mounted with an id mapping already, and has it only once".to_owned()
@@ -124,7 +124,7 @@ impl Mapper<'_> {
             return Ok(None);
         }
         let relative = point.strip_prefix(real)?.to_owned();
-        Ok(Some((relative, self.single(&source, &point, line)?)))
+        Ok(Some((relative, self.single(&source, &point, line)?.0)))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::failure::Step;
 use crate::plan::{DeviceKind, DeviceNode};
 use crate::{Failure, StepResult};
-use casemate_sys::mount;
+use casemate_sys::mount::{self, attr, AttrChange};
 use casemate_sys::path::{ensure_dir, ensure_file, split, Links};
 use casemate_sys::Context;
 use rustix::fd::{AsFd, OwnedFd};
@@ -108,6 +108,9 @@ fn bind_from_host(root: &OwnedFd, device: &DeviceNode) -> StepResult<()> {
         return Err(Failure::new("devices", message));
     }
     let clone = mount::clone_tree(&source, false)?;
+    // A device is neither program nor anybody's: nothing that appears at its place is to be one.
+    let change = AttrChange { set: attr::NOSUID | attr::NOEXEC, ..AttrChange::default() };
+    mount::set_attr(&clone, change, false)?;
     let place = ensure_file(root, &device.path, Mode::from_raw_mode(0o666), Links::Refused)?;
     mount::attach(&clone, &place)?;
     Ok(())

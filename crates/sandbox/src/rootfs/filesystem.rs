@@ -100,7 +100,8 @@ fn host_part(path: &Path, plan: &MountPlan) -> StepResult<OwnedFd> {
     let detached = mount::clone_tree(source.as_fd(), true)?;
     let closed = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let whole = matches!(&plan.source, MountSource::Filesystem { fstype, .. } if fstype == "sysfs");
-    let set = if whole { closed } else { 0 };
+    // What the host has mounted below comes along, and must not have less.
+    let set = if whole { closed } else { plan.set & closed };
     let change = AttrChange { set, propagation: PRIVATE, ..AttrChange::default() };
     mount::set_attr(&detached, change, true)?;
     if whole {
