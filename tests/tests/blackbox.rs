@@ -40,6 +40,8 @@ mod hardening_defaults;
 mod hardening_devices;
 #[path = "blackbox/hardening_files.rs"]
 mod hardening_files;
+#[path = "blackbox/hardening_floor.rs"]
+mod hardening_floor;
 #[path = "blackbox/hardening_hooks.rs"]
 mod hardening_hooks;
 #[path = "blackbox/hardening_landlock.rs"]

@@ -21,7 +21,7 @@ use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, Context as _};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Who holds the container until it is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
