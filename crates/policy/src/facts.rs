@@ -6,7 +6,8 @@
 mod files;
 
 pub use files::{
-    FileFact, FileKind, Place, PlaceFact, Reach, SourceFact, ENGINE_DATA, PLACES, SOCKETS,
+    is_below, Engine, EngineFact, FileFact, FileKind, LayerFact, LayerRole, MountFacts, Package,
+    SourceFact, SubMount, SIGNS, SOCKETS,
 };
 
 use crate::spec::NamespaceKind;
@@ -43,8 +44,10 @@ pub struct HostFacts {
     pub core_pattern: CorePattern,
     /// The sources of bind mounts, by the number of the mount.
     pub sources: BTreeMap<usize, SourceFact>,
-    /// The places of the host that exist; looked for only when something is bound.
-    pub places: Vec<PlaceFact>,
+    /// The layers of overlays that the configuration mounts, by the number of the mount.
+    pub layers: BTreeMap<usize, Vec<LayerFact>>,
+    /// What else the judgement of mounts has to know.
+    pub mounts: MountFacts,
     /// Why a hook is not to be trusted, by its JSON pointer. A hook that is not here was found trustworthy.
     pub hook_faults: BTreeMap<String, String>,
     /// The programs of hooks that run on the host's side, by JSON pointer; looked at only where somebody asks.

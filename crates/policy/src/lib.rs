@@ -28,14 +28,16 @@ pub mod spec;
 pub use admit::{harden, harden_as, harden_process, harden_resources, owners, Owner};
 pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, ControlId, Mode, CONTROLS};
+pub use controls::mounts::{is_layer, layers, usual, Usual};
 pub use controls::selinux::AutoLabel;
 pub use controls::userns::AutoUserns;
 pub use decision::{Decision, Refusal, Remedy, Verdict};
 pub use engine::{Engine, Label};
 pub use error::PolicyError;
 pub use facts::{
-    CallerLimits, CorePattern, DefaultProfile, FileFact, FileKind, HookFile, HostFacts, Place,
-    PlaceFact, Reach, SelinuxFacts, SourceFact, ENGINE_DATA, PLACES, SOCKETS,
+    is_below, CallerLimits, CorePattern, DefaultProfile, Engine, EngineFact, FileFact, FileKind,
+    HookFile, HostFacts, LayerFact, LayerRole, MountFacts, Package, SelinuxFacts, SourceFact,
+    SubMount, SIGNS, SOCKETS,
 };
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};

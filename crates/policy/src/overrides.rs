@@ -7,6 +7,7 @@ mod hooks;
 
 pub use hooks::AllowedHook;
 
+use crate::check::clean;
 use crate::control::{Allow, ControlId, Mode};
 use crate::engine::Engine;
 use crate::error::PolicyError;
@@ -15,7 +16,8 @@ use crate::hardened::HardenedSpec;
 use crate::node::Permits;
 use crate::profile::{Profile, ProfileName};
 use crate::spec::Capability;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -89,6 +91,13 @@ pub struct Values {
     /// Control `hooks.allow`: the hooks that may run on the host's side, and no others.
     #[serde(rename = "hooks.allow", skip_serializing_if = "Option::is_none")]
     pub hooks_allow: Option<Vec<AllowedHook>>,
+    /// Control `mounts.sources`: more places for data, absolute paths.
+    #[serde(
+        rename = "paths.data",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "data_paths"
+    )]
+    pub paths_data: Option<Vec<String>>,
     /// Control `selinux.assign`: the type of processes, in place of `container_t`.
     #[serde(rename = "selinux.process-type", skip_serializing_if = "Option::is_none")]
     pub selinux_process_type: Option<TypeName>,
@@ -98,6 +107,18 @@ pub struct Values {
     /// Control `selinux.assign`: a root file system that is a plain directory gets the label, file by file.
     #[serde(rename = "selinux.relabel", skip_serializing_if = "Option::is_none")]
     pub selinux_relabel: Option<bool>,
+}
+
+/// A place for data is a directory of its own: calling `/` data would be no judgement at all.
+fn data_paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    let paths = Vec::<String>::deserialize(deserializer)?;
+    let fault = |path: &&String| clean(path) != path.as_str() || *path == "/";
+    match paths.iter().find(fault) {
+        None => Ok(Some(paths)),
+        Some(path) => {
+            Err(D::Error::custom(format!("{path:?} is no absolute path without links and dots")))
+        }
+    }
 }
 
 /// The name of an SELinux type.
@@ -145,6 +166,9 @@ impl Values {
         self.userns_range = other.userns_range.or(self.userns_range);
         if other.hooks_allow.is_some() {
             self.hooks_allow.clone_from(&other.hooks_allow);
+        }
+        if other.paths_data.is_some() {
+            self.paths_data.clone_from(&other.paths_data);
         }
         self.selinux_relabel = other.selinux_relabel.or(self.selinux_relabel);
         for (own, other) in [

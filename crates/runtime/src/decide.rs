@@ -98,7 +98,8 @@ pub(crate) fn decide_by(
     };
     let mut facts = host_facts(&caller, controllers)?;
     if !choice.is_verbatim() {
-        crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, &global.root)?;
+        let state = (global.root.as_path(), id);
+        crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, state)?;
     }
     let unlabelled = spec.process.as_ref().is_some_and(|process| process.selinux_label.is_none());
     if facts.selinux && unlabelled && choice.mode(ControlId::SelinuxAssign) != Mode::Off {

@@ -1,7 +1,7 @@
 //! What a configuration asks for, as far as controls look beyond the part that they own.
 
 use crate::check::{clean, sysctl};
-use crate::controls::{bundle, device_rules, groups, memory};
+use crate::controls::{bundle, device_rules, groups, memory, mounts};
 use crate::spec::{CapSet, IdMapping, Namespace, NamespaceKind, Spec};
 
 /// A summary, made before the configuration is taken apart.
@@ -31,6 +31,8 @@ pub(crate) struct Asked {
     pub(crate) destinations: Vec<String>,
     /// The sandbox of a pod.
     pub(crate) sandbox: bool,
+    /// The sandbox of its pod and the uid of that, as an engine names them.
+    pub(crate) pod: (Option<String>, Option<String>),
     /// The caller's groups are to be kept.
     pub(crate) keeps_groups: bool,
 }
@@ -59,6 +61,7 @@ impl Asked {
                 .map(|mount| clean(&mount.destination).into_owned())
                 .collect(),
             sandbox: memory::is_sandbox(&spec.annotations),
+            pod: mounts::pod(&spec.annotations),
             keeps_groups: groups::are_kept(&spec.annotations),
         }
     }

@@ -8,8 +8,8 @@ use super::Draft;
 use crate::control::ControlId;
 use crate::controls::{
     annotations, apparmor, capabilities, cgroup_mount, core, device_rules, devices, exec, flags,
-    groups, hooks, memory, namespaces, netdev, no_new_privs, oom_score, paths, pids, proc_subset,
-    propagation, rlimits, root, root_user, scheduler, seccomp, selinux, sources, sysctls, tmpfs,
+    groups, hooks, memory, mounts, namespaces, netdev, no_new_privs, oom_score, paths, pids, proc_subset,
+    propagation, rlimits, root, root_user, scheduler, seccomp, selinux, sysctls, tmpfs,
     unified, unknown, userns,
 };
 use crate::decision::Refusal;
@@ -70,7 +70,8 @@ admission! {
         hooks "hooks" => [TrustedHooks: hooks::trusted, ListedHooks: hooks::listed];
         mounts "mounts" => [
             ProcSubset: proc_subset::subset,
-            MountSources: sources::sources,
+            MountTypes: mounts::types,
+            MountSources: mounts::sources,
             MountFlags: flags::flags,
             CgroupMount: cgroup_mount::readonly,
             SharedPropagation: propagation::of_mounts,
@@ -87,7 +88,7 @@ admission! {
 admission! {
     /// The root file system.
     root_parts(Root) as ROOT at "root" {
-        path "path" => [MountSources: sources::of_root];
+        path "path" => [MountSources: mounts::of_root];
         readonly "readonly" => [ReadonlyRoot: root::readonly];
     }
 }

@@ -14,7 +14,7 @@ pub(crate) const FLAGS: Control = Control {
     summary: "mounts are nosuid and nodev",
 };
 
-const NAMES: [(u64, &str); 3] =
+pub(super) const NAMES: [(u64, &str); 3] =
     [(attr::NOSUID, "nosuid"), (attr::NODEV, "nodev"), (attr::NOEXEC, "noexec")];
 
 /// `f_type` of overlay: what is bound from one is an image.
@@ -26,8 +26,10 @@ pub(crate) fn flags(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<
     let rule = ControlId::MountFlags;
     let spared = spared(draft);
     let mut changed = false;
-    for (index, mount) in asked.iter_mut().enumerate() {
-        let wanted = wanted(draft, index, mount) & !spared;
+    for index in 0..asked.len() {
+        let (before, rest) = asked.split_at_mut(index);
+        let Some(mount) = rest.first_mut() else { continue };
+        let wanted = wanted(draft, (index, mount), before) & !spared;
         let added = add(mount, wanted);
         if !added.is_empty() {
             changed = true;
@@ -61,14 +63,16 @@ fn spared(draft: &mut Draft<'_>) -> u64 {
 }
 
 /// The flags that a mount should have.
-fn wanted(draft: &Draft<'_>, index: usize, mount: &Mount) -> u64 {
+fn wanted(draft: &Draft<'_>, (index, mount): (usize, &Mount), before: &[Mount]) -> u64 {
     let destination = clean(&mount.destination);
     if mount.is_bind() {
         return bound(draft, index, &destination);
     }
     const ALL: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
     match mount.kind.as_deref() {
-        _ if mount.options.iter().any(|option| option == "remount") => 0,
+        _ if mount.options.iter().any(|option| option == "remount") => {
+            earlier(before, &destination)
+        }
         None => 0,
         Some("proc" | "sysfs" | "cgroup" | "cgroup2" | "mqueue") => ALL,
         Some("devpts") => attr::NOSUID | attr::NOEXEC,
@@ -76,6 +80,14 @@ fn wanted(draft: &Draft<'_>, index: usize, mount: &Mount) -> u64 {
         Some(_) if draft.profile.noexec_volumes => ALL,
         Some(_) => attr::NOSUID | attr::NODEV,
     }
+}
+
+/// What an earlier mount on the same place is restricted to: a remount must not open it again.
+fn earlier(mounts: &[Mount], destination: &str) -> u64 {
+    let on = mounts.iter().rev().find(|mount| clean(&mount.destination) == destination);
+    // What cannot be read was refused when the configuration was checked.
+    let flags = on.map(|mount| MountPlanFlags::parse(&mount.options).unwrap_or_default());
+    flags.map_or(0, |flags| flags.attrs.set | flags.recursive_attrs.set)
 }
 
 fn bound(draft: &Draft<'_>, index: usize, destination: &str) -> u64 {

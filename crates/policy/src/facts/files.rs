@@ -1,6 +1,7 @@
-//! Files of the host as the rules see them: what a path led to, and which places of the host are not for containers.
+//! Files of the host as the controls see them: what a path led to, and by which other names the host
+//! has the same file.
 //!
-//! The runtime opens and measures; what a place means is said here, and what follows from it in the rules.
+//! The runtime opens and measures; what a place means is said in `controls::mounts`.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,23 +17,45 @@ pub struct FileFact {
     pub device: u64,
     /// Inode number.
     pub inode: u64,
+    /// Owner, a uid in the runtime's user namespace.
+    pub owner: u32,
     /// Type of the file system (`f_type`, statfs(2)).
     pub fs_type: u64,
+    /// Other paths of the host that show the same file: through another mount of its file system, or
+    /// another link to it.
+    pub names: Vec<String>,
+    /// Mount points of the host whose content lies below this directory on its file system, and what
+    /// the runtime keeps there.
+    pub holds: Vec<String>,
+    /// On the file system that holds `/`, but outside of what `/` shows of it: another subvolume, or
+    /// a snapshot.
+    pub outside_root: bool,
+    /// What lies above it on its file system is shown by no mount, so that it may have names that
+    /// nobody here can know.
+    pub unseen: bool,
+    /// The engine that keeps its data in this directory or above it.
+    pub engine: Option<EngineFact>,
+    /// For a directory: what a look inside found, such as the socket of an engine.
+    pub inside: Vec<String>,
+    /// Whether a package of the host's owns it; asked for in few places.
+    pub package: Package,
+    /// What is mounted below it, for a recursive bind mount; outer mounts first.
+    pub below: Vec<SubMount>,
 }
 
 impl FileFact {
-    /// True for two names of one file.
-    #[must_use]
-    pub fn is_same(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
-
     /// True when this is a directory that contains `other`, by their paths.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
-        let rest = other.path.strip_prefix(self.path.trim_end_matches('/'));
-        self.kind == FileKind::Directory && rest.is_some_and(|rest| rest.starts_with('/'))
+        self.kind == FileKind::Directory && is_below(&other.path, &self.path)
     }
+}
+
+/// True when `path` lies in the directory `top`, by their text.
+#[must_use]
+pub fn is_below(path: &str, top: &str) -> bool {
+    let rest = path.strip_prefix(top.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
 }
 
 /// The kind of a file.
@@ -56,131 +79,125 @@ pub enum FileKind {
     Block(u32, u32),
 }
 
-/// The source of a bind mount.
+/// Whether the database of the host's packages has a directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Package {
+    /// Nobody asked.
+    #[default]
+    NotAsked,
+    /// This package owns it.
+    Owned(String),
+    /// No package does.
+    Unowned,
+    /// The database cannot be read, for this reason.
+    Unknown(String),
+}
+
+/// A mount below the source of a recursive bind mount.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubMount {
+    /// Where, relative to the source.
+    pub at: String,
+    /// Type of the file system, as mountinfo names it.
+    pub fs_name: String,
+    /// What is mounted.
+    pub file: FileFact,
+}
+
+/// Where an engine keeps its data: known by its usual place, or by what engines keep there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EngineFact {
+    /// Which engine.
+    pub engine: Engine,
+    /// Its directory, the path without links.
+    pub root: String,
+}
+
+/// Engines, by how they lay out their data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Engine {
+    /// Podman, CRI-O, Buildah: a graph root or run root of containers/storage.
+    Storage,
+    /// Docker.
+    Docker,
+    /// containerd: root and state.
+    Containerd,
+    /// nerdctl's own data.
+    Nerdctl,
+    /// BuildKit.
+    Buildkit,
+    /// The kubelet.
+    Kubelet,
+}
+
+/// Files and directories by which the data of an engine is recognised wherever it was moved, and whose.
+pub const SIGNS: [(&str, Engine); 10] = [
+    ("overlay-containers", Engine::Storage),
+    ("vfs-containers", Engine::Storage),
+    ("btrfs-containers", Engine::Storage),
+    ("zfs-containers", Engine::Storage),
+    ("engine-id", Engine::Docker),
+    ("io.containerd.metadata.v1.bolt", Engine::Containerd),
+    ("io.containerd.runtime.v2.task", Engine::Containerd),
+    ("buildkitd.lock", Engine::Buildkit),
+    ("plugins_registry", Engine::Kubelet),
+    ("pod-resources", Engine::Kubelet),
+];
+
+/// What is bound or stacked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SourceFact {
     /// It is there.
-    Found(FileFact),
+    Found(Box<FileFact>),
     /// It cannot be opened, for this reason.
     Missing(String),
 }
 
-/// A place of the host that exists.
+/// A layer of an overlay that the configuration mounts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PlaceFact {
-    /// The name that overrides go by, `mounts.docker-sock`.
-    pub class: String,
-    /// How far it reaches.
-    pub reach: Reach,
-    /// Where it is.
-    pub file: FileFact,
+pub struct LayerFact {
+    /// What it is for.
+    pub role: LayerRole,
+    /// As the configuration names it.
+    pub path: String,
+    /// What is there.
+    pub source: SourceFact,
 }
 
-/// How far a place reaches. What contains a place is taken for the place itself: who has `/run` has its sockets.
+/// What a layer of an overlay is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Reach {
-    /// The place itself.
-    Itself,
-    /// And what lies directly in it. What engines make for one container lies deeper.
-    Children,
-    /// And everything below.
-    Below,
-    /// And everything below, which may be shown but not written.
-    ReadOnly,
+pub enum LayerRole {
+    /// Only read.
+    Lower,
+    /// Only read, and only for the content of files that another layer names.
+    Data,
+    /// Takes what is written.
+    Upper,
+    /// The kernel's work directory, on the same file system.
+    Work,
 }
 
-/// A place that is looked for on the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Its usual path.
-    pub path: &'static str,
-    /// The name that overrides go by.
-    pub class: &'static str,
-    /// How far it reaches.
-    pub reach: Reach,
+/// What the judgement of mounts has to know beside the files themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MountFacts {
+    /// The container's id.
+    pub container: String,
+    /// The bundle's directory, without links.
+    pub bundle: String,
+    /// Where the runtime keeps its containers, without links.
+    pub state_root: String,
 }
 
-/// The class of the runtime's own state directory and of engines' data.
-pub const ENGINE_DATA: &str = "mounts.engine-data";
-
-const fn place(path: &'static str, class: &'static str, reach: Reach) -> Place {
-    Place { path, class, reach }
-}
-
-/// The places, the most telling name first: the first that fits is named. Kernel file systems are not here: they are known
-/// by their type.
-pub const PLACES: [Place; 65] = [
-    place("/", "mounts.host-root", Reach::Itself),
-    place("/run", "mounts.host-run", Reach::Itself),
-    place("/var", "mounts.host-var", Reach::Itself),
-    place("/var/lib", "mounts.host-var", Reach::Itself),
-    place("/boot", "mounts.host-boot", Reach::Below),
-    place("/efi", "mounts.host-boot", Reach::Below),
-    place("/root", "mounts.host-home", Reach::Itself),
-    place("/dev", "mounts.host-dev", Reach::Itself),
-    place("/dev/shm", "mounts.host-dev", Reach::Itself),
-    place("/dev/mqueue", "mounts.host-dev", Reach::Itself),
-    place("/etc", "mounts.host-etc", Reach::Itself),
-    place("/etc/shadow", "mounts.host-etc", Reach::Below),
-    place("/etc/gshadow", "mounts.host-etc", Reach::Below),
-    place("/etc/sudoers", "mounts.host-etc", Reach::Below),
-    place("/etc/sudoers.d", "mounts.host-etc", Reach::Below),
-    place("/etc/ssh", "mounts.host-etc", Reach::Below),
-    place("/etc/kubernetes", "mounts.host-etc", Reach::Below),
-    place("/run/docker.sock", "mounts.docker-sock", Reach::Below),
-    place("/run/containerd/containerd.sock", "mounts.containerd-sock", Reach::Below),
-    place("/run/k3s/containerd/containerd.sock", "mounts.containerd-sock", Reach::Below),
-    place("/run/crio/crio.sock", "mounts.crio-sock", Reach::Below),
-    place("/run/podman/podman.sock", "mounts.podman-sock", Reach::Below),
-    place("/run/buildkit/buildkitd.sock", "mounts.docker-sock", Reach::Below),
-    place("/run/cri-dockerd.sock", "mounts.docker-sock", Reach::Below),
-    place("/run/systemd/private", "mounts.systemd-sock", Reach::Below),
-    place("/var/lib/docker", ENGINE_DATA, Reach::Children),
-    place("/var/lib/containerd", ENGINE_DATA, Reach::Children),
-    place("/var/lib/containers", ENGINE_DATA, Reach::Children),
-    place("/var/lib/containers/storage", ENGINE_DATA, Reach::Children),
-    place("/var/lib/kubelet", ENGINE_DATA, Reach::Children),
-    place("/run/casemate", ENGINE_DATA, Reach::Below),
-    place("/run/docker", ENGINE_DATA, Reach::Itself),
-    place("/run/containerd", ENGINE_DATA, Reach::Itself),
-    place("/run/containers", ENGINE_DATA, Reach::Itself),
-    place("/run/crio", ENGINE_DATA, Reach::Itself),
-    place("/run/libpod", ENGINE_DATA, Reach::Itself),
-    place("/usr/bin", "mounts.host-system", Reach::ReadOnly),
-    place("/usr/sbin", "mounts.host-system", Reach::ReadOnly),
-    place("/usr/lib", "mounts.host-system", Reach::ReadOnly),
-    place("/usr/lib64", "mounts.host-system", Reach::ReadOnly),
-    place("/usr/libexec", "mounts.host-system", Reach::ReadOnly),
-    place("/bin", "mounts.host-system", Reach::ReadOnly),
-    place("/sbin", "mounts.host-system", Reach::ReadOnly),
-    place("/lib", "mounts.host-system", Reach::ReadOnly),
-    place("/lib64", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/passwd", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/group", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/pam.d", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/security", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/systemd", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/cron.d", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/crontab", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/ld.so.preload", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/ld.so.conf.d", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/profile.d", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/modprobe.d", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/sysctl.d", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/udev", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/apparmor.d", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/selinux", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/docker", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/containers", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/containerd", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/crio", "mounts.host-system", Reach::ReadOnly),
-    place("/etc/casemate", "mounts.host-system", Reach::ReadOnly),
-];
-
-/// Sockets of engines by the name that they have wherever they are: rootless engines keep theirs below `/run/user`.
+/// Sockets of engines by the name that they have wherever they are: rootless engines keep theirs below
+/// `/run/user`.
 pub const SOCKETS: [(&str, &str); 6] = [
     ("docker.sock", "mounts.docker-sock"),
     ("buildkitd.sock", "mounts.docker-sock"),

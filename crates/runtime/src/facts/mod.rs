@@ -3,6 +3,8 @@
 
 mod hooks;
 mod limits;
+mod look;
+mod names;
 mod namespaces;
 mod rootfs;
 mod sources;
@@ -12,30 +14,32 @@ pub(crate) use namespaces::link as own_namespace;
 
 use crate::bundle::Bundle;
 use crate::caller::Caller;
-use anyhow::Result;
+use crate::procfs;
+use anyhow::{anyhow, Result};
 use casemate_policy::spec::{Process, Spec};
-use casemate_policy::HostFacts;
+use casemate_policy::{HostFacts, MountFacts};
 use rustix::fd::OwnedFd;
 use std::path::Path;
 
 /// Add to `facts` what `spec` makes worth knowing. `state_root` is where containers are kept: nothing that a container
-/// should see.
+/// should see; `container` is the id.
 ///
 /// # Errors
-/// A fact that cannot be read: no control rests on a guess.
+/// A fact that cannot be read, and that something rests on.
 pub(crate) fn gather(
     facts: &mut HostFacts,
     spec: &Spec,
     bundle: &Bundle,
     caller: &Caller,
     proc: &OwnedFd,
-    state_root: &Path,
+    (state_root, container): (&Path, &str),
 ) -> Result<()> {
-    facts.sources = sources::of(spec, bundle, proc);
-    facts.root = sources::of_root(spec, bundle, proc);
-    if !facts.sources.is_empty() || facts.root.is_some() {
-        facts.places = sources::places(facts, proc, state_root);
-    }
+    look_at_mounts(facts, spec, bundle, proc)?;
+    facts.mounts = MountFacts {
+        container: container.to_owned(),
+        bundle: real(&bundle.dir),
+        state_root: real(state_root),
+    };
     let process = spec.process.as_ref();
     if facts.apparmor && process.is_some_and(is_unconfined) {
         facts.apparmor_default = crate::apparmor::state(caller);
@@ -45,6 +49,39 @@ pub(crate) fn gather(
     facts.present = rootfs::present(spec, bundle);
     facts.limits = limits::of_caller(spec.process.as_ref(), proc)?;
     Ok(())
+}
+
+/// What is bound and stacked, and the root file system.
+///
+/// # Errors
+/// The mounts of the host cannot be read.
+fn look_at_mounts(
+    facts: &mut HostFacts,
+    spec: &Spec,
+    bundle: &Bundle,
+    proc: &OwnedFd,
+) -> Result<()> {
+    let table = procfs::read_bytes(proc, "self/mountinfo")?;
+    let mounts = casemate_kernel::mountinfo::parse(&table)?;
+    let top = casemate_sys::mount::open_path(Path::new("/"), false)?;
+    let mut looker = sources::Looker {
+        bundle,
+        proc,
+        mounts: names::Mounts::new(mounts, crate::overlay::mount_id(&top)?),
+        engines: look::Engines::default(),
+        root: facts.euid == 0 && facts.in_initial_userns,
+    };
+    facts.sources = looker.sources(spec);
+    facts.layers = looker.layers(spec);
+    facts.root =
+        looker.root(spec).map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
+    Ok(())
+}
+
+/// The path without links. What does not exist has none.
+fn real(path: &Path) -> String {
+    let real = std::fs::canonicalize(path);
+    real.unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
 }
 
 fn is_unconfined(process: &Process) -> bool {

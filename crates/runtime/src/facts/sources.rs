@@ -1,49 +1,165 @@
-//! Where bind mounts lead: each source is opened once, by the same rules as for mounting, and described by device, inode
-//! and file system, so that no other name of a file gets past the rules. What is mounted later is compared with this.
+//! Where bind mounts and overlays lead: each source is opened once, by the same rules as for mounting, and
+//! described. What is mounted later is compared with this.
 
+use super::look::{self, Engines};
+use super::names::Mounts;
 use crate::bundle::Bundle;
-use casemate_policy::mount_options::MountPlanFlags;
+use casemate_kernel::{magic, mountinfo};
+use casemate_policy::mount_options::{Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
-use casemate_policy::{
-    FileFact, FileKind, HostFacts, Place, PlaceFact, Reach, SourceFact, ENGINE_DATA, PLACES,
-};
+use casemate_policy::{layers, FileFact, FileKind, LayerFact, SourceFact, SubMount};
 use casemate_sys::{errno_text, mount};
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The sources of all bind mounts, by the number of the mount.
-pub(super) fn of(spec: &Spec, bundle: &Bundle, proc: &OwnedFd) -> BTreeMap<usize, SourceFact> {
-    let bound = spec.mounts.iter().enumerate().filter(|(_, mount)| mount.is_bind());
-    bound.filter_map(|(index, mount)| Some((index, one(mount, bundle, proc)?))).collect()
+/// How many mounts below the source of a recursive bind mount are looked at, and no more are bound.
+const SUBMOUNTS: usize = 4096;
+
+/// What looking at sources needs.
+pub(super) struct Looker<'a> {
+    pub(super) bundle: &'a Bundle,
+    /// The runtime's /proc.
+    pub(super) proc: &'a OwnedFd,
+    /// The mounts of the host.
+    pub(super) mounts: Mounts<'a>,
+    pub(super) engines: Engines,
+    /// The caller is root of the host.
+    pub(super) root: bool,
 }
 
-/// The root file system, where it can be a place of the host under another name: an overlay that is not the host's own root
-/// is somebody's work. What is missing is told when it is mounted.
-pub(super) fn of_root(spec: &Spec, bundle: &Bundle, proc: &OwnedFd) -> Option<FileFact> {
-    const OVERLAY: u64 = 0x794c_7630;
-    let fd = mount::open_path(&bundle.resolve(&spec.root.path), false).ok()?;
-    let file = describe(&fd, proc).ok()?;
-    let own = || rustix::fs::stat("/").is_ok_and(|host| host.st_dev != file.device);
-    (file.fs_type != OVERLAY || !own()).then_some(file)
+impl Looker<'_> {
+    /// The sources of all bind mounts, by the number of the mount.
+    pub(super) fn sources(&mut self, spec: &Spec) -> BTreeMap<usize, SourceFact> {
+        let bound = spec.mounts.iter().enumerate().filter(|(_, mount)| mount.is_bind());
+        bound.map(|(index, mount)| (index, known(self.source(mount)))).collect()
+    }
+
+    /// The layers of all overlays. Options that cannot be read are refused by their control, which reads them too.
+    pub(super) fn layers(&mut self, spec: &Spec) -> BTreeMap<usize, Vec<LayerFact>> {
+        let mounts = spec.mounts.iter().enumerate();
+        let overlays =
+            mounts.filter(|(_, m)| !m.is_bind() && m.kind.as_deref() == Some("overlay"));
+        let read = overlays.filter_map(|(index, mount)| Some((index, layers(mount).ok()?)));
+        read.map(|(index, named)| {
+            let one = |(role, path): (_, String)| {
+                let source = known(self.file(&self.bundle.resolve(&path), false));
+                LayerFact { role, path, source }
+            };
+            (index, named.into_iter().map(one).collect())
+        })
+        .collect()
+    }
+
+    /// The root file system, where it can be a place of the host under another name: an overlay that is not the host's
+    /// own root is somebody's work.
+    ///
+    /// # Errors
+    /// It cannot be opened, or described.
+    pub(super) fn root(&mut self, spec: &Spec) -> Result<Option<FileFact>, String> {
+        let path = self.bundle.resolve(&spec.root.path);
+        let fd = open(&path, false)?;
+        let fs = rustix::fs::fstatfs(&fd).map_err(errno_text)?;
+        let host = rustix::fs::stat("/").map_err(errno_text)?;
+        let own = rustix::fs::fstat(&fd).map_err(errno_text)?;
+        if fs.f_type as u64 == magic::OVERLAY && host.st_dev != own.st_dev {
+            return Ok(None);
+        }
+        let mut file = self.describe(&fd)?;
+        file.engine = self.engines.of(&file);
+        Ok(Some(file))
+    }
+
+    fn source(&mut self, mount: &Mount) -> Result<FileFact, String> {
+        let source = mount.source.as_deref().ok_or("a bind mount needs a source")?;
+        let path = self.bundle.resolve(source);
+        let flags = MountPlanFlags::parse(&mount.options).map_err(|error| error.to_string())?;
+        let mut file = self.file(&path, flags.source_nofollow || flags.copy_symlink)?;
+        if flags.bind == Some(Depth::Recursive) && file.kind == FileKind::Directory {
+            file.below = self.below(&file)?;
+        }
+        Ok(file)
+    }
+
+    /// What lies at `path`, with all that the controls want to know.
+    fn file(&mut self, path: &Path, nofollow: bool) -> Result<FileFact, String> {
+        let fd = open(path, nofollow)?;
+        let mut file = self.describe(&fd)?;
+        if self.root {
+            file.engine = self.engines.of(&file);
+            file.package = look::package(&file);
+            file.inside = look::inside(&fd, &file)?;
+        }
+        Ok(file)
+    }
+
+    /// What an open file is, and how else the host shows it.
+    fn describe(&self, fd: &OwnedFd) -> Result<FileFact, String> {
+        let stat = rustix::fs::fstat(fd).map_err(errno_text)?;
+        let fs = rustix::fs::fstatfs(fd).map_err(errno_text)?;
+        let path = name(fd, self.proc)?;
+        let mut file = FileFact { path, fs_type: fs.f_type as u64, ..from_stat(&stat) };
+        // A namespace lies on no mount that anybody could see.
+        if file.fs_type != magic::NSFS {
+            self.mounts.name(&mut file, mount_id(fd)?)?;
+            look::links(&stat, &mut file)?;
+        }
+        Ok(file)
+    }
+
+    /// What is mounted below a directory and can be seen there.
+    fn below(&self, top: &FileFact) -> Result<Vec<SubMount>, String> {
+        let id = mount_id(&open(Path::new(&top.path), true)?)?;
+        let mounts = self.mounts.below(id, &top.path);
+        if mounts.len() > SUBMOUNTS {
+            return Err(format!("has {} mounts below it, {SUBMOUNTS} is the limit", mounts.len()));
+        }
+        let found = mounts.into_iter().map(|mount| self.submount(top, &mount));
+        found.filter_map(Result::transpose).collect()
+    }
+
+    /// One mount; `None` when another one covers it. File systems of the kernel are known by name, and not opened.
+    fn submount(
+        &self,
+        top: &FileFact,
+        mount: &mountinfo::Mount<'_>,
+    ) -> Result<Option<SubMount>, String> {
+        let point = String::from_utf8_lossy(&mountinfo::unescape(mount.point)).into_owned();
+        let kernels = magic::OF_KERNEL.iter().find(|(_, name)| *name == mount.fstype);
+        let file = match kernels {
+            Some((fs_type, _)) => FileFact { path: point.clone(), fs_type: *fs_type, ..directory() },
+            None => {
+                let fd = open(Path::new(&point), true)?;
+                if mount_id(&fd)? != mount.id {
+                    return Ok(None);
+                }
+                self.describe(&fd)?
+            }
+        };
+        let at = point.strip_prefix(&top.path).unwrap_or(&point).trim_start_matches('/');
+        Ok(Some(SubMount { at: at.to_owned(), fs_name: mount.fstype.to_owned(), file }))
+    }
 }
 
-fn one(mount: &Mount, bundle: &Bundle, proc: &OwnedFd) -> Option<SourceFact> {
-    let path = bundle.resolve(mount.source.as_deref()?);
-    let flags = MountPlanFlags::parse(&mount.options).ok()?;
-    let opened = mount::open_path(&path, flags.source_nofollow || flags.copy_symlink);
-    Some(match opened.map_err(|e| errno_text(e.errno())).and_then(|fd| describe(&fd, proc)) {
-        Ok(file) => SourceFact::Found(file),
+fn directory() -> FileFact {
+    FileFact { kind: FileKind::Directory, ..FileFact::default() }
+}
+
+fn known(file: Result<FileFact, String>) -> SourceFact {
+    match file {
+        Ok(file) => SourceFact::Found(Box::new(file)),
         Err(reason) => SourceFact::Missing(reason),
-    })
+    }
 }
 
-/// What an open file is.
-fn describe(fd: &OwnedFd, proc: &OwnedFd) -> Result<FileFact, String> {
-    let stat = rustix::fs::fstat(fd).map_err(errno_text)?;
-    let fs = rustix::fs::fstatfs(fd).map_err(errno_text)?;
-    Ok(FileFact { path: name(fd, proc)?, fs_type: fs.f_type as u64, ..from_stat(&stat) })
+fn open(path: &Path, nofollow: bool) -> Result<OwnedFd, String> {
+    mount::open_path(path, nofollow).map_err(|error| errno_text(error.errno()))
+}
+
+fn mount_id(fd: &OwnedFd) -> Result<u64, String> {
+    let st = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
+    Ok(st.map_err(errno_text)?.stx_mnt_id)
 }
 
 /// The path that the kernel knows an open file by.
@@ -56,7 +172,6 @@ fn name(fd: &OwnedFd, proc: &OwnedFd) -> Result<String, String> {
 fn from_stat(stat: &Stat) -> FileFact {
     let (major, minor) = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
     FileFact {
-        path: String::new(),
         kind: match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => FileKind::Directory,
             FileType::Symlink => FileKind::Link,
@@ -68,29 +183,7 @@ fn from_stat(stat: &Stat) -> FileFact {
         },
         device: stat.st_dev,
         inode: stat.st_ino,
-        fs_type: 0,
+        owner: stat.st_uid,
+        ..FileFact::default()
     }
-}
-
-/// The places of the policy that this host has, and the state directory. Engines keep root file systems among their data: where
-/// nothing is bound, such places are not asked for.
-pub(super) fn places(facts: &HostFacts, proc: &OwnedFd, state_root: &Path) -> Vec<PlaceFact> {
-    let fact = |path: &Path, class: &str, reach: Reach| {
-        Some(PlaceFact { class: class.to_owned(), reach, file: place(path, proc)? })
-    };
-    let root_only = facts.sources.is_empty();
-    let wanted = PLACES.iter().filter(|place| !root_only || place.class != ENGINE_DATA);
-    let known =
-        wanted.filter_map(|Place { path, class, reach }| fact(Path::new(path), class, *reach));
-    let own = || fact(state_root, ENGINE_DATA, Reach::Below);
-    known.chain(if root_only { None } else { own() }).collect()
-}
-
-/// Most places are no links: one call each.
-fn place(path: &Path, proc: &OwnedFd) -> Option<FileFact> {
-    let stat = rustix::fs::statat(rustix::fs::CWD, path, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-        return describe(&mount::open_path(path, false).ok()?, proc).ok();
-    }
-    Some(FileFact { path: path.to_string_lossy().into_owned(), ..from_stat(&stat) })
 }

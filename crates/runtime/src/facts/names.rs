@@ -1,0 +1,182 @@
+//! By which other paths the host shows a file: through every mount of the same file system, compared in that file
+//! system's own paths. (Two mounts of one file system have one superblock, `major:minor` of mountinfo; `st_dev`
+//! differs between subvolumes of btrfs.)
+
+use casemate_kernel::mountinfo::{unescape, Mount};
+use casemate_policy::{is_below, FileFact, FileKind};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::path::Path;
+
+/// The mounts that the runtime sees.
+pub(super) struct Mounts<'t> {
+    all: Vec<Mount<'t>>,
+    /// The number of the one on `/`.
+    root: u64,
+}
+
+impl<'t> Mounts<'t> {
+    /// From a table that was read; `root`: the number of the mount on `/`.
+    pub(super) fn new(all: Vec<Mount<'t>>, root: u64) -> Self {
+        Self { all, root }
+    }
+
+    /// Adds to `file`, which lies on mount `id`, what other mounts of its file system say about it.
+    ///
+    /// # Errors
+    /// A file that lies on none of these mounts: nothing can be said about it.
+    pub(super) fn name(&self, file: &mut FileFact, id: u64) -> Result<(), String> {
+        let foreign = || "lies on a mount that cannot be seen here".to_owned();
+        let own = self.all.iter().find(|mount| mount.id == id).ok_or_else(foreign)?;
+        let inside = within(own, &file.path).ok_or_else(foreign)?;
+        let same = |mount: &&Mount<'_>| mount.superblock == own.superblock && mount.id != id;
+        for mount in self.all.iter().filter(same) {
+            let (top, point) = (text(mount.root), text(mount.point));
+            if let Some(rest) = rest_of(&inside, &top) {
+                let path = join(&point, rest);
+                let known = path == file.path || file.names.contains(&path);
+                if !known && self.shows(mount, &path, file) {
+                    file.names.push(path);
+                }
+            } else if file.kind == FileKind::Directory && is_below(&top, &inside) {
+                file.holds.push(point.into_owned());
+            }
+        }
+        self.place(file, own, &inside);
+        Ok(())
+    }
+
+    /// Where on its file system it lies, seen from the host's root.
+    fn place(&self, file: &mut FileFact, own: &Mount<'_>, inside: &str) {
+        let Some(root) = self.all.iter().find(|mount| mount.id == self.root) else { return };
+        if root.superblock == own.superblock {
+            file.outside_root = rest_of(inside, &text(root.root)).is_none();
+            return;
+        }
+        let top = text(own.root);
+        let above = |mount: &&Mount<'_>| {
+            mount.superblock == own.superblock && is_below(&top, &text(mount.root))
+        };
+        file.unseen = top != "/" && !self.all.iter().any(|mount| above(&mount));
+    }
+
+    /// Whether `path` on `mount` is this very file. Where another mount covers the path nobody can look, and it counts
+    /// as one. (Mounts of one NFS server share a superblock and are different directories.)
+    fn shows(&self, mount: &Mount<'_>, path: &str, file: &FileFact) -> bool {
+        let point = text(mount.point);
+        let covered = self.all.iter().any(|other| {
+            let at = text(other.point);
+            let inner = at.len() > point.len() || (at == point && other.parent == mount.id);
+            inner && (at == path || is_below(path, &at))
+        });
+        if covered {
+            return true;
+        }
+        match rustix::fs::lstat(path) {
+            Ok(found) => (found.st_dev, found.st_ino) == (file.device, file.inode),
+            Err(error) => error != rustix::io::Errno::NOENT,
+        }
+    }
+
+    /// The mounts below directory `path` of mount `id`, outer ones first.
+    pub(super) fn below(&self, id: u64, path: &str) -> Vec<Mount<'t>> {
+        let mut inside = HashSet::from([id]);
+        let mut found = Vec::new();
+        for mount in &self.all {
+            if inside.contains(&mount.parent) && is_below(&text(mount.point), path) {
+                inside.insert(mount.id);
+                found.push(*mount);
+            }
+        }
+        found
+    }
+}
+
+fn text(field: &[u8]) -> Cow<'_, str> {
+    match unescape(field) {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// The path on the file system of what the host shows as `path` on this mount.
+fn within(mount: &Mount<'_>, path: &str) -> Option<String> {
+    let rest = rest_of(path, &text(mount.point))?;
+    Some(join(&text(mount.root), rest))
+}
+
+/// What is behind the directory `top` in `path`; empty for the directory itself.
+fn rest_of<'p>(path: &'p str, top: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(top.trim_end_matches('/'))?;
+    (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/'))
+}
+
+fn join(top: &str, rest: &str) -> String {
+    let joined = Path::new(top).join(rest);
+    let text = joined.to_string_lossy();
+    match rest.is_empty() {
+        true => top.to_owned(),
+        false => text.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use casemate_kernel::mountinfo::parse;
+
+    const TABLE: &[u8] = b"\
+20 1 0:30 /@ / rw shared:1 - btrfs /dev/vda rw
+21 20 0:30 /@home /home rw - btrfs /dev/vda rw
+22 20 0:30 / /mnt/top rw - btrfs /dev/vda rw
+23 20 0:30 /@/srv/v /mnt/v rw - btrfs /dev/vda rw
+24 20 8:1 /srv/x /mnt/host rw - ext4 /dev/sdb1 rw
+25 23 0:40 / /mnt/v/sub rw - tmpfs tmpfs rw
+26 25 0:41 / /mnt/v/sub/ns rw - nsfs nsfs rw
+";
+
+    fn named(path: &str, id: u64) -> FileFact {
+        let mounts = Mounts::new(parse(TABLE).unwrap(), 20);
+        let kind = FileKind::Directory;
+        let mut file = FileFact { path: path.to_owned(), kind, ..FileFact::default() };
+        mounts.name(&mut file, id).unwrap();
+        file
+    }
+
+    #[test]
+    fn another_subvolume_of_the_file_system_of_the_root_is_outside_of_it() {
+        assert!(named("/mnt/top/@snapshots/1/etc", 22).outside_root);
+        assert!(named("/home/u", 21).outside_root);
+        assert!(!named("/mnt/v/a", 23).outside_root);
+        assert!(!named("/srv", 20).outside_root);
+    }
+
+    #[test]
+    fn what_is_mounted_from_below_a_directory_is_held_by_it() {
+        let held = named("/mnt/top", 22).holds;
+        assert_eq!(held, ["/", "/home", "/mnt/v"]);
+        assert_eq!(named("/mnt/top/@/srv", 22).holds, ["/mnt/v"]);
+    }
+
+    #[test]
+    fn what_nobody_can_see_the_whole_of_is_told() {
+        assert!(named("/mnt/host/a", 24).unseen);
+        assert!(!named("/mnt/v/sub", 25).unseen);
+    }
+
+    #[test]
+    fn a_file_on_no_mount_is_an_error() {
+        let mounts = Mounts::new(parse(TABLE).unwrap(), 20);
+        let mut file = FileFact { path: "/x".to_owned(), ..FileFact::default() };
+        assert!(mounts.name(&mut file, 99).is_err());
+        let mut file = FileFact { path: "/elsewhere".to_owned(), ..FileFact::default() };
+        assert!(mounts.name(&mut file, 23).is_err());
+    }
+
+    #[test]
+    fn mounts_below_are_found_with_those_below_them() {
+        let mounts = Mounts::new(parse(TABLE).unwrap(), 20);
+        let ids: Vec<u64> = mounts.below(23, "/mnt/v").iter().map(|mount| mount.id).collect();
+        assert_eq!(ids, [25, 26]);
+    }
+}
