@@ -7,7 +7,7 @@ mod common;
 use casemate_policy::spec::RlimitKind;
 use casemate_policy::{
     harden_as, harden_process, AllowedHook, CallerLimits, Choice, ControlId, FileFact, FileKind,
-    Hardened, HookFile, HostFacts, Mode, PlaceFact, ProfileName, Reach, Refusal, Source, Verdict,
+    Hardened, HookFile, HostFacts, Mode, ProfileName, Refusal, Source, Verdict,
 };
 use common::{changed, facts, parse, plain};
 use serde_json::json;
@@ -133,33 +133,40 @@ fn hooks_are_compared_with_the_list_by_path_and_digest() {
 
 #[test]
 fn a_root_file_system_is_judged_like_a_bind_source() {
-    let dir = |path: &str, inode: u64| FileFact {
+    let dir = |path: &str, names: &[&str]| FileFact {
         path: path.to_owned(),
         kind: FileKind::Directory,
-        device: 1,
-        inode,
-        fs_type: 0xef53,
-    };
-    let place = |path: &str, class: &str, reach: Reach, inode: u64| PlaceFact {
-        class: class.to_owned(),
-        reach,
-        file: dir(path, inode),
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..FileFact::default()
     };
     let run = |root: FileFact, allow: &[&str]| {
-        let places = vec![
-            place("/", "mounts.host-root", Reach::Itself, 2),
-            place("/var/lib/containers", "mounts.engine-data", Reach::Children, 3),
-            place("/usr/bin", "mounts.host-system", Reach::ReadOnly, 4),
-        ];
-        hardened(&HostFacts { root: Some(root), places, ..facts() }, allow)
+        hardened(&HostFacts { root: Some(root), ..facts() }, allow)
     };
-    for (path, inode) in [("/", 2), ("/mnt/alias", 2), ("/usr", 9), ("/usr/bin", 4)] {
-        let text = run(dir(path, inode), &[]).unwrap_err().to_string();
+    for (path, names) in [
+        ("/", &[][..]),
+        ("/mnt/alias", &["/"]),
+        ("/usr", &[]),
+        ("/usr/bin", &[]),
+        ("/etc", &[]),
+        ("/var/lib/containers/storage", &[]),
+        ("/var/lib/docker/overlay2", &[]),
+    ] {
+        let text = run(dir(path, names), &[]).unwrap_err().to_string();
         assert!(text.contains("(rule mounts.sources)"), "{path}: {text}");
     }
-    assert!(run(dir("/var/lib/containers/x", 9), &[]).is_ok(), "engines keep them there");
-    assert!(run(dir("/srv/x/rootfs", 9), &[]).is_ok());
-    let result = run(dir("/mnt/alias", 2), &["mounts.host-root"]).unwrap();
+    for path in [
+        "/var/lib/containers/storage/vfs/dir/x",
+        "/var/lib/containerd/io.containerd.snapshotter.v1.native/snapshots/3",
+        "/srv/x/rootfs",
+        "/root/bundle/rootfs",
+        "/tmp/b/rootfs",
+        "/opt/x/rootfs",
+        "/usr/local/images/alpine",
+        "/usr/share/images/alpine",
+    ] {
+        assert!(run(dir(path, &[]), &[]).is_ok(), "{path}");
+    }
+    let result = run(dir("/mnt/alias", &["/"]), &["mounts.host-root"]).unwrap();
     assert_eq!(verdict(&result, ControlId::MountSources), Verdict::Waived);
 }
 

@@ -9,13 +9,15 @@ mod common;
 
 use casemate_policy::spec::Spec;
 use casemate_policy::{harden_as, Choice, HostFacts, ProfileName};
-use common::{choice_for_full, facts, fixture};
+use common::{choice_for_full, facts, facts_for, fixture};
 use serde::Serialize;
 use std::path::PathBuf;
 
 fn check(case: &str, config: &str, choice: &Choice, facts: &HostFacts) {
     let spec = Spec::parse(&fixture(config)).unwrap();
-    let result = harden_as(spec, choice, facts).unwrap();
+    let sources = facts_for(&spec).sources;
+    let facts = HostFacts { sources, ..facts.clone() };
+    let result = harden_as(spec, choice, &facts).unwrap();
     compare(case, "decisions.json", &result.decisions);
     compare(case, "hardened.json", &result.spec);
 }

@@ -9,11 +9,14 @@ use casemate_policy::{
     harden, harden_as, harden_process, ControlId, Decision, Hardened, HardenedSpec, HostFacts,
     Mode, ProfileName, Verdict, CONTROLS,
 };
-use common::{changed, choice_for_full, facts, fixture, full, parse, plain, put, remove};
+use common::{
+    changed, choice_for_full, facts, facts_for, fixture, full, parse, plain, put, remove,
+};
 use serde_json::{json, Value};
 
 fn hardened(spec: Spec) -> Hardened {
-    harden_as(spec, &choice_for_full(ProfileName::Hardened), &facts()).unwrap()
+    let facts = facts_for(&spec);
+    harden_as(spec, &choice_for_full(ProfileName::Hardened), &facts).unwrap()
 }
 
 fn podman() -> Spec {

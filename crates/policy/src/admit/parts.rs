@@ -8,9 +8,9 @@ use super::Draft;
 use crate::control::ControlId;
 use crate::controls::{
     annotations, apparmor, capabilities, cgroup_mount, core, device_rules, devices, exec, flags,
-    groups, hooks, memory, mounts, namespaces, netdev, no_new_privs, oom_score, paths, pids, proc_subset,
-    propagation, rlimits, root, root_user, scheduler, seccomp, selinux, sysctls, tmpfs,
-    unified, unknown, userns,
+    groups, hooks, memory, mounts, namespaces, netdev, no_new_privs, oom_score, paths, pids,
+    proc_subset, propagation, rlimits, root, root_user, scheduler, seccomp, selinux, sysctls,
+    tmpfs, unified, unknown, userns,
 };
 use crate::decision::Refusal;
 use crate::spec::{Linux, Process, Resources, Root, Spec};

@@ -42,7 +42,7 @@ pub(crate) mod unknown;
 pub(crate) mod userns;
 
 /// What every control uses.
-mod prelude {
+pub(crate) mod prelude {
     pub(super) use crate::admit::{values, Draft, Log};
     pub(super) use crate::control::{Control, ControlId, OFF, ON, WARN};
     pub(super) use crate::decision::{Refusal, Verdict};

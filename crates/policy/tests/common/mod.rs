@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use casemate_policy::spec::Spec;
-use casemate_policy::{Choice, HostFacts, ProfileName, Source};
+use casemate_policy::{Choice, FileFact, FileKind, HostFacts, ProfileName, Source, SourceFact};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -60,6 +60,19 @@ pub(crate) fn choice_for_full(profile: ProfileName) -> Choice {
         choice.overrides.grant(name, &Source::CommandLine).unwrap();
     }
     choice
+}
+
+/// What the runtime finds where the sources of a configuration are what their paths say.
+pub(crate) fn facts_for(spec: &Spec) -> HostFacts {
+    let file = |path: &str| FileFact {
+        path: path.to_owned(),
+        kind: FileKind::Directory,
+        ..FileFact::default()
+    };
+    let bound = spec.mounts.iter().enumerate().filter(|(_, mount)| mount.is_bind());
+    let found = |path: &String| SourceFact::Found(Box::new(file(path)));
+    let sources = bound.filter_map(|(index, mount)| Some((index, found(mount.source.as_ref()?))));
+    HostFacts { sources: sources.collect(), ..facts() }
 }
 
 pub(crate) fn facts() -> HostFacts {

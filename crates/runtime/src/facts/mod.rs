@@ -19,6 +19,7 @@ use anyhow::{anyhow, Result};
 use casemate_policy::spec::{Process, Spec};
 use casemate_policy::{HostFacts, MountFacts};
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use std::path::Path;
 
 /// Add to `facts` what `spec` makes worth knowing. `state_root` is where containers are kept: nothing that a container
@@ -37,8 +38,8 @@ pub(crate) fn gather(
     look_at_mounts(facts, spec, bundle, proc)?;
     facts.mounts = MountFacts {
         container: container.to_owned(),
-        bundle: real(&bundle.dir),
-        state_root: real(state_root),
+        bundle: real(&bundle.dir, proc)?,
+        state_root: real(state_root, proc)?,
     };
     let process = spec.process.as_ref();
     if facts.apparmor && process.is_some_and(is_unconfined) {
@@ -73,15 +74,17 @@ fn look_at_mounts(
     };
     facts.sources = looker.sources(spec);
     facts.layers = looker.layers(spec);
-    facts.root =
-        looker.root(spec).map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
+    facts.root = looker.root(spec).map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
     Ok(())
 }
 
-/// The path without links. What does not exist has none.
-fn real(path: &Path) -> String {
-    let real = std::fs::canonicalize(path);
-    real.unwrap_or_else(|_| path.to_owned()).to_string_lossy().into_owned()
+/// The path without links; as it is written where nothing is there, so that nothing can be bound from there either.
+fn real(path: &Path, proc: &OwnedFd) -> Result<String> {
+    match casemate_sys::mount::open_path(path, false) {
+        Ok(fd) => sources::name(&fd, proc).map_err(|why| anyhow!("{}: {why}", path.display())),
+        Err(error) if error.errno() == Errno::NOENT => Ok(path.to_string_lossy().into_owned()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn is_unconfined(process: &Process) -> bool {

@@ -39,8 +39,7 @@ impl Looker<'_> {
     /// The layers of all overlays. Options that cannot be read are refused by their control, which reads them too.
     pub(super) fn layers(&mut self, spec: &Spec) -> BTreeMap<usize, Vec<LayerFact>> {
         let mounts = spec.mounts.iter().enumerate();
-        let overlays =
-            mounts.filter(|(_, m)| !m.is_bind() && m.kind.as_deref() == Some("overlay"));
+        let overlays = mounts.filter(|(_, m)| !m.is_bind() && m.kind.as_deref() == Some("overlay"));
         let read = overlays.filter_map(|(index, mount)| Some((index, layers(mount).ok()?)));
         read.map(|(index, named)| {
             let one = |(role, path): (_, String)| {
@@ -128,7 +127,9 @@ impl Looker<'_> {
         let point = String::from_utf8_lossy(&mountinfo::unescape(mount.point)).into_owned();
         let kernels = magic::OF_KERNEL.iter().find(|(_, name)| *name == mount.fstype);
         let file = match kernels {
-            Some((fs_type, _)) => FileFact { path: point.clone(), fs_type: *fs_type, ..directory() },
+            Some((fs_type, _)) => {
+                FileFact { path: point.clone(), fs_type: *fs_type, ..directory() }
+            }
             None => {
                 let fd = open(Path::new(&point), true)?;
                 if mount_id(&fd)? != mount.id {
@@ -163,7 +164,7 @@ fn mount_id(fd: &OwnedFd) -> Result<u64, String> {
 }
 
 /// The path that the kernel knows an open file by.
-fn name(fd: &OwnedFd, proc: &OwnedFd) -> Result<String, String> {
+pub(super) fn name(fd: &OwnedFd, proc: &OwnedFd) -> Result<String, String> {
     let link = format!("self/fd/{}", fd.as_raw_fd());
     let path = rustix::fs::readlinkat(proc, link, Vec::new()).map_err(errno_text)?;
     Ok(path.to_string_lossy().into_owned())

@@ -1,7 +1,9 @@
 //! The judgement of one source: what is shown to a container of the host's files.
 
 use super::engines::{whose, Whose};
-use super::{casemates, places, users, Judgement, Place, Scope, ENGINE_DATA, SYSTEM};
+use super::{
+    covers, holds_state, is_casemates, places, users, Judgement, Place, Scope, ENGINE_DATA, SYSTEM,
+};
 use crate::facts::{is_below, Engine, FileFact, FileKind, Package, SIGNS, SOCKETS};
 use casemate_kernel::magic;
 
@@ -15,14 +17,16 @@ pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgemen
     if let Some(class) = kernels(file) {
         return Judgement::refused(class, "");
     }
-    if let Some(own) = casemates(file, scope) {
-        return own;
+    if is_casemates(file, scope) {
+        return Judgement::never();
     }
     let seen = seen(file, scope, root);
     if let Some(class) = socket(file, scope, root, &seen) {
         return Judgement::refused(class, "");
     }
-    seen.judgement
+    let state = holds_state(file, scope)
+        .map(|own| Judgement::refused(ENGINE_DATA, format!(" (contains {own})")));
+    seen.judgement.stricter(state.unwrap_or(Judgement::LetIn))
 }
 
 /// The judgement so far, and whether an engine made the file for containers.
@@ -77,8 +81,8 @@ fn by_name(file: &FileFact, name: &str, scope: &Scope<'_>, root: bool) -> Seen {
         Place::Data => plain(Judgement::LetIn),
         Place::System => plain(Judgement::read_only(SYSTEM, "")),
         Place::Host { class, holds } => {
-            let bundle = &scope.facts.bundle;
-            if class == "mounts.host-run" && (name == bundle || is_below(name, bundle)) {
+            let bundle = scope.facts.bundle.as_str();
+            if class == "mounts.host-run" && !bundle.is_empty() && covers(bundle, name) {
                 return Seen { judgement: Judgement::LetIn, given: true };
             }
             let note = holds.map(|inner| format!(" (contains {inner})")).unwrap_or_default();
@@ -135,12 +139,7 @@ fn kernels(file: &FileFact) -> Option<&'static str> {
 }
 
 /// A socket of an engine or of the host's root, or a directory with an engine's socket inside.
-fn socket(
-    file: &FileFact,
-    scope: &Scope<'_>,
-    root: bool,
-    seen: &Seen,
-) -> Option<&'static str> {
+fn socket(file: &FileFact, scope: &Scope<'_>, root: bool, seen: &Seen) -> Option<&'static str> {
     let engines = |path: &str| {
         let name = path.rsplit('/').next().unwrap_or_default();
         SOCKETS.iter().find(|(known, _)| *known == name).map(|(_, class)| *class)

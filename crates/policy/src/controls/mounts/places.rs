@@ -221,9 +221,9 @@ pub(super) fn judge(path: &str) -> Place {
     let row = row.or_else(|| tree(&path));
     let (top, kind) = row.copied().unwrap_or(("", Data));
     let above = match kind {
-        Data | System => TREES.iter().find(|(tree, kind)| {
-            *kind != Data && *kind != System && is_below(tree, &path)
-        }),
+        Data | System => TREES
+            .iter()
+            .find(|(tree, kind)| *kind != Data && *kind != System && is_below(tree, &path)),
         _ => None,
     };
     if let Some((inner, kind)) = above {

@@ -73,7 +73,10 @@ fn ordinary(destination: &str) -> TypeJudgement {
 
 fn other(kind: &str) -> TypeJudgement {
     let base = kind.split('.').next().unwrap_or(kind);
-    let class = REFUSED.iter().find(|(_, types)| types.split(' ').any(|name| name == base)).map(|(class, _)| *class);
+    let class = REFUSED
+        .iter()
+        .find(|(_, types)| types.split(' ').any(|name| name == base))
+        .map(|(class, _)| *class);
     match class {
         Some(class) => refused(class, ""),
         None => refused("mounts.unknown-fs", " is not known to be harmless"),

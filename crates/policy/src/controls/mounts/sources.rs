@@ -1,0 +1,233 @@
+//! `mounts.sources`: the judgement of each source, done to the configuration.
+
+use super::types;
+use super::{
+    covers, is_below, is_root, judge, layers, places, restrict, Judgement, Place, Scope,
+    ENGINE_DATA,
+};
+use crate::check::clean;
+use crate::controls::prelude::*;
+use crate::facts::{FileFact, HostFacts, LayerFact, LayerRole, SourceFact};
+use crate::mount_options::attr;
+use crate::spec::{Mount, NamespaceKind};
+use casemate_kernel::magic;
+
+pub(crate) fn sources(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<Mount>, Refusal> {
+    let mut quiet = true;
+    for (index, mount) in asked.iter_mut().enumerate() {
+        if mount.is_bind() {
+            quiet &= bound(draft, mount, index)?;
+        } else if mount.kind.as_deref() == Some("overlay") {
+            quiet &= stacked(draft, mount, index)?;
+        }
+    }
+    remounts(draft, &mut asked);
+    if quiet {
+        let reason = "no sensitive place of the host is bound";
+        draft.log.note(ControlId::MountSources, "/mounts", Verdict::Kept, reason);
+    }
+    Ok(asked)
+}
+
+/// A bind mount. False if there is something on record about it.
+fn bound(draft: &mut Draft<'_>, mount: &mut Mount, index: usize) -> Result<bool, Refusal> {
+    let facts = draft.facts;
+    let pointer = format!("/mounts/{index}/source");
+    let file = match facts.sources.get(&index) {
+        Some(SourceFact::Found(file)) => file,
+        // Mounting it fails, and says why.
+        Some(SourceFact::Missing(_)) => return Ok(true),
+        None => {
+            let reason = "the source of this bind mount was not looked at";
+            return Err(draft.refuse(ControlId::MountSources, pointer, reason, None));
+        }
+    };
+    let shown = mount.source.clone().unwrap_or_default();
+    if let Some(judgement) = expected(draft, mount, file) {
+        return settle(draft, (mount, index), &shown, &pointer, judgement);
+    }
+    let judgement = draft.judge(file);
+    let mut quiet = settle(draft, (mount, index), &shown, &pointer, judgement)?;
+    for below in &file.below {
+        let shown = format!("{shown} (brings {} along at {})", below.fs_name, below.at);
+        let judgement = match below.file.fs_type {
+            magic::NSFS => Judgement::LeftOut,
+            _ => draft.judge(&below.file),
+        };
+        quiet &= settle(draft, (mount, index), &shown, &pointer, judgement)?;
+    }
+    if file.unseen && is_root(facts) {
+        let reason = format!("what lies above {shown} on its file system is mounted nowhere here");
+        draft.log.note(ControlId::MountSources, pointer, Verdict::Kept, reason);
+    }
+    Ok(quiet)
+}
+
+/// An overlay: each layer is bound into the container. False if there is something on record about it.
+fn stacked(draft: &mut Draft<'_>, mount: &mut Mount, index: usize) -> Result<bool, Refusal> {
+    let control = ControlId::MountSources;
+    let facts = draft.facts;
+    let pointer = format!("/mounts/{index}/options");
+    let named = match layers(mount) {
+        Ok(named) => named,
+        Err(why) => return Err(draft.refuse(control, pointer, why, None)),
+    };
+    let seen = facts.layers.get(&index).map_or(&[][..], Vec::as_slice);
+    let same = |((role, path), seen): (&(LayerRole, String), &LayerFact)| {
+        *role == seen.role && *path == seen.path
+    };
+    if named.len() != seen.len() || !named.iter().zip(seen).all(same) {
+        let reason = "the layers of this overlay were not looked at";
+        return Err(draft.refuse(control, pointer, reason, None));
+    }
+    let mut quiet = true;
+    for layer in seen {
+        let SourceFact::Found(file) = &layer.source else { continue };
+        let shown = format!("{} (a layer of an overlay)", layer.path);
+        let written = matches!(layer.role, LayerRole::Upper | LayerRole::Work);
+        let judgement = match draft.judge(file) {
+            Judgement::ReadOnly { class, note } if written => Judgement::refused(class, note),
+            // An overlay does not write to it.
+            Judgement::ReadOnly { .. } => Judgement::LetIn,
+            other => other,
+        };
+        quiet &= settle(draft, (mount, index), &shown, &pointer, judgement)?;
+    }
+    Ok(quiet)
+}
+
+/// Does what the judgement says. False if there is something on record.
+fn settle(
+    draft: &mut Draft<'_>,
+    (mount, index): (&mut Mount, usize),
+    shown: &str,
+    pointer: &str,
+    judgement: Judgement,
+) -> Result<bool, Refusal> {
+    let control = ControlId::MountSources;
+    let pointer = pointer.to_owned();
+    let granted = match judgement {
+        Judgement::ReadOnly { class, .. } => Some(class),
+        Judgement::Refused { class, .. } => class,
+        Judgement::LetIn | Judgement::LeftOut => None,
+    };
+    if let Some((class, source)) = granted.and_then(|class| Some((class, draft.allows(class)?))) {
+        let reason = format!("{shown} is bound as asked for ({class})");
+        draft.log.waive(control, pointer, source, reason);
+        return Ok(false);
+    }
+    match judgement {
+        Judgement::LetIn => Ok(true),
+        Judgement::LeftOut => {
+            let reason = format!("{shown} without that: a namespace of the host is of no use here");
+            draft.log.note(control, pointer, Verdict::Tightened, reason);
+            Ok(false)
+        }
+        Judgement::ReadOnly { note, .. } => {
+            let reason = format!("{shown}{note} belongs to the host's system: it may be read");
+            Ok(!restrict(draft, (control, index), mount, attr::RDONLY, reason))
+        }
+        Judgement::Refused { class, note } => {
+            let reason = format!("bind source {shown}{note}");
+            Err(draft.refuse(control, pointer, reason, class))
+        }
+    }
+}
+
+/// A remount must not open again what was made read-only.
+fn remounts(draft: &mut Draft<'_>, asked: &mut [Mount]) {
+    for index in 0..asked.len() {
+        let (before, rest) = asked.split_at_mut(index);
+        let Some(mount) = rest.first_mut() else { continue };
+        if mount.is_bind() || !mount.options.iter().any(|option| option == "remount") {
+            continue;
+        }
+        let destination = clean(&mount.destination).into_owned();
+        let found = types::remount(&destination, before);
+        let reason = format!("{destination} stays what the mount there was made as");
+        restrict(draft, (ControlId::MountSources, index), mount, found.restrict, reason);
+    }
+}
+
+/// The root file system is shown to the container like the source of a bind mount, and as a whole.
+pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Refusal> {
+    let facts = draft.facts;
+    let Some(file) = &facts.root else { return Ok(asked) };
+    let judgement = match draft.judge(file) {
+        // Engines keep root file systems among their data, each in a directory of its own.
+        Judgement::Refused { class: Some(ENGINE_DATA), .. } if is_image(file, facts) => {
+            Judgement::LetIn
+        }
+        Judgement::ReadOnly { .. } if !is_system(&file.path) => Judgement::LetIn,
+        Judgement::ReadOnly { class, note } => Judgement::refused(class, note),
+        other => other,
+    };
+    let Judgement::Refused { class, note } = judgement else { return Ok(asked) };
+    let (control, pointer) = (ControlId::MountSources, "/root/path");
+    if let Some((class, source)) = class.and_then(|class| Some((class, draft.allows(class)?))) {
+        let reason = format!("{asked} is the root file system as asked for ({class})");
+        draft.log.waive(control, pointer, source, reason);
+        return Ok(asked);
+    }
+    let reason = format!("root.path {asked}{note} belongs to the host");
+    Err(draft.refuse(control, pointer, reason, class))
+}
+
+/// A directory deep in the data of an engine, where snapshots and bundles lie.
+fn is_image(file: &FileFact, facts: &HostFacts) -> bool {
+    const SNAPSHOT: usize = 2;
+    let top = match (&file.engine, places::judge(&file.path)) {
+        (Some(engine), _) => engine.root.as_str(),
+        (None, Place::Engine { root, .. }) => root,
+        _ => return false,
+    };
+    let rest = file.path.strip_prefix(top).unwrap_or_default();
+    let own = covers(&facts.mounts.bundle, &file.path) && !facts.mounts.bundle.is_empty();
+    own || rest.split('/').filter(|part| !part.is_empty()).count() >= SNAPSHOT
+}
+
+/// Directories of programs and libraries, and what holds them. A root file system may lie beside these, in /opt or
+/// /usr/local.
+fn is_system(path: &str) -> bool {
+    const TREES: [&str; 12] = [
+        "/usr/bin",
+        "/usr/sbin",
+        "/usr/lib",
+        "/usr/lib32",
+        "/usr/lib64",
+        "/usr/libexec",
+        "/bin",
+        "/sbin",
+        "/lib",
+        "/lib32",
+        "/lib64",
+        "/etc",
+    ];
+    path == "/opt" || TREES.iter().any(|tree| covers(tree, path) || is_below(tree, path))
+}
+
+/// What engines bind themselves, in the one shape in which they do.
+fn expected(draft: &Draft<'_>, mount: &Mount, file: &FileFact) -> Option<Judgement> {
+    let destination = clean(&mount.destination);
+    // The host's, which is for other controls to permit. Another container's is not the host's.
+    let hosts = |kind| draft.is_hosts(kind);
+    let read_only = || Judgement::read_only("mounts.host-sys", "");
+    match (destination.as_ref(), file.path.as_str()) {
+        // Where a sysfs cannot be mounted because the network namespace belongs to somebody else.
+        ("/sys", "/sys") if file.fs_type == magic::SYSFS => Some(read_only()),
+        ("/sys/fs/cgroup", "/sys/fs/cgroup") if file.fs_type == magic::CGROUP2 => Some(read_only()),
+        ("/proc", "/proc") if file.fs_type == magic::PROC && hosts(NamespaceKind::Pid) => {
+            Some(Judgement::LetIn)
+        }
+        ("/dev/shm", "/dev/shm") | ("/dev/mqueue", "/dev/mqueue") if hosts(NamespaceKind::Ipc) => {
+            Some(Judgement::LetIn)
+        }
+        _ => None,
+    }
+}
+
+impl Draft<'_> {
+    fn judge(&self, file: &FileFact) -> Judgement {
+        judge::source(file, &Scope::new(self), is_root(self.facts))
+    }
+}

@@ -1,0 +1,476 @@
+//! Controls `mounts.types` and `mounts.sources`: what ordinary configurations bind and mount is let in, and each kind that
+//! gives the host away is refused.
+
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod common;
+
+use casemate_policy::spec::Mount;
+use casemate_policy::{
+    harden_as, Choice, ControlId, Engine, EngineFact, FileFact, FileKind, Hardened, HostFacts,
+    LayerFact, LayerRole, MountFacts, Package, ProfileName, Refusal, Source, SourceFact, SubMount,
+    Verdict,
+};
+use common::{changed, facts, parse, plain, put};
+use serde_json::{json, Value};
+
+const CONTAINER: &str = "c0ffee";
+
+fn choice(allow: &[&str]) -> Choice {
+    let mut choice = Choice::from(ProfileName::Hardened.profile());
+    for name in allow {
+        choice.overrides.grant(name, &Source::CommandLine).unwrap();
+    }
+    choice
+}
+
+fn dir(path: &str) -> FileFact {
+    FileFact { path: path.to_owned(), kind: FileKind::Directory, ..FileFact::default() }
+}
+
+fn host() -> HostFacts {
+    let mounts = MountFacts {
+        container: CONTAINER.to_owned(),
+        bundle: format!("/run/containerd/io.containerd.runtime.v2.task/k8s.io/{CONTAINER}"),
+        state_root: "/state/run".to_owned(),
+    };
+    HostFacts { mounts, ..facts() }
+}
+
+/// A writable bind mount of this file, as mount 3.
+fn bind_as(file: FileFact, facts: HostFacts, choice: &Choice) -> Result<Hardened, Refusal> {
+    let mount = json!({"destination": "/vol", "type": "bind", "source": file.path,
+        "options": ["rbind", "rw"]});
+    let spec = changed("/mounts/-", mount).unwrap();
+    let index = spec.mounts.len() - 1;
+    let sources = [(index, SourceFact::Found(Box::new(file)))].into();
+    harden_as(spec, choice, &HostFacts { sources, ..facts })
+}
+
+fn bind(file: FileFact) -> Result<Hardened, Refusal> {
+    bind_as(file, host(), &choice(&[]))
+}
+
+fn volume(result: &Hardened) -> &Mount {
+    result.spec.mounts.iter().find(|mount| mount.destination == "/vol").unwrap()
+}
+
+fn is_writable(result: &Hardened) -> bool {
+    !volume(result).options.iter().any(|option| option == "ro" || option == "rro")
+}
+
+fn class(result: Result<Hardened, Refusal>) -> Option<String> {
+    match result {
+        Ok(done) => panic!("let in: {:?}", done.spec.mounts.last()),
+        Err(refusal) => refusal.allow.map(|remedy| remedy.name),
+    }
+}
+
+#[test]
+fn ordinary_binds_are_let_in_writable() {
+    for path in [
+        "/srv",
+        "/srv/data",
+        "/home",
+        "/home/user/project",
+        "/mnt/disk",
+        "/media/usb",
+        "/data",
+        "/data/postgres",
+        "/tmp/x",
+        "/var/tmp/buildah123",
+        "/var/www/html",
+        "/var/log",
+        "/var/log/containers",
+        "/var/cache/app",
+        "/var/mail",
+        "/var/spool/mail",
+        "/var/backups/db",
+        "/var/opt/app",
+        "/var/local/x",
+        "/var/data",
+        "/var/lib/myapp",
+        "/root/work",
+        "/root/bundle/rootfs",
+        "/opt/local-path-provisioner/pvc-1",
+        "/opt/app",
+        "/run/media/user/stick",
+        "/var/lib/rancher/k3s/storage/pvc-1",
+        "/var/snap/microk8s/common/default-storage/pvc",
+        "/var/home/core/x",
+        "/var/lib/containers/storage/volumes/v/_data",
+        "/var/lib/containers/storage/volumes/v/_data/sub",
+        "/var/lib/containers/storage/overlay-containers/c0ffee/userdata/shm",
+        "/run/containers/storage/overlay-containers/c0ffee/userdata/run/secrets",
+        "/run/containers/storage/overlay-containers/infra/userdata/resolv.conf",
+        "/var/lib/containers/storage/overlay/abc/merged",
+        "/var/lib/docker/volumes/v/_data",
+        "/var/lib/docker/containers/c0ffee/hosts",
+        "/var/lib/docker/containers/c0ffee/mounts/shm",
+        "/var/lib/docker/plugins/p/propagated-mount/v",
+        "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/p/hostname",
+        "/run/containerd/io.containerd.grpc.v1.cri/sandboxes/p/shm",
+        "/var/lib/nerdctl/1935db59/volumes/default/v/_data",
+        "/var/lib/nerdctl/1935db59/containers/default/x/resolv.conf",
+        "/var/lib/kubelet/pods/u/etc-hosts",
+        "/var/lib/kubelet/pods/u/volumes/kubernetes.io~empty-dir/v",
+        "/var/lib/kubelet/pods/u/volumes/kubernetes.io~projected/token",
+        "/var/lib/kubelet/pods/u/volume-subpaths/v/c/0",
+        "/var/lib/kubelet/pods/u/containers/c/9f",
+        "/var/run/netns/cni-1",
+    ] {
+        let result = bind(dir(path)).unwrap_or_else(|refusal| panic!("{path}: {refusal}"));
+        assert!(is_writable(&result), "{path}");
+    }
+}
+
+#[test]
+fn the_hosts_system_may_be_read() {
+    for path in [
+        "/usr",
+        "/usr/lib/modules",
+        "/usr/share/zoneinfo/UTC",
+        "/lib/firmware",
+        "/bin",
+        "/sbin",
+        "/opt",
+        "/etc/hosts",
+        "/etc/localtime",
+        "/etc/resolv.conf",
+        "/run/systemd/resolve/stub-resolv.conf",
+        "/etc/passwd",
+        "/etc/ssl/certs",
+        "/etc/os-release",
+        "/var/lib/containers/storage/artifacts/blobs/x",
+    ] {
+        let result = bind(dir(path)).unwrap_or_else(|refusal| panic!("{path}: {refusal}"));
+        assert!(!is_writable(&result), "{path}");
+    }
+    let granted = choice(&["mounts.host-system"]);
+    assert!(is_writable(&bind_as(dir("/usr"), host(), &granted).unwrap()));
+}
+
+#[test]
+fn what_is_the_host_itself_is_refused_by_its_name() {
+    for (path, wanted) in [
+        ("/", "mounts.host-root"),
+        ("/sysroot/x", "mounts.host-root"),
+        ("/etc", "mounts.host-etc"),
+        ("/etc/cron.daily", "mounts.host-etc"),
+        ("/etc/kubernetes/pki", "mounts.host-etc"),
+        ("/etc/ssl", "mounts.host-etc"),
+        ("/boot/grub", "mounts.host-boot"),
+        ("/root", "mounts.host-home"),
+        ("/root/.ssh", "mounts.host-home"),
+        ("/run", "mounts.host-run"),
+        ("/run/udev", "mounts.host-run"),
+        ("/var/run/user/1000", "mounts.host-run"),
+        ("/var", "mounts.host-var"),
+        ("/var/lib", "mounts.host-var"),
+        ("/var/lib/dpkg", "mounts.host-var"),
+        ("/var/lib/systemd/timers", "mounts.host-var"),
+        ("/var/spool", "mounts.host-var"),
+        ("/var/spool/cron/crontabs", "mounts.host-var"),
+        ("/dev", "mounts.host-dev"),
+        ("/dev/shm", "mounts.host-dev"),
+        ("/var/lib/docker", "mounts.engine-data"),
+        ("/var/lib/docker/overlay2/x/diff", "mounts.engine-data"),
+        ("/var/lib/containers", "mounts.engine-data"),
+        ("/var/lib/containers/storage/overlay-containers/other/userdata", "mounts.engine-data"),
+        ("/var/lib/kubelet", "mounts.engine-data"),
+        ("/var/lib/kubelet/pods", "mounts.engine-data"),
+        ("/var/lib/kubelet/pki", "mounts.engine-data"),
+        ("/var/lib/etcd", "mounts.engine-data"),
+        ("/var/lib/rancher/k3s/server", "mounts.engine-data"),
+        ("/run/containerd/containerd.sock", "mounts.containerd-sock"),
+        ("/var/run/docker.sock", "mounts.docker-sock"),
+        ("/state", "mounts.engine-data"),
+    ] {
+        let facts = match path {
+            "/state" => host(),
+            _ => HostFacts { mounts: MountFacts::default(), ..host() },
+        };
+        let found = class(bind_as(dir(path), facts, &choice(&[])));
+        assert_eq!(found.as_deref(), Some(wanted), "{path}");
+        let granted = choice(&[wanted]);
+        assert!(bind_as(dir(path), host(), &granted).is_ok(), "{path} as asked for");
+    }
+}
+
+#[test]
+fn the_runtimes_own_directories_are_opened_by_no_override() {
+    let all: Vec<&str> =
+        casemate_policy::CONTROLS.iter().flat_map(|row| row.allow).copied().collect();
+    let all: Vec<&str> = all.into_iter().filter(|name| !name.ends_with('*')).collect();
+    for path in [
+        "/run/casemate",
+        "/run/casemate-ids/x",
+        "/etc/casemate",
+        "/etc/casemate/policy.d",
+        "/state/run/c1",
+    ] {
+        let refusal = bind_as(dir(path), host(), &choice(&all)).unwrap_err();
+        assert_eq!(
+            (refusal.decision.rule, refusal.allow),
+            (ControlId::MountSources, None),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn every_other_name_of_a_source_is_judged() {
+    let named = |names: &[&str]| FileFact {
+        names: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..dir("/srv/alias")
+    };
+    let held = |holds: &[&str]| FileFact {
+        holds: holds.iter().map(|name| (*name).to_owned()).collect(),
+        ..dir("/mnt/top")
+    };
+    for (file, wanted) in [
+        (named(&["/etc/kubernetes/pki"]), "mounts.host-etc"),
+        (named(&["/data", "/var/lib/docker"]), "mounts.engine-data"),
+        (held(&["/", "/home"]), "mounts.host-root"),
+        (held(&["/var"]), "mounts.host-var"),
+    ] {
+        let refusal = bind(file).unwrap_err();
+        assert_eq!(refusal.allow.unwrap().name, wanted, "{}", refusal.decision.reason);
+    }
+    assert!(!is_writable(&bind(named(&["/usr/share"])).unwrap()));
+    assert!(is_writable(&bind(named(&["/home/x"])).unwrap()));
+}
+
+#[test]
+fn another_subvolume_of_the_hosts_file_system_is_the_host_unless_it_is_a_place_for_data() {
+    let outside = |path: &str| FileFact { outside_root: true, ..dir(path) };
+    assert_eq!(class(bind(outside("/mnt/top/@snapshots/1"))).as_deref(), Some("mounts.host-root"));
+    for path in ["/home/u", "/srv/x", "/var/lib/containers/storage/volumes/v/_data"] {
+        assert!(is_writable(&bind(outside(path)).unwrap()), "{path}");
+    }
+    let mut listed = choice(&[]);
+    listed.overrides.values.paths_data = Some(vec!["/mnt/top".to_owned()]);
+    assert!(bind_as(outside("/mnt/top/data"), host(), &listed).is_ok());
+}
+
+#[test]
+fn places_that_the_policy_calls_data_are_let_in() {
+    let mut listed = choice(&[]);
+    listed.overrides.values.paths_data = Some(vec!["/etc/myapp".to_owned()]);
+    assert!(is_writable(&bind_as(dir("/etc/myapp/conf"), host(), &listed).unwrap()));
+    assert!(bind_as(dir("/etc/myapp2"), host(), &listed).is_err());
+    listed.overrides.values.paths_data = Some(vec!["/run".to_owned()]);
+    assert!(bind_as(dir("/run/casemate"), host(), &listed).is_err(), "never, by no override");
+}
+
+#[test]
+fn an_engine_that_was_moved_is_known_by_what_it_keeps() {
+    let moved = |path: &str| {
+        let engine = EngineFact { engine: Engine::Docker, root: "/data/docker".to_owned() };
+        FileFact { engine: Some(engine), ..dir(path) }
+    };
+    for path in
+        ["/data/docker", "/data/docker/overlay2", "/data/docker/containers/x/config.v2.json"]
+    {
+        assert_eq!(class(bind(moved(path))).as_deref(), Some("mounts.engine-data"), "{path}");
+    }
+    assert!(is_writable(&bind(moved("/data/docker/volumes/v/_data")).unwrap()));
+    let above = FileFact { inside: vec!["/data/docker/engine-id".to_owned()], ..dir("/data") };
+    assert_eq!(class(bind(above)).as_deref(), Some("mounts.engine-data"));
+}
+
+#[test]
+fn sockets_of_root_and_directories_with_an_engines_socket_are_refused() {
+    let socket = |path: &str, owner: u32| FileFact { kind: FileKind::Socket, owner, ..dir(path) };
+    assert_eq!(class(bind(socket("/srv/app.sock", 0))).as_deref(), Some("mounts.socket"));
+    assert_eq!(class(bind(socket("/srv/podman.sock", 7))).as_deref(), Some("mounts.podman-sock"));
+    for path in ["/run/systemd/notify", "/tmp/.buildkit-ssh-sock1/ssh_auth_sock"] {
+        assert!(bind(socket(path, 0)).is_ok(), "{path}");
+    }
+    assert!(bind(socket("/home/u/agent.sock", 1000)).is_ok());
+    let holds = FileFact { inside: vec!["/srv/x/docker.sock".to_owned()], ..dir("/srv/x") };
+    assert_eq!(class(bind(holds)).as_deref(), Some("mounts.docker-sock"));
+}
+
+#[test]
+fn what_a_package_owns_is_the_hosts_system() {
+    let owned = |path: &str, package: Package| FileFact { package, ..dir(path) };
+    let yes = || Package::Owned("pkg".to_owned());
+    let unknown = || Package::Unknown("rpm".to_owned());
+    assert!(!is_writable(&bind(owned("/opt/app", yes())).unwrap()));
+    assert!(!is_writable(&bind(owned("/opt/app", unknown())).unwrap()));
+    assert!(is_writable(&bind(owned("/opt/app", Package::Unowned)).unwrap()));
+    assert_eq!(class(bind(owned("/var/lib/app", yes()))).as_deref(), Some("mounts.host-var"));
+    assert!(is_writable(&bind(owned("/var/lib/app", unknown())).unwrap()));
+}
+
+#[test]
+fn what_is_mounted_below_a_recursive_bind_is_judged_too() {
+    const EXT4: u64 = 0xef53;
+    let below = |path: &str, fs_name: &str, fs_type: u64| {
+        let file = FileFact { fs_type, ..dir(path) };
+        let at = "sub".to_owned();
+        let below = vec![SubMount { at, fs_name: fs_name.to_owned(), file }];
+        FileFact { below, ..dir("/data") }
+    };
+    assert_eq!(
+        class(bind(below("/data/sub", "proc", 0x9fa0))).as_deref(),
+        Some("mounts.host-proc")
+    );
+    let etc = FileFact { names: vec!["/etc".to_owned()], ..dir("/data/sub") };
+    let below_etc = vec![SubMount { at: "sub".to_owned(), fs_name: "ext4".to_owned(), file: etc }];
+    let file = FileFact { below: below_etc, ..dir("/data") };
+    assert_eq!(class(bind(file)).as_deref(), Some("mounts.host-etc"));
+    assert!(is_writable(&bind(below("/data/sub", "ext4", EXT4)).unwrap()));
+    let pinned = bind(below("/data/sub", "nsfs", 0x6e73_6673)).unwrap();
+    let told = pinned.decisions.iter().find(|d| d.rule == ControlId::MountSources).unwrap();
+    assert!(told.reason.contains("without that"), "{}", told.reason);
+}
+
+#[test]
+fn a_source_that_was_not_looked_at_is_refused() {
+    let mount = json!({"destination": "/vol", "source": "/srv", "options": ["bind"]});
+    let refusal =
+        harden_as(changed("/mounts/-", mount).unwrap(), &choice(&[]), &host()).unwrap_err();
+    assert!(refusal.decision.reason.contains("was not looked at"));
+}
+
+#[test]
+fn another_containers_namespace_does_not_make_the_hosts_files_expected() {
+    let run = |path: &str, fs_type: u64, kind: &str, hosts: bool, allow: &[&str]| {
+        let mut document = plain();
+        let spaces = document["linux"]["namespaces"].as_array_mut().unwrap();
+        let space = spaces.iter_mut().find(|space| space["type"] == kind).unwrap();
+        space["path"] = json!(format!("/proc/77/ns/{kind}"));
+        let mounts = document["mounts"].as_array_mut().unwrap();
+        mounts.retain(|mount| mount["destination"] != path);
+        let index = mounts.len();
+        let mount = json!({"destination": path, "source": path, "options": ["rbind"]});
+        put(&mut document, "/mounts/-", mount);
+        let file = FileFact { fs_type, ..dir(path) };
+        let host_namespaces = match (hosts, kind) {
+            (true, "pid") => vec![casemate_policy::spec::NamespaceKind::Pid],
+            (true, _) => vec![casemate_policy::spec::NamespaceKind::Ipc],
+            _ => Vec::new(),
+        };
+        let sources = [(index, SourceFact::Found(Box::new(file)))].into();
+        let facts = HostFacts { sources, host_namespaces, ..host() };
+        harden_as(parse(&document).unwrap(), &choice(allow), &facts)
+    };
+    assert!(run("/proc", 0x9fa0, "pid", false, &[]).is_err());
+    assert!(run("/dev/shm", 0x0102_1994, "ipc", false, &[]).is_err());
+    assert!(run("/proc", 0x9fa0, "pid", true, &["namespaces.host-pid"]).is_ok());
+    assert!(run("/dev/shm", 0x0102_1994, "ipc", true, &["namespaces.host-ipc"]).is_ok());
+}
+
+/// An overlay with these layers as `lowerdir`, `upperdir` and `workdir`.
+fn overlay(paths: [&str; 3]) -> Result<Hardened, Refusal> {
+    let [lower, upper, work] = paths;
+    let mount = json!({"destination": "/vol", "type": "overlay", "source": "overlay", "options":
+        [format!("lowerdir={lower},upperdir={upper},workdir={work}")]});
+    let spec = changed("/mounts/-", mount).unwrap();
+    let roles = [LayerRole::Lower, LayerRole::Upper, LayerRole::Work];
+    let layer = |(role, path): (LayerRole, &str)| LayerFact {
+        role,
+        path: path.to_owned(),
+        source: SourceFact::Found(Box::new(dir(path))),
+    };
+    let layers = roles.into_iter().zip(paths).map(layer).collect();
+    let layers = [(spec.mounts.len() - 1, layers)].into();
+    harden_as(spec, &choice(&[]), &HostFacts { layers, ..host() })
+}
+
+#[test]
+fn the_layers_of_an_overlay_are_judged_like_bind_sources() {
+    assert!(overlay(["/srv/low", "/srv/up", "/srv/wk"]).is_ok());
+    assert!(overlay(["/usr/share", "/srv/up", "/srv/wk"]).is_ok(), "is only read");
+    for (paths, wanted) in [
+        (["/srv/low", "/etc", "/wk"], "mounts.host-etc"),
+        (["/etc", "/srv/up", "/srv/wk"], "mounts.host-etc"),
+        (["/srv/low", "/usr/bin", "/srv/wk"], "mounts.host-system"),
+        (["/srv/low", "/srv/up", "/var/lib/dpkg"], "mounts.host-var"),
+    ] {
+        assert_eq!(class(overlay(paths)).as_deref(), Some(wanted), "{paths:?}");
+    }
+    let unseen = json!({"destination": "/vol", "type": "overlay", "source": "overlay", "options":
+        ["lowerdir=/srv/a:/srv/b"]});
+    let refusal = harden_as(changed("/mounts/-", unseen).unwrap(), &choice(&[]), &host());
+    assert!(refusal.unwrap_err().decision.reason.contains("were not looked at"));
+}
+
+fn mounted(mount: Value, allow: &[&str]) -> Result<Hardened, Refusal> {
+    harden_as(changed("/mounts/-", mount).unwrap(), &choice(allow), &host())
+}
+
+#[test]
+fn a_type_is_refused_by_the_name_of_its_kind() {
+    for (kind, wanted) in [
+        ("proc", "mounts.second-proc"),
+        ("sysfs", "mounts.second-sysfs"),
+        ("cgroup2", "mounts.host-cgroup"),
+        ("ext4", "mounts.block"),
+        ("nfs", "mounts.network"),
+        ("fuse.sshfs", "mounts.fuse"),
+        ("binfmt_misc", "mounts.kernel-fs"),
+        ("nosuchfs", "mounts.unknown-fs"),
+    ] {
+        let mount = || json!({"destination": "/vol", "type": kind, "source": kind});
+        let refusal = mounted(mount(), &[]).unwrap_err();
+        assert_eq!(refusal.decision.rule, ControlId::MountTypes);
+        assert_eq!(refusal.allow.unwrap().name, wanted, "{kind}");
+        assert!(mounted(mount(), &[wanted]).is_ok(), "{kind} as asked for");
+    }
+}
+
+#[test]
+fn options_of_kernel_file_systems_are_tightened_and_not_refused() {
+    let mut document = plain();
+    document["mounts"] = json!([
+        {"destination": "/proc", "type": "proc", "options": ["rw", "hidepid=2"]},
+        {"destination": "/sys", "type": "sysfs", "options": ["rw"]},
+    ]);
+    let result = harden_as(parse(&document).unwrap(), &choice(&[]), &host()).unwrap();
+    let options = |path: &str| {
+        let mount = result.spec.mounts.iter().find(|mount| mount.destination == path);
+        mount.unwrap().options.join(",")
+    };
+    assert_eq!(options("/proc"), "rw,hidepid=2,nosuid,nodev,noexec");
+    assert_eq!(options("/sys"), "rw,nosuid,nodev,noexec,ro");
+    let told = result.decisions.iter().filter(|d| d.rule == ControlId::MountTypes);
+    assert!(told.clone().count() == 2 && told.clone().all(|d| d.verdict == Verdict::Tightened));
+}
+
+#[test]
+fn a_remount_opens_nothing_that_was_closed() {
+    let mut document = plain();
+    let index = document["mounts"].as_array().unwrap().len();
+    let mount = json!({"destination": "/vol", "source": "/usr", "options": ["bind"]});
+    put(&mut document, "/mounts/-", mount);
+    let again = json!({"destination": "/vol", "options": ["remount", "rw", "suid"]});
+    put(&mut document, "/mounts/-", again);
+    let sources = [(index, SourceFact::Found(Box::new(dir("/usr"))))].into();
+    let facts = HostFacts { sources, ..host() };
+    let result = harden_as(parse(&document).unwrap(), &choice(&[]), &facts).unwrap();
+    let last = &result.spec.mounts.last().unwrap().options;
+    assert!(last.contains(&"ro".to_owned()) && last.contains(&"nosuid".to_owned()), "{last:?}");
+    let alone = json!({"destination": "/vol", "options": ["remount", "rw"]});
+    assert_eq!(class(mounted(alone, &[])).as_deref(), Some("mounts.remount"));
+}
+
+#[test]
+fn an_ordinary_caller_needs_no_override_for_what_is_that_callers_own() {
+    let user = || HostFacts { euid: 1000, ..host() };
+    for path in ["/etc/cron.daily", "/opt", "/var/lib/dpkg", "/run/user/1000/app", "/usr/share"] {
+        let result = bind_as(dir(path), user(), &choice(&[]));
+        let result = result.unwrap_or_else(|refusal| panic!("{path}: {refusal}"));
+        assert!(is_writable(&result), "{path}");
+    }
+    let socket = FileFact { kind: FileKind::Socket, owner: 1000, ..dir("/run/user/1000/bus") };
+    assert!(bind_as(socket, user(), &choice(&[])).is_ok());
+    for path in ["/", "/etc", "/etc/shadow", "/run", "/var/lib/docker"] {
+        assert!(bind_as(dir(path), user(), &choice(&[])).is_err(), "{path}");
+    }
+    let mount = json!({"destination": "/vol", "type": "fuse.sshfs", "source": "x"});
+    let spec = changed("/mounts/-", mount).unwrap();
+    assert!(harden_as(spec, &choice(&[]), &user()).is_ok());
+}
