@@ -35,9 +35,9 @@ pub use decision::{Decision, Refusal, Remedy, Verdict};
 pub use engine::{Engine, Label};
 pub use error::PolicyError;
 pub use facts::{
-    is_below, CallerLimits, CorePattern, DefaultProfile, Engine, EngineFact, FileFact, FileKind,
-    HookFile, HostFacts, LayerFact, LayerRole, MountFacts, Package, SelinuxFacts, SourceFact,
-    SubMount, SIGNS, SOCKETS,
+    is_below, CallerLimits, CorePattern, DefaultProfile, Engine as DataLayout, EngineFact,
+    FileFact, FileKind, HookFile, HostFacts, LayerFact, LayerRole, MountFacts, Package,
+    SelinuxFacts, SourceFact, SubMount, SIGNS, SOCKETS,
 };
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};

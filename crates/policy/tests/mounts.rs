@@ -7,7 +7,7 @@ mod common;
 
 use casemate_policy::spec::Mount;
 use casemate_policy::{
-    harden_as, Choice, ControlId, Engine, EngineFact, FileFact, FileKind, Hardened, HostFacts,
+    harden_as, Choice, ControlId, DataLayout, EngineFact, FileFact, FileKind, Hardened, HostFacts,
     LayerFact, LayerRole, MountFacts, Package, ProfileName, Refusal, Source, SourceFact, SubMount,
     Verdict,
 };
@@ -266,7 +266,7 @@ fn places_that_the_policy_calls_data_are_let_in() {
 #[test]
 fn an_engine_that_was_moved_is_known_by_what_it_keeps() {
     let moved = |path: &str| {
-        let engine = EngineFact { engine: Engine::Docker, root: "/data/docker".to_owned() };
+        let engine = EngineFact { engine: DataLayout::Docker, root: "/data/docker".to_owned() };
         FileFact { engine: Some(engine), ..dir(path) }
     };
     for path in
