@@ -7,6 +7,7 @@ pub mod bundle;
 pub mod cli;
 pub mod command;
 pub mod container;
+pub mod filter;
 pub mod host;
 pub mod programs;
 pub mod races;

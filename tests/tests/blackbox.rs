@@ -70,6 +70,8 @@ mod smoke;
 mod spec_devices;
 #[path = "blackbox/spec_exec.rs"]
 mod spec_exec;
+#[path = "blackbox/spec_faults.rs"]
+mod spec_faults;
 #[path = "blackbox/spec_hooks.rs"]
 mod spec_hooks;
 #[path = "blackbox/spec_idmap.rs"]

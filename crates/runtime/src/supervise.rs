@@ -10,6 +10,7 @@ use casemate_sandbox::{hooks, Failure};
 use casemate_sys::{process, socket, tty, Context as _};
 use rustix::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where the terminal's master goes.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Supervision<'a> {
     pub hook_state: &'a HookState,
     /// A filter notifies: socket and metadata of its agent.
     pub listener: Option<SeccompAgent<'a>>,
+    /// How long each step of the child's may take ([`proto::limit`]).
+    pub limit: Option<Duration>,
 }
 
 /// Whom notifications go to.
@@ -60,7 +63,7 @@ impl Supervision<'_> {
         };
         let mut kept = None;
         loop {
-            let frame = proto::receive(&child.channel)?;
+            let frame = proto::receive_within(&child.channel, self.limit)?;
             expected.admit(&frame)?;
             match frame {
                 FromChild::Console(master) => kept = self.deliver_console(master)?,
@@ -80,7 +83,7 @@ impl Supervision<'_> {
                 }
                 FromChild::Ready => return Ok(kept),
                 FromChild::Failed(failure) => return Err(failure.into()),
-                FromChild::Closed | FromChild::Process(..) => bail!("{}", died(child.pid)),
+                FromChild::Closed | FromChild::Process(..) => bail!("{}", died(child)),
             }
         }
     }
@@ -99,8 +102,15 @@ impl Supervision<'_> {
     }
 }
 
-fn died(pid: i32) -> String {
-    match process::wait(pid, true) {
+/// How long a process may take to end that has let go of the channel.
+const DYING: Duration = Duration::from_secs(2);
+
+fn died(child: &Spawned) -> String {
+    // Or is about to: nothing is left for it to do without the channel. First looked at, so that its own end is told.
+    if !matches!(casemate_sys::fd::readable(&child.pidfd, DYING), Ok(true)) {
+        child.dismiss();
+    }
+    match process::wait(child.pid, true) {
         Ok(Some(process::Exit::Signal(signal))) => {
             format!("container init was killed by signal {signal}")
         }
@@ -167,9 +177,9 @@ pub fn deliver_pidfd(path: &Path, kind: &str, pidfd: &OwnedFd) -> Result<()> {
     socket::send(&connection, kind.as_bytes(), &[pidfd.as_fd()]).context("--pidfd-socket")
 }
 
-/// Wait until the program was executed, or learn why it was not.
-pub fn await_exec(channel: &OwnedFd) -> Result<()> {
-    match proto::receive(channel)? {
+/// Wait until the program was executed, or learn why it was not. startContainer hooks come first: `limit` is theirs, too.
+pub fn await_exec(channel: &OwnedFd, limit: Option<Duration>) -> Result<()> {
+    match proto::receive_within(channel, limit)? {
         FromChild::Closed => Ok(()),
         FromChild::Failed(failure) => Err(failure.into()),
         other => {

@@ -9,13 +9,11 @@ use crate::plan::Hook;
 use crate::{Failure, StepResult};
 use casemate_sys::process::{self, clone_process, exit_now, Cloned, ExecVectors, Exit};
 use casemate_sys::{errno_text, fd, signals, Context};
-use rustix::event::{poll, PollFd, PollFlags};
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, SeekFrom};
-use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How much of a failing hook's output goes into the message.
 const OUTPUT_SHOWN: usize = 2048;
@@ -80,20 +78,8 @@ fn memory(name: &str, content: &[u8]) -> casemate_sys::Result<OwnedFd> {
 
 /// True when the process ended by itself. No timeout: wait for ever, as the specification says.
 fn wait_ended(pidfd: &OwnedFd, timeout: u64) -> casemate_sys::Result<bool> {
-    let deadline = (timeout > 0).then(|| Instant::now() + Duration::from_secs(timeout));
-    loop {
-        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        let spec = left.map(|l| rustix::event::Timespec {
-            tv_sec: l.as_secs() as i64,
-            tv_nsec: l.subsec_nanos().into(),
-        });
-        match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], spec.as_ref()) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(e) => return Err(e).call(|| "poll(pidfd)"),
-        }
-    }
+    let limit = if timeout > 0 { Duration::from_secs(timeout) } else { Duration::MAX };
+    fd::readable(pidfd, limit)
 }
 
 fn shown(output: &OwnedFd) -> String {

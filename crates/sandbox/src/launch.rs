@@ -25,6 +25,16 @@ pub struct Spawned {
     pub channel: OwnedFd,
 }
 
+impl Spawned {
+    /// Have it end, whatever it is doing.
+    pub fn dismiss(&self) {
+        // It may be waiting for a word, and ends without; an error of either means that it is gone already, or that the other
+        // has to do.
+        socket::end(&self.channel).ok();
+        casemate_sys::process::pidfd_signal(&self.pidfd, 9).ok();
+    }
+}
+
 /// Has somebody with the right to do so (systemd) move a process, given by its pid, into the container's cgroup.
 pub type Mover<'a> = &'a dyn Fn(i32) -> StepResult<()>;
 
@@ -83,10 +93,9 @@ fn bear_when_moved(
 
 /// The parent's side: from a go-between to the process that it made. `prepared`: what was to be done before it can.
 fn take_over(between: Spawned, prepared: StepResult<()>) -> StepResult<Spawned> {
-    let answer = prepared.and_then(|()| proto::receive(&between.channel));
-    if answer.is_err() {
-        // It may still be waiting for a word; failing means that it is gone already.
-        casemate_sys::process::pidfd_signal(&between.pidfd, 9).ok();
+    let answer = prepared.and_then(|()| proto::receive_within(&between.channel, proto::limit([])));
+    if !matches!(answer, Ok(FromChild::Process(..))) {
+        between.dismiss();
     }
     // Nothing is left for it to do, whatever it answered.
     casemate_sys::process::wait(between.pid, true).ok();
@@ -227,8 +236,7 @@ impl Parked {
 
 impl Drop for Parked {
     fn drop(&mut self) {
-        // Failing means that it is gone already, which is what is wanted.
-        casemate_sys::process::pidfd_signal(&self.spawned.pidfd, 9).ok();
+        self.spawned.dismiss();
         casemate_sys::process::wait(self.spawned.pid, true).ok();
     }
 }

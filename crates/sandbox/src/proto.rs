@@ -18,6 +18,7 @@
 use crate::failure::{Failure, StepResult};
 use casemate_sys::socket;
 use rustix::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 /// Largest frame: an error message with room to spare.
 const MAX_FRAME: usize = 8 * 1024;
@@ -82,9 +83,13 @@ pub fn await_parent(fd: impl AsFd, word: FromParent) -> StepResult<()> {
 /// Write one frame of the child. write(2) rather than sendmsg(2) where no descriptor goes along: a filter may already
 /// be in force.
 fn write_frame(fd: impl AsFd, frame: &[u8]) -> StepResult<()> {
-    rustix::io::retry_on_intr(|| rustix::io::write(&fd, frame))
-        .map(drop)
-        .map_err(|e| casemate_sys::Error::new("write(channel)", e).into())
+    let sent = rustix::io::retry_on_intr(|| rustix::io::write(&fd, frame))
+        .map_err(|e| casemate_sys::Error::new("write(channel)", e))?;
+    if sent == frame.len() {
+        Ok(())
+    } else {
+        Err(Failure::new("protocol", format!("{sent} of {} bytes were sent", frame.len())))
+    }
 }
 
 /// The child's side: hand the pty's master over.
@@ -140,8 +145,29 @@ fn decode(body: &[u8]) -> Option<Failure> {
     Some(Failure { step: text(body.get(5..end)?), message: text(body.get(end..)?), errno })
 }
 
-/// The parent's side: the next frame.
-pub fn receive(fd: impl AsFd) -> StepResult<FromChild> {
+/// How long the other side may take for a step, in seconds, on top of what its hooks are given. Far above what a loaded machine
+/// needs: it is for two who wait for each other.
+pub const STEP_SECONDS: u64 = 120;
+
+/// The time for a step in which the other side runs hooks with these timeouts, in seconds; `None`: one of them (0) may take as
+/// long as it wants.
+pub fn limit(hooks: impl IntoIterator<Item = u64>) -> Option<Duration> {
+    let add = |sum: u64, seconds| (seconds > 0).then(|| sum.saturating_add(seconds));
+    hooks.into_iter().try_fold(STEP_SECONDS, add).map(Duration::from_secs)
+}
+
+/// The parent's side: the next frame, which comes within `limit` or never.
+pub fn receive_within(fd: impl AsFd, limit: Option<Duration>) -> StepResult<FromChild> {
+    let Some(limit) = limit else { return receive(fd) };
+    if casemate_sys::fd::readable(&fd, limit)? {
+        return receive(fd);
+    }
+    let seconds = limit.as_secs();
+    let text = format!("no answer from the container's side within {seconds} s (is it paused?)");
+    Err(Failure::new("protocol", text))
+}
+
+fn receive(fd: impl AsFd) -> StepResult<FromChild> {
     let mut buf = [0u8; MAX_FRAME];
     let (n, mut fds) = socket::receive(fd, &mut buf)?;
     let malformed = || Failure::new("protocol", "malformed frame from the container's side");
@@ -231,6 +257,20 @@ mod tests {
         assert!(hooks.admit(&FromChild::TreeBuilt).is_ok());
         assert!(hooks.admit(&FromChild::TreeBuilt).is_err());
         assert!(hooks.admit(&FromChild::Ready).is_ok());
+    }
+
+    #[test]
+    fn hooks_have_their_time_on_top_and_one_without_a_limit_takes_it_away() {
+        assert_eq!(limit([]), Some(Duration::from_secs(STEP_SECONDS)));
+        assert_eq!(limit([5, u64::MAX]), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(limit([5, 0, 7]), None);
+    }
+
+    #[test]
+    fn a_side_that_says_nothing_is_not_waited_for_for_ever() {
+        let (_a, b) = socket::pair().unwrap();
+        let failure = receive_within(&b, Some(Duration::ZERO)).unwrap_err();
+        assert!(failure.message.contains("within 0 s"), "{}", failure.message);
     }
 
     #[test]

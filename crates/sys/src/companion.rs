@@ -139,6 +139,12 @@ impl Companion {
 
     /// Come back when it has done everything. `None`: it was killed.
     pub fn wait(&self) -> std::result::Result<(), Option<(Step, Errno)>> {
+        let limit = std::time::Duration::from_secs(PATIENCE);
+        if !crate::fd::readable(&self.channel, limit)
+            .map_err(|e| Some((Step::Answer, e.errno())))?
+        {
+            return Err(Some((Step::Answer, Errno::TIMEDOUT)));
+        }
         let mut word = [0];
         match rustix::io::retry_on_intr(|| rustix::io::read(&self.channel, &mut word)) {
             Ok(1) => Ok(()),
@@ -148,7 +154,8 @@ impl Companion {
 
     /// It has served. Its end takes a while, which the caller need not wait for before it drops this.
     pub fn dismiss(&self) {
-        // Failing means that it is gone already, which is what is wanted.
+        // It waits for our word, or is about to, and ends when there is none: by itself, if the signal does not reach it.
+        drop(crate::socket::end(&self.channel));
         drop(process::pidfd_signal(&self.pidfd, libc::SIGKILL));
     }
 }
@@ -168,6 +175,8 @@ fn restore_dumpable(dumpable: bool) {
     }
 }
 
+/// Longest time that a companion may take, in seconds: far above what a loaded machine needs.
+const PATIENCE: u64 = 120;
 const GO: u8 = b'g';
 const DONE: u8 = b'd';
 
@@ -213,7 +222,11 @@ impl Shared {
                 NotWritten::Accepted(errno) => (Step::Write(number), errno),
             })?;
         }
-        rustix::io::write(channel, &[DONE]).map(drop).map_err(|errno| (Step::Answer, errno))
+        match rustix::io::write(channel, &[DONE]) {
+            Ok(1) => Ok(()),
+            Ok(_) => Err((Step::Answer, Errno::IO)),
+            Err(errno) => Err((Step::Answer, errno)),
+        }
     }
 }
 

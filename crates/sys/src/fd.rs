@@ -73,3 +73,25 @@ pub(crate) fn set_cloexec(raw: i32) {
     // SAFETY: changes a flag in the descriptor table only.
     unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) };
 }
+
+/// Wait until something is there to be read, the end included; for a pidfd, until the process has ended. False: it takes
+/// longer than `limit`.
+pub fn readable(fd: impl AsFd, limit: std::time::Duration) -> crate::Result<bool> {
+    use crate::error::Context;
+    use rustix::event::{poll, PollFd, PollFlags, Timespec};
+    use std::time::Instant;
+    let deadline = Instant::now().checked_add(limit);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.map(|left| Timespec {
+            tv_sec: left.as_secs() as i64,
+            tv_nsec: left.subsec_nanos().into(),
+        });
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], left.as_ref()) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e).call(|| format!("poll({})", label(&fd))),
+        }
+    }
+}

@@ -162,12 +162,19 @@ pub fn send(fd: impl AsFd, frame: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
         match ret {
             Err(Errno::INTR) => {}
             other => {
+                // A frame goes as a whole. Who answers otherwise is not the kernel, and nobody would ever hear of this one.
+                let whole = |sent| if sent == frame.len() { Ok(()) } else { Err(Errno::IO) };
                 return other
-                    .map(drop)
-                    .call(|| format!("sendmsg({}, {} bytes)", crate::fd::label(&fd), frame.len()))
+                    .and_then(|sent| whole(sent as usize))
+                    .call(|| format!("sendmsg({}, {} bytes)", crate::fd::label(&fd), frame.len()));
             }
         }
     }
+}
+
+/// Nothing comes or goes any more, whoever else has a copy of the descriptor: the peer finds the end.
+pub fn end(fd: impl AsFd) -> Result<()> {
+    rustix::net::shutdown(fd, rustix::net::Shutdown::Both).call(|| "shutdown()")
 }
 
 /// Receive one frame into `buf`; returns its length (0: the peer is gone) and the descriptors that came with it.

@@ -4,18 +4,16 @@ use crate::procfs;
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::{Process, RlimitKind};
 use casemate_policy::CallerLimits;
+use casemate_sys::process::rlimit;
 use rustix::fd::OwnedFd;
-use rustix::process::{getrlimit, Resource};
+use rustix::process::Resource;
 
 /// `None` where the configuration sets a value itself, but for core dumps.
 pub(super) fn of_caller(process: Option<&Process>, proc: &OwnedFd) -> Result<CallerLimits> {
     let Some(process) = process else { return Ok(CallerLimits::default()) };
     let limit = |kind: RlimitKind, resource: Resource| {
         let given = process.rlimits.iter().any(|entry| entry.kind == kind);
-        (!given).then(|| {
-            let limit = getrlimit(resource);
-            (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
-        })
+        (!given).then(|| rlimit(resource as u32)).transpose()
     };
     let own_score = || -> Result<i32> {
         let text = procfs::read(proc, "self/oom_score_adj")?;
@@ -23,10 +21,10 @@ pub(super) fn of_caller(process: Option<&Process>, proc: &OwnedFd) -> Result<Cal
     };
     // A limit that is none is RLIM_INFINITY.
     Ok(CallerLimits {
-        nofile: limit(RlimitKind::Nofile, Resource::Nofile),
+        nofile: limit(RlimitKind::Nofile, Resource::Nofile)?,
         // Whatever the configuration has: nothing above the caller's own can be set.
-        core: Some(getrlimit(Resource::Core).maximum.unwrap_or(u64::MAX)),
-        memlock: limit(RlimitKind::Memlock, Resource::Memlock),
+        core: Some(rlimit(Resource::Core as u32)?.1),
+        memlock: limit(RlimitKind::Memlock, Resource::Memlock)?,
         oom_score_adj: match process.oom_score_adj {
             None => Some(own_score()?),
             Some(_) => None,

@@ -7,6 +7,7 @@ use casemate_sandbox::plan::{Hook, HookState};
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Environment of a hook that names none.
 #[derive(Clone, Debug)]
@@ -46,8 +47,18 @@ fn one(hook: &SpecHook, label: String, default: &DefaultEnv) -> Result<Hook> {
         args: strings(args)?,
         env,
         home: hook.env.is_none(),
-        timeout: hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0),
+        timeout: seconds(hook),
     })
+}
+
+/// 0: none given.
+fn seconds(hook: &SpecHook) -> u64 {
+    hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0)
+}
+
+/// How long the container's side may take for a step in which it runs these.
+pub(crate) fn limit(hooks: &[SpecHook]) -> Option<Duration> {
+    casemate_sandbox::proto::limit(hooks.iter().map(seconds))
 }
 
 fn own_environment() -> Vec<CString> {

@@ -6,24 +6,25 @@ use crate::bundle::read_capped;
 use crate::caller::Caller;
 use crate::foreground::Foreground;
 use crate::ids::IdMaps;
+use crate::lower;
 use crate::lower::process::ProcessContext;
 use crate::request::{ExecRequest, Global};
 use crate::state::{Record, Status};
 use crate::supervise::{self, await_exec, SeccompAgent, Supervision};
 use crate::verify::Expectation;
-use crate::{lower, ops};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Hierarchy};
 use casemate_policy::spec::{Capabilities, Capability, Process};
 use casemate_policy::{harden_process, HardenedProcess};
 use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Mover, Spawned};
 use casemate_sandbox::plan::{Early, ExecPlan, HookState, SeccompFilter};
-use casemate_sandbox::proto::{tell_child, FromParent};
+use casemate_sandbox::proto::{self, tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::process;
 use rustix::fd::{AsFd, OwnedFd};
 use std::cell::OnceCell;
 use std::path::Path;
+use std::time::Duration;
 
 /// Run a process in a container; answers its exit status, or 0 when detached.
 ///
@@ -39,9 +40,10 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
     crate::pid_file::check(request.pid_file.as_deref())?;
     let container = Container::load(global, &request.id)?;
     trail.of_record(&container.record)?;
-    let init = match container.living()? {
-        Some((init, Status::Created | Status::Running)) => init,
-        Some((init, Status::Paused)) if request.ignore_paused => init,
+    let (init, limit) = match container.living()? {
+        Some((init, Status::Created | Status::Running)) => (init, proto::limit([])),
+        // It goes on when the container does.
+        Some((init, Status::Paused)) if request.ignore_paused => (init, None),
         Some((_, Status::Paused)) => {
             bail!("cannot exec in a paused container (use --ignore-paused to override)")
         }
@@ -64,11 +66,11 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
     let births = Births::of(&container, request)?;
     trail.allow()?;
     let child = spawn(plan, &births, &container, &caller, &init).map_err(|e| births.explain(e))?;
-    let outcome = supervise_exec(&container, console, &expectation, &child, request);
+    let outcome = supervise_exec(&container, (console, limit), &expectation, &child, request);
     let master = match outcome {
         Ok(master) => master,
         Err(error) => {
-            process::pidfd_signal(&child.pidfd, ops::kill::SIGKILL).ok();
+            child.dismiss();
             process::wait(child.pid, true).ok();
             return Err(error);
         }
@@ -79,7 +81,7 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
 
 fn supervise_exec(
     container: &Container,
-    console: supervise::ConsoleSink,
+    (console, limit): (supervise::ConsoleSink, Option<Duration>),
     expectation: &Expectation,
     child: &Spawned,
     request: &ExecRequest,
@@ -93,7 +95,8 @@ fn supervise_exec(
         record,
     });
     let hook_state = HookState::default();
-    let supervision = Supervision { console, hooks: Vec::new(), hook_state: &hook_state, listener };
+    let supervision =
+        Supervision { console, hooks: Vec::new(), hook_state: &hook_state, listener, limit };
     let master = supervision.serve(child)?;
     expectation.verify(&container.proc, child.pid)?;
     if let Some(path) = &request.pidfd_socket {
@@ -101,7 +104,7 @@ fn supervise_exec(
     }
     tell_child(&child.channel, FromParent::Start)?;
     casemate_sys::exe::release_mount();
-    await_exec(&child.channel)?;
+    await_exec(&child.channel, limit)?;
     // Last: its absence is how conmon knows of a failure.
     if let Some(path) = &request.pid_file {
         crate::pid_file::write(path, child.pid)?;

@@ -18,7 +18,7 @@ use casemate_sandbox::launch::{launch, Birth, Spawned};
 use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter, UserNamespace};
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
-use casemate_sys::{process, Context as _};
+use casemate_sys::{process, socket, Context as _};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::path::{Path, PathBuf};
@@ -217,7 +217,8 @@ fn build(
     let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
     drop(placeholder);
     let pid = child.pid;
-    undo.push("container init", move || kill_init(pid));
+    let channel = child.channel.try_clone().map_err(|e| crate::bundle::say(&e))?;
+    undo.push("container init", move || kill_init(pid, &channel));
     if let Some(moved) = move_devices(&decided, pid, joined)? {
         undo.push("network devices", move || moved.give_back());
     }
@@ -240,6 +241,7 @@ fn build(
         hooks: std::mem::take(&mut lowered.parent_hooks),
         hook_state: &lowered.hook_state,
         listener: agent(&record),
+        limit: crate::lower::hooks::limit(&record.spec.hooks.create_container),
     };
     let master = supervision.serve(&child).map_err(|e| oom_or(e, cgroup.as_ref()))?;
     let mut posture = lowered.expectation.verify(&decided.proc, pid)?;
@@ -389,9 +391,11 @@ fn finish_map(decided: &Decided, lowered: &Lowered, child: &Spawned) -> Result<(
     Ok(())
 }
 
-fn kill_init(pid: i32) -> Result<()> {
+/// Without the channel it ends by itself, in case that the signal does not reach it.
+fn kill_init(pid: i32, channel: &OwnedFd) -> Result<()> {
+    let ended = socket::end(channel);
     if let Ok(pidfd) = process::pidfd_open(pid) {
-        process::pidfd_signal(&pidfd, 9)?;
+        process::pidfd_signal(&pidfd, 9).or(ended)?;
     }
     // Gone already: reaped when its end was noticed.
     process::wait(pid, true).ok();

@@ -66,7 +66,8 @@ fn release(made: &Made, request: &CreateRequest) -> Result<Option<Relay>> {
     // Stored first: whoever hears from the program may ask for its state, or exec into it, at once.
     made.save_posture()?;
     tell_child(&made.child.channel, FromParent::Start)?;
-    await_exec(&made.child.channel)?;
+    let limit = crate::lower::hooks::limit(&made.record.spec.hooks.start_container);
+    await_exec(&made.child.channel, limit)?;
     made.tell_caller(request)?;
     Ok(relay)
 }

@@ -2,14 +2,15 @@
 
 use super::Container;
 use crate::audit_log::Trail;
-use crate::lower::hooks::of_record;
+use crate::lower::hooks::{limit, of_record};
 use crate::request::Global;
 use crate::state::Status;
 use crate::supervise::await_exec;
 use anyhow::{bail, Context as _, Result};
 use casemate_sandbox::hooks;
-use casemate_sandbox::proto::{tell_child, FromParent};
+use casemate_sandbox::proto::{tell_child, FromParent, STEP_SECONDS};
 use casemate_sys::socket;
+use std::time::Duration;
 
 /// Start a created container, and run its poststart hooks.
 ///
@@ -48,12 +49,15 @@ fn open_gate(container: &Container) -> Result<()> {
     let connection = container.state.connect_gate().context(gone)?;
     tell_child(&connection, FromParent::Start).context(gone)?;
     let mut word = [0u8; 1];
+    if !casemate_sys::fd::readable(&connection, Duration::from_secs(STEP_SECONDS))? {
+        bail!("container init does not answer within {STEP_SECONDS} s (is it paused?)");
+    }
     let (n, _) = socket::receive(&connection, &mut word)?;
     if n == 0 {
         bail!("cannot start an already running container");
     }
     container.state.remove_gate()?;
-    await_exec(&connection)
+    await_exec(&connection, limit(&container.record.spec.hooks.start_container))
 }
 
 /// poststart: after the program runs, before `start` returns.
