@@ -150,6 +150,36 @@ fn of_systemds_properties_only_harmless_ones_pass() {
 }
 
 #[test]
+fn annotations_that_name_files_of_the_host_do_not_reach_hooks() {
+    let host = [
+        "run.oci.handler",
+        "run.oci.hooks.stdout",
+        "run.oci.hooks.stderr",
+        "run.oci.seccomp.receiver",
+        "run.oci.systemd.subgroup",
+        "org.criu.config",
+        "io.containers.trace-syscall",
+        "io.katacontainers.config.hypervisor.path",
+    ];
+    let other = ["run.oci.mount_context_type", "com.example/x", "io.kubernetes.pod.name"];
+    let all: serde_json::Map<_, _> =
+        host.iter().chain(&other).map(|key| ((*key).to_owned(), json!("/x"))).collect();
+    let spec = || changed("/annotations", json!(all)).unwrap();
+    for profile in [ProfileName::Baseline, ProfileName::Hardened, ProfileName::Restricted] {
+        let allow = ["process.root", "memory.unlimited", "pids.unlimited", "userns.fallback"];
+        let result = admit(profile, &allow, spec()).unwrap();
+        let left: Vec<&String> = result.spec.annotations.keys().collect();
+        assert_eq!(left, ["com.example/x", "io.kubernetes.pod.name", "run.oci.mount_context_type"]);
+        let said = tightened(&result, ControlId::Annotations);
+        assert_eq!(said[0].before.as_array().unwrap().len(), host.len());
+        let result = admit(profile, &[&allow[..], &["annotations.host-files"]].concat(), spec());
+        assert_eq!(result.unwrap().spec.annotations.len(), all.len());
+    }
+    let result = admit(ProfileName::Privileged, &[], spec()).unwrap();
+    assert_eq!(result.spec.annotations.len(), all.len());
+}
+
+#[test]
 fn what_the_model_does_not_know_is_left_out_and_said() {
     let mut document = plain();
     put(&mut document, "/linux/newControl", json!({"a": 1}));

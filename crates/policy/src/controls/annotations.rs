@@ -1,4 +1,7 @@
-//! `annotations.acting`: annotations that the runtime itself obeys.
+//! `annotations.acting`: annotations that runtimes and hooks obey.
+//!
+//! casemate obeys those that set a property of the container's unit. Others name a file or a program
+//! of the host, which crun, runc or a hook would open, write or run; hooks read all annotations.
 
 use super::prelude::*;
 use std::collections::BTreeMap;
@@ -6,9 +9,9 @@ use std::collections::BTreeMap;
 pub(crate) const ACTING: Control = Control {
     id: ControlId::Annotations,
     name: "annotations.acting",
-    allow: &["annotations.systemd"],
+    allow: &["annotations.systemd", "annotations.host-files"],
     modes: [OFF, ON, ON, ON],
-    summary: "an annotation sets no property of a systemd unit but harmless ones",
+    summary: "an annotation sets no property of a systemd unit but harmless ones, and names no file of the host",
 };
 
 /// What runc and crun take as a property of the container's scope.
@@ -19,29 +22,65 @@ const SYSTEMD: &str = "org.systemd.property.";
 const HARMLESS: [&str; 6] =
     ["KillSignal", "TimeoutStopUSec", "TimeoutStopSec", "Description", "After", "CollectMode"];
 
-/// Takes out the properties that may loosen what limits and device rules say.
+/// What crun obeys, and runc and hooks of the containers project: a configuration of criu, a handler
+/// that is loaded as a library, files that output is written to, a cgroup.
+const OF_THE_HOST: [&str; 6] = [
+    "run.oci.",
+    "org.criu.config",
+    "io.containers.trace-syscall",
+    "io.katacontainers.",
+    "module.wasm.",
+    "com.github.containers.crun.",
+];
+
+/// Of these, what casemate has a control or no file for.
+const KNOWN: [&str; 2] = ["run.oci.keep_original_groups", "run.oci.mount_context_type"];
+
+/// Takes out what may loosen limits and device rules, and what leads to files of the host.
 pub(crate) fn acting(
     draft: &mut Draft<'_>,
     mut asked: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
-    let (control, pointer) = (ControlId::Annotations, "/annotations");
-    let acts = |key: &str| key.strip_prefix(SYSTEMD).is_some_and(|name| !HARMLESS.contains(&name));
-    let acting: Vec<String> = asked.keys().filter(|key| acts(key)).cloned().collect();
-    if acting.is_empty() {
+    let unit = |key: &str| key.strip_prefix(SYSTEMD).is_some_and(|name| !HARMLESS.contains(&name));
+    let host =
+        |key: &str| OF_THE_HOST.iter().any(|begin| key.starts_with(begin)) && !KNOWN.contains(&key);
+    let units = taken(&asked, unit);
+    let hosts = taken(&asked, host);
+    if units.is_empty() && hosts.is_empty() {
         let reason = "no annotation acts on the host's side";
-        draft.log.note(control, pointer, Verdict::Kept, reason);
+        draft.log.note(ControlId::Annotations, "/annotations", Verdict::Kept, reason);
         return Ok(asked);
-    }
-    if let Some(source) = draft.allows("annotations.systemd") {
-        let reason = format!("systemd's unit gets what annotations say: {}", acting.join(", "));
-        draft.log.waive(control, pointer, source, reason);
-        return Ok(asked);
-    }
-    for key in &acting {
-        asked.remove(key);
     }
     let reason =
         "a property of the container's unit may loosen what its limits and device rules say";
-    draft.log.change(control, pointer, Verdict::Tightened, values(&acting, &()), reason);
+    take_out(draft, &mut asked, &units, ("annotations.systemd", reason));
+    let reason = "it names a file or a program of the host, for another runtime or a hook";
+    take_out(draft, &mut asked, &hosts, ("annotations.host-files", reason));
     Ok(asked)
+}
+
+fn taken(asked: &BTreeMap<String, String>, acts: impl Fn(&str) -> bool) -> Vec<String> {
+    asked.keys().filter(|key| acts(key)).cloned().collect()
+}
+
+fn take_out(
+    draft: &mut Draft<'_>,
+    asked: &mut BTreeMap<String, String>,
+    keys: &[String],
+    (override_name, reason): (&str, &'static str),
+) {
+    let (control, pointer) = (ControlId::Annotations, "/annotations");
+    if keys.is_empty() {
+        return;
+    }
+    if let Some(source) = draft.allows(override_name) {
+        let reason = format!("annotations are as they are: {}", keys.join(", "));
+        draft.log.waive(control, pointer, source, reason);
+        return;
+    }
+    for key in keys {
+        asked.remove(key);
+    }
+    let keys = keys.to_vec();
+    draft.log.change(control, pointer, Verdict::Tightened, values(&keys, &()), reason);
 }
