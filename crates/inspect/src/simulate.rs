@@ -210,12 +210,17 @@ fn as_it_was_called(global: &Global, record: Option<&Record>) -> Global {
     global
 }
 
+/// Controls that look at whoever calls: the engine's shim then, somebody's shell now.
+const OF_THE_CALLER: [&str; 2] = ["oom.score", "rlimits.defaults"];
+
 /// What is done that was not, and what was done that is not: by control, verdict and place. What a
 /// control puts there is compared too, but for ids and labels, which are another container's each
 /// time.
 fn differences(now: &[Decision], before: &[Decision]) -> Vec<Difference> {
     let counts = |decision: &&Decision| {
-        matches!(decision.verdict.as_str(), "tightened" | "added" | "refused")
+        let verdict = decision.verdict.as_str();
+        let of_caller = !before.is_empty() && OF_THE_CALLER.contains(&decision.rule.as_str());
+        verdict == "refused" || matches!(verdict, "tightened" | "added") && !of_caller
     };
     let is_same = |a: &Decision, b: &Decision| {
         let given_out = ["userns.auto", "selinux.assign"].contains(&a.rule.as_str());

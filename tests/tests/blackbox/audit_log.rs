@@ -340,6 +340,25 @@ fn a_journal_that_is_not_there_stops_what_requires_it() {
 }
 
 #[test]
+fn a_log_whose_directory_is_missing_is_told_with_the_command_that_makes_it() {
+    let log = Log::new("FILE\nrequired = true");
+    let dir = log.dir.path().join("logs");
+    let policy = log.dir.path().join("policy.toml");
+    write(
+        &policy,
+        format!("audit = {{ file = \"{}/audit.jsonl\", required = true }}\n", dir.display()),
+    );
+    let text = log.container(Bundle::sh("true")).run().refused();
+    // podman takes these words for a program that is not in the image.
+    assert!(!text.to_lowercase().contains("no such file or directory"), "{text}");
+    let command = text.split("(hint: ").nth(1).unwrap().split(')').next().unwrap();
+    let made = programs::output(Command::new("sh").args(["-c", command])).unwrap();
+    assert!(made.status.success(), "{command}");
+    log.container(Bundle::sh("true")).run().ok();
+    assert!(dir.join("audit.jsonl").exists());
+}
+
+#[test]
 fn an_audit_table_is_read_however_toml_writes_it() {
     let log = Log::new("FILE");
     let policy = log.dir.path().join("policy.toml");

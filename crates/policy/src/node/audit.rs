@@ -2,6 +2,7 @@
 
 use crate::error::PolicyError;
 use serde::Deserialize;
+use toml::de::DeTable;
 
 /// The table `[audit]` of a policy file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -20,6 +21,16 @@ impl AuditPolicy {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.file.is_some() || self.journald == Some(true)
+    }
+
+    /// Whether a policy file has such a table, for who needs nothing else of it.
+    ///
+    /// # Errors
+    /// Text that is not TOML: one line with file and line number.
+    pub fn is_in(file: &str, text: &str) -> Result<bool, PolicyError> {
+        let table =
+            DeTable::parse(text).map_err(|error| super::file::syntax(file, text, &error))?;
+        Ok(table.get_ref().contains_key("audit"))
     }
 
     pub(super) fn check(&self) -> Result<(), PolicyError> {

@@ -102,11 +102,7 @@ pub(super) fn read(
     text: &str,
 ) -> Result<(Effects, Vec<Rule>, AuditPolicy), PolicyError> {
     let places = Places { file, text };
-    let content: File = toml::from_str(text).map_err(|error| {
-        let at = error.span().map_or(0, |span| span.start);
-        let message = twice(text, at).unwrap_or_else(|| error.message().replace('\n', " "));
-        PolicyError::new(message).at(places.at(at))
-    })?;
+    let content: File = toml::from_str(text).map_err(|error| syntax(file, text, &error))?;
     let everyone = effects(
         &places,
         content.profile,
@@ -123,6 +119,13 @@ pub(super) fn read(
         }
     };
     Ok((everyone, rules.collect::<Result<_, _>>()?, audit))
+}
+
+/// What the reader of TOML says, with the place.
+pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> PolicyError {
+    let at = error.span().map_or(0, |span| span.start);
+    let message = twice(text, at).unwrap_or_else(|| error.message().replace('\n', " "));
+    PolicyError::new(message).at(Places { file, text }.at(at))
 }
 
 /// What is wrong where a key stands a second time: which, and where it stood first; `None`:

@@ -49,7 +49,7 @@ impl Trail {
     /// # Errors
     /// A policy that cannot be used; a log that cannot be opened although the policy requires it.
     pub(crate) fn begin(global: &Global, event: &'static str, id: &str) -> Result<Self> {
-        let policy = policy_choice::audit(global)?;
+        let policy = policy_choice::audit(global, matches!(event, "create" | "run"))?;
         if !policy.is_on() {
             return Ok(Self(None));
         }

@@ -54,6 +54,11 @@ fn open(path: &str) -> Result<OwnedFd> {
         | OFlags::CLOEXEC;
     let fd = match rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)) {
         Err(Errno::LOOP) => bail!("open {path}: is a symbolic link"),
+        // Not in the kernel's words: podman takes those for a program that the image lacks (127).
+        Err(Errno::NOENT) => {
+            let dir = Path::new(path).parent().unwrap_or_else(|| Path::new("/")).display();
+            bail!("open {path}: its directory is missing (hint: install -d -m 0700 {dir})")
+        }
         other => other.map_err(|e| anyhow::anyhow!("open {path}: {}", errno_text(e)))?,
     };
     let stat = rustix::fs::fstat(&fd).with_context(|| format!("stat {path}"))?;
