@@ -1,8 +1,9 @@
 //! Finding what is to be looked at: a bundle, a container of casemate's, or any process.
 
+use crate::observe::evidence::Maker;
 use crate::observe::process::Status as ProcessStatus;
 use crate::observe::{self, config, present, process, Observation, Place};
-use crate::report::{Decision, Material, Peer, Report, Subject};
+use crate::report::{Decision, Material, Peer, RecordedFloor, Report, Subject};
 use crate::standards::Standard;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Hierarchy};
@@ -98,6 +99,7 @@ fn of_bundle(
         recorded: None,
         decisions,
         peers: Vec::new(),
+        floor: RecordedFloor::default(),
     };
     Ok(material.report(standards))
 }
@@ -114,7 +116,10 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
     let asked = asked(&record, &paths);
     let pid = record.init.map(|init| init.pid).filter(|_| status.is_alive());
     let now = pid.map(|pid| process::observe(&proc, pid, &paths)).transpose()?;
-    let now = now.map(|now| completed(now, status, &recorded));
+    let mut now = now.map(|now| completed(now, status, &recorded));
+    if let Some(evidence) = now.as_mut().and_then(|now| now.evidence.as_mut()) {
+        evidence.maker = maker(&record, status, &global.root);
+    }
     let subject = Subject {
         kind: "container",
         id: Some(id.to_owned()),
@@ -138,6 +143,7 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
         recorded: now.is_some().then_some(&recorded),
         decisions: decisions(&state),
         peers,
+        floor: RecordedFloor { compared_by: posture(&state).floor },
     };
     Ok(material.report(standards))
 }
@@ -185,11 +191,34 @@ fn decisions(state: &StateDir) -> Vec<Decision> {
     value.map(|value| Decision::list(&value)).unwrap_or_default()
 }
 
+/// What was read back before the program ran. A record that is damaged, or not there yet, says nothing.
+fn posture(state: &StateDir) -> Posture {
+    let bytes = state.read("posture.json").ok();
+    let posture = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    posture.unwrap_or_default()
+}
+
+/// What the floor cannot see in the process.
+fn maker(record: &Record, status: Status, root: &Path) -> Maker {
+    let default = u32::from(record.spec.extras().default_seccomp);
+    let all = u32::try_from(record.seccomp.len()).unwrap_or(u32::MAX);
+    Maker {
+        privileged: record.owner == 0 && !record.rootless,
+        euid: record.owner,
+        // The filters of a container that waits for its start are loaded last of all.
+        own_filters: (status != Status::Created).then(|| all.saturating_sub(default)),
+        unmappable: record
+            .uid_mappings
+            .is_empty()
+            .then(|| "the container was made without".to_owned()),
+        places: vec![root.display().to_string()],
+        granted: record.spec.names_for_floor(),
+    }
+}
+
 /// The hooks, with the digests that were taken when the container was made.
 fn hooks(record: &Record, state: &StateDir) -> Vec<String> {
-    let posture = state.read("posture.json").ok();
-    let posture = posture.and_then(|bytes| serde_json::from_slice::<Posture>(&bytes).ok());
-    let digests = posture.unwrap_or_default().hook_digests;
+    let digests = posture(state).hook_digests;
     let one = |kind: &str, index: usize, path: &str| {
         let digest = digests.get(&format!("/hooks/{kind}/{index}"));
         let digest = digest.map_or_else(String::new, |sum| format!(" sha256:{sum}"));
@@ -249,6 +278,7 @@ pub(crate) fn foreign(
         recorded: None,
         decisions: Vec::new(),
         peers,
+        floor: RecordedFloor::default(),
     };
     material.report(standards)
 }

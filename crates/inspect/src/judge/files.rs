@@ -3,6 +3,15 @@
 use super::{some, Judgement};
 use crate::observe::{sources, Access, Mount, Observation};
 use casemate_policy::Profile;
+use std::collections::BTreeSet;
+
+/// What the floor says of a process that runs: this module has no opinion of its own about that. `None`: a configuration.
+fn below_floor(seen: &Observation, profile: &Profile, invariants: &[&str]) -> Option<Vec<String>> {
+    let evidence = seen.evidence.as_ref()?;
+    let found = evidence.ask(profile.name, &BTreeSet::new()).violations;
+    let found = found.into_iter().filter(|one| invariants.contains(&one.invariant));
+    Some(found.map(|violation| violation.what).collect())
+}
 
 pub(super) fn propagation(seen: &Observation, _: &Profile) -> Judgement {
     let mut found: Vec<String> =
@@ -22,7 +31,11 @@ fn binds(seen: &Observation) -> impl Iterator<Item = (&Mount, &str)> {
         .filter_map(|mount| Some((mount, mount.source.as_deref()?)))
 }
 
-pub(super) fn sources(seen: &Observation, _: &Profile) -> Judgement {
+pub(super) fn sources(seen: &Observation, profile: &Profile) -> Judgement {
+    if let Some(found) = below_floor(seen, profile, &["mounts.types", "mounts.places"]) {
+        let shown = if found.is_empty() { "none".into() } else { some(&found) };
+        return Judgement::new(found.is_empty(), shown);
+    }
     // Where a directory of the kernel's own file systems stands on its usual place, it is what every container has.
     let usual = |mount: &Mount, source: &str| {
         source == mount.point && matches!(source, "/sys" | "/proc" | "/dev")
@@ -88,27 +101,45 @@ pub(super) fn tmpfs(seen: &Observation, _: &Profile) -> Judgement {
     Judgement::new(true, some(&places))
 }
 
+/// The paths that are open; and each further procfs or sysfs, in which there is no mask, that no override lets in.
+fn opened(seen: &Observation, profile: &Profile, invariant: &str) -> Option<Vec<String>> {
+    let paths = below_floor(seen, profile, &[invariant])?;
+    let path = |what: &String| what.split(' ').next().unwrap_or_default().to_owned();
+    let granted = &seen.evidence.as_ref()?.maker.granted;
+    Some(paths.iter().map(path).chain(unmasked(seen, profile, granted)).collect())
+}
+
+/// Each procfs or sysfs that is not at its place.
+fn unmasked(seen: &Observation, profile: &Profile, granted: &BTreeSet<String>) -> Vec<String> {
+    let Some(evidence) = &seen.evidence else { return Vec::new() };
+    let found = evidence.ask(profile.name, granted).violations.into_iter();
+    let types = found.filter(|one| one.invariant == "mounts.types").map(|one| one.what);
+    types.filter(|what| what.starts_with("proc is ") || what.starts_with("sysfs is ")).collect()
+}
+
 pub(super) fn masked(seen: &Observation, profile: &Profile) -> Judgement {
-    let open: Vec<String> = profile
-        .masked_paths
-        .iter()
-        .filter(|path| matches!(seen.access(path), Access::ReadOnly | Access::Open))
-        .map(|path| (*path).to_owned())
-        .collect();
+    let listed = || {
+        let paths = profile.masked_paths.iter();
+        let open =
+            paths.filter(|path| matches!(seen.access(path), Access::ReadOnly | Access::Open));
+        open.map(|path| (*path).to_owned()).collect()
+    };
+    let open = opened(seen, profile, "paths.masked").unwrap_or_else(listed);
+    let elsewhere = unmasked(seen, profile, &BTreeSet::new());
     let shown = match open.len() {
-        0 => "all hidden".to_owned(),
+        0 if elsewhere.is_empty() => "all hidden".to_owned(),
+        0 => format!("hidden, but {}", some(&elsewhere)),
         _ => format!("visible: {}", some(&open)),
     };
     Judgement::new(open.is_empty(), shown)
 }
 
 pub(super) fn readonly(seen: &Observation, profile: &Profile) -> Judgement {
-    let open: Vec<String> = profile
-        .readonly_paths
-        .iter()
-        .filter(|path| seen.access(path) == Access::Open)
-        .map(|path| (*path).to_owned())
-        .collect();
+    let listed = || {
+        let open = profile.readonly_paths.iter().filter(|path| seen.access(path) == Access::Open);
+        open.map(|path| (*path).to_owned()).collect()
+    };
+    let open = opened(seen, profile, "paths.readonly").unwrap_or_else(listed);
     let shown = match open.len() {
         0 => "all read-only".to_owned(),
         _ => format!("writable: {}", some(&open)),

@@ -40,6 +40,7 @@ pub fn observe(spec: &Spec, default_filter: bool, paths: &BTreeSet<String>) -> O
         sysctls: Some(spec.linux.sysctl.keys().cloned().collect()),
         hooks: Some(hooks(spec)),
         escapes: None,
+        evidence: None,
     }
 }
 

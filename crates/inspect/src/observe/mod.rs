@@ -6,6 +6,7 @@
 
 pub mod cgroup;
 pub mod config;
+pub mod evidence;
 pub mod mountinfo;
 pub mod process;
 pub mod sources;
@@ -149,6 +150,9 @@ pub struct Observation {
     pub hooks: Option<Vec<String>>,
     /// Descriptors of directories that lie outside the container; only the kernel knows.
     pub escapes: Option<Vec<String>>,
+    /// What the floor is asked about; only the kernel has it.
+    #[serde(skip)]
+    pub evidence: Option<Box<evidence::Evidence>>,
 }
 
 /// How far a path of the container is closed.

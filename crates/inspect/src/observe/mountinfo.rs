@@ -1,5 +1,7 @@
-//! /proc/PID/mountinfo (proc_pid_mountinfo(5)) as data.
+//! /proc/PID/mountinfo (proc_pid_mountinfo(5)), in a form that outlives the text.
 
+use casemate_kernel::mountinfo::{self, unescape, Mount};
+use casemate_kernel::ParseError;
 use std::collections::BTreeSet;
 
 /// One line.
@@ -23,33 +25,30 @@ pub struct Line {
     pub super_options: BTreeSet<String>,
 }
 
-/// All lines that can be read.
-pub fn parse(text: &str) -> Vec<Line> {
-    text.lines().filter_map(line).collect()
+/// All lines.
+///
+/// # Errors
+/// A line that does not have the form.
+pub fn parse(table: &[u8]) -> Result<Vec<Line>, ParseError> {
+    Ok(mountinfo::parse(table)?.iter().map(line).collect())
 }
 
-fn line(text: &str) -> Option<Line> {
-    let (before, after) = text.split_once(" - ")?;
-    let mut fields = before.split(' ');
-    let id = fields.next()?.parse().ok()?;
-    let device = fields.nth(1)?.to_owned();
-    let (root, point) = (unescape(fields.next()?), unescape(fields.next()?));
-    let options = set(fields.next()?);
-    let peers = fields.find_map(|field| field.strip_prefix("shared:")?.parse().ok());
-    let mut fields = after.split(' ');
-    let kind = fields.next()?.to_owned();
-    let super_options = set(fields.nth(1).unwrap_or_default());
-    Some(Line { id, device, root, point, options, peers, kind, super_options })
+fn line(mount: &Mount<'_>) -> Line {
+    let text = |field: &[u8]| String::from_utf8_lossy(&unescape(field)).into_owned();
+    Line {
+        id: mount.id,
+        device: format!("{}:{}", mount.superblock.major, mount.superblock.minor),
+        root: text(mount.root),
+        point: text(mount.point),
+        options: set(mount.options),
+        peers: mount.shared,
+        kind: mount.fstype.to_owned(),
+        super_options: set(&String::from_utf8_lossy(mount.super_options)),
+    }
 }
 
 fn set(text: &str) -> BTreeSet<String> {
     text.split(',').filter(|option| !option.is_empty()).map(str::to_owned).collect()
-}
-
-/// Undoes the kernel's octal escapes.
-fn unescape(text: &str) -> String {
-    let plain = text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
-    plain.replace("\\134", "\\")
 }
 
 /// The path on the host at which something of a file system can be found, given the host's own mounts: the one that shows
@@ -67,7 +66,7 @@ pub fn on_host(host: &[Line], device: &str, root: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const HOST: &str = "\
+    const HOST: &[u8] = b"\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 30 22 0:25 / /run rw,nosuid,nodev shared:13 - tmpfs tmpfs rw,size=10%
 31 22 8:2 /vol /data\\040x rw - xfs /dev/sdb rw
@@ -75,7 +74,7 @@ mod tests {
 
     #[test]
     fn fields_are_found_around_the_optional_ones() {
-        let lines = parse(HOST);
+        let lines = parse(HOST).unwrap();
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[0].peers, Some(1));
         assert!(lines[1].options.contains("nosuid") && lines[1].super_options.contains("size=10%"));
@@ -84,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_bind_mount_is_traced_back_to_a_path_of_the_host() {
-        let host = parse(HOST);
+        let host = parse(HOST).unwrap();
         assert_eq!(on_host(&host, "0:25", "/docker.sock").as_deref(), Some("/run/docker.sock"));
         assert_eq!(on_host(&host, "8:1", "/").as_deref(), Some("/"));
         assert_eq!(on_host(&host, "0:25", "/").as_deref(), Some("/run"));

@@ -1,9 +1,11 @@
 //! What the kernel says about a process now: /proc/PID and its cgroup. Nothing of the process's own files is opened:
 //! it may be hostile.
 
+use super::evidence::{Evidence, Maker};
 use super::mountinfo::{self, Line};
 use super::{cgroup, Capabilities, Mount, Observation, Origin, Place};
 use anyhow::{bail, Context as _, Result};
+use casemate_kernel::status::Status as KernelStatus;
 use casemate_policy::spec::{IdMapping, NamespaceKind};
 use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
 use casemate_runtime::procfs;
@@ -19,19 +21,44 @@ const MOST_DESCRIPTORS: usize = 4096;
 /// # Errors
 /// No such process; one that may not be looked at (another user's).
 pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Observation> {
-    let status = Status::read(proc, pid)?;
+    let (seen, status) = read_status(proc, pid)?;
     let uid_map = id_map(proc, pid, "uid_map")?;
     let gid_map = id_map(proc, pid, "gid_map")?;
-    let lines = mountinfo::parse(&procfs::read(proc, &format!("{pid}/mountinfo"))?);
-    let host = mountinfo::parse(&host_mounts(proc)?);
+    let tables = (procfs::read_bytes(proc, &format!("{pid}/mountinfo"))?, host_mounts(proc)?);
+    let (lines, host) = (mountinfo::parse(&tables.0)?, mountinfo::parse(&tables.1)?);
     let namespaces = namespaces(proc, pid)?;
     let limits = procfs::read(proc, &format!("{pid}/limits")).unwrap_or_default();
     let mounts = mounts(&lines, &host);
     let root = lines.iter().rev().find(|line| line.point == "/");
+    let core_limit = hard_limit(&limits, "Max core file size");
+    let oom_score_adj = oom_score_adj(proc, pid);
+    let cgroup = cgroup::limits(&procfs::read(proc, &format!("{pid}/cgroup"))?);
     let inside = |map: &[IdMapping], id: u32| to_inside(map, id);
     let is_host = |map: &[IdMapping]| matches!(map, [one] if one.size == u32::MAX);
+    let maker = Maker {
+        // Of a container of somebody else's: whoever has a user namespace may have had no other ids to give.
+        privileged: namespaces.get(&NamespaceKind::User) != Some(&Place::Private),
+        euid: 0,
+        own_filters: Some(0),
+        unmappable: None,
+        places: Vec::new(),
+        granted: BTreeSet::new(),
+    };
+    let evidence = Evidence {
+        mounts: tables.0,
+        host: tables.1,
+        status: seen,
+        uid_map: uid_map.clone(),
+        gid_map: gid_map.clone(),
+        namespaces: namespaces.clone(),
+        core_limit,
+        oom_score_adj,
+        device_programs: cgroup.and_then(|limits| limits.device_programs),
+        maker,
+    };
     Ok(Observation {
         origin: Origin::Kernel,
+        evidence: Some(Box::new(evidence)),
         uid: inside(&uid_map, status.uid),
         gid: inside(&gid_map, status.gid),
         groups: status.groups.iter().map(|group| inside(&gid_map, *group)).collect(),
@@ -48,12 +75,10 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
         present: paths.clone(),
         apparmor: apparmor_enabled().then(|| label(proc, pid, "apparmor/current")),
         selinux: selinux_enabled().then(|| label(proc, pid, "current")),
-        core_limit: hard_limit(&limits, "Max core file size"),
+        core_limit,
         open_files: hard_limit(&limits, "Max open files"),
-        oom_score_adj: procfs::read(proc, &format!("{pid}/oom_score_adj"))
-            .ok()
-            .and_then(|text| text.trim().parse().ok()),
-        limits: cgroup::limits(&procfs::read(proc, &format!("{pid}/cgroup"))?),
+        oom_score_adj,
+        limits: cgroup,
         devices_listed: None,
         devices: device_binds(&mounts),
         sysctls: None,
@@ -88,37 +113,41 @@ impl Status {
     /// # Errors
     /// No such process.
     pub fn read(proc: &OwnedFd, pid: i32) -> Result<Self> {
-        let text = procfs::read(proc, &format!("{pid}/status"))
-            .with_context(|| format!("process {pid}"))?;
-        Self::parse(&text).with_context(|| format!("/proc/{pid}/status: not as expected"))
+        Ok(read_status(proc, pid)?.1)
     }
+}
 
-    fn parse(text: &str) -> Option<Self> {
-        let field = |name: &str| {
-            text.lines().find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim()))
-        };
-        let second = |name: &str| field(name)?.split_whitespace().nth(1)?.parse().ok();
-        let mask = |name: &str| u64::from_str_radix(field(name)?, 16).ok();
-        let filters = match field("Seccomp")? {
-            "0" => 0,
-            _ => field("Seccomp_filters").and_then(|count| count.parse().ok()).unwrap_or(1),
-        };
-        Some(Self {
-            name: field("Name")?.to_owned(),
-            uid: second("Uid")?,
-            gid: second("Gid")?,
-            groups: field("Groups")?.split_whitespace().filter_map(|id| id.parse().ok()).collect(),
-            capabilities: Capabilities {
-                inheritable: mask("CapInh")?,
-                permitted: mask("CapPrm")?,
-                effective: mask("CapEff")?,
-                bounding: mask("CapBnd")?,
-                ambient: mask("CapAmb")?,
-            },
-            no_new_privileges: field("NoNewPrivs") == Some("1"),
-            filters,
-        })
-    }
+/// As the kernel has it, and as reports do.
+fn read_status(proc: &OwnedFd, pid: i32) -> Result<(KernelStatus, Status)> {
+    let about = || format!("process {pid}");
+    let text = procfs::read(proc, &format!("{pid}/status")).with_context(about)?;
+    let seen = casemate_kernel::status::parse(&text).with_context(about)?;
+    let name = text.lines().find_map(|line| line.strip_prefix("Name:"));
+    let status = Status {
+        name: name.unwrap_or_default().trim().to_owned(),
+        uid: seen.uid[1],
+        gid: seen.gid[1],
+        groups: seen.groups.clone(),
+        capabilities: Capabilities {
+            inheritable: seen.inheritable,
+            permitted: seen.permitted,
+            effective: seen.effective,
+            bounding: seen.bounding,
+            ambient: seen.ambient,
+        },
+        no_new_privileges: seen.no_new_privs,
+        filters: match (seen.seccomp_mode, seen.seccomp_filters) {
+            (0, _) => 0,
+            (_, count) => count.unwrap_or(1) as usize,
+        },
+    };
+    Ok((seen, status))
+}
+
+/// `None`: cannot be read, or the process has ended meanwhile.
+fn oom_score_adj(proc: &OwnedFd, pid: i32) -> Option<i32> {
+    // A report says so; nothing is let in or left out by it.
+    procfs::read(proc, &format!("{pid}/oom_score_adj")).ok()?.trim().parse().ok()
 }
 
 fn id_map(proc: &OwnedFd, pid: i32, file: &str) -> Result<Vec<IdMapping>> {
@@ -132,10 +161,10 @@ fn to_inside(map: &[IdMapping], id: u32) -> u32 {
 }
 
 /// The host's mounts: those of pid 1, or the caller's own where pid 1 may not be looked at.
-fn host_mounts(proc: &OwnedFd) -> Result<String> {
-    match procfs::read(proc, "1/mountinfo") {
-        Ok(text) => Ok(text),
-        Err(_) => Ok(procfs::read(proc, "self/mountinfo")?),
+fn host_mounts(proc: &OwnedFd) -> Result<Vec<u8>> {
+    match procfs::read_bytes(proc, "1/mountinfo") {
+        Ok(table) => Ok(table),
+        Err(_) => Ok(procfs::read_bytes(proc, "self/mountinfo")?),
     }
 }
 

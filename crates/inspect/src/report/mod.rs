@@ -4,9 +4,11 @@
 
 mod control;
 mod drift;
+mod floor;
 
 pub use control::{ControlReport, Status};
 pub use drift::{differences, Peer};
+pub use floor::{FloorReport, FloorViolation, Propagated, Recorded as RecordedFloor};
 
 use crate::observe::Observation;
 use crate::standards::StandardReport;
@@ -147,6 +149,8 @@ pub struct Material<'a> {
     pub decisions: Vec<Decision>,
     /// The container's other processes.
     pub peers: Vec<Peer>,
+    /// What the record knows of the floor.
+    pub floor: RecordedFloor,
 }
 
 /// The report.
@@ -163,6 +167,9 @@ pub struct Report {
     pub seen: crate::observe::Origin,
     /// One entry for each control, then for what else is looked at.
     pub controls: Vec<ControlReport>,
+    /// What is below the profile's floor, in terms of what the kernel shows; absent for a configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floor: Option<FloorReport>,
     /// What a reader should know, the worst first.
     pub findings: Vec<Finding>,
     /// Standards that were asked for.
@@ -192,6 +199,8 @@ impl Material<'_> {
         let mut findings: Vec<Finding> =
             controls.iter().filter_map(ControlReport::finding).collect();
         findings.extend(differences(&self));
+        let floor = floor::report(&self);
+        findings.extend(floor.iter().flat_map(FloorReport::findings));
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
         let standards = names
             .iter()
@@ -205,6 +214,7 @@ impl Material<'_> {
             worst: findings.first().map(|finding| finding.level),
             subject: self.subject,
             controls,
+            floor,
             findings,
             standards,
             verdict,
@@ -226,6 +236,10 @@ fn verdict(controls: &[ControlReport], findings: &[Finding], ours: bool) -> Stri
         return format!("This configuration is not run: {what} it.");
     }
     let high = findings.iter().filter(|finding| finding.level == Level::High).count();
+    let below = findings.iter().filter(|finding| finding.control.starts_with("floor.")).count();
+    if below > 0 {
+        return format!("Below the floor of its profile: {below} invariants do not hold.");
+    }
     let violated = count(&[Status::Violated]);
     if violated > 0 {
         return format!("Not as recorded: {violated} of {} no longer hold.", controls.len());

@@ -12,6 +12,7 @@ const EFFECTIVE: usize = 38;
 pub(super) fn render(report: &Report, style: Style, width: usize) -> String {
     let mut text = head(report, style);
     text.push_str(&controls(report, style, width));
+    text.push_str(&floor(report, style, width));
     for standard in &report.standards {
         text.push_str(&items(standard, style, width));
     }
@@ -88,6 +89,35 @@ fn controls(report: &Report, style: Style, width: usize) -> String {
         let (by, first, third) = (cut(&control.decided_by, rest), widths[0], widths[2]);
         let status = style.padded(tone, word, 12);
         text.push_str(&format!("{status}{id:<first$}{asked}{effective:<third$}{by}\n"));
+    }
+    text
+}
+
+/// What the kernel shows that the profile has no place for, whatever the controls say.
+fn floor(report: &Report, style: Style, width: usize) -> String {
+    let Some(floor) = report.floor.as_ref().filter(|floor| floor.profile != "privileged") else {
+        return String::new();
+    };
+    let title = format!("Floor of {}", floor.profile);
+    let mut text = format!("\n{}\n", style.paint(Tone::Strong, &title));
+    if floor.violations.is_empty() {
+        text.push_str("  nothing below it\n");
+    }
+    let names = floor.violations.iter().map(|violation| violation.invariant.len());
+    let column = names.max().unwrap_or(0) + 2;
+    for violation in &floor.violations {
+        let allow = violation.allow.map(|name| format!(" (override: {name})"));
+        let what = format!("{}{}", violation.what, allow.unwrap_or_default());
+        let room = width.saturating_sub(column + 11).max(30);
+        let joint = format!("\n{}", " ".repeat(column + 11));
+        let lines = wrap(&clean(&what), room).join(&joint);
+        let status = style.padded(Tone::Bad, "BELOW", 9);
+        text.push_str(&format!("  {status}{:<column$}{lines}\n", violation.invariant));
+    }
+    for mount in &floor.propagated {
+        let status = style.padded(Tone::Note, "later", 9);
+        let what = format!("{} on {} may have come from the host since", mount.kind, mount.point);
+        text.push_str(&format!("  {status}{}\n", clean(&what)));
     }
     text
 }
