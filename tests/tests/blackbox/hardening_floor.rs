@@ -136,8 +136,8 @@ fn a_second_procfs_is_refused_with_its_override_which_lets_it_in() {
     let bundle =
         || Bundle::sh("ls /mnt/self > /dev/null && echo ran").mount(new_mount("proc", "/mnt", &[]));
     let text = Container::new(bundle()).run().refused();
-    assert!(text.contains("mounts.host-proc"), "{text}");
-    let granted = Container::new(bundle()).global(&["--allow", "mounts.host-proc"]);
+    assert!(text.contains("mounts.second-proc"), "{text}");
+    let granted = Container::new(bundle()).global(&["--allow", "mounts.second-proc"]);
     assert_eq!(granted.run().ok().stdout, "ran\n");
 }
 

@@ -8,14 +8,14 @@ use super::tree::{is_read_only, is_within, point, root, Tree};
 use super::{overlay, Floor, Phase};
 use casemate_kernel::mountinfo::Mount;
 
-/// Where the kernel's own file systems may be, and the override for anywhere else.
-const HOMES: [(&str, &str, &str); 6] = [
-    ("proc", "/proc", "mounts.host-proc"),
-    ("sysfs", "/sys", "mounts.host-sys"),
-    ("cgroup", "/sys/fs/cgroup", "mounts.host-cgroup"),
-    ("cgroup2", "/sys/fs/cgroup", "mounts.host-cgroup"),
-    ("mqueue", "/dev/mqueue", "mounts.host-dev"),
-    ("devpts", "/dev/pts", "mounts.host-dev"),
+/// Where the kernel's own file systems may be, and the overrides for anywhere else: for a new one, and for the host's.
+const HOMES: [(&str, &str, &[&str]); 6] = [
+    ("proc", "/proc", &["mounts.second-proc", "mounts.host-proc"]),
+    ("sysfs", "/sys", &["mounts.second-sysfs", "mounts.host-sys"]),
+    ("cgroup", "/sys/fs/cgroup", &["mounts.host-cgroup"]),
+    ("cgroup2", "/sys/fs/cgroup", &["mounts.host-cgroup"]),
+    ("mqueue", "/dev/mqueue", &["mounts.host-dev"]),
+    ("devpts", "/dev/pts", &["mounts.host-dev"]),
 ];
 
 /// Through these the kernel shows or changes itself or the host: nowhere.
@@ -75,7 +75,9 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
     if of_host && came_along(floor, tree, places, mount) {
         return;
     }
-    if let Some((_, home, allow)) = HOMES.iter().find(|(name, _, _)| *name == base) {
+    if let Some((_, home, names)) = HOMES.iter().find(|(name, _, _)| *name == base) {
+        let granted = names.iter().find(|name| floor.granted(name));
+        let allow = granted.unwrap_or(&names[0]);
         return at_home(floor, tree, (home, allow), mount, of_host);
     }
     if base == "devtmpfs" {
@@ -101,7 +103,7 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
         _ if BLOCK.contains(&base) => wrong_type(floor, mount, "mounts.block"),
         "fuse" | "fuseblk" => wrong_type(floor, mount, "mounts.fuse"),
         // What is not known is not let in.
-        _ => wrong_type(floor, mount, "mounts.kernel-fs"),
+        _ => wrong_type(floor, mount, "mounts.unknown-fs"),
     }
 }
 
