@@ -44,4 +44,5 @@ pub use node::{AuditPolicy, NodePolicy, Subject};
 pub use overrides::{
     AllowedHook, Choice, IdRange, Overrides, Source, TypeName, Values, ALLOW_PREFIX,
 };
+pub use planned::PlanFacts;
 pub use profile::{optional_places, Profile, ProfileName, Tmpfs};

@@ -1,11 +1,39 @@
-//! What the floor is told of a hardened configuration: the names that it may know.
+//! What the floor is told of a hardened configuration: the names that it may know, and what the kernel would show of the
+//! container if it did all that is planned.
+
+mod table;
 
 use crate::control::{ControlId, Mode, CONTROLS};
+use crate::facts::SourceFact;
+use crate::floor::{self, Caller, Host, Limit, Namespace, Observed, Part, Phase, Violation};
 use crate::hardened::HardenedSpec;
-use std::collections::BTreeSet;
+use crate::spec::{DeviceRule, DeviceRuleKind, IdMapping, NamespaceKind, Process, RlimitKind};
+use casemate_kernel::id_map::IdRange;
+use casemate_kernel::status::Status;
+use casemate_kernel::{mountinfo, Fact, ParseError};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Overrides of file systems that only the floor knows by these names.
 const MOUNT_TYPES: [&str; 3] = ["mounts.block", "mounts.network", "mounts.fuse"];
+
+/// What a plan depends on beside the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanFacts<'a> {
+    /// mountinfo of the host, or of what the runtime runs in.
+    pub host: &'a [u8],
+    /// Absolute path of the root file system.
+    pub rootfs: &'a str,
+    /// Absolute path of the bundle, from which relative sources count.
+    pub bundle: &'a str,
+    /// What the sources led to, by the bundle's number of the mount.
+    pub sources: &'a BTreeMap<usize, SourceFact>,
+    /// Namespaces that are joined by path and are the host's.
+    pub host_namespaces: &'a [NamespaceKind],
+    /// Who makes the container.
+    pub caller: Caller,
+    /// The runtime's own directories.
+    pub own_places: &'a [String],
+}
 
 impl HardenedSpec {
     /// The names of overrides that the [`floor`](crate::floor) is to know of: those that were granted, and all of a control
@@ -24,4 +52,117 @@ impl HardenedSpec {
         }
         names
     }
+
+    /// What of the plan is below the floor of its profile.
+    ///
+    /// # Errors
+    /// A mountinfo of the host that cannot be read.
+    pub fn below_floor(&self, facts: &PlanFacts<'_>) -> Result<Vec<Violation>, ParseError> {
+        let host = mountinfo::parse(facts.host)?;
+        let table = table::of(self, facts, &host);
+        let own_users =
+            self.namespace(NamespaceKind::User).is_some() || self.extras().auto_userns.is_some();
+        let process = self.process.as_ref();
+        let own_filter = self.linux.seccomp.as_ref().is_some_and(|profile| !profile.is_empty());
+        let default = u32::from(self.extras().default_seccomp);
+        let observed = Observed {
+            mounts: Part::of(mountinfo::parse(&table)),
+            host: Part::Seen(Host { mounts: host, own_places: facts.own_places.to_vec() }),
+            kernel_has: &|_| Fact::Yes,
+            status: process.map_or(Part::NotLooked, |process| Part::Seen(self.status(process))),
+            uid_map: Part::Seen(ranges(&self.linux.uid_mappings)),
+            gid_map: Part::Seen(ranges(&self.linux.gid_mappings)),
+            namespaces: Part::Seen(self.shared(facts.host_namespaces, own_users)),
+            filters: Part::Seen((default + u32::from(own_filter), u32::from(own_filter))),
+            core_limit: process.map_or(Part::NotLooked, |process| Part::Seen(core(process))),
+            max_user_namespaces: self.nested(),
+            oom_score_adj: process
+                .and_then(|process| process.oom_score_adj)
+                .map_or(Part::NotLooked, Part::Seen),
+            devices_listed: Part::Seen(self.lists_devices()),
+            ..Observed::nothing(facts.caller)
+        };
+        Ok(floor::check(self.profile(), &self.names_for_floor(), Phase::Plan, &observed))
+    }
+
+    /// Ids are the host's where the maps are known.
+    fn status(&self, process: &Process) -> Status {
+        let id = |map: &[IdMapping], id: u32| {
+            let range = map.iter().find(|range| range.contains(id));
+            range.map_or(id, |range| range.host_id.wrapping_add(id - range.container_id))
+        };
+        let mut status = Status {
+            uid: [id(&self.linux.uid_mappings, process.user.uid); 4],
+            gid: [id(&self.linux.gid_mappings, process.user.gid); 4],
+            no_new_privs: process.no_new_privileges,
+            ..Status::default()
+        };
+        if let Some(sets) = &process.capabilities {
+            status.bounding = sets.bounding.mask;
+            status.permitted = sets.permitted.mask;
+            status.effective = sets.effective.mask;
+            status.inheritable = sets.inheritable.mask;
+            status.ambient = sets.ambient.mask;
+        }
+        status
+    }
+
+    fn shared(&self, hosts: &[NamespaceKind], own_users: bool) -> BTreeMap<Namespace, bool> {
+        let is_hosts = |kind: NamespaceKind| match self.namespace(kind) {
+            None => true,
+            Some(namespace) => namespace.path.is_some() && hosts.contains(&kind),
+        };
+        BTreeMap::from([
+            (Namespace::Mount, is_hosts(NamespaceKind::Mount)),
+            (Namespace::Network, is_hosts(NamespaceKind::Network)),
+            (Namespace::Pid, is_hosts(NamespaceKind::Pid)),
+            (Namespace::Ipc, is_hosts(NamespaceKind::Ipc)),
+            (Namespace::Uts, is_hosts(NamespaceKind::Uts)),
+            (Namespace::Cgroup, is_hosts(NamespaceKind::Cgroup)),
+            (Namespace::User, !own_users),
+        ])
+    }
+
+    /// How many user namespaces can be made below one that is made for the container.
+    fn nested(&self) -> Part<u64> {
+        let made = self.namespace(NamespaceKind::User).is_some_and(|own| own.path.is_none())
+            || self.extras().auto_userns.is_some();
+        match (made, self.extras().no_nested_userns) {
+            (true, true) => Part::Seen(0),
+            (true, false) => Part::Seen(u64::MAX),
+            (false, _) => Part::NotLooked,
+        }
+    }
+
+    /// The first rule denies everything, and no later one allows a whole class.
+    fn lists_devices(&self) -> bool {
+        let rules = self.linux.resources.as_ref().map(|resources| resources.devices.as_slice());
+        let Some((first, rest)) = rules.and_then(<[DeviceRule]>::split_first) else {
+            return false;
+        };
+        let any = |number: Option<i64>| number.is_none_or(|number| number == -1);
+        let all = |rule: &DeviceRule| {
+            matches!(rule.kind, None | Some(DeviceRuleKind::All))
+                && any(rule.major)
+                && any(rule.minor)
+        };
+        !first.allow && all(first) && !rest.iter().any(|rule| rule.allow && all(rule))
+    }
+}
+
+fn core(process: &Process) -> Limit {
+    let own = process.rlimits.iter().find(|limit| limit.kind == RlimitKind::Core);
+    own.map_or(Limit { soft: u64::MAX, hard: u64::MAX }, |limit| Limit {
+        soft: limit.soft,
+        hard: limit.hard,
+    })
+}
+
+fn ranges(map: &[IdMapping]) -> Vec<IdRange> {
+    let range = |one: &IdMapping| IdRange {
+        inside: one.container_id,
+        outside: one.host_id,
+        count: one.size,
+    };
+    map.iter().map(range).collect()
 }

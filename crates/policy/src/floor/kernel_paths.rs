@@ -1,7 +1,7 @@
 //! What procfs and sysfs show or change of the host, wherever in the container one of them is seen.
 
 use super::tree::{is_read_only, Tree};
-use super::{Floor, Phase};
+use super::Floor;
 use crate::profile::ProfileName;
 use casemate_kernel::mountinfo::Mount;
 use casemate_kernel::Fact;
@@ -43,21 +43,13 @@ pub const MASKED: [&str; 31] = [
 ];
 
 /// Read-only.
-pub const READ_ONLY: [&str; 7] = [
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/pressure",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-    "/sys/module",
-];
+pub const READ_ONLY: [&str; 6] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/pressure", "/proc/sys", "/sys/module"];
 
 pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
     // Kubernetes' procMount: Unmasked for pods with a user namespace, which the baseline standard lets in.
-    let unmasked = floor.profile == ProfileName::Baseline
-        && floor.seen.has_own_users() != Some(false)
-        && floor.phase != Phase::Plan;
+    let unmasked =
+        floor.profile == ProfileName::Baseline && floor.seen.has_own_users() != Some(false);
     if unmasked {
         return;
     }

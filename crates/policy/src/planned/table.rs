@@ -1,0 +1,210 @@
+//! The mounts of a plan as lines of mountinfo, so that the same statements hold for what is planned and for what is there.
+
+use super::PlanFacts;
+use crate::check::clean;
+use crate::facts::SourceFact;
+use crate::floor::Tree;
+use crate::hardened::HardenedSpec;
+use crate::mount_options::{attr, MountPlanFlags};
+use crate::spec::{Mount as Asked, NamespaceKind, Propagation};
+use casemate_kernel::mountinfo::{escape, unescape, Mount};
+
+/// Numbers of file systems that the host does not have: its own without a device count from 1 up.
+const FIRST_NEW: u32 = 1 << 19;
+
+/// One mount that will be there.
+struct Line {
+    id: u64,
+    parent: u64,
+    superblock: (u32, u32),
+    /// Escaped, as the mount point.
+    root: Vec<u8>,
+    point: Vec<u8>,
+    flags: u64,
+    peers: Option<u64>,
+    fstype: String,
+    options: String,
+}
+
+struct Builder<'h, 't> {
+    host: Tree<'h, 't>,
+    lines: Vec<Line>,
+}
+
+pub(super) fn of(spec: &HardenedSpec, facts: &PlanFacts<'_>, host: &[Mount<'_>]) -> Vec<u8> {
+    let mut builder = Builder { host: Tree::new(host), lines: Vec::new() };
+    builder.root(spec, facts.rootfs);
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        // Numbers as the bundle counts.
+        let index = index.checked_sub(spec.extras().added_mounts);
+        let source = source(mount, index.and_then(|index| facts.sources.get(&index)), facts);
+        builder.mount(spec, mount, &source);
+    }
+    for path in &spec.linux.readonly_paths {
+        builder.read_only(&clean(path));
+    }
+    for path in &spec.linux.masked_paths {
+        builder.mask(&clean(path));
+    }
+    let mut table = Vec::new();
+    for line in &builder.lines {
+        line.write(&mut table);
+    }
+    table
+}
+
+/// The path of a bind's source, without links where somebody has followed them.
+fn source(mount: &Asked, led_to: Option<&SourceFact>, facts: &PlanFacts<'_>) -> String {
+    let asked = mount.source.as_deref().unwrap_or_default();
+    match led_to {
+        Some(SourceFact::Found(file)) if file.path.starts_with('/') => file.path.clone(),
+        _ if asked.starts_with('/') => clean(asked).into_owned(),
+        _ => clean(&format!("{}/{asked}", facts.bundle)).into_owned(),
+    }
+}
+
+impl Builder<'_, '_> {
+    fn root(&mut self, spec: &HardenedSpec, rootfs: &str) {
+        let mut line = self.of_host("/", rootfs);
+        line.parent = 0;
+        line.flags = if spec.root.readonly { attr::RDONLY } else { 0 };
+        let shared = matches!(
+            spec.linux.rootfs_propagation,
+            Some(Propagation::Shared | Propagation::Rshared)
+        );
+        line.peers = line.peers.filter(|_| shared);
+        self.lines.push(line);
+    }
+
+    fn mount(&mut self, spec: &HardenedSpec, mount: &Asked, source: &str) {
+        // What cannot be understood is not mounted.
+        let Ok(flags) = MountPlanFlags::parse(&mount.options) else { return };
+        let place = clean(&mount.destination);
+        if flags.remount {
+            return;
+        }
+        let kind = mount.kind.as_deref().unwrap_or("none");
+        let own_cgroups =
+            spec.namespace(NamespaceKind::Cgroup).is_some_and(|namespace| namespace.path.is_none());
+        let mut line = match (flags.bind, kind) {
+            (Some(_), _) => self.of_host(&place, source),
+            (None, "cgroup" | "cgroup2") if !own_cgroups => self.of_host(&place, "/sys/fs/cgroup"),
+            (None, "cgroup" | "cgroup2") => self.new_one(&place, "cgroup2"),
+            (None, other) => self.new_one(&place, other),
+        };
+        line.flags = flags.attrs.set | flags.recursive_attrs.set;
+        let shared = mount.options.iter().any(|option| option == "shared" || option == "rshared");
+        line.peers = line.peers.filter(|_| shared);
+        let data = flags.data.iter().map(|option| match &option.value {
+            Some(value) => format!(",{}={}", option.key, text(&escape(value.as_bytes()))),
+            None => format!(",{}", option.key),
+        });
+        line.options.extend(data);
+        self.lines.push(line);
+    }
+
+    /// The same file system once more, read-only.
+    fn read_only(&mut self, path: &str) {
+        let Some((inside, of)) = self.visible(path) else { return };
+        let mut root = of.root.strip_suffix(b"/").unwrap_or(&of.root).to_vec();
+        root.extend_from_slice(inside);
+        let line = Line {
+            root,
+            flags: attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC,
+            superblock: of.superblock,
+            fstype: of.fstype.clone(),
+            ..self.new_one(path, "")
+        };
+        self.lines.push(line);
+    }
+
+    fn mask(&mut self, path: &str) {
+        let flags = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+        let line = Line { flags, ..self.new_one(path, "tmpfs") };
+        self.lines.push(line);
+    }
+
+    /// A file system that is made for the container.
+    fn new_one(&self, place: &str, fstype: &str) -> Line {
+        let point = escape(place.as_bytes());
+        let number = self.lines.len();
+        Line {
+            id: number as u64 + 1,
+            parent: self.holder(&point).map_or(0, |line| line.id),
+            superblock: (0, FIRST_NEW + u32::try_from(number).unwrap_or(u32::MAX >> 1)),
+            root: b"/".to_vec(),
+            point,
+            flags: 0,
+            peers: None,
+            fstype: fstype.to_owned(),
+            options: String::new(),
+        }
+    }
+
+    /// A part of the host's tree. Links in the path are not followed: the kernel's state is looked at again.
+    fn of_host(&self, place: &str, source: &str) -> Line {
+        let line = self.new_one(place, "none");
+        let Some(mount) = self.host.visible(source) else { return line };
+        let point = unescape(mount.point);
+        let point = text(&point);
+        let rest = source.strip_prefix(point.trim_end_matches('/')).unwrap_or_default();
+        let mut root = mount.root.strip_suffix(b"/").unwrap_or(mount.root).to_vec();
+        root.extend(escape(rest.as_bytes()));
+        if root.is_empty() {
+            root.push(b'/');
+        }
+        Line {
+            superblock: (mount.superblock.major, mount.superblock.minor),
+            root,
+            peers: mount.shared,
+            fstype: mount.fstype.to_owned(),
+            options: format!(",{}", text(mount.super_options)),
+            ..line
+        }
+    }
+
+    /// The mount that a place lies on: the longest of those above it, of several the latest.
+    fn holder(&self, point: &[u8]) -> Option<&Line> {
+        let above = |line: &&Line| {
+            let rest = point.strip_prefix(line.point.strip_suffix(b"/").unwrap_or(&line.point));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        self.lines.iter().filter(above).max_by_key(|line| (line.point.len(), line.id))
+    }
+
+    /// What is seen at a path, and where in it the path is.
+    fn visible<'p>(&self, path: &'p str) -> Option<(&'p [u8], &Line)> {
+        let line = self.holder(&escape(path.as_bytes()))?;
+        let point = line.point.strip_suffix(b"/").unwrap_or(&line.point);
+        Some((path.as_bytes().strip_prefix(point)?, line))
+    }
+}
+
+impl Line {
+    fn write(&self, table: &mut Vec<u8>) {
+        let names = [
+            (attr::NOSUID, ",nosuid"),
+            (attr::NODEV, ",nodev"),
+            (attr::NOEXEC, ",noexec"),
+            (attr::NOSYMFOLLOW, ",nosymfollow"),
+        ];
+        let first = if self.flags & attr::RDONLY == 0 { "rw" } else { "ro" };
+        let flags: String =
+            names.iter().filter(|(bit, _)| self.flags & bit != 0).map(|(_, name)| *name).collect();
+        let peers = self.peers.map(|group| format!(" shared:{group}")).unwrap_or_default();
+        let (major, minor) = self.superblock;
+        let (root, point) = (text(&self.root), text(&self.point));
+        let kind = self.fstype.replace([' ', '\t', '\n'], "_");
+        let kind = if kind.is_empty() { "none" } else { &kind };
+        let options = self.options.replace([' ', '\t', '\n'], "\\040");
+        let line = format!(
+            "{} {} {major}:{minor} {root} {point} {first}{flags}{peers} - {kind} none rw{options}\n",
+            self.id, self.parent
+        );
+        table.extend_from_slice(line.as_bytes());
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
