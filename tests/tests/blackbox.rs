@@ -48,6 +48,8 @@ mod hardening_floor;
 mod hardening_hooks;
 #[path = "blackbox/hardening_landlock.rs"]
 mod hardening_landlock;
+#[path = "blackbox/hardening_mounts.rs"]
+mod hardening_mounts;
 #[path = "blackbox/hardening_overrides.rs"]
 mod hardening_overrides;
 #[path = "blackbox/hardening_own_ids.rs"]

@@ -26,6 +26,8 @@ pub struct HostFacts {
     pub can_make_user_namespace: bool,
     /// Why a container that was to have a user namespace of its own cannot have it: found out after the rules had decided so.
     pub unmappable: Option<String>,
+    /// That is so only because the kernel is too old for what engines make for every container: tmpfs before Linux 6.3.
+    pub unmappable_by_kernel: bool,
     /// AppArmor is enabled.
     pub apparmor: bool,
     /// Whether containers can have the profile that casemate brings; looked at only where one needs it.

@@ -51,7 +51,7 @@ fn map(first: u32) -> Vec<IdMapping> {
 #[test]
 fn a_container_of_root_gets_ids_of_its_own() {
     let done = hardened(parse(&plain()).unwrap(), &[]);
-    assert_eq!(done.spec.extras().auto_userns.map(|auto| auto.required), Some(false));
+    assert_eq!(done.spec.extras().auto_userns.map(|auto| auto.required), Some(true));
     let done = hardened(parse(&plain()).unwrap(), &["userns.host"]);
     assert!(done.spec.extras().auto_userns.is_none());
     assert_eq!(verdict(&done), [Verdict::Waived]);
@@ -119,7 +119,8 @@ fn unmappable() -> HostFacts {
 #[test]
 fn without_the_namespace_every_rule_says_what_is_run() {
     let of = |facts: &HostFacts, rule: ControlId| {
-        let done = result(parse(&plain()).unwrap(), ProfileName::Hardened, &[], facts).unwrap();
+        let allow = ["userns.fallback"];
+        let done = result(parse(&plain()).unwrap(), ProfileName::Hardened, &allow, facts).unwrap();
         let decision = done.decisions.iter().find(|decision| decision.rule == rule).cloned();
         decision.map(|decision| (decision.verdict, decision.reason.into_owned()))
     };
@@ -138,7 +139,6 @@ fn where_it_is_required_there_is_no_way_back() {
     put(&mut document, "/process/user", json!({"uid": 1000, "gid": 1000}));
     let run = |allow: &[&str]| {
         let mut choice = Choice::from(ProfileName::Hardened.profile());
-        choice.overrides.modes.insert(ControlId::RequiredUserns, casemate_policy::Mode::Enforce);
         for name in allow {
             choice.overrides.grant(name, &Source::CommandLine).unwrap();
         }
@@ -148,6 +148,18 @@ fn where_it_is_required_there_is_no_way_back() {
     assert!(text.contains("/x lies on nfs (rule userns.required)"), "{text}");
     assert!(text.contains("org.casemate.allow/userns.fallback=true"), "{text}");
     assert!(run(&["userns.fallback"]).unwrap().spec.extras().auto_userns.is_none());
+}
+
+#[test]
+fn tmpfs_that_an_old_kernel_cannot_map_is_a_finding_and_no_refusal() {
+    let facts = HostFacts { unmappable_by_kernel: true, ..unmappable() };
+    let done = result(parse(&plain()).unwrap(), ProfileName::Hardened, &[], &facts).unwrap();
+    let found = done.decisions.iter().find(|d| d.rule == ControlId::RequiredUserns).unwrap();
+    assert_eq!(found.verdict, Verdict::Waived);
+    let mut document = plain();
+    put(&mut document, "/process/user", json!({"uid": 1000, "gid": 1000}));
+    let strict = result(parse(&document).unwrap(), ProfileName::Restricted, &[], &facts);
+    assert!(strict.is_err());
 }
 
 #[test]

@@ -49,8 +49,9 @@ impl Decided {
     ///
     /// # Errors
     /// The profile does not run it without.
-    pub(crate) fn without_user_namespace(&mut self, why: &str) -> Result<()> {
+    pub(crate) fn without_user_namespace(&mut self, why: &str, old_kernel: bool) -> Result<()> {
         self.facts.unmappable = Some(why.to_owned());
+        self.facts.unmappable_by_kernel = old_kernel;
         let spec = Spec::parse(&self.bundle.config).context("config.json")?;
         let hardened = harden_as(spec, &self.choice, &self.facts)?;
         (self.spec, self.decisions) = (hardened.spec, hardened.decisions);

@@ -6,6 +6,7 @@
 
 use crate::procfs;
 use anyhow::{Context as _, Result};
+use casemate_policy::LayerRole;
 use casemate_sandbox::plan::{Layer, OverlayPlan, Upper};
 use casemate_sys::mount::attr;
 use casemate_sys::Context as _;
@@ -26,7 +27,7 @@ pub enum Below {
         idmapped: bool,
     },
     /// An overlay that can be put together again.
-    Overlay(OverlayPlan),
+    Overlay(Box<OverlayPlan>),
     /// An overlay that cannot, and why.
     Unusable(String),
 }
@@ -48,7 +49,7 @@ pub fn below(proc: &OwnedFd, rootfs: &Path, writable: bool) -> Result<Below> {
     }
     let real = real_path(proc, &root).with_context(about)?;
     Ok(match plan(proc, &table, &line, &real, writable) {
-        Ok(plan) => Below::Overlay(plan),
+        Ok(plan) => Below::Overlay(Box::new(plan)),
         Err(why) => Below::Unusable(format!("{why:#}")),
     })
 }
@@ -85,7 +86,7 @@ fn plan(
     }
     let found = Options::parse(line.super_options)?;
     let start = Anchor { upper: found.upper.as_deref(), mount_point: &line.mount_point() };
-    let mut layers = Layers { proc, table, bases: Vec::new() };
+    let mut layers = Layers { proc, table, bases: Vec::new(), mapped: true };
     let lowers = found.lowers.iter().map(|path| start.resolve(path, &found));
     let mut lowers = lowers.collect::<Result<Vec<_>>>()?;
     let upper = match (&found.upper, &found.work) {
@@ -113,11 +114,55 @@ fn plan(
     };
     Ok(OverlayPlan {
         lowers: opened.iter().map(|o| layers.layer(o)).collect::<Result<_>>()?,
+        data: Vec::new(),
         upper,
         bases: layers.bases.into_iter().map(|base| base.path).collect(),
         options: found.keep,
         attrs: line.attributes(),
         inside: line.inside(rootfs)?,
+    })
+}
+
+/// A layer that a configuration names: what it is for, where it is, and the device and inode that were judged.
+pub(crate) type Named = (LayerRole, PathBuf, Option<(u64, u64)>);
+
+/// An overlay that a configuration mounts.
+///
+/// # Errors
+/// A layer that is not what was judged, or that cannot be shown with other ids if it has to be.
+pub(crate) fn from_layers(
+    proc: &OwnedFd,
+    named: &[Named],
+    options: Vec<(String, Option<String>)>,
+    mapped: bool,
+) -> Result<OverlayPlan> {
+    let table = procfs::read(proc, "self/mountinfo")?;
+    let mut layers = Layers { proc, table: &table, bases: Vec::new(), mapped };
+    let mut opened = Vec::new();
+    for (role, path, judged) in named {
+        let layer = layers.open(path)?;
+        if judged.is_some_and(|judged| judged != layer.identity) {
+            anyhow::bail!("layer {}: changed while it was looked at", path.display());
+        }
+        opened.push((*role, layer));
+    }
+    let of = |role: LayerRole| {
+        let found = opened.iter().filter(move |(own, _)| *own == role);
+        found.map(|(_, layer)| layers.layer(layer)).collect::<Result<Vec<Layer>>>()
+    };
+    let upper = match (of(LayerRole::Upper)?.pop(), of(LayerRole::Work)?.pop()) {
+        (Some(upper), Some(work)) => Upper::Given { upper, work },
+        (None, None) => Upper::Nothing,
+        _ => anyhow::bail!("upperdir and workdir go together"),
+    };
+    Ok(OverlayPlan {
+        lowers: of(LayerRole::Lower)?,
+        data: of(LayerRole::Data)?,
+        upper,
+        bases: layers.bases.iter().map(|base| base.path.clone()).collect(),
+        options,
+        attrs: 0,
+        inside: PathBuf::new(),
     })
 }
 
@@ -315,6 +360,8 @@ struct Layers<'p> {
     proc: &'p OwnedFd,
     table: &'p str,
     bases: Vec<Base>,
+    /// They are to be shown with other ids.
+    mapped: bool,
 }
 
 impl Layers<'_> {
@@ -329,7 +376,9 @@ impl Layers<'_> {
                 at
             }
             None => {
-                self.check(mount).with_context(about)?;
+                if self.mapped {
+                    self.check(mount).with_context(about)?;
+                }
                 self.bases.push(Base { mount, path: real.clone() });
                 self.bases.len() - 1
             }

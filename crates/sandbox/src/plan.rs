@@ -176,13 +176,16 @@ pub struct RootPlan {
     pub own_mounts: bool,
 }
 
-/// An overlay to be put together from layers with an id mapping: the mapping cannot be given to one that is mounted.
+/// An overlay to be put together from layers: with an id mapping of theirs, because one that is mounted cannot be given
+/// any, or from the layers that a configuration names.
 #[derive(Debug)]
 pub struct OverlayPlan {
     /// Directories that hold the layers: one for each mount that has some.
     pub bases: Vec<PathBuf>,
     /// The layers that are only read, uppermost first.
     pub lowers: Vec<Layer>,
+    /// Layers of data only, which others refer to.
+    pub data: Vec<Layer>,
     /// Where changes go.
     pub upper: Upper,
     /// Mount options that the new overlay shares with the old one.
@@ -210,6 +213,15 @@ pub enum Upper {
     /// To a tmpfs that goes with the container: mount points that the image lacks, and what hooks write before the root
     /// is made read-only.
     Scratch,
+    /// Nowhere: it can only be read.
+    Nothing,
+    /// To these directories, which are in no other overlay.
+    Given {
+        /// The upper directory.
+        upper: Layer,
+        /// The work directory.
+        work: Layer,
+    },
     /// To the overlay's own upper directory, so that the engine finds them there.
     Kept {
         /// The upper directory.
@@ -300,6 +312,13 @@ pub enum MountSource {
         idmap: Option<(OwnedFd, bool)>,
         /// The source as the parent has prepared it: used in place of `path`.
         prepared: Option<DetachedTree>,
+    },
+    /// An overlay, made from its layers.
+    Overlay {
+        /// Which.
+        plan: Box<OverlayPlan>,
+        /// The user namespace with whose ids the layers are shown; `None`: as they are.
+        userns: Option<OwnedFd>,
     },
     /// Change the attributes of what is mounted there already.
     Remount,

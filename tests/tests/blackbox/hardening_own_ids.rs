@@ -174,50 +174,89 @@ fn a_volume_with_other_file_systems_below_it_is_mapped_mount_by_mount() {
 }
 
 #[test]
-fn what_cannot_be_mapped_costs_the_container_its_ids_and_is_said() {
+fn what_cannot_be_mapped_is_refused_unless_the_hosts_ids_are_asked_for() {
     requires!(root);
-    // An overlay cannot be shown with other ids.
-    let bundle = Bundle::sh("cat /proc/self/uid_map; stat -c owner=%u /v/f").bind_own("/v");
-    let shared = bundle.dir().join("shared");
-    for dir in ["lower", "upper", "work"] {
-        std::fs::create_dir(bundle.dir().join(dir)).unwrap();
+    let bundle = || Bundle::sh("cat /proc/self/uid_map; stat -c owner=%u /v/f").bind_own("/v");
+    let container = Container::new(bundle());
+    let shared = container.bundle.dir().join("shared");
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "ramfs", "r"]).arg(&shared);
+    assert!(programs::status(&mut mount).unwrap().success());
+    std::fs::write(shared.join("f"), "").unwrap();
+    let refusal = container.run().refused();
+    let granted = Container::new(Bundle::sh("cat /proc/self/uid_map").bind(&shared, "/v", &["rw"]));
+    let granted = granted.global(&["--allow", "userns.fallback"]);
+    let done = granted.run().done();
+    // Nobody loses anything who could read it anyway.
+    let shown = Container::new(Bundle::sh("stat -c owner=%u /v/f").bind(&shared, "/v", &["ro"]));
+    let shown = shown.run().done();
+    assert!(programs::status(Command::new("umount").arg(&shared)).unwrap().success());
+    let wanted = "lies on ramfs, which cannot be shown with other ids (rule userns.required)";
+    assert!(refusal.contains(wanted), "{refusal}");
+    assert!(refusal.contains("org.casemate.allow/userns.fallback=true"), "{refusal}");
+    let map: Vec<&str> = done.stdout.split_whitespace().collect();
+    assert_eq!(map, ["0", "0", "4294967295"], "{}", done.stderr);
+    assert_eq!(shown.value("owner"), "65534", "{}", shown.stderr);
+}
+
+/// A bundle with directories for an overlay whose names make an option of more than 255 bytes, and a file in the lowest.
+fn layered(script: &str) -> (Bundle, String) {
+    let bundle = Bundle::sh(script);
+    let top = bundle.dir().join("l".repeat(120));
+    let names = ["upper", "work", "lower"].map(|name| format!("{name}{}", "x".repeat(90)));
+    for name in &names {
+        std::fs::create_dir_all(top.join(name)).unwrap();
     }
-    std::fs::write(bundle.dir().join("lower/f"), "").unwrap();
-    let dir = bundle.dir().display();
-    let options = format!("lowerdir={dir}/lower,upperdir={dir}/upper,workdir={dir}/work");
+    let [upper, work, lower] = names.map(|name| top.join(name).display().to_string());
+    std::fs::write(format!("{lower}/f"), "seen\n").unwrap();
+    std::os::unix::fs::chown(format!("{lower}/f"), Some(9), Some(9)).unwrap();
+    (bundle, format!("lowerdir={lower},upperdir={upper},workdir={work}"))
+}
+
+const LAYERED: &str =
+    "cat /proc/self/uid_map /v/f; stat -c owner=%u /v/f; touch /v/made && echo made=yes; \
+                       echo mounts=$(grep -c ' /v ' /proc/self/mountinfo)";
+
+#[test]
+fn an_overlay_that_is_mounted_is_made_from_layers_with_the_containers_ids() {
+    requires!(root);
+    let (bundle, options) = layered(LAYERED);
+    let dir = bundle.dir().to_owned();
     let mount =
-        |args: &[&str]| programs::status(Command::new("mount").args(args).arg(&shared)).unwrap();
-    if !mount(&["-t", "overlay", "o", "-o", &options]).success() {
+        json!({"destination": "/v", "type": "overlay", "source": "overlay", "options": [options]});
+    let container = Container::new(bundle.mount(mount));
+    let done = container.run().ok();
+    assert!(!done.stdout.contains("4294967295") && done.stdout.contains("seen"), "{}", done.stdout);
+    assert_eq!((done.value("owner"), done.value("made"), done.value("mounts")), ("9", "yes", "1"));
+    let upper = dir.join("l".repeat(120)).join(format!("upper{}", "x".repeat(90)));
+    let made = upper.join("made").metadata().unwrap();
+    assert_eq!((made.uid(), made.gid()), (0, 0), "as without a user namespace");
+}
+
+#[test]
+fn a_merged_overlay_that_is_bound_is_put_together_again_from_its_layers() {
+    requires!(root);
+    let (bundle, options) = layered(LAYERED);
+    let merged = bundle.dir().join("merged");
+    std::fs::create_dir(&merged).unwrap();
+    // fsconfig(2) would not take paths of this length.
+    let short = options.replace(&format!("{}/", bundle.dir().display()), "");
+    let mut mount = Command::new("mount");
+    mount.current_dir(bundle.dir()).args(["-t", "overlay", "o", "-o", &short]).arg(&merged);
+    if !programs::status(&mut mount).unwrap().success() {
         return;
     }
-    let container = Container::new(bundle);
-    container.create().ok();
-    let decision = decisions(&container).remove(0);
-    let map = std::fs::read_to_string(format!("/proc/{}/uid_map", container.pid())).unwrap();
-    container.delete().ok();
-    // Where there is to be no container without ids of its own, there is no container.
-    let user = json!({"uid": 1000, "gid": 1000});
-    let bundle = Bundle::sh("true").bind(&shared, "/v", &["rw"]).edit(|c| {
-        c["process"]["user"] = user;
-        c["linux"]["resources"]["memory"]["limit"] = json!(100_000_000);
-    });
-    let strict = Container::new(bundle).global(&[
-        "--profile",
-        "restricted",
-        "--allow",
-        "landlock.off,pids.unlimited",
-    ]);
-    let refusal = strict.run().refused();
-    assert!(programs::status(Command::new("umount").arg(&shared)).unwrap().success());
-    assert!(
-        refusal.contains("which cannot be shown with other ids (rule userns.required)"),
-        "{refusal}"
-    );
-    assert!(refusal.contains("org.casemate.allow/userns.fallback=true"), "{refusal}");
-    assert_eq!(decision["verdict"], "waived");
-    let reason = decision["reason"].as_str().unwrap();
-    assert!(reason.contains("lies on overlay, which cannot be shown with other ids"), "{reason}");
-    assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "0", "4294967295"]);
+    let container = Container::new(bundle.bind(&merged, "/v", &["rw"]));
+    let done = container.run().done();
+    let ro = Bundle::sh(LAYERED).bind(&merged, "/v", &["ro", "rbind"]);
+    let read = Container::new(ro).run().done();
+    assert!(programs::status(Command::new("umount").arg(&merged)).unwrap().success());
+    for (done, made) in [(&done, "made=yes"), (&read, "Read-only file system")] {
+        let text = format!("{}{}", done.stdout, done.stderr);
+        assert!(text.contains("seen") && text.contains(made), "{text}");
+        assert!(!text.contains("4294967295"), "{text}");
+        assert_eq!((done.value("owner"), done.value("mounts")), ("9", "1"), "{text}");
+    }
 }
 
 #[test]

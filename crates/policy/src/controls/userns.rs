@@ -24,7 +24,7 @@ pub(crate) const REQUIRED: Control = Control {
     id: ControlId::RequiredUserns,
     name: "userns.required",
     allow: &["userns.fallback"],
-    modes: [OFF, OFF, OFF, ON],
+    modes: [OFF, OFF, ON, ON],
     summary: "what cannot have a user namespace of its own is refused",
 };
 
@@ -138,16 +138,28 @@ fn own_ids(
 pub(crate) fn required(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let (control, granted) = (ControlId::RequiredUserns, draft.allows("userns.fallback"));
     if let (Some(why), None) = (&draft.facts.unmappable, granted) {
+        if draft.facts.unmappable_by_kernel && !draft.profile.fail_closed {
+            let reason = format!("root in the container is root on the host: {why}");
+            draft.log.note(control, POINTER, Verdict::Waived, reason);
+            return Ok(());
+        }
         let reason = format!("no user namespace of its own is possible: {why}");
         return Err(draft.refuse(control, POINTER, reason, Some("userns.fallback")));
     }
-    let Some(auto) = &mut draft.extras.auto_userns else { return Ok(()) };
+    let Some(auto) = &mut draft.extras.auto_userns else {
+        draft.log.note(control, POINTER, Verdict::Kept, "the runtime provides none here");
+        return Ok(());
+    };
     match granted {
         Some(source) => {
             let reason = "what cannot be shown with the container's ids leaves it without them";
             draft.log.waive(control, POINTER, source, reason);
         }
-        None => auto.required = true,
+        None => {
+            auto.required = true;
+            let reason = "what cannot be shown with its ids is refused";
+            draft.log.note(control, POINTER, Verdict::Kept, reason);
+        }
     }
     Ok(())
 }

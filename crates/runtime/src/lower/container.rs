@@ -151,6 +151,7 @@ fn root_plan(
     let mounts = MountContext {
         bundle,
         sources: &decided.facts.sources,
+        layers: &decided.facts.layers,
         proc,
         ids: &namespaces.ids,
         user_namespace: match &namespaces.plan.user {
@@ -160,13 +161,15 @@ fn root_plan(
         own_cgroup_namespace: namespaces.plan.new_cgroup,
         cgroup_dir: decided.cgroup.record()?.map(|record| record.path),
         cgroup_mount: decided.cgroup.mount_point(),
+        clones: decided.facts.euid == 0 && decided.facts.in_initial_userns,
         unprivileged: enters_first(namespaces),
         mapper: mapper(decided, namespaces),
         nested: !decided.caller.privileged || !decided.caller.initial_user_namespace,
+        propagation: super::root_propagation(spec.linux.rootfs_propagation).before,
     };
     if mounts.mapper.is_some() && spec.keeps_groups() {
         let reason = "the groups of the caller are kept, which are nobody's among other ids";
-        return Err(Unmappable(reason.to_owned()).into());
+        return Err(Unmappable::new(reason.to_owned()).into());
     }
     let owner =
         |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
@@ -205,7 +208,7 @@ fn mapper<'a>(decided: &'a Decided, namespaces: &'a Prepared) -> Option<Mapper<'
     decided.spec.extras().auto_userns?;
     let UserNamespace::EnterLast(userns) = &namespaces.plan.user else { return None };
     let before = super::root_propagation(decided.spec.linux.rootfs_propagation).before;
-    Some(Mapper { proc: &decided.proc, userns, propagation: before })
+    Some(Mapper { proc: &decided.proc, userns: Some(userns), propagation: before })
 }
 
 /// /proc shows ids in our own namespace: an unprivileged caller sees itself where the container sees root.

@@ -3,12 +3,14 @@
 use crate::bundle::Bundle;
 use crate::ids::{mapping_namespace, IdMaps};
 use crate::lower::propagation_of;
-use crate::userns::idmap::Mapper;
+use crate::overlay::{below, Below};
+use crate::userns::idmap::{Mapper, Wanted};
 use crate::userns::Unmappable;
 use anyhow::{anyhow, bail, Context, Result};
+use casemate_kernel::magic;
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
-use casemate_policy::{HardenedSpec, SourceFact};
+use casemate_policy::{FileFact, FileKind, HardenedSpec, LayerFact, LayerRole, SourceFact};
 use casemate_sandbox::plan::{Content, DetachedTree, MountPlan, MountSource};
 use casemate_sys::path::Links;
 use casemate_sys::Context as _;
@@ -24,6 +26,8 @@ pub struct MountContext<'a> {
     pub bundle: &'a Bundle,
     /// What the rules were told about the sources, by the bundle's number of the mount.
     pub sources: &'a BTreeMap<usize, SourceFact>,
+    /// The same about the layers of overlays.
+    pub layers: &'a BTreeMap<usize, Vec<LayerFact>>,
     /// The runtime's /proc.
     pub proc: &'a OwnedFd,
     /// Ids of what is created on the host's side of the user namespace.
@@ -36,8 +40,12 @@ pub struct MountContext<'a> {
     pub cgroup_dir: Option<PathBuf>,
     /// Where the host's cgroup2 is mounted.
     pub cgroup_mount: Option<PathBuf>,
+    /// The runtime may clone mounts of the host.
+    pub clones: bool,
     /// Ids that the kernel would not know are left out of options rather than refused (rootless, as crun does).
     pub unprivileged: bool,
+    /// What the host's mounts become for the container, before anything is mounted there.
+    pub propagation: u64,
     /// Makes the clones for a container that got its user namespace from us.
     pub(crate) mapper: Option<Mapper<'a>>,
     /// The caller is in a container itself, or has no privilege: there are file systems that it may not mount.
@@ -53,8 +61,11 @@ pub fn lower(spec: &HardenedSpec, context: &MountContext<'_>) -> Result<Vec<Moun
             Some(index) => format!("mounts[{index}] {}", mount.destination),
             None => format!("root.tmpfs {}", mount.destination),
         };
-        let source = index.checked_sub(added).and_then(|index| context.sources.get(&index));
-        let mut plan = one(spec, mount, label.clone(), source, context).context(label)?;
+        let own = index.checked_sub(added);
+        let source = own.and_then(|index| context.sources.get(&index));
+        let layers = own.and_then(|index| context.layers.get(&index));
+        let judged = (source, layers);
+        let mut plan = one(spec, mount, label.clone(), judged, context).context(label)?;
         if index < added {
             share_content(&mut plan.source);
         }
@@ -79,7 +90,7 @@ fn one(
     spec: &HardenedSpec,
     mount: &Mount,
     label: String,
-    judged: Option<&SourceFact>,
+    (judged, layers): (Option<&SourceFact>, Option<&Vec<LayerFact>>),
     context: &MountContext<'_>,
 ) -> Result<MountPlan> {
     let flags = MountPlanFlags::parse(&mount.options)?;
@@ -88,7 +99,14 @@ fn one(
         (None, true) => MountSource::Remount,
         (Some(depth), _) => bind(mount, &flags, depth, judged, context)?,
         (None, false) if is_cgroup(mount) => cgroup(context)?,
-        (None, false) => filesystem(spec, mount, &flags, context)?,
+        (None, false) if matches!(mount.kind.as_deref(), Some("bind" | "none")) => {
+            // As fsopen(2) says it, and mount(2) said it before.
+            bail!("a mount of type bind needs the option bind or rbind: no such device (ENODEV)")
+        }
+        (None, false) => match overlay(spec, mount, layers, &flags, context)? {
+            Some(source) => source,
+            None => filesystem(spec, mount, &flags, context)?,
+        },
     };
     let (mut attrs, mut recursive_attrs) = (flags.attrs, flags.recursive_attrs);
     if matches!(source, MountSource::Bind { prepared: Some(_), .. })
@@ -170,12 +188,32 @@ fn bind(
     // tools that add `mode=` to every mount are many.
     let (path, recursive) = (context.bundle.resolve(source), depth == Depth::Recursive);
     let idmap = idmap(mount, flags, context)?;
-    let prepared = match &context.mapper {
-        Some(mapper) if idmap.is_none() => {
-            let nofollow = flags.source_nofollow || flags.copy_symlink;
-            prepare(mapper, &path, (recursive, nofollow), identity)?
+    let file = match judged {
+        Some(SourceFact::Found(file)) => Some(file.as_ref()),
+        _ => None,
+    };
+    let wanted = Wanted {
+        recursive,
+        read_only: (flags.attrs.set | flags.recursive_attrs.set) & attr::RDONLY != 0,
+        all_read_only: flags.recursive_attrs.set & attr::RDONLY != 0,
+        has_namespaces: context.clones && recursive && file.is_some_and(has_namespaces),
+    };
+    let mapper = match context.mapper {
+        Some(mapper) if idmap.is_none() => Some(mapper),
+        _ if wanted.has_namespaces => {
+            Some(Mapper { proc: context.proc, userns: None, propagation: context.propagation })
         }
         _ => None,
+    };
+    let nofollow = flags.source_nofollow || flags.copy_symlink;
+    let prepared = match &mapper {
+        Some(mapper) => {
+            if let Some(image) = image(mapper, &path, file, wanted)? {
+                return Ok(image);
+            }
+            prepare(mapper, &path, (wanted, nofollow), identity)?
+        }
+        None => None,
     };
     Ok(MountSource::Bind {
         path,
@@ -192,7 +230,7 @@ fn bind(
 fn prepare(
     mapper: &Mapper<'_>,
     path: &Path,
-    (recursive, nofollow): (bool, bool),
+    (wanted, nofollow): (Wanted, bool),
     identity: Option<(u64, u64)>,
 ) -> Result<Option<DetachedTree>> {
     let about = || format!("source {}", path.display());
@@ -204,7 +242,45 @@ fn prepare(
     if FileType::from_raw_mode(st.st_mode) == FileType::Symlink {
         return Ok(None);
     }
-    mapper.tree(&source, path, recursive).map(Some).with_context(about)
+    mapper.tree(&source, path, wanted).map(Some).with_context(about)
+}
+
+/// A merged overlay that is bound, as engines do with images: put together again from its layers, as a root is. `None`: it
+/// is none, or one with other mounts below it.
+fn image(
+    mapper: &Mapper<'_>,
+    path: &Path,
+    file: Option<&FileFact>,
+    wanted: Wanted,
+) -> Result<Option<MountSource>> {
+    let is_overlay = file.is_some_and(|file| {
+        let alone = !wanted.recursive || file.below.is_empty();
+        file.fs_type == magic::OVERLAY && file.kind == FileKind::Directory && alone
+    });
+    if !is_overlay || mapper.userns.is_none() {
+        return Ok(None);
+    }
+    let about = || format!("source {}", path.display());
+    let found = match below(mapper.proc, path, !wanted.read_only).with_context(about)? {
+        // One without an upper directory cannot be written, whatever the mount says.
+        Below::Unusable(_) if !wanted.read_only => {
+            let mut found = below(mapper.proc, path, false).with_context(about)?;
+            if let Below::Overlay(plan) = &mut found {
+                plan.attrs |= attr::RDONLY;
+            }
+            found
+        }
+        found => found,
+    };
+    match found {
+        Below::Overlay(plan) => Ok(Some(MountSource::Overlay { plan, userns: mapper.userns()? })),
+        Below::Unusable(why) => Err(Unmappable::new(format!("{}: {why}", path.display())).into()),
+        Below::Other { .. } => Ok(None),
+    }
+}
+
+fn has_namespaces(file: &FileFact) -> bool {
+    file.below.iter().any(|mount| mount.file.fs_type == magic::NSFS)
 }
 
 /// The user namespace of an idmapped mount. Mappings without the option ask for one too: podman sends them so.
@@ -236,7 +312,7 @@ fn idmap(
 
 fn translate_maps(maps: &mut IdMaps, ids: &IdMaps) -> Result<()> {
     let unmapped = |id: u32| {
-        Unmappable(format!(
+        Unmappable::new(format!(
             "a mount shows files as those of {id}, an id that the container does not have"
         ))
     };
@@ -276,9 +352,51 @@ fn cgroup(context: &MountContext<'_>) -> Result<MountSource> {
     })
 }
 
-/// File systems that a container gets a new one of, whose files are of its own ids. Others (podman's overlay of a
-/// volume) have files with owners already.
-const NEW: [&str; 7] = ["proc", "sysfs", "tmpfs", "ramfs", "devpts", "mqueue", "devtmpfs"];
+/// An overlay from the layers that the configuration names. `None`: another type, or options that are none of an overlay's
+/// as far as they are known, which the kernel may read (only a profile that judges nothing comes this far with them).
+fn overlay(
+    spec: &Spec,
+    mount: &Mount,
+    judged: Option<&Vec<LayerFact>>,
+    flags: &MountPlanFlags,
+    context: &MountContext<'_>,
+) -> Result<Option<MountSource>> {
+    if mount.kind.as_deref() != Some("overlay") {
+        return Ok(None);
+    }
+    let Ok(named) = casemate_policy::layers(mount) else { return Ok(None) };
+    let identity = |index: usize| match judged.and_then(|judged| judged.get(index)) {
+        Some(LayerFact { path, source: SourceFact::Missing(why), .. }) => {
+            Err(anyhow!("layer {path}: {why}"))
+        }
+        Some(LayerFact { source: SourceFact::Found(file), .. }) => {
+            Ok(Some((file.device, file.inode)))
+        }
+        None => Ok(None),
+    };
+    let resolve = |(index, (role, path)): (usize, (LayerRole, String))| {
+        Ok((role, context.bundle.resolve(&path), identity(index)?))
+    };
+    let layers = named.into_iter().enumerate().map(resolve).collect::<Result<Vec<_>>>()?;
+    let other = flags.data.iter().filter(|option| !casemate_policy::is_layer(&option.key));
+    let mut options: Vec<_> = other.map(|o| (o.key.clone(), o.value.clone())).collect();
+    options.extend(label_option(spec, "overlay"));
+    let mapper = context.mapper.as_ref();
+    let plan = crate::overlay::from_layers(context.proc, &layers, options, mapper.is_some());
+    let plan = match (plan, mapper) {
+        (Err(error), Some(_)) => {
+            return Err(Unmappable::new(format!("{}: {error:#}", mount.destination)).into())
+        }
+        (plan, _) => Box::new(plan?),
+    };
+    let userns = mapper.map(Mapper::userns).transpose()?.flatten();
+    Ok(Some(MountSource::Overlay { plan, userns }))
+}
+
+/// File systems that a container gets a new one of, whose files are of its own ids. Others have files with owners
+/// already.
+const NEW: [&str; 8] =
+    ["proc", "sysfs", "tmpfs", "ramfs", "devpts", "mqueue", "hugetlbfs", "devtmpfs"];
 
 fn filesystem(
     spec: &Spec,
@@ -289,7 +407,9 @@ fn filesystem(
     let fstype = mount.kind.clone().ok_or_else(|| anyhow!("neither a type nor the option bind"))?;
     if context.mapper.is_some() && !NEW.contains(&fstype.as_str()) {
         let about = format!("{} is a new mount of {fstype}", mount.destination);
-        return Err(Unmappable(format!("{about}, which cannot be shown with other ids")).into());
+        return Err(
+            Unmappable::new(format!("{about}, which cannot be shown with other ids")).into()
+        );
     }
     let mut options: Vec<(String, Option<String>)> = Vec::new();
     for flag in flags.fsconfig_flags() {

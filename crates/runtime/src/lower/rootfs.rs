@@ -1,12 +1,12 @@
 //! The root file system of a container that got its user namespace from us: shown with its ids.
 
 use crate::overlay::{below, Below};
-use crate::userns::idmap::Mapper;
+use crate::userns::idmap::{Mapper, Wanted};
 use crate::userns::Unmappable;
 use anyhow::{Context as _, Result};
 use casemate_sandbox::plan::{DetachedTree, OverlayPlan};
 use casemate_sys::Context as _;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::OwnedFd;
 use std::path::Path;
 
 /// OVERLAYFS_SUPER_MAGIC (statfs(2)).
@@ -26,19 +26,20 @@ pub(super) fn shown(mapper: &Mapper<'_>, rootfs: &Path, writable: bool) -> Resul
     let source = casemate_sys::mount::open_path(rootfs, false).with_context(about)?;
     let fs = rustix::fs::fstatfs(&source).call(|| "fstatfs()").with_context(about)?;
     if fs.f_type as u64 != OVERLAYFS {
-        let tree = mapper.tree(&source, rootfs, true).with_context(about)?;
+        let tree = mapper
+            .tree(&source, rootfs, Wanted { recursive: true, ..Wanted::default() })
+            .with_context(about)?;
         return Ok(Shown { prepared: Some(tree), ..Shown::default() });
     }
     match below(mapper.proc, rootfs, writable)? {
         Below::Overlay(plan) => {
-            let userns = mapper.userns.as_fd().try_clone_to_owned();
-            let userns = userns.map_err(|e| crate::bundle::say(&e))?;
-            Ok(Shown { idmap: Some(userns), overlay: Some(plan), prepared: None })
+            let userns = mapper.userns()?;
+            Ok(Shown { idmap: userns, overlay: Some(*plan), prepared: None })
         }
-        Below::Unusable(why) => Err(Unmappable(format!("{}: {why}", rootfs.display())).into()),
+        Below::Unusable(why) => Err(Unmappable::new(format!("{}: {why}", rootfs.display())).into()),
         // It was replaced since we looked.
         Below::Other { fstype, .. } => {
-            Err(Unmappable(format!("{} lies on {fstype}", rootfs.display())).into())
+            Err(Unmappable::new(format!("{} lies on {fstype}", rootfs.display())).into())
         }
     }
 }

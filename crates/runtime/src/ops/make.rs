@@ -129,7 +129,7 @@ fn begin(
             if let Some(lease) = lease.take() {
                 userns::release(&lease.name)?;
             }
-            decided.without_user_namespace(&reason.0)?;
+            decided.without_user_namespace(&reason.why, reason.old_kernel)?;
             lowered = plan(request, decided);
         }
     }

@@ -11,6 +11,7 @@ use super::Unmappable;
 use crate::overlay::{find, mount_id, real_path, unescape, Line};
 use crate::procfs;
 use anyhow::{Context as _, Result};
+use casemate_policy::Usual;
 use casemate_sandbox::plan::DetachedTree;
 use casemate_sys::mount::{self, attr, AttrChange};
 use casemate_sys::Context as _;
@@ -25,10 +26,26 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Mapper<'a> {
     /// The runtime's /proc.
     pub(crate) proc: &'a OwnedFd,
-    /// The container's user namespace.
-    pub(crate) userns: &'a OwnedFd,
+    /// The container's user namespace; `None`: the clones show ids as they are.
+    pub(crate) userns: Option<&'a OwnedFd>,
     /// What the host's mounts become for the container, before anything is mounted there.
     pub(crate) propagation: u64,
+}
+
+/// The first Linux that maps tmpfs.
+const TMPFS_SINCE: (u32, u32) = (6, 3);
+
+/// How a source is to be shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wanted {
+    /// With what is mounted below it.
+    pub(crate) recursive: bool,
+    /// It will be read-only.
+    pub(crate) read_only: bool,
+    /// What is mounted below it, too.
+    pub(crate) all_read_only: bool,
+    /// Pinned namespaces are mounted below it, which are left out.
+    pub(crate) has_namespaces: bool,
 }
 
 /// File systems whose files belong to the kernel or to who made them in it: an owner that the container does not know takes
@@ -57,7 +74,14 @@ const KERNELS: [&str; 20] = [
 ];
 
 impl Mapper<'_> {
-    /// Clone what lies at `source` (of path `shown`), with everything below it if `recursive`.
+    /// A second descriptor of the user namespace.
+    pub(crate) fn userns(&self) -> Result<Option<OwnedFd>> {
+        let copy = self.userns.map(|userns| userns.as_fd().try_clone_to_owned()).transpose();
+        copy.map_err(|error| crate::bundle::say(&error))
+    }
+
+    /// Clone what lies at `source` (of path `shown`), with everything below it if that is wanted, but for pinned
+    /// namespaces where there are some.
     ///
     /// # Errors
     /// [`Unmappable`] when a part cannot be shown with other ids; anything else is the clone itself.
@@ -65,67 +89,104 @@ impl Mapper<'_> {
         &self,
         source: &OwnedFd,
         shown: &Path,
-        recursive: bool,
+        Wanted { recursive, read_only, all_read_only, has_namespaces }: Wanted,
     ) -> Result<DetachedTree> {
-        let clone = mount::clone_tree(source, recursive)?;
-        if self.map(&clone, recursive).is_ok() {
-            return Ok(DetachedTree { top: clone, below: Vec::new(), mapped: true });
+        if !has_namespaces {
+            let clone = mount::clone_tree(source, recursive)?;
+            if self.map(&clone, recursive).is_ok() {
+                return Ok(DetachedTree {
+                    top: clone,
+                    below: Vec::new(),
+                    mapped: self.userns.is_some(),
+                });
+            }
         }
-        drop(clone);
         let table = procfs::read(self.proc, "self/mountinfo")?;
         let id = mount_id(source)?;
         let line = find(&table, id).with_context(|| format!("mount {id} is unknown"))?;
         if !recursive {
-            let (top, mapped) = self.single(source, shown, &line)?;
+            let (top, mapped) = self.single(source, shown, &line, read_only)?;
             return Ok(DetachedTree { top, below: Vec::new(), mapped });
         }
         let real = real_path(self.proc, source)?;
         let below = submounts(&table, id, &real);
-        let (top, mapped) = self.single(source, shown, &line)?;
-        let below = below.into_iter().filter_map(|line| self.below(&line, &real).transpose());
+        let (top, mapped) = self.single(source, shown, &line, read_only)?;
+        let below = below.into_iter().filter(|line| line.fstype != "nsfs");
+        let below = below.filter_map(|line| self.below(&line, &real, all_read_only).transpose());
         Ok(DetachedTree { top, below: below.collect::<Result<_>>()?, mapped })
     }
 
     fn map(&self, clone: &OwnedFd, recursive: bool) -> casemate_sys::Result<()> {
         let change = AttrChange {
-            set: attr::IDMAP,
+            set: if self.userns.is_some() { attr::IDMAP } else { 0 },
             propagation: self.propagation,
-            userns: Some(self.userns.as_fd()),
+            userns: self.userns.map(AsFd::as_fd),
             ..AttrChange::default()
         };
         mount::set_attr(clone, change, recursive)
     }
 
     /// One mount, without those below it, and whether it has the mapping.
-    fn single(&self, source: &OwnedFd, shown: &Path, line: &Line<'_>) -> Result<(OwnedFd, bool)> {
+    fn single(
+        &self,
+        source: &OwnedFd,
+        shown: &Path,
+        line: &Line<'_>,
+        read_only: bool,
+    ) -> Result<(OwnedFd, bool)> {
         let clone = mount::clone_tree(source, false)?;
-        let Err(error) = self.map(&clone, false) else { return Ok((clone, true)) };
+        let Err(error) = self.map(&clone, false) else { return Ok((clone, self.userns.is_some())) };
         if !matches!(error.errno(), Errno::INVAL | Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) {
             return Err(error.into());
         }
-        if KERNELS.contains(&line.fstype) || is_device(source)? {
+        let exempt = KERNELS.contains(&line.fstype) || is_device(source)?;
+        if exempt || (read_only && everybody_reads(source)?) {
             let change = AttrChange { propagation: self.propagation, ..AttrChange::default() };
             mount::set_attr(&clone, change, false)?;
             return Ok((clone, false));
+        }
+        if line.fstype == "tmpfs" && crate::caller::kernel_release() < TMPFS_SINCE {
+            let why = format!("{} lies on tmpfs, which Linux maps since 6.3", shown.display());
+            let path = real_path(self.proc, source)?;
+            let old_kernel = casemate_policy::usual(&path.to_string_lossy()) == Usual::Engine;
+            return Err(Unmappable { why, old_kernel }.into());
         }
         let reason = if line.has("idmapped") {
             "is mounted with an id mapping already, and has it only once".to_owned()
         } else {
             format!("lies on {}, which cannot be shown with other ids", line.fstype)
         };
-        Err(Unmappable(format!("{} {reason}", shown.display())).into())
+        Err(Unmappable::new(format!("{} {reason}", shown.display())).into())
     }
 
     /// A mount below the source; `None` when another one covers it.
-    fn below(&self, line: &Line<'_>, real: &Path) -> Result<Option<(PathBuf, OwnedFd)>> {
+    fn below(
+        &self,
+        line: &Line<'_>,
+        real: &Path,
+        read_only: bool,
+    ) -> Result<Option<(PathBuf, OwnedFd)>> {
         let point = line.mount_point();
         let source = mount::open_path(&point, true)?;
         if mount_id(&source)? != line.id {
             return Ok(None);
         }
         let relative = point.strip_prefix(real)?.to_owned();
-        Ok(Some((relative, self.single(&source, &point, line)?.0)))
+        Ok(Some((relative, self.single(&source, &point, line, read_only)?.0)))
     }
+}
+
+/// What everybody may read anyway, and the container cannot write, belongs to nobody there and takes nothing from anybody.
+fn everybody_reads(fd: &OwnedFd) -> Result<bool> {
+    const READ: u32 = 0o4;
+    const SEARCH: u32 = 0o1;
+    let mode = rustix::fs::fstat(fd).call(|| "fstat(source)")?.st_mode;
+    let wanted = match FileType::from_raw_mode(mode) {
+        FileType::Directory => READ | SEARCH,
+        FileType::RegularFile => READ,
+        _ => return Ok(false),
+    };
+    Ok(mode & wanted == wanted)
 }
 
 fn is_device(fd: &OwnedFd) -> Result<bool> {

@@ -61,7 +61,7 @@ impl<'p> Builder<'p> {
         let root = match (&plan.prepared, &plan.overlay, &plan.idmap) {
             (Some(tree), ..) => prepared_rootfs(tree).step("rootfs", about)?,
             (None, Some(overlay), Some(userns)) => {
-                overlay::compose(overlay, userns, &place).step("rootfs", about)?
+                overlay::compose(overlay, Some(userns), &place).step("rootfs", about)?
             }
             _ => clone_rootfs(plan, &place).step("rootfs", about)?,
         };
@@ -99,6 +99,9 @@ impl<'p> Builder<'p> {
                 return filesystem::mount(&self.root, plan, &self.writable);
             }
             MountSource::Bind { .. } => bind::mount(&self.root, plan)?,
+            MountSource::Overlay { plan: overlay, userns } => {
+                overlay::mount(&self.root, plan, overlay, userns.as_ref())?;
+            }
             MountSource::Remount => {
                 let place = handle_in_root(&self.root, &plan.destination, plan.links)?;
                 apply_attributes(&place, plan, plan.set)?;

@@ -8,12 +8,14 @@
 //! Everything is stacked on the place of the rootfs, where it lies hidden below the finished overlay until the old root
 //! goes: to close a mount that was never attached would wait for all processors.
 
-use crate::plan::{Layer, OverlayPlan, Upper};
+use super::{apply_attributes, attach_at};
+use crate::plan::{Layer, MountPlan, OverlayPlan, Upper};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, propagation, AttrChange, FsContext};
+use casemate_sys::path::{ensure_dir, handle_in_root};
 use casemate_sys::{Context, Error};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, StatxFlags, Uid};
 use rustix::io::Errno;
 use std::path::Path;
 
@@ -25,10 +27,13 @@ const DIR: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC)
 /// Make the overlay, detached. `place` is the directory of the rootfs.
 pub(super) fn compose(
     plan: &OverlayPlan,
-    userns: &OwnedFd,
+    userns: Option<&OwnedFd>,
     place: &OwnedFd,
 ) -> StepResult<OwnedFd> {
-    let bases = plan.bases.iter().map(|base| map_base(base, userns, place));
+    let bases = plan.bases.iter().map(|base| match userns {
+        Some(userns) => map_base(base, userns, place),
+        None => mount::open_path(base, false),
+    });
     let bases = bases.collect::<Result<Vec<_>, _>>()?;
     let fs = FsContext::open("overlay")?;
     fs.set("source", "overlay")?;
@@ -37,14 +42,25 @@ pub(super) fn compose(
     for lower in &lowers {
         set_dir(&fs, "lowerdir+", lower)?;
     }
-    let (upper, work) = match &plan.upper {
-        Upper::Scratch => scratch(&lowers, place)?,
-        Upper::Kept { upper, work } => (open_layer(&bases, upper)?, own_work(&bases, work)?),
+    for data in &plan.data {
+        set_dir(&fs, "datadir+", &open_layer(&bases, data)?)?;
+    }
+    let upper = match &plan.upper {
+        Upper::Nothing => None,
+        Upper::Scratch => Some(scratch(&lowers, place)?),
+        Upper::Given { upper, work } => {
+            Some((open_layer(&bases, upper)?, open_layer(&bases, work)?))
+        }
+        Upper::Kept { upper, work } => Some((open_layer(&bases, upper)?, own_work(&bases, work)?)),
     };
-    set_dir(&fs, "upperdir", &upper)?;
-    set_dir(&fs, "workdir", &work)?;
-    // An index ties an upper directory to one overlay for good, and this one is in use by the engine's.
-    fs.set("index", "off")?;
+    if let Some((upper, work)) = &upper {
+        set_dir(&fs, "upperdir", upper)?;
+        set_dir(&fs, "workdir", work)?;
+    }
+    // An index ties an upper directory to one overlay for good, and one that is kept is in use by the engine's.
+    if !plan.options.iter().any(|(key, _)| key == "index") {
+        fs.set("index", "off")?;
+    }
     for (key, value) in &plan.options {
         match value {
             Some(value) => fs.set(key, value)?,
@@ -58,6 +74,33 @@ pub(super) fn compose(
     mount::attach(&whole, place)?;
     let part = beneath(&whole, &plan.inside)?;
     Ok(mount::clone_tree(&part, false)?)
+}
+
+/// An overlay as a volume. What it was stacked from does not stay on the place below it.
+pub(super) fn mount(
+    root: &OwnedFd,
+    plan: &MountPlan,
+    overlay: &OverlayPlan,
+    userns: Option<&OwnedFd>,
+) -> StepResult<()> {
+    let place = ensure_dir(root, &plan.destination, Mode::from_raw_mode(0o755), plan.links)?;
+    let detached = compose(overlay, userns, &place)?;
+    loop {
+        let top = handle_in_root(root, &plan.destination, plan.links)?;
+        if mount_id(&top)? == mount_id(&place)? {
+            break;
+        }
+        rustix::process::fchdir(&top).call(|| "fchdir(layer)")?;
+        mount::detach_here()?;
+    }
+    rustix::process::fchdir(root).call(|| "fchdir(rootfs)")?;
+    apply_attributes(&detached, plan, plan.set)?;
+    attach_at(root, &place, &detached, plan)
+}
+
+fn mount_id(fd: &OwnedFd) -> casemate_sys::Result<u64> {
+    let st = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
+    Ok(st.call(|| "statx(volume)")?.stx_mnt_id)
 }
 
 /// The directory with layers, once more, with the id mapping.

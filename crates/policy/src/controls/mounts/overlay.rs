@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn every_spelling_of_a_layer_is_found() {
         use LayerRole::{Data, Lower, Upper, Work};
-        let cases: [(&[&str], Vec<(LayerRole, &str)>); 8] = [
+        type Case<'a> = (&'a [&'a str], Vec<(LayerRole, &'a str)>);
+        let cases: [Case<'_>; 8] = [
             (&["lowerdir=/a:/b"], vec![(Lower, "/a"), (Lower, "/b")]),
             (&["lowerdir=/a::/d::/e"], vec![(Lower, "/a"), (Data, "/d"), (Data, "/e")]),
             (&["lowerdir=/a\\:b:c"], vec![(Lower, "/a:b"), (Lower, "c")]),

@@ -51,7 +51,8 @@ fn bound(draft: &mut Draft<'_>, mount: &mut Mount, index: usize) -> Result<bool,
     for below in &file.below {
         let shown = format!("{shown} (brings {} along at {})", below.fs_name, below.at);
         let judgement = match below.file.fs_type {
-            magic::NSFS => Judgement::LeftOut,
+            magic::NSFS if is_root(facts) => Judgement::LeftOut,
+            magic::NSFS => Judgement::LetIn,
             _ => draft.judge(&below.file),
         };
         quiet &= settle(draft, (mount, index), &shown, &pointer, judgement)?;
