@@ -1,6 +1,7 @@
 //! The table of controls: what each is called, how its overrides are called, and what it does in each profile.
 //!
 //! A control is one file of `controls`; here is what they have in common. Values (lists, limits) belong to `Profile`.
+//! The documents take what they say about a control from its row and from the comment above it (`hack/docs --write`).
 
 mod allow;
 mod id;
@@ -43,6 +44,22 @@ impl fmt::Display for Mode {
     }
 }
 
+/// What it weighs when the aim of a control does not hold, whoever decided it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// A nuisance, or a layer that others back up.
+    Low,
+    /// One layer less between the program and the host.
+    Medium,
+    /// The host, or another container, is within reach of whoever takes over the program.
+    High,
+}
+
+/// Short for the rows.
+pub(crate) const LOW: Severity = Severity::Low;
+pub(crate) const MEDIUM: Severity = Severity::Medium;
+pub(crate) const HIGH: Severity = Severity::High;
+
 /// Short for the tables of modes.
 pub(crate) const OFF: Mode = Mode::Off;
 pub(crate) const WARN: Mode = Mode::Warn;
@@ -60,6 +77,8 @@ pub struct Control {
     pub allow: &'static [&'static str],
     /// The mode in privileged, baseline, hardened and restricted.
     pub modes: [Mode; 4],
+    /// What it weighs when its aim does not hold.
+    pub severity: Severity,
     /// What it does, in one line.
     pub summary: &'static str,
 }

@@ -96,22 +96,9 @@ pub fn is_known(id: &str) -> bool {
     measured || extra || Control::find(id).is_some()
 }
 
-/// What is worth knowing of a container and no control decides; an id that the table of controls has too is the
-/// control's.
+/// What is worth knowing of a container and no control decides.
 pub const EXTRA: &[(&str, &str)] = &[
-    ("userns.auto", "root of the container is nobody on the host"),
-    ("process.root", "the program does not run as root"),
     ("process.descriptors", "no descriptor leads out of the container"),
-    ("namespaces.host-network", "a network namespace that is not the host's"),
-    ("namespaces.host-pid", "a pid namespace that is not the host's"),
-    ("namespaces.host-ipc", "an IPC namespace that is not the host's"),
-    ("namespaces.host-uts", "a UTS namespace that is not the host's"),
-    ("namespaces.host-cgroup", "a cgroup namespace that is not the host's"),
-    ("mounts.sources", "no directory, socket or device of the host that gives it away"),
-    ("mounts.flags", "no set-user-ID files and device nodes from volumes"),
-    ("devices.nodes", "no device of the host beside the usual ones"),
-    ("apparmor.profile", "an AppArmor profile confines it"),
-    ("selinux.label", "an SELinux label confines it"),
     ("cpu.limit", "processor time is limited or weighed"),
 ];
 

@@ -12,7 +12,7 @@ pub use floor::{FloorReport, FloorViolation, Propagated, Recorded as RecordedFlo
 
 use crate::observe::Observation;
 use crate::standards::StandardReport;
-use casemate_policy::{Mode, Overrides, Profile, ProfileName, Source, CONTROLS};
+use casemate_policy::{Mode, Overrides, Profile, ProfileName, Severity, Source, CONTROLS};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -31,6 +31,16 @@ pub enum Level {
     Medium,
     /// The host is within reach.
     High,
+}
+
+impl From<Severity> for Level {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Low => Self::Low,
+            Severity::Medium => Self::Medium,
+            Severity::High => Self::High,
+        }
+    }
 }
 
 impl Level {
@@ -192,9 +202,7 @@ impl Material<'_> {
     pub fn report(self, names: &[&'static crate::standards::Standard]) -> Report {
         let mut controls: Vec<ControlReport> =
             CONTROLS.iter().map(|row| control::of_control(&self, row)).collect();
-        let extra = crate::judge::EXTRA
-            .iter()
-            .filter(|(id, _)| casemate_policy::Control::find(id).is_none());
+        let extra = crate::judge::EXTRA.iter();
         controls.extend(extra.map(|(id, summary)| control::of_observation(&self, id, summary)));
         let mut findings: Vec<Finding> =
             controls.iter().filter_map(ControlReport::finding).collect();

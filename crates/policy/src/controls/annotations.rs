@@ -6,11 +6,34 @@
 use super::prelude::*;
 use std::collections::BTreeMap;
 
+/// **What.** Of the annotations `org.systemd.property.NAME`, KillSignal, TimeoutStopUSec,
+/// TimeoutStopSec, Description, After and CollectMode are passed on to systemd; others are left
+/// out, and the record says so. Annotations that name a file or a program of the host are left out
+/// too: `run.oci.*` of crun (`handler`, `hooks.stdout`, `seccomp.receiver`, ...),
+/// `org.criu.config`, `io.containers.trace-syscall`, `io.katacontainers.*`. casemate obeys none of
+/// them; hooks, which read a container's annotations and run as root, might.
+///
+/// **Why.** Properties come last and win over limits and device rules: `DevicePolicy=auto` would
+/// open every device. podman 4 copies the annotations of an image.
+///
+/// **What breaks.** Units with settings of their own.
+///
+/// **Override.**
+///
+/// - `annotations.systemd`: annotations that set any property of the container's systemd unit
+/// - `annotations.host-files`: annotations that name files or programs of the host
+///
+/// **In the profiles.**
+///
+/// - privileged: As asked.
+/// - hardened: Properties of the container's systemd unit come last and win over its limits and
+///   device rules.
 pub(crate) const ACTING: Control = Control {
     id: ControlId::Annotations,
     name: "annotations.acting",
     allow: &["annotations.systemd", "annotations.host-files"],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "an annotation sets no property of a systemd unit but harmless ones, and names no file of the host",
 };
 

@@ -3,11 +3,42 @@
 use super::prelude::*;
 use crate::facts::DefaultProfile;
 
+/// **What.** Where AppArmor is on, a container that names no profile gets `casemate-default`
+/// ([profiles/apparmor](../profiles/apparmor/casemate-default)). casemate loads it with
+/// `apparmor_parser` when the kernel does not have it; the package loads it at boot. A profile that
+/// the configuration names is applied as it is; `unconfined` is refused, unless the configuration
+/// is an engine's "privileged" one, which gets `casemate-default` instead. The request is read back
+/// before the program starts, and `exec` keeps the profile.
+///
+/// **Why.** It denies mounts, AF_ALG (CVE-2026-31431, also by the 32-bit `socketcall`), and writing
+/// to `/proc/sys` and `/sys`, to root and even where a mask is missing. Engines set a profile only
+/// when they know about AppArmor themselves. Signals and ptrace of casemate fit, whether it runs
+/// unconfined or under a profile called `casemate`.
+///
+/// **Where it cannot be had.** AppArmor is off: verdict `waived`. AppArmor is on, the profile is
+/// not loaded and cannot be (no `apparmor_parser`, an ordinary user): `waived` with the reason, and
+/// refused by `restricted`.
+///
+/// **What breaks.** Programs that write kernel parameters or mount, which other rules stop as well.
+///
+/// **Override.**
+///
+/// - `apparmor.unconfined`: no AppArmor profile
+///
+/// **In the profiles.**
+///
+/// - privileged: The configuration's own profile, or none.
+/// - baseline: The configuration's own profile, or ours: "unconfined" is what the standard forbids.
+/// - hardened: Who names no AppArmor profile gets casemate-default (profiles/apparmor), which is
+///   loaded when it is not there; "unconfined" is refused. Where AppArmor is off there is nothing
+///   to do; where the profile cannot be loaded the record says so.
+/// - restricted: Where AppArmor is on and the profile cannot be loaded, the container is refused.
 pub(crate) const PROFILE: Control = Control {
     id: ControlId::ApparmorProfile,
     name: "apparmor.profile",
     allow: &["apparmor.unconfined"],
     modes: [OFF, ON, ON, ON],
+    severity: MEDIUM,
     summary: "an AppArmor profile confines the container where AppArmor is on",
 };
 

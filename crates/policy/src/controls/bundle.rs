@@ -3,11 +3,37 @@
 use super::prelude::*;
 use crate::spec::{Capability, Spec};
 
+/// **What.** A configuration with nearly all capabilities, all devices and nothing hidden is what
+/// engines make of `--privileged`. restricted refuses it. baseline and hardened cut it back to what
+/// they give to any container, and say in the record that it was asked for.
+///
+/// **Why.** Nobody meant to run that under restricted. Elsewhere people have it in their scripts
+/// because something did not work once; with the other controls in force it is no more than an
+/// ordinary container.
+///
+/// **What breaks.** docker in docker, node agents, storage and network plug-ins.
+///
+/// **Override.**
+///
+/// - `bundle.privileged`: a configuration that asks for everything (restricted; the other controls
+///   still cut it back)
+///
+/// To run it as it is: the profile `privileged`.
+///
+/// **In the profiles.**
+///
+/// - privileged: This is the profile for it.
+/// - baseline: Narrowed by the other controls; the record says that it was asked for.
+/// - hardened: Everything at once, as engines' --privileged asks for it, is narrowed by the other
+///   controls to what this profile gives; the record says that it was asked for.
+/// - restricted: Nobody who asks for everything meant to run it under this profile: refused, not
+///   narrowed.
 pub(crate) const PRIVILEGED: Control = Control {
     id: ControlId::PrivilegedBundle,
     name: "bundle.privileged",
     allow: &["bundle.privileged"],
     modes: [OFF, WARN, WARN, ON],
+    severity: HIGH,
     summary: "a configuration that asks for everything at once is not run",
 };
 

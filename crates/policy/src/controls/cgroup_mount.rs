@@ -5,11 +5,30 @@ use crate::check::clean;
 use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::{Mount, NamespaceKind};
 
+/// **What.** The cgroup file system is read-only, unless the configuration says `rw` and the
+/// container has a new cgroup namespace (systemd in a container).
+///
+/// **Why.** Limits are not the container's to set; without a namespace those of the whole host
+/// would be there (CVE-2022-0492).
+///
+/// **What breaks.** Programs that manage cgroups of their own and do not ask for it.
+///
+/// **Override.**
+///
+/// - `cgroup.writable`: a writable cgroup file system
+///
+/// **In the profiles.**
+///
+/// - privileged: As asked.
+/// - hardened: Limits are not the container's to set, and without a cgroup namespace all of the
+///   host's are there. A writable one in a namespace of its own (systemd in a container) is a
+///   request, not an omission, and stays.
 pub(crate) const READONLY: Control = Control {
     id: ControlId::CgroupMount,
     name: "cgroup.readonly",
     allow: &["cgroup.writable"],
     modes: [OFF, ON, ON, ON],
+    severity: MEDIUM,
     summary: "the cgroup file system is read-only unless asked for otherwise in a cgroup namespace",
 };
 

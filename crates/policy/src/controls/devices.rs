@@ -6,6 +6,32 @@ use super::prelude::*;
 use crate::facts::{FileKind, SourceFact};
 use crate::spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind};
 
+/// **What.** A device of the configuration, a node or a bind mount, is refused unless every
+/// container has it (null, zero, full, random, urandom, tty, console, ptmx, pts) or its class is
+/// allowed. Block devices belong to no class. Rules for using other devices are dropped. A
+/// configuration that allows all devices (an engine's `--privileged`) is narrowed to those that
+/// every container has.
+///
+/// **Why.** A device is the driver behind it, and a disk is everybody's data.
+///
+/// **What breaks.** `--device` without an override.
+///
+/// **Override.**
+///
+/// - `devices.gpu`: graphics processors: NVIDIA, DRI, KFD
+/// - `devices.kvm`, `devices.fuse`, `devices.tun`: that device
+/// - `devices.sound`, `devices.video`, `devices.input`, `devices.serial`, `devices.usb`: device
+///   nodes of that class
+///
+/// Everything else, disks included, takes `devices.all` of `devices.cgroup`.
+///
+/// **In the profiles.**
+///
+/// - privileged: Devices as asked.
+/// - baseline: A device is the driver behind it, and a disk is everybody's data.
+/// - hardened: A device is the driver behind it, and a disk is everybody's data: whoever needs one
+///   says which class. A configuration that names every device of the host ("privileged") gets
+///   those that every container has.
 pub(crate) const NODES: Control = Control {
     id: ControlId::DeviceNodes,
     name: "devices.nodes",
@@ -21,6 +47,7 @@ pub(crate) const NODES: Control = Control {
         "devices.usb",
     ],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "no devices but those that every container has",
 };
 

@@ -3,19 +3,52 @@
 use super::prelude::*;
 use crate::spec::{Process, SpecError};
 
+/// **What.** `exec` with a uid, gid or additional group that the container's user namespace does
+/// not map is refused, under any profile.
+///
+/// **Why.** The kernel would answer with an error that says nothing, or worse, the process would
+/// keep an id of the host.
+///
+/// **What breaks.** `exec --user` with an id that nobody in the container can have.
+///
+/// **Override.** None. Give the container's user namespace a mapping for the id.
+///
+/// **In the profiles.**
+///
+/// - privileged: Not a matter of taste: an id that is not mapped means nothing in the container.
+/// - hardened: exec with an id that the container does not map would run as somebody of the host.
 pub(crate) const IDS: Control = Control {
     id: ControlId::ExecIds,
     name: "process.ids",
     allow: &[],
     modes: [ON, ON, ON, ON],
+    severity: MEDIUM,
     summary: "exec runs with ids that the container maps",
 };
 
+/// **What.** A process that `exec` adds gets the AppArmor profile and the SELinux label of the
+/// container, whatever the caller sends. Engines send "unconfined" for a privileged exec. The other
+/// rules for processes (`process.no-new-privileges`, `capabilities.ceiling`, `rlimits.core`) apply
+/// to it too, with the profile that the container was made with.
+///
+/// **Why.** A label is a promise about the whole container. One process beside it that is
+/// unconfined is a way out for all others that can trace it or write to its files.
+///
+/// **What breaks.** `docker exec --privileged` and `podman exec --privileged` gain nothing.
+///
+/// **Override.** None for a single process. Create the container with the profile `privileged`, or
+/// with `apparmor.unconfined` or `selinux.unlabelled`.
+///
+/// **In the profiles.**
+///
+/// - privileged: exec has the labels that its caller sends.
+/// - hardened: Engines send "unconfined" for a privileged exec: the container's own label stays.
 pub(crate) const LABELS: Control = Control {
     id: ControlId::ExecLabels,
     name: "process.labels",
     allow: &[],
     modes: [OFF, ON, ON, ON],
+    severity: MEDIUM,
     summary: "exec keeps the container's security labels",
 };
 

@@ -6,11 +6,35 @@ use crate::facts::{FileKind, SourceFact};
 use crate::mount_options::{attr, Depth, MountPlanFlags};
 use crate::spec::Mount;
 
+/// **What.** nosuid and nodev on every bind mount and tmpfs, recursively for a recursive bind; also
+/// noexec on proc, sysfs, cgroup and mqueue; nosuid and noexec on `/dev` and devpts. Under
+/// `restricted` volumes are noexec too, but for image volumes and the program itself (an engine's
+/// `--init`).
+///
+/// **Why.** A set-user-ID file or a device node on a volume is a privilege that somebody stored
+/// there.
+///
+/// **What breaks.** Set-user-ID programs on volumes. Devices that are bound themselves work.
+///
+/// **Override.**
+///
+/// - `mounts.suid`: mounts with set-user-ID files
+/// - `mounts.dev`: mounts with device nodes
+/// - `mounts.exec`: mounts with programs
+///
+/// **In the profiles.**
+///
+/// - privileged: Flags of mounts as asked.
+/// - baseline: Volumes keep their set-user-ID files and device nodes.
+/// - hardened: A set-user-ID file or a device node on a volume is a privilege that somebody stored
+///   there; no engine takes it away. Kernel file systems and /dev are noexec as well.
+/// - restricted: Volumes are noexec too.
 pub(crate) const FLAGS: Control = Control {
     id: ControlId::MountFlags,
     name: "mounts.flags",
     allow: &["mounts.suid", "mounts.dev", "mounts.exec"],
     modes: [OFF, OFF, ON, ON],
+    severity: MEDIUM,
     summary: "mounts are nosuid and nodev",
 };
 

@@ -3,11 +3,34 @@
 use super::prelude::*;
 use std::collections::BTreeMap;
 
+/// **What.** The annotation `run.oci.keep_original_groups` (`podman run --group-add keep-groups`)
+/// counts for callers that are ordinary users, and not for root of the host: its groups are not the
+/// container's. `exec` likewise.
+///
+/// **Why.** Annotations may come with an image, and this one would also cost the container its user
+/// namespace: the caller's groups do not exist there.
+///
+/// **What breaks.** `keep-groups` with rootful podman.
+///
+/// **Override.**
+///
+/// - `groups.kept`: the groups of a caller that is root, with podman's keep-groups
+///
+/// It takes the host's ids, then, as `userns.auto` says.
+///
+/// **In the profiles.**
+///
+/// - privileged: As the caller says.
+/// - baseline: As the caller says.
+/// - hardened: An annotation asks for it (run.oci.keep_original_groups), and annotations may come
+///   with an image. Root's groups are root's, and ids that nobody else has cannot be had together
+///   with them. Ordinary users have only their own.
 pub(crate) const KEPT: Control = Control {
     id: ControlId::KeptGroups,
     name: "process.groups",
     allow: &["groups.kept"],
     modes: [OFF, OFF, ON, ON],
+    severity: MEDIUM,
     summary: "a container of root's does not keep its caller's groups",
 };
 

@@ -7,19 +7,85 @@ use crate::overrides::AllowedHook;
 use crate::spec::Hooks;
 use serde_json::{json, Value};
 
+/// **What.** A hook that runs on the host's side is refused unless its program, every directory on
+/// the way to it and every link there belong to root (or to the caller, for an ordinary user) and
+/// cannot be written by others; a sticky directory such as `/tmp` does. `/proc/PID/exe`, as which
+/// dockerd names itself, is followed to the file. A hook without a timeout gets 30 seconds. Hooks
+/// run in `/` with their own environment and no descriptor of ours. startContainer hooks are
+/// programs of the container and are not judged.
+///
+/// **Why.** Hooks have the runtime's privilege: who can replace one is root (CVE-2024-0132,
+/// CVE-2025-23266).
+///
+/// **What breaks.** Hooks in a developer's home directory, directories writable by a group.
+///
+/// **Override.**
+///
+/// - `hooks.untrusted`: hooks that others than root can change
+///
+/// **In the profiles.**
+///
+/// - privileged: Hooks are run whoever may write them.
+/// - baseline: Toolkits in odd places go on working.
+/// - hardened: Hooks run with the runtime's privilege: whoever can replace one, or a directory
+///   above it, is root of the host. They get their own environment and nothing else, / as working
+///   directory, and 30 seconds if they ask for no other limit (CVE-2025-23266).
 pub(crate) const TRUSTED: Control = Control {
     id: ControlId::TrustedHooks,
     name: "hooks.trusted",
     allow: &["hooks.untrusted"],
     modes: [OFF, WARN, ON, ON],
+    severity: HIGH,
     summary: "hooks are programs that only root can change",
 };
 
+/// **What.** Where the node's policy has a list of hooks, hooks that run on the host's side and are
+/// not in it are refused. An entry is the program's path, as the configuration names it or as it is
+/// without links, and may have a digest:
+///
+/// ```toml
+/// [values]
+/// "hooks.allow" = [
+///     "/usr/bin/nvidia-ctk",
+///     { path = "/usr/bin/nvidia-container-runtime-hook", sha256 = "9f86d081884c7d65...0a08" },
+///     { path = "/usr/libexec/net-hook", env = ["NET_NAME", "MODE=quiet"] },
+/// ]
+/// ```
+///
+/// A digest says nothing about LD_PRELOAD or BASH_ENV, so a listed hook gets those variables of the
+/// configuration that its entry names in `env`: `NAME` with any value, `NAME=VALUE` with that one.
+/// Without `env` it gets LANG, LANGUAGE, LC_*, TERM and NO_COLOR as far as their values are no
+/// paths, and of PATH the directories of the system. Which variables were left out stands among the
+/// decisions.
+///
+/// `"hooks.allow" = []` refuses all. Digests are taken only where there is such a list or an audit
+/// log; then they stand in the container's `posture.json` and in `casemate audit ID`. dockerd's own
+/// hook is `/usr/bin/dockerd`. startContainer hooks are programs of the container.
+///
+/// **Why.** A hook is a program that runs as root for every container, and a configuration names
+/// it. Which ones a node needs its administrator knows.
+///
+/// **What breaks.** Engines' and GPU toolkits' hooks that the list lacks, or whose variables it
+/// does not name.
+///
+/// **Override.**
+///
+/// - `hooks.unlisted`: hooks that the policy's list lacks
+///
+/// Without a list there is nothing to override.
+///
+/// **In the profiles.**
+///
+/// - privileged: Whichever hooks the configuration names.
+/// - baseline: A list is there because somebody wrote one.
+/// - hardened: Only where the node's policy has a list of hooks ("hooks.allow" in [values]): nobody
+///   else can know which there should be.
 pub(crate) const LISTED: Control = Control {
     id: ControlId::ListedHooks,
     name: "hooks.allow",
     allow: &["hooks.unlisted"],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "hooks are those that the node's policy lists, where it has a list",
 };
 

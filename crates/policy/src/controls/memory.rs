@@ -4,19 +4,68 @@ use super::prelude::*;
 use crate::spec::Memory;
 use std::collections::BTreeMap;
 
+/// **What.** restricted refuses a container without a memory limit, unless the node's policy has a
+/// value, which is set then. `-1` is no limit. The sandbox of a pod gets 64 MiB. hardened says in
+/// the record that there is none.
+///
+/// **Why.** What one container takes, the others and the host's own services do not have. How much
+/// a program needs nobody here knows.
+///
+/// **What breaks.** Under restricted, `run` without `-m`, pods without `limits.memory`.
+///
+/// **Override.**
+///
+/// - `memory.unlimited`: no limit of memory is asked for
+///
+/// For all containers: `"memory.limit"` in `[values]` of the policy.
+///
+/// **In the profiles.**
+///
+/// - privileged: As much as there is.
+/// - baseline: The node may limit pods elsewhere.
+/// - hardened: What a program needs only its owner knows. Without a limit it takes the host's
+///   memory, and the record says that there was none.
+/// - restricted: Nothing is invented: a container that names no limit is refused, unless a policy
+///   has a value for it.
 pub(crate) const LIMIT: Control = Control {
     id: ControlId::MemoryLimit,
     name: "memory.limit",
     allow: &["memory.unlimited"],
     modes: [OFF, OFF, WARN, ON],
+    severity: LOW,
     summary: "memory is limited",
 };
 
+/// **What.** Under `restricted`, or where the node's policy switches it on (`"memory.oom-group" =
+/// "enforce"` in `[controls]`): `memory.oom.group` of the container's cgroup is 1. When memory runs
+/// out, the kernel ends all of the container's processes, and not the largest one. A configuration
+/// that says so itself (`resources.unified`), either way, is followed.
+///
+/// **Why.** A service that has lost some of its processes is in a state that nobody has tested, and
+/// nobody restarts it.
+///
+/// **What breaks.** Servers that survive the death of a worker (postgres, php-fpm) end as a whole.
+///
+/// **Where it cannot be had.** A cgroup without the memory controller: `waived`.
+///
+/// **Override.**
+///
+/// - `memory.oom-single`: out of memory, one process is killed and not all
+///
+/// **In the profiles.**
+///
+/// - privileged: As asked.
+/// - baseline: As the configuration says.
+/// - hardened: Servers of several processes (databases) live on when one of them is killed; whoever
+///   wants it otherwise says so.
+/// - restricted: Half a service is nothing that anybody has tested: it ends as a whole, and is
+///   started again by whoever watches it.
 pub(crate) const GROUP: Control = Control {
     id: ControlId::OomGroup,
     name: "memory.oom-group",
     allow: &["memory.oom-single"],
     modes: [OFF, OFF, OFF, ON],
+    severity: LOW,
     summary: "out of memory, a container ends as a whole",
 };
 

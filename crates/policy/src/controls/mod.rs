@@ -44,7 +44,7 @@ pub(crate) mod userns;
 /// What every control uses.
 pub(crate) mod prelude {
     pub(super) use crate::admit::{values, Draft, Log};
-    pub(super) use crate::control::{Control, ControlId, OFF, ON, WARN};
+    pub(super) use crate::control::{Control, ControlId, HIGH, LOW, MEDIUM, OFF, ON, WARN};
     pub(super) use crate::decision::{Refusal, Verdict};
     pub(super) use crate::hardened::HardenedSpec;
 }

@@ -4,51 +4,183 @@ use super::prelude::*;
 use crate::profile::ProfileName;
 use crate::spec::{Namespace, NamespaceKind};
 
+/// **What.** A container without a mount namespace of its own is refused.
+///
+/// **Why.** Masks, read-only paths and the read-only root all live in that namespace. Without it
+/// they would have to be left out.
+///
+/// **What breaks.** Configurations that run a program on the host's tree. No engine writes one by
+/// default.
+///
+/// **Around it.** Add `{"type": "mount"}` to `linux.namespaces`.
+///
+/// **Override.** None. The profile `privileged` runs such a configuration.
+///
+/// **In the profiles.**
+///
+/// - privileged: A container may share the host's mount namespace.
+/// - baseline: Nothing can be confined without it.
+/// - hardened: Without an own mount namespace there is nothing to mask and nothing to make
+///   read-only: such a configuration is refused, not weakened.
 pub(crate) const MOUNT: Control = Control {
     id: ControlId::MountNamespace,
     name: "namespaces.mount",
     allow: &[],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "the container has a mount namespace of its own",
 };
 
+/// **What.** A container that would share the network namespace with the host is refused: whether
+/// its configuration leaves the namespace out or joins it by a path whose inode is the host's. A
+/// path is looked at once more when it is opened. "The host" is where casemate itself runs. Nobody
+/// but the caller knows which namespace was meant, so nothing is mended.
+///
+/// **Why.** With the host's network a container reaches every service on the loopback interface and
+/// every abstract socket (CVE-2020-15257: containerd's own, and a root shell behind it), and with
+/// CAP_NET_RAW or CAP_NET_ADMIN all traffic.
+///
+/// **What breaks.** `--network=host`; Kubernetes' `hostNetwork`, which needs the override for uts
+/// as well. A container of an ordinary user may leave the network namespace out, as runc's rootless
+/// configurations do: it reaches the network as that user does. `restricted` refuses that too.
+///
+/// **Override.**
+///
+/// - `namespaces.host-network`: the host's network namespace
+///
+/// **In the profiles.**
+///
+/// - privileged: Whichever namespaces the configuration names, or leaves out.
+/// - baseline: The standard's "host namespaces".
+/// - hardened: The host's network: its interfaces, its loopback services, and its abstract sockets,
+///   behind one of which CVE-2020-15257 was a root shell. Which network it was to be nobody here
+///   can know, so it is refused and not mended; the same for processes, ipc and the host's name.
 pub(crate) const NETWORK: Control = Control {
     id: ControlId::HostNetwork,
     name: "namespaces.host-network",
     allow: &["namespaces.host-network"],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "the container has a network of its own",
 };
 
+/// **What.** A container that would share the pid namespace with the host is refused: whether its
+/// configuration leaves the namespace out or joins it by a path whose inode is the host's. A path
+/// is looked at once more when it is opened. "The host" is where casemate itself runs. Nobody but
+/// the caller knows which namespace was meant, so nothing is mended.
+///
+/// **Why.** Every process of the host is seen, with its arguments; where the ids allow it, also its
+/// environment and, through `/proc/PID/root`, its files. Signals reach it.
+///
+/// **What breaks.** `--pid=host`, Kubernetes' `hostPID`: monitoring and debugging agents.
+///
+/// **Override.**
+///
+/// - `namespaces.host-pid`: the host's pid namespace
+///
+/// A debugger of one container is better off in that container's pid namespace
+/// (`--pid=container:NAME`, `shareProcessNamespace`), which needs no override.
+///
+/// **In the profiles.**
+///
+/// - privileged: Whichever namespaces the configuration names, or leaves out.
+/// - baseline: The standard's "host namespaces".
+/// - hardened: The host's processes: their environment, their files through /proc/PID/root, and
+///   signals.
 pub(crate) const PID: Control = Control {
     id: ControlId::HostPid,
     name: "namespaces.host-pid",
     allow: &["namespaces.host-pid"],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "the container does not see the host's processes",
 };
 
+/// **What.** A container that would share the ipc namespace with the host is refused: whether its
+/// configuration leaves the namespace out or joins it by a path whose inode is the host's. A path
+/// is looked at once more when it is opened. "The host" is where casemate itself runs. Nobody but
+/// the caller knows which namespace was meant, so nothing is mended.
+///
+/// **Why.** System V shared memory, semaphores and message queues have no protection but ids and
+/// modes, and databases keep their buffers there. `kernel.shm*` and `kernel.msg*` would be the
+/// host's.
+///
+/// **What breaks.** `--ipc=host`, Kubernetes' `hostIPC`.
+///
+/// **Override.**
+///
+/// - `namespaces.host-ipc`: the host's ipc namespace
+///
+/// Containers that share memory with each other can share one namespace without it
+/// (`--ipc=container:NAME`, pods).
+///
+/// **In the profiles.**
+///
+/// - privileged: Whichever namespaces the configuration names, or leaves out.
+/// - baseline: The standard's "host namespaces".
+/// - hardened: The host's shared memory and queues, some of them with the keys of databases.
 pub(crate) const IPC: Control = Control {
     id: ControlId::HostIpc,
     name: "namespaces.host-ipc",
     allow: &["namespaces.host-ipc"],
     modes: [OFF, ON, ON, ON],
+    severity: MEDIUM,
     summary: "the container does not reach the host's shared memory and queues",
 };
 
+/// **What.** A container that would share the uts namespace with the host is refused: whether its
+/// configuration leaves the namespace out or joins it by a path whose inode is the host's. A path
+/// is looked at once more when it is opened. "The host" is where casemate itself runs. Nobody but
+/// the caller knows which namespace was meant, so nothing is mended.
+///
+/// **Why.** With CAP_SYS_ADMIN a container renames the host, and everything that goes by its name,
+/// such as log lines and leases. Without, it learns the name.
+///
+/// **What breaks.** `--uts=host`, and `--network=host`, with which engines share it too.
+///
+/// **Override.**
+///
+/// - `namespaces.host-uts`: the host's uts namespace
+///
+/// **In the profiles.**
+///
+/// - privileged: Whichever namespaces the configuration names, or leaves out.
+/// - baseline: Not in the standard's list, and of use to nobody but who wants to look like the
+///   host.
+/// - hardened: The host's name, which some software trusts.
 pub(crate) const UTS: Control = Control {
     id: ControlId::HostUts,
     name: "namespaces.host-uts",
     allow: &["namespaces.host-uts"],
     modes: [OFF, ON, ON, ON],
+    severity: LOW,
     summary: "the container has a host name of its own",
 };
 
+/// **What.** A container without a cgroup namespace of its own gets one.
+///
+/// **Why.** The paths of the host's control groups tell what else runs there, and are where escapes
+/// by `release_agent` began (CVE-2022-0492). An own namespace takes nothing from a program.
+///
+/// **What breaks.** Monitoring agents that look for other containers' groups (`--cgroupns=host`).
+///
+/// **Override.**
+///
+/// - `namespaces.host-cgroup`: the host's cgroup namespace
+///
+/// **In the profiles.**
+///
+/// - privileged: Whichever namespaces the configuration names, or leaves out.
+/// - baseline: Not in the standard's list, and of use to nobody but who wants to look like the
+///   host.
+/// - hardened: Paths of control groups tell what else runs on the host. One of its own costs a
+///   container nothing: it is given.
 pub(crate) const CGROUP: Control = Control {
     id: ControlId::HostCgroup,
     name: "namespaces.host-cgroup",
     allow: &["namespaces.host-cgroup"],
     modes: [OFF, ON, ON, ON],
+    severity: LOW,
     summary: "the container sees its own control group as the root",
 };
 

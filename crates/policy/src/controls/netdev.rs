@@ -4,11 +4,28 @@ use super::prelude::*;
 use crate::spec::NetDevice;
 use std::collections::BTreeMap;
 
+/// **What.** `linux.netDevices` is refused.
+///
+/// **Why.** A device that is moved is gone from the host for as long as the container lives: its
+/// card, its bridge, another container's.
+///
+/// **What breaks.** Network functions that are given a card of their own.
+///
+/// **Override.**
+///
+/// - `network.devices`: network devices of the host, moved into the container
+///
+/// **In the profiles.**
+///
+/// - privileged: As asked.
+/// - hardened: A device that is moved is gone from the host; with the wrong name in it, a
+///   configuration takes the host off the network.
 pub(crate) const MOVED: Control = Control {
     id: ControlId::NetDevices,
     name: "network.devices",
     allow: &["network.devices"],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "no network device of the host is moved into the container",
 };
 

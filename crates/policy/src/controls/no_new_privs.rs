@@ -2,11 +2,32 @@
 
 use super::prelude::*;
 
+/// **What.** prctl(PR_SET_NO_NEW_PRIVS) for the container and every process that `exec` adds.
+///
+/// **Why.** A set-user-ID program or a file capability in an image is the shortest way from a bug
+/// in a service to all capabilities of the bounding set. It also takes the effect from inherited
+/// capabilities together with file capabilities (CVE-2022-24769, CVE-2022-29162).
+///
+/// **What breaks.** sudo, su, doas, and ping with file capabilities.
+///
+/// **Around it.** Start the program as the user it should run as.
+///
+/// **Override.**
+///
+/// - `process.new-privileges`: set-user-ID files and file capabilities work
+///
+/// **In the profiles.**
+///
+/// - privileged: Set-user-ID binaries gain privileges unless the configuration forbids it.
+/// - baseline: The standard leaves this to the pod: sudo and su go on working.
+/// - hardened: A set-user-ID binary or a file capability in an image is the shortest way from a bug
+///   in a service to all capabilities of the bounding set. sudo, su and old ping stop gaining.
 pub(crate) const FORCED: Control = Control {
     id: ControlId::NoNewPrivileges,
     name: "process.no-new-privileges",
     allow: &["process.new-privileges"],
     modes: [OFF, WARN, ON, ON],
+    severity: MEDIUM,
     summary: "set-user-ID files and file capabilities add nothing",
 };
 

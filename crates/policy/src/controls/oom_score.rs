@@ -2,11 +2,31 @@
 
 use super::prelude::*;
 
+/// **What.** A negative `oomScoreAdj`, given or inherited from the caller, becomes 0. The same for
+/// `exec`.
+///
+/// **Why.** With a negative score the host kills its own services before the container that uses up
+/// the memory.
+///
+/// **What breaks.** Kubernetes gives Guaranteed pods -997; they lose that advantage over the node's
+/// services, not the one over other pods.
+///
+/// **Override.**
+///
+/// - `oom.negative-score`: being spared when memory runs out
+///
+/// **In the profiles.**
+///
+/// - privileged: As asked.
+/// - baseline: Guaranteed pods of Kubernetes have a negative score.
+/// - hardened: A negative score, or the engine's own that is inherited, makes the host kill its own
+///   services first. Zero is what is given then.
 pub(crate) const SCORE: Control = Control {
     id: ControlId::OomScore,
     name: "oom.score",
     allow: &["oom.negative-score"],
     modes: [OFF, WARN, ON, ON],
+    severity: LOW,
     summary: "the host may kill the container before its own services when memory runs out",
 };
 

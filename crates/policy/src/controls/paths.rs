@@ -3,19 +3,66 @@
 use super::prelude::*;
 use crate::check::clean;
 
+/// **What.** 32 paths are hidden, in addition to the configuration's own. Files are covered by an
+/// empty file, directories by an empty directory, both read-only and never the container's
+/// `/dev/null` (CVE-2025-31133). A path that does not exist is skipped;
+/// `/sys/devices/system/cpu/cpu*/thermal_throttle` stands for one directory of each processor that
+/// the host has. A path on which the configuration mounts something (lxcfs) is left to that mount.
+///
+/// **Why.** They show the host's memory, hardware, keys and timing, or switch things on the host:
+/// `/proc/kcore`, `/proc/keys`, `/proc/interrupts`, `/sys/firmware`,
+/// `/sys/devices/virtual/powercap` (CVE-2020-8694) and so on. Engines' lists differ; the union is
+/// taken.
+///
+/// **What breaks.** Monitoring that reads the host through a container.
+///
+/// **Override.**
+///
+/// - `paths.unmasked`: only the configuration's own list is hidden
+///
+/// With the engine's own list emptied as well (`--security-opt unmask=ALL` in podman).
+///
+/// **In the profiles.**
+///
+/// - privileged: Only what the configuration lists is hidden and read-only.
+/// - baseline: Engines' lists differ, and each lacks something: the union of theirs and ours.
+/// - hardened: Joined with the configuration's own list; nothing is ever taken from that.
 pub(crate) const MASKED: Control = Control {
     id: ControlId::MaskedPaths,
     name: "paths.masked",
     allow: &["paths.unmasked"],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "paths that show or change the host are hidden",
 };
 
+/// **What.** `/proc/bus`, `/proc/fs`, `/proc/irq`, `/proc/pressure`, `/proc/sys` and `/sys/module`
+/// are read-only, in addition to the configuration's own list.
+///
+/// **Why.** Writing there changes the host. `linux.sysctl` still works: it is written before the
+/// container's first mount.
+///
+/// **What breaks.** `sysctl -w` in a container; pressure triggers.
+///
+/// **Around it.** Set kernel parameters through the engine (`--sysctl`).
+///
+/// **Override.**
+///
+/// - `paths.writable`: only the configuration's own list is read-only
+///
+/// With the engine's own list emptied as well.
+///
+/// **In the profiles.**
+///
+/// - privileged: Only what the configuration lists is hidden and read-only.
+/// - baseline: Engines' lists differ, and each lacks something: the union of theirs and ours.
+/// - hardened: Joined likewise: what programs read but must not write.
 pub(crate) const READONLY: Control = Control {
     id: ControlId::ReadonlyPaths,
     name: "paths.readonly",
     allow: &["paths.writable"],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "paths that change the host when written are read-only",
 };
 

@@ -3,11 +3,33 @@
 use super::prelude::*;
 use crate::spec::Pids;
 
+/// **What.** 2048 tasks, if the configuration sets no limit. Any limit that is set stays, -1
+/// (unlimited) too.
+///
+/// **Why.** A fork bomb takes the host's process table, which nothing else limits.
+///
+/// **What breaks.** Programs with more than 2048 threads.
+///
+/// **Around it.** A limit of one's own: `--pids-limit`.
+///
+/// **Override.**
+///
+/// - `pids.unlimited`: no limit of processes is added
+///
+/// The verdict is `waived`, too, where the container's cgroup has no pids controller, and for
+/// containers of ordinary users, who may not have the right to set it.
+///
+/// **In the profiles.**
+///
+/// - privileged: No default limit.
+/// - baseline: The node may limit pods elsewhere (kubelet's podPidsLimit).
+/// - hardened: A fork bomb takes the host's process table, which nothing else limits.
 pub(crate) const LIMIT: Control = Control {
     id: ControlId::PidsLimit,
     name: "pids.limit",
     allow: &["pids.unlimited"],
     modes: [OFF, WARN, ON, ON],
+    severity: MEDIUM,
     summary: "the number of tasks is limited",
 };
 

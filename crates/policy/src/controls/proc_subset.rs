@@ -3,11 +3,32 @@
 use super::prelude::*;
 use crate::spec::Mount;
 
+/// **What.** Under restricted /proc is mounted with `subset=pid,hidepid=ptraceable`.
+///
+/// **Why.** Everything else in /proc is the host's: its load, its kernel, its devices. What is not
+/// there need not be hidden.
+///
+/// **What breaks.** Programs that read `/proc/meminfo`, `/proc/cpuinfo`, `/proc/sys` or
+/// `/proc/mounts`: the Go and Java runtimes take their numbers elsewhere, `free`, `top` and `mount`
+/// do not.
+///
+/// **Override.**
+///
+/// - `mounts.proc-full`: all of /proc (restricted)
+///
+/// **In the profiles.**
+///
+/// - privileged: All of /proc.
+/// - hardened: /proc with processes only breaks every program that asks how much memory or how many
+///   processors there are.
+/// - restricted: Programs that were built for this profile get their numbers from their control
+///   group.
 pub(crate) const SUBSET: Control = Control {
     id: ControlId::ProcSubset,
     name: "mounts.proc-subset",
     allow: &["mounts.proc-full"],
     modes: [OFF, OFF, OFF, ON],
+    severity: LOW,
     summary: "/proc shows processes only, and only the own user's",
 };
 

@@ -3,11 +3,29 @@
 use super::prelude::*;
 use crate::spec::{Mount, Propagation};
 
+/// **What.** `shared` and `rshared`, of the root or of a mount, become `slave` and `rslave`.
+///
+/// **Why.** A mount made in the container would appear on the host.
+///
+/// **What breaks.** Storage drivers and node agents that mount volumes for others. Mounts made on
+/// the host still arrive in the container.
+///
+/// **Override.**
+///
+/// - `mounts.shared`: propagation of mounts to the host
+///
+/// **In the profiles.**
+///
+/// - privileged: Mount propagation as asked, back to the host included.
+/// - baseline: Storage drivers in containers need it.
+/// - hardened: Mounts made in the container must not appear on the host; "shared" becomes "slave",
+///   so mounts made on the host still arrive.
 pub(crate) const SHARED: Control = Control {
     id: ControlId::SharedPropagation,
     name: "mounts.shared-propagation",
     allow: &["mounts.shared"],
     modes: [OFF, WARN, ON, ON],
+    severity: HIGH,
     summary: "mounts made in the container do not appear on the host",
 };
 

@@ -3,11 +3,32 @@
 use super::prelude::*;
 use crate::spec::{Rlimit, RlimitKind};
 
+/// **What.** RLIMIT_NOFILE 1024 (soft) and 1048576 (hard), RLIMIT_MEMLOCK 8 MiB, where the
+/// configuration has none of its own; never above the caller's.
+///
+/// **Why.** Otherwise a container inherits the limits that suit the engine, often none: it could
+/// hold the kernel's memory in open files and locked pages.
+///
+/// **What breaks.** Programs that want more than 1024 open files and do not raise their soft limit.
+///
+/// **Override.**
+///
+/// - `rlimits.inherited`: the caller's limits as they are
+///
+/// Or set a limit: `--ulimit nofile=65536:65536`.
+///
+/// **In the profiles.**
+///
+/// - privileged: The caller's limits.
+/// - baseline: The caller's limits.
+/// - hardened: Engines run with limits that suit engines (no limit, often). Never above the
+///   caller's own.
 pub(crate) const DEFAULTS: Control = Control {
     id: ControlId::DefaultRlimits,
     name: "rlimits.defaults",
     allow: &["rlimits.inherited"],
     modes: [OFF, OFF, ON, ON],
+    severity: LOW,
     summary: "open files and locked memory are limited where the configuration does not say",
 };
 

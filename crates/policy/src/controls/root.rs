@@ -2,11 +2,34 @@
 
 use super::prelude::*;
 
+/// **What.** The root file system is read-only. Volumes and other mounts stay as they were asked
+/// for.
+///
+/// **Why.** What cannot be written cannot be tampered with: no swapped library, nothing left for
+/// the next `exec`.
+///
+/// **What breaks.** Programs that write into the image in other places than those of `root.tmpfs`:
+/// package installation at start, data below `/var/lib` without a volume, settings that are
+/// rewritten below `/etc`.
+///
+/// **Around it.** A volume or a tmpfs where the program writes: `--tmpfs /srv/cache`, `-v`.
+///
+/// **Override.**
+///
+/// - `rootfs.writable`: writing to the root file system
+///
+/// **In the profiles.**
+///
+/// - privileged: Writable unless the configuration says otherwise; no tmpfs is added.
+/// - baseline: Most images write somewhere in their root.
+/// - hardened: A payload that cannot write cannot leave anything behind, swap a library or edit
+///   what the next exec will run.
 pub(crate) const READONLY: Control = Control {
     id: ControlId::ReadonlyRoot,
     name: "root.readonly",
     allow: &["rootfs.writable"],
     modes: [OFF, WARN, ON, ON],
+    severity: MEDIUM,
     summary: "the root file system is read-only",
 };
 

@@ -3,11 +3,36 @@
 use super::prelude::*;
 use crate::spec::User;
 
+/// **What.** restricted refuses uid 0, gid 0 and group 0, in `exec` as well, also in a user
+/// namespace. hardened says so in the record where there is no user namespace.
+///
+/// **Why.** Root of the host's user namespace is one bug away from the host. Root's group owns what
+/// many images made writable for any user.
+///
+/// **What breaks.** Under restricted, every image without a `USER`, and the sandbox of podman's
+/// pods.
+///
+/// **Override.**
+///
+/// - `process.root`: uid 0 and gid 0 (restricted)
+///
+/// Better `--user 1000:1000`, or `runAsUser` and `runAsGroup`.
+///
+/// **In the profiles.**
+///
+/// - privileged: Whoever the configuration names.
+/// - baseline: Not in the standard.
+/// - hardened: Root of the host is one bug in the kernel away from the host; root of a user
+///   namespace is not root. Most images start as root and change their user later, so this profile
+///   only says so where there is no user namespace.
+/// - restricted: The standard's runAsNonRoot, and root's group too, whose files are writable in
+///   many images. exec as root is refused as well.
 pub(crate) const USER: Control = Control {
     id: ControlId::RootUser,
     name: "process.root",
     allow: &["process.root"],
     modes: [OFF, OFF, WARN, ON],
+    severity: LOW,
     summary: "no process runs as root or in its group",
 };
 

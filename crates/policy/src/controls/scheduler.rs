@@ -5,11 +5,30 @@ use crate::spec::{
     IoPriority, IoPriorityClass, Rlimit, RlimitKind, Scheduler, SchedulerFlag, SchedulerPolicy,
 };
 
+/// **What.** Real-time classes, deadlines, negative nice values, utilisation clamps and the
+/// real-time class of disk access are refused, of the container's process and of those that `exec`
+/// adds. RLIMIT_NICE and RLIMIT_RTPRIO, by which a process would take the same later, are cut.
+///
+/// **Why.** A real-time process that never sleeps takes a processor from the host's own services
+/// (sched(7)).
+///
+/// **What breaks.** Audio servers, industrial control, some databases' writers.
+///
+/// **Override.**
+///
+/// - `process.scheduler`: real-time and other priority over the host's own services
+///
+/// **In the profiles.**
+///
+/// - privileged: As asked.
+/// - hardened: A real-time process that never sleeps takes a processor from the host's own
+///   services.
 pub(crate) const PRIORITY: Control = Control {
     id: ControlId::Scheduler,
     name: "process.scheduler",
     allow: &["process.scheduler"],
     modes: [OFF, ON, ON, ON],
+    severity: MEDIUM,
     summary: "no real-time scheduling, negative nice value or real-time disk access",
 };
 

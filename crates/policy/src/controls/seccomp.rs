@@ -3,11 +3,68 @@
 use super::prelude::*;
 use crate::spec::SeccompProfile;
 
+/// **What.** The filter of [profiles/seccomp/default.json](../profiles/seccomp/default.json) is
+/// loaded: alone if the configuration has none, beside the engine's if it has one. The kernel takes
+/// the stricter answer. The filter follows the capabilities that are left after the ceiling.
+/// Unknown and newer calls get ENOSYS, so that programs fall back; known and refused ones get
+/// EPERM.
+///
+/// **Why.** Kubernetes starts containers without a filter unless told otherwise, and engines'
+/// filters are made for the capabilities that the engine granted. Compared with engines' defaults
+/// it also refuses:
+///
+/// - new namespaces by any call (CVE-2022-0185, CVE-2024-1086), and with them user namespaces in
+///   the container;
+/// - io_uring (CVE-2022-29582, CVE-2023-2598), userfaultfd, keyrings (CVE-2016-0728), bpf,
+///   perf_event_open;
+/// - socket families but local, IPv4, IPv6, some of netlink, and packet sockets with CAP_NET_RAW.
+///   AF_ALG is closed (CVE-2026-31431), AF_VSOCK too;
+/// - typing into the caller's terminal with TIOCSTI and TIOCLINUX (CVE-2019-10063, CVE-2023-1523);
+/// - sockets that name one family and are another (SOCK_PACKET), DCCP and L2TP, which the kernel
+///   loads modules for;
+/// - block and character device nodes; 32-bit and x32 system calls on 64-bit machines.
+///
+/// Under `restricted` also tracing and reading other processes' memory, vmsplice, modify_ldt,
+/// remap_file_pages, cachestat, SCTP, UDP-Lite, and all of netlink but routes and socket lists.
+/// Rules compare the 32 bits of an argument that the kernel looks at, and no more: bits above them
+/// change no answer. Each rule of the file says why it is there, and each combination of profile,
+/// capabilities and features is compared with it, call by call, by `cargo test -p
+/// casemate-seccomp`.
+///
+/// **What breaks.** Browsers and build tools that make their own sandbox of namespaces, containers
+/// in containers, 32-bit programs on 64-bit machines, some debuggers and profilers.
+///
+/// **Override.** One feature at a time; it adds its rules and leaves all others:
+///
+/// - `seccomp.FEATURE`, `+FEATURE`: one feature of the kernel, such as `seccomp.io_uring`; the list
+///   is printed for a name that is unknown
+/// - `seccomp.unconfined`: no filter but the engine's
+///
+/// <!-- features of profiles/seccomp/default.json -->
+///
+/// `seccomp.unconfined` leaves the default filter out as a whole. Both concern this filter only:
+/// the engine's own stays beside it, and the kernel takes the stricter answer. So with an engine
+/// whose filter refuses io_uring, `seccomp.io_uring` is not enough; `casemate explain` names the
+/// calls that are still refused, and the engine wants a profile that allows them (`--security-opt
+/// seccomp=FILE`). AppArmor and SELinux have a say of their own where they are on: mounts and, with
+/// some profiles, user namespaces take a profile that allows them (`apparmor.unconfined`) as well.
+/// The other way round, the engine's `--security-opt seccomp=unconfined` takes only the engine's
+/// away.
+///
+/// **In the profiles.**
+///
+/// - privileged: No filter but the configuration's.
+/// - baseline: Only where the configuration has no filter: "unconfined" is what the standard
+///   forbids.
+/// - hardened: The filter of profiles/seccomp/default.json is loaded when the configuration has
+///   none, and in addition to the engine's when it has one: the kernel takes the stricter answer of
+///   the two.
 pub(crate) const FILTER: Control = Control {
     id: ControlId::DefaultSeccomp,
     name: "seccomp.default",
     allow: &["seccomp.unconfined", "seccomp.*"],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "the default system call filter is loaded",
 };
 

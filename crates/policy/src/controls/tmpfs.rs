@@ -5,11 +5,43 @@ use crate::check::clean;
 use crate::profile::Tmpfs;
 use crate::spec::Mount;
 
+/// **What.** When `root.readonly` changed the configuration, some places stay writable for as long
+/// as the container runs, nosuid and nodev: `/tmp`, `/var/tmp` (mode 1777) and `/run` (755) always;
+/// `/var/cache`, `/var/log`, `/var/lib/nginx`, `/var/run`, `/var/lock`, `/usr/local/apache2/logs`
+/// and tomcat's `logs`, `temp` and `work` where the image has a directory of that name, with its
+/// owner and mode. What the image has there is there too, however much it is: little is copied into
+/// a tmpfs of at most 64 MiB, more is shown through an overlay whose changes go to a tmpfs of 64
+/// MiB that these places share. The image itself is not changed. Not where the configuration mounts
+/// something there or above. A configuration that asked for a read-only root itself gets none: it
+/// knows what it needs.
+///
+/// **Why.** Most images need the first three, and services end when they cannot open their log. The
+/// others hold what nobody misses after a restart. Places of data are left out on purpose: what is
+/// written there and gone tomorrow is worse than an error today.
+///
+/// **What breaks.** More than 64 MiB of scratch files (`No space left on device`), logs that nobody
+/// rotates among them. The content counts towards the container's memory limit. It ends with the
+/// container: `docker cp` and `commit` do not see it.
+///
+/// **Around it.** Mount a tmpfs of another size or a volume on the place: `--tmpfs /tmp:size=1g`.
+///
+/// **Override.**
+///
+/// - `root.no-tmpfs`: no writable /tmp, /var/tmp, /run, /var/cache and so on in a root that was
+///   made read-only
+///
+/// **In the profiles.**
+///
+/// - privileged: Writable unless the configuration says otherwise; no tmpfs is added.
+/// - baseline: Follows from the root being left as it is.
+/// - hardened: Only when root.readonly made the root read-only: most images need a few writable
+///   places.
 pub(crate) const PLACES: Control = Control {
     id: ControlId::RootTmpfs,
     name: "root.tmpfs",
     allow: &["root.no-tmpfs"],
     modes: [OFF, OFF, ON, ON],
+    severity: LOW,
     summary: "a root that was made read-only gets writable /tmp, /var/tmp and /run",
 };
 

@@ -3,11 +3,30 @@
 use super::prelude::*;
 use std::collections::BTreeMap;
 
+/// **What.** Of `linux.resources.unified` only files of controllers and `cgroup.max.*` are written;
+/// `cgroup.procs`, `cgroup.type` and their like, `cpuset.cpus.partition` and
+/// `cpuset.cpus.exclusive` are refused.
+///
+/// **Why.** The others move processes, freeze or kill them, or take processors away from everybody
+/// else.
+///
+/// **What breaks.** Partitions of processors that a configuration makes itself.
+///
+/// **Override.**
+///
+/// - `cgroup.any-file`: any file of the cgroup in `linux.resources.unified`
+///
+/// **In the profiles.**
+///
+/// - privileged: As asked.
+/// - hardened: Files of the cgroup that are no limit and no share move processes, freeze them, or
+///   take processors from others.
 pub(crate) const FILES: Control = Control {
     id: ControlId::UnifiedFiles,
     name: "cgroup.files",
     allow: &["cgroup.any-file"],
     modes: [OFF, ON, ON, ON],
+    severity: MEDIUM,
     summary: "of the container's cgroup only files that limit or share are written by name",
 };
 

@@ -2,11 +2,26 @@
 
 use super::prelude::*;
 
+/// **What.** A property that this release's model of the specification does not have is left out,
+/// and the record names it. It is no error: the specification wants that ("Extensibility").
+///
+/// **Why.** A new property gets into a container when a control lets it in, and not before.
+///
+/// **What breaks.** Features of a specification that is newer than this release.
+///
+/// **Override.** None.
+///
+/// **In the profiles.**
+///
+/// - privileged: Whatever the configuration has.
+/// - hardened: Whatever a newer specification or an engine adds has no control here yet, so it does
+///   not reach the container.
 pub(crate) const UNKNOWN: Control = Control {
     id: ControlId::UnknownProperties,
     name: "spec.unknown",
     allow: &[],
     modes: [OFF, ON, ON, ON],
+    severity: LOW,
     summary: "what a newer specification or an engine adds does not reach the container",
 };
 

@@ -23,6 +23,46 @@ use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::Mount;
 use std::collections::BTreeMap;
 
+/// **What.** Which file systems a configuration may have mounted anew (not bound), and where, where
+/// the caller is root of the host:
+///
+/// | Type | Place | What becomes of it |
+/// |---|---|---|
+/// | `proc` | `/proc` | let in, with nosuid, nodev and noexec |
+/// | `sysfs` | `/sys` | let in, read-only (`mounts.host-sys` leaves it writable), with nosuid, nodev and noexec |
+/// | `cgroup`, `cgroup2` | `/sys/fs/cgroup` and below | let in; whether it can be written decides `cgroup.readonly` |
+/// | `tmpfs`, `ramfs`, `devpts`, `mqueue`, `hugetlbfs`, `overlay` | anywhere but over `/proc`, `/sys` and the nodes of `/dev` | let in; the layers of an overlay are judged by `mounts.sources`; elsewhere `mounts.covered` |
+/// | `proc`, `sysfs` | elsewhere | `mounts.second-proc`, `mounts.second-sysfs` |
+/// | `ext4`, `xfs`, `btrfs`, ... | anywhere | `mounts.block` |
+/// | `nfs`, `cifs`, `ceph`, `9p`, ... | anywhere | `mounts.network` |
+/// | `fuse`, `fuse.*`, `virtiofs` | anywhere | `mounts.fuse` |
+/// | `debugfs`, `binfmt_misc`, `bpf`, `devtmpfs`, ... | anywhere | `mounts.kernel-fs` |
+/// | any other | anywhere | `mounts.unknown-fs` |
+///
+/// A `remount` changes what an earlier mount of the configuration put on the same place, and takes
+/// none of that one's restrictions away; any other is refused (`mounts.remount`). What an ordinary
+/// caller may mount, the kernel decides.
+///
+/// **Why.** A procfs on `/mnt` has none of the masks, and `core_pattern` below it runs a program as
+/// root of the host.
+///
+/// **What breaks.** Containers that mount disks or shares themselves, in place of their engine.
+///
+/// **Override.**
+///
+/// - `mounts.block`, `mounts.network`, `mounts.fuse`: mounting a file system of that kind
+/// - `mounts.unknown-fs`: mounting a file system that this release does not know
+/// - `mounts.second-proc`, `mounts.second-sysfs`: a procfs or sysfs in another place than its own
+/// - `mounts.covered`: a mount over `/proc`, `/sys` or a node of `/dev`
+/// - `mounts.remount`: changing a mount that the configuration has not made
+///
+/// One kind at a time.
+///
+/// **In the profiles.**
+///
+/// - privileged: Anything can be mounted anywhere.
+/// - hardened: A second procfs shows what the first one hides, and a disk or a file system of the
+///   kernel is the host itself: only what is known to be harmless is mounted, each at its place.
 pub(crate) const TYPES: Control = Control {
     id: ControlId::MountTypes,
     name: "mounts.types",
@@ -37,9 +77,70 @@ pub(crate) const TYPES: Control = Control {
         "mounts.remount",
     ],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "only file systems that are known to be harmless are mounted, each at its place",
 };
 
+/// **What.** What a bind mount, or a layer of an overlay, may show of the host. The source is
+/// opened once, and judged by every name that the host has for it: other mounts of the same file
+/// system (by superblock and by the path on it, so that a second mount and a bind of a bind are the
+/// place that they show), other subvolumes and snapshots of the file system that holds `/`, a
+/// second link to a secret. What is mounted later must be the same file. The strictest judgement
+/// counts. For root of the host:
+///
+/// | Source | What becomes of it |
+/// |---|---|
+/// | `/srv`, `/home`, `/mnt`, `/media`, `/tmp`, other directories in `/`; children of `/root` without a dot; `/var/{tmp,www,log,cache,mail,spool,backups,opt,local}`, and directories of `/var/lib` and `/opt` that no package owns | bound as asked for |
+/// | what an engine made for this container (userdata, volumes, image volumes, sandboxes, the pod's own directories of the kubelet), wherever the engine keeps its data; namespaces in `/run/{netns,ipcns,utsns,userns}`; sockets of sd_notify, CDI, BuildKit | bound as asked for |
+/// | `/usr`, `/lib*`, `/bin`, `/sbin`, `/opt`, `/snap`, `/nix`; files of `/etc` that hold no secret (`hosts`, `resolv.conf`, `passwd`, `localtime`, `ssl/certs`, ...); podman's artifacts | read-only: `mounts.host-system` |
+/// | `/`; the rest of `/etc`, `/run`; `/var`, `/var/lib`, package databases, cron and at; `/boot`; `/root` and its dot entries | refused: `mounts.host-root`, `-etc`, `-run`, `-var`, `-boot`, `-home` |
+/// | procfs; sysfs; a cgroup file system; `/dev` (single devices: `devices.nodes`); other file systems of the kernel | refused: `mounts.host-proc`, `-sys`, `-cgroup`, `-dev`, `mounts.kernel-fs` |
+/// | engines' sockets, by place and by name, also inside of a directory (two levels, 512 entries); systemd's private socket; another socket of root | refused: `mounts.docker-sock`, `-containerd-sock`, `-crio-sock`, `-podman-sock`, `-systemd-sock`, `mounts.socket` |
+/// | data of engines: their directories, known by their usual place or by what engines keep there, and what they made for others | refused: `mounts.engine-data` |
+/// | the state of casemate, `/run/casemate*`, `/etc/casemate` | refused, without an override |
+///
+/// What lies above a refused place is refused like it. `"paths.data" = ["/etc/myapp"]` in
+/// `[values]` of the node's policy adds places for data. Where the database of packages cannot be
+/// read (rpm), directories of `/opt` are read-only and those of `/var/lib` are data.
+///
+/// A recursive bind mount is judged with every mount below it; pinned namespaces are left out.
+/// `/sys` and `/sys/fs/cgroup` on themselves read-only, and `/proc`, `/dev/shm` and `/dev/mqueue`
+/// on themselves where the namespace is the host's by override, are what engines do themselves and
+/// pass. Where a source's file system is mounted from a part of it and nobody here sees the rest
+/// (in a container, or a single subvolume), the record says so. The root file system is judged in
+/// the same way; it may lie beside system directories, and among engines' data two levels deep. For
+/// an ordinary caller, who can do to the host no more than that caller's files allow, only the
+/// places that give away engines or the host's secrets are refused or read-only, as in release
+/// 0.1.0.
+///
+/// **Why.** Who has `/etc` or `docker.sock` has the host.
+///
+/// **What breaks.** Containers that manage engines or the host; node agents.
+///
+/// **Override.**
+///
+/// - `mounts.host-root`, `mounts.host-run`, `mounts.host-var`, `mounts.host-boot`,
+///   `mounts.host-home`, `mounts.host-etc`: binding that place of the host, or stacking an overlay
+///   on it
+/// - `mounts.host-system`: the host's programs and settings, writable
+/// - `mounts.host-dev`, `mounts.host-proc`, `mounts.host-sys`, `mounts.host-cgroup`,
+///   `mounts.kernel-fs`: binding from that file system of the host's kernel; the last one also to
+///   mount one (`mounts.types`)
+/// - `mounts.docker-sock`, `mounts.containerd-sock`, `mounts.crio-sock`, `mounts.podman-sock`,
+///   `mounts.systemd-sock`: binding that socket
+/// - `mounts.socket`: binding another socket of root
+/// - `mounts.engine-data`: binding data of engines
+///
+/// One place at a time.
+///
+/// **In the profiles.**
+///
+/// - privileged: Any path of the host can be bound.
+/// - baseline: A bound /etc or docker.sock is the host itself.
+/// - hardened: Somebody who binds /, /etc or docker.sock has the host, whatever else confines the
+///   container. Told by device and inode and by the type of the file system, not by name; what lies
+///   above such a place counts too. Programs and settings of the host's system may be read. What
+///   engines make for one container lies deeper and passes.
 pub(crate) const SOURCES: Control = Control {
     id: ControlId::MountSources,
     name: "mounts.sources",
@@ -65,6 +166,7 @@ pub(crate) const SOURCES: Control = Control {
         "mounts.engine-data",
     ],
     modes: [OFF, ON, ON, ON],
+    severity: HIGH,
     summary: "no sensitive place of the host is bound: its root, system directories, engine sockets, kernel file systems",
 };
 
