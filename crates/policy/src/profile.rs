@@ -1,10 +1,15 @@
 //! Profiles: named sets of rules.
 //!
-//! A profile is data. The values live in `profiles/*.toml`, each with the reason for it; the constants here
-//! are the same values for a start-up that parses nothing, and a test compares the two. This module does
-//! not apply anything: `rules` does.
+//! A profile is data. The values live in `profiles/*.toml`, each with the reason for it; `build.rs` makes constants of
+//! them, for a start-up that parses nothing. What a control does in a profile stands in the control's row. This module
+//! does not apply anything: `controls` does.
 
-mod builtin;
+/// What `build.rs` has made of `profiles/*.toml`.
+mod builtin {
+    use super::{Profile, ProfileName, Tmpfs};
+
+    include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
+}
 
 use crate::control::{ControlId, Mode, CONTROLS};
 use crate::error::PolicyError;
