@@ -44,12 +44,11 @@ impl Umbrella {
                 "mounts.crio-sock",
                 "mounts.podman-sock",
                 "mounts.systemd-sock",
+                "mounts.socket",
                 "mounts.engine-data",
             ]),
             "mounts.host-var" => listed(&["mounts.engine-data"]),
-            "mounts.host-etc" | "mounts.host-system" => {
-                listed(&["mounts.host-etc", "mounts.host-system"])
-            }
+            "mounts.host-etc" => listed(&["mounts.host-system"]),
             _ => None,
         }
     }

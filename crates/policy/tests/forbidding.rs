@@ -157,6 +157,54 @@ fn switching_a_control_off_gives_nothing_that_is_forbidden() {
 }
 
 #[test]
+fn a_refusal_names_no_remedy_that_is_forbidden_but_where_that_is_said() {
+    let mut document = plain();
+    let namespaces = document["linux"]["namespaces"].as_array_mut().unwrap();
+    namespaces.retain(|namespace| namespace["type"] != "network");
+    let refused = |text: &str| {
+        let spec = parse(&document).unwrap();
+        harden_as(spec, &given(text), &HostFacts::default()).unwrap_err().to_string()
+    };
+    let forbidden = refused("forbid = [\"namespaces.*\"]");
+    let wanted = "; namespaces.host-network is forbidden by policy.toml:1";
+    assert!(forbidden.ends_with(wanted), "{forbidden}");
+    let free = refused("");
+    let wanted = "; allow with --allow namespaces.host-network, or annotation \
+                  org.casemate.allow/namespaces.host-network=true once the node permits it: \
+                  casemate policy permit namespaces.host-network";
+    assert!(free.ends_with(wanted), "{free}");
+}
+
+#[test]
+fn every_name_that_an_umbrella_stands_for_is_one() {
+    // A name that a control has given up would leave a hole here without a word.
+    let names: Vec<&str> = CONTROLS.iter().flat_map(|control| control.allow).copied().collect();
+    for name in [
+        "capabilities.all",
+        "seccomp.unconfined",
+        "devices.all",
+        "mounts.host-root",
+        "mounts.host-run",
+        "mounts.host-var",
+        "mounts.host-etc",
+    ] {
+        assert!(names.contains(&name), "{name}");
+    }
+    for (name, part) in [
+        ("mounts.host-run", "mounts.socket"),
+        ("mounts.host-run", "mounts.systemd-sock"),
+        ("mounts.host-var", "mounts.engine-data"),
+        ("mounts.host-etc", "mounts.host-system"),
+        ("mounts.host-root", "mounts.host-proc"),
+    ] {
+        let allow = [name.to_owned()];
+        let line = CommandLine { profile: None, allow: &allow };
+        let node = policy(&format!("forbid = [{part:?}]"));
+        assert!(ask(&node, &[], &line).unwrap_err().contains("includes"), "{name} {part}");
+    }
+}
+
+#[test]
 fn a_prohibition_makes_nobody_stricter_than_the_default_profile() {
     let choice = given("forbid = [\"*\"]");
     for control in CONTROLS {
