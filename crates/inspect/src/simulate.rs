@@ -12,6 +12,7 @@ use casemate_runtime::procfs;
 use casemate_runtime::request::Global;
 use casemate_runtime::state::{Record, StateRoot, Status};
 use casemate_runtime::survey::survey;
+use casemate_runtime::ContainerId;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -124,7 +125,7 @@ fn one(global: &Global, root: &Path, dir: &Path) -> Result<Option<Simulated>> {
     }
     let own = dir.join("record.json").exists();
     let (found, record, before) = if own {
-        let state = StateRoot::open(root)?.container(id)?;
+        let state = StateRoot::open(root)?.container(&ContainerId::parse(id)?)?;
         let Some(record) = state.load()? else { return Ok(None) };
         if !Status::of(&record, &state, procfs::open()?).is_alive() {
             return Ok(None);

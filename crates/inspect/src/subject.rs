@@ -14,6 +14,7 @@ use casemate_runtime::request::Global;
 use casemate_runtime::state::{Record, StateDir, StateRoot, Status};
 use casemate_runtime::survey::survey;
 use casemate_runtime::verify::Posture;
+use casemate_runtime::ContainerId;
 use rustix::fd::OwnedFd;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,8 @@ pub fn audit(global: &Global, target: &Target, standards: &[&'static Standard]) 
 
 /// Whether casemate has a container of this name.
 pub fn is_container(global: &Global, id: &str) -> bool {
-    let state = StateRoot::open(&global.root).and_then(|root| root.container(id));
+    let open = |id: ContainerId| StateRoot::open(&global.root)?.container(&id);
+    let state = ContainerId::parse(id).and_then(open);
     state.is_ok_and(|state| matches!(state.load(), Ok(Some(_))))
 }
 
@@ -105,7 +107,7 @@ fn of_bundle(
 }
 
 fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> Result<Report> {
-    let state = StateRoot::open(&global.root)?.container(id)?;
+    let state = StateRoot::open(&global.root)?.container(&ContainerId::parse(id)?)?;
     let record = state.load()?.ok_or_else(|| anyhow!("container does not exist"))?;
     let proc = procfs::open()?;
     let status = Status::of(&record, &state, &proc);

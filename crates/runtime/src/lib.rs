@@ -10,6 +10,7 @@ pub mod audit_log;
 pub mod bundle;
 pub mod caller;
 pub mod cgroups;
+mod container_id;
 mod decide;
 mod digest;
 mod facts;
@@ -35,3 +36,5 @@ pub mod survey;
 pub mod undo;
 mod userns;
 pub mod verify;
+
+pub use container_id::ContainerId;

@@ -3,6 +3,7 @@
 //! The command line (crate `casemate`) fills these in; nothing here touches the host. Relative paths
 //! have been made absolute against the caller's working directory before they get here.
 
+use crate::ContainerId;
 use std::path::PathBuf;
 
 /// Which driver makes cgroups. The choice is stored at create time; later commands read it from there.
@@ -52,10 +53,10 @@ pub struct Global {
 }
 
 /// `create`, and the part of `run` that is the same.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CreateRequest {
     /// The container's id.
-    pub id: String,
+    pub id: ContainerId,
     /// Absolute bundle directory.
     pub bundle: PathBuf,
     /// `--config`: another file in place of `<bundle>/config.json`; absolute.
@@ -75,7 +76,7 @@ pub struct CreateRequest {
 }
 
 /// `run`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RunRequest {
     /// The create half.
     pub create: CreateRequest,
@@ -88,10 +89,10 @@ pub struct RunRequest {
 }
 
 /// `exec`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ExecRequest {
     /// The container's id.
-    pub id: String,
+    pub id: ContainerId,
     /// `--process FILE`: absolute path of an OCI process object that replaces everything.
     pub process: Option<PathBuf>,
     /// The command, when there is no `--process`.
@@ -134,7 +135,7 @@ pub struct ExecRequest {
 #[derive(Clone, Debug)]
 pub struct KillRequest {
     /// The container's id.
-    pub id: String,
+    pub id: ContainerId,
     /// Signal number, 0 to 64.
     pub signal: i32,
     /// `--all`: every process of the container.
@@ -145,7 +146,7 @@ pub struct KillRequest {
 #[derive(Clone, Debug)]
 pub struct DeleteRequest {
     /// The container's id.
-    pub id: String,
+    pub id: ContainerId,
     /// `--force`.
     pub force: bool,
 }
@@ -155,7 +156,7 @@ pub struct DeleteRequest {
 #[derive(Clone, Debug)]
 pub struct UpdateRequest {
     /// The container's id.
-    pub id: String,
+    pub id: ContainerId,
     /// OCI `linux.resources`, as JSON text.
     pub resources: Vec<u8>,
     /// `--l3-cache-schema`.
@@ -168,7 +169,7 @@ pub struct UpdateRequest {
 #[derive(Clone, Debug)]
 pub struct EventsRequest {
     /// The container's id.
-    pub id: String,
+    pub id: ContainerId,
     /// `--stats`: one sample, then exit.
     pub once: bool,
     /// `--interval`.
@@ -183,5 +184,5 @@ pub struct ExplainRequest {
     /// `--config`.
     pub config: Option<PathBuf>,
     /// Id used where a plan needs one.
-    pub id: String,
+    pub id: ContainerId,
 }

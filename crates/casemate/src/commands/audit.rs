@@ -93,7 +93,7 @@ fn target(args: &AuditArgs, global: &Global) -> Result<Target> {
     let text = word.to_string_lossy();
     let id = container_id(&text).ok().filter(|_| config.is_none());
     if let Some(id) = id.filter(|id| subject::is_container(global, id)) {
-        return Ok(Target::Container(id));
+        return Ok(Target::Container(id.into()));
     }
     let dir = path::directory(Some(word))?;
     if config.is_none() && !dir.join("config.json").exists() {

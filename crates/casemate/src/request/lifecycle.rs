@@ -102,10 +102,10 @@ pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<ExplainRequest> {
     let id = match &args.id {
         Some(id) => container_id(id)?,
         // A bundle's directory is usually named after its container; any valid id will do.
-        None => bundle
-            .file_name()
-            .and_then(|name| container_id(&name.to_string_lossy()).ok())
-            .unwrap_or_else(|| "explained".to_owned()),
+        None => match bundle.file_name().map(|name| container_id(&name.to_string_lossy())) {
+            Some(Ok(id)) => id,
+            _ => container_id("explained")?,
+        },
     };
     Ok(ExplainRequest { bundle, config: path::optional(args.config.as_deref())?, id })
 }

@@ -12,6 +12,7 @@ use crate::decide::Decided;
 use crate::ops::Container;
 use crate::request::Global;
 use crate::state::Record;
+use crate::ContainerId;
 use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Error, Result};
 use casemate_policy::{AuditPolicy, ProfileName, Refusal};
@@ -162,7 +163,7 @@ impl Trail {
 pub(crate) fn around<T>(
     global: &Global,
     event: &'static str,
-    id: &str,
+    id: &ContainerId,
     work: impl FnOnce(&mut Trail) -> Result<T>,
 ) -> Result<T> {
     let mut trail = Trail::begin_lax(global, event, id);

@@ -4,13 +4,14 @@ use super::Container;
 use crate::report::{ListReport, StateReport};
 use crate::request::Global;
 use crate::state::{StateRoot, Status};
+use crate::ContainerId;
 use anyhow::{bail, Result};
 
 /// The annotation that shows which ids a container was given, as lines of /proc/PID/uid_map.
 const MAPPING: &str = "org.casemate.uid-map";
 
 /// One container's state.
-pub fn state(global: &Global, id: &str) -> Result<StateReport> {
+pub fn state(global: &Global, id: &ContainerId) -> Result<StateReport> {
     Ok(report(&Container::load(global, id)?, String::new()))
 }
 
@@ -72,7 +73,7 @@ fn user_name(uid: u32) -> String {
 }
 
 /// Pids of all processes of a container, in the runtime's pid namespace; none for a stopped one.
-pub fn ps(global: &Global, id: &str) -> Result<Vec<i32>> {
+pub fn ps(global: &Global, id: &ContainerId) -> Result<Vec<i32>> {
     let container = Container::load(global, id)?;
     if container.status() == Status::Stopped {
         return Ok(Vec::new());

@@ -268,7 +268,7 @@ fn first_record(
     }
     Ok(Box::new(Record {
         format: crate::state::FORMAT.to_owned(),
-        id: request.id.clone(),
+        id: request.id.to_string(),
         bundle: decided.bundle.dir.clone(),
         rootfs: lowered.rootfs.clone(),
         created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),

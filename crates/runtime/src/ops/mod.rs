@@ -33,6 +33,7 @@ use crate::notify::Relay;
 use crate::procfs;
 use crate::request::Global;
 use crate::state::{Record, StateDir, StateRoot, Status};
+use crate::ContainerId;
 use anyhow::{bail, Result};
 use casemate_cgroup::Cgroup;
 use casemate_sys::process;
@@ -47,7 +48,7 @@ pub(crate) struct Container {
 
 impl Container {
     /// Load it; the state root decides, nothing else does.
-    pub(crate) fn load(global: &Global, id: &str) -> Result<Self> {
+    pub(crate) fn load(global: &Global, id: &ContainerId) -> Result<Self> {
         let state = StateRoot::open(&global.root)?.container(id)?;
         let Some(record) = state.load()? else { bail!("container does not exist") };
         Ok(Self { state, record, proc: procfs::open()? })

@@ -4,6 +4,7 @@ use super::Container;
 use crate::audit_log::around;
 use crate::request::Global;
 use crate::state::Status;
+use crate::ContainerId;
 use anyhow::{anyhow, bail, Result};
 use std::time::Duration;
 
@@ -11,11 +12,11 @@ use std::time::Duration;
 const FREEZE: Duration = Duration::from_secs(10);
 
 /// Freeze all processes of a created or running container.
-pub fn pause(global: &Global, id: &str) -> Result<()> {
+pub fn pause(global: &Global, id: &ContainerId) -> Result<()> {
     around(global, "pause", id, |_| freeze(global, id))
 }
 
-fn freeze(global: &Global, id: &str) -> Result<()> {
+fn freeze(global: &Global, id: &ContainerId) -> Result<()> {
     let container = Container::load(global, id)?;
     match container.status() {
         Status::Created | Status::Running => {}
@@ -27,11 +28,11 @@ fn freeze(global: &Global, id: &str) -> Result<()> {
 }
 
 /// Thaw a paused container.
-pub fn resume(global: &Global, id: &str) -> Result<()> {
+pub fn resume(global: &Global, id: &ContainerId) -> Result<()> {
     around(global, "resume", id, |_| thaw(global, id))
 }
 
-fn thaw(global: &Global, id: &str) -> Result<()> {
+fn thaw(global: &Global, id: &ContainerId) -> Result<()> {
     let container = Container::load(global, id)?;
     if container.status() != Status::Paused {
         bail!("container not paused");

@@ -6,6 +6,7 @@ use crate::lower::hooks::{limit, of_record};
 use crate::request::Global;
 use crate::state::Status;
 use crate::supervise::await_exec;
+use crate::ContainerId;
 use anyhow::{bail, Context as _, Result};
 use casemate_sandbox::hooks;
 use casemate_sandbox::proto::{tell_child, FromParent, STEP_SECONDS};
@@ -17,13 +18,13 @@ use std::time::Duration;
 /// # Errors
 /// Any other status; the program could not be executed; a poststart hook failed (the container is stopped then,
 /// as the specification asks).
-pub fn start(global: &Global, id: &str) -> Result<()> {
+pub fn start(global: &Global, id: &ContainerId) -> Result<()> {
     let mut trail = Trail::begin(global, "start", id)?;
     let started = release(global, id, &mut trail);
     trail.note(started)
 }
 
-fn release(global: &Global, id: &str, trail: &mut Trail) -> Result<()> {
+fn release(global: &Global, id: &ContainerId, trail: &mut Trail) -> Result<()> {
     let container = Container::load(global, id)?;
     trail.of_record(&container.record)?;
     container.state.lock()?;

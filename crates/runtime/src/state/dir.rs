@@ -3,6 +3,7 @@
 use super::record::{InitRecord, Record, FORMAT};
 use crate::bundle::say;
 use crate::verify::Posture;
+use crate::ContainerId;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_sys::{socket, Context as _};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
@@ -90,16 +91,15 @@ impl StateRoot {
     }
 
     /// Ids of all directories, ours or not.
-    pub fn ids(&self) -> Result<Vec<String>> {
+    pub fn ids(&self) -> Result<Vec<ContainerId>> {
         let Some(dir) = &self.dir else { return Ok(Vec::new()) };
         let mut ids = Vec::new();
         for entry in rustix::fs::Dir::read_from(dir).call(|| "opendir(state root)")? {
             let entry = entry.call(|| "readdir(state root)")?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            // An id may begin with a dot, and what exists must be seen.
-            if name != "." && name != ".." {
-                ids.push(name);
-            }
+            // A name that is no id is none of ours.
+            ids.extend(
+                entry.file_name().to_str().ok().and_then(|name| ContainerId::parse(name).ok()),
+            );
         }
         ids.sort();
         Ok(ids)
@@ -112,9 +112,9 @@ impl StateRoot {
     }
 
     /// Reserve an id: exactly one creator wins. The directory is locked until the returned value is dropped.
-    pub fn reserve(&self, id: &str) -> Result<StateDir> {
+    pub fn reserve(&self, id: &ContainerId) -> Result<StateDir> {
         let root = self.dir()?;
-        match rustix::fs::mkdirat(root, id, Mode::from_raw_mode(0o711)) {
+        match rustix::fs::mkdirat(root, &**id, Mode::from_raw_mode(0o711)) {
             Ok(()) => {}
             Err(Errno::EXIST) => bail!("container with given ID already exists"),
             Err(e) => {
@@ -129,12 +129,12 @@ impl StateRoot {
     }
 
     /// Open the directory of an existing container, without looking at what is in it.
-    pub fn container(&self, id: &str) -> Result<StateDir> {
+    pub fn container(&self, id: &ContainerId) -> Result<StateDir> {
         let root = self.dir()?;
-        match rustix::fs::openat(root, id, DIR, Mode::empty()) {
+        match rustix::fs::openat(root, &**id, DIR, Mode::empty()) {
             Ok(dir) => {
                 let root = rustix::io::fcntl_dupfd_cloexec(root, 3).call(|| "dup(state root)")?;
-                Ok(StateDir { id: id.to_owned(), path: self.path.join(id), root, dir })
+                Ok(StateDir { id: id.to_string(), path: self.path.join(id), root, dir })
             }
             Err(Errno::NOENT | Errno::NOTDIR) => bail!("container does not exist"),
             Err(e) => Err(e)
