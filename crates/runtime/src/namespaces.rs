@@ -58,11 +58,27 @@ impl Held {
         }
         let kinds = [flag::NET, flag::IPC, flag::UTS];
         let join = kinds.into_iter().filter(|kind| self.kinds & kind != 0);
-        let join = join.map(|kind| Ok((kind, self.holder.namespace(proc, name_of(kind))?)));
+        let join = join.map(|kind| {
+            let made = self.holder.namespace(proc, name_of(kind))?;
+            is_new(kind, &made, proc)?;
+            Ok((kind, made))
+        });
         plan.join.splice(..0, join.collect::<Result<Vec<_>>>()?);
         self.holder.dismiss();
         Ok(())
     }
+}
+
+/// A kernel that says it has made a namespace and has not (a filter around us) has given us the host's.
+fn is_new(kind: u64, made: &OwnedFd, proc: &OwnedFd) -> Result<()> {
+    let path = format!("self/ns/{}", name_of(kind));
+    let own =
+        rustix::fs::statat(proc, &path, AtFlags::empty()).call(|| format!("stat(/proc/{path})"))?;
+    let made = rustix::fs::fstat(made).call(|| "fstat(namespace)")?;
+    if (own.st_dev, own.st_ino) == (made.st_dev, made.st_ino) {
+        bail!("linux.namespaces {}: unshare() has made none", name_of(kind));
+    }
+    Ok(())
 }
 
 /// The flag of a kind.

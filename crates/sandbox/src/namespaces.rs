@@ -4,9 +4,10 @@ use crate::failure::Step;
 use crate::plan::{ContainerPlan, Namespaces, TimeOffset, UserNamespace};
 use crate::StepResult;
 use casemate_sys::ns::{self, flag};
-use casemate_sys::{process, Context};
+use casemate_sys::{process, Context, Error};
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 /// Enter every namespace except a user namespace that comes last.
 pub(crate) fn enter(plan: &Namespaces, host_proc: &OwnedFd) -> StepResult<()> {
@@ -15,8 +16,9 @@ pub(crate) fn enter(plan: &Namespaces, host_proc: &OwnedFd) -> StepResult<()> {
         become_root()?;
     }
     for (kind, fd) in &plan.join {
-        ns::setns(fd, *kind)
-            .step("namespaces", || format!("linux.namespaces {}", ns::names(*kind)))?;
+        let about = || format!("linux.namespaces {}", ns::names(*kind));
+        ns::setns(fd, *kind).step("namespaces", about)?;
+        is_in(*kind, fd, host_proc).step("namespaces", about)?;
     }
     if plan.new_cgroup {
         ns::unshare(flag::CGROUP).step("namespaces", || "linux.namespaces cgroup")?;
@@ -25,6 +27,19 @@ pub(crate) fn enter(plan: &Namespaces, host_proc: &OwnedFd) -> StepResult<()> {
         enter_new_time(offsets, host_proc)?;
     }
     Ok(())
+}
+
+/// What comes next is meant for this namespace: the host's name, in the host's, would be changed for everybody. So the kernel's
+/// word for having joined it is not taken (filters can have calls answered without being made, seccomp(2)).
+fn is_in(kind: u64, joined: &OwnedFd, host_proc: &OwnedFd) -> casemate_sys::Result<()> {
+    let path = format!("self/ns/{}", ns::names(kind));
+    let own = rustix::fs::statat(host_proc, &path, AtFlags::empty())
+        .call(|| format!("stat(/proc/{path})"))?;
+    let joined = rustix::fs::fstat(joined).call(|| "fstat(namespace)")?;
+    if (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino) {
+        return Ok(());
+    }
+    Err(Error::new("setns(): the namespace is not the one to be joined", Errno::IO))
 }
 
 /// Enter the user namespace last, and take a private copy of the finished tree along: copying it into a mount
@@ -45,7 +60,7 @@ pub(crate) fn enter_user_last(plan: &Namespaces) -> StepResult<()> {
 fn become_root() -> StepResult<()> {
     for result in [process::set_res_gid(0, 0, 0), process::set_res_uid(0, 0, 0)] {
         match result {
-            Err(e) if e.errno() == rustix::io::Errno::INVAL => {}
+            Err(e) if e.errno() == Errno::INVAL => {}
             other => other.step("namespaces", || "become root of the user namespace")?,
         }
     }

@@ -54,12 +54,16 @@ pub fn clone_sibling(kinds: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Clone
 
 fn clone_with(kinds: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     const CLONE_PIDFD: u64 = 0x1000;
+    const CLONE_CHILD_SETTID: u64 = 0x0100_0000;
     const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
     assert_single_threaded()?;
     let mut pidfd: libc::c_int = -1;
+    // Where a new process finds its id: one that finds none is not new.
+    let mut tid: libc::pid_t = 0;
     let mut args = CloneArgs {
-        flags: kinds | CLONE_PIDFD,
+        flags: kinds | CLONE_PIDFD | CLONE_CHILD_SETTID,
         pidfd: (&raw mut pidfd) as u64,
+        child_tid: (&raw mut tid) as u64,
         exit_signal,
         ..CloneArgs::default()
     };
@@ -75,11 +79,20 @@ fn clone_with(kinds: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> R
     let made = match made {
         // A filter cannot see what clone3(2) is asked for, so the usual ones have it seem to be missing.
         Err(Errno::NOSYS | Errno::PERM) if kinds == 0 && cgroup.is_none() => {
-            clone_by_registers((CLONE_PIDFD | exit_signal) as libc::c_ulong, &raw mut pidfd)
+            let flags = (CLONE_PIDFD | CLONE_CHILD_SETTID | exit_signal) as libc::c_ulong;
+            clone_by_registers(flags, &raw mut pidfd, &raw mut tid)
         }
         other => other,
     };
     match made {
+        // SAFETY: a variable of ours, which the kernel writes to behind the compiler's back.
+        Ok(0) if unsafe { (&raw const tid).read_volatile() } == 0 => {
+            // To go on as the child would be to do its work to ourselves (a filter around us).
+            Err(Error::new(
+                "clone3(): says that this is the new process, which it is not",
+                Errno::IO,
+            ))
+        }
         Ok(0) => Ok(Cloned::Child),
         Ok(pid) => {
             // SAFETY: CLONE_PIDFD stored a new descriptor that is ours.
@@ -97,14 +110,16 @@ fn clone_with(kinds: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> R
     }
 }
 
-/// clone(2) with the same result. `pidfd`: where CLONE_PIDFD stores it.
+/// clone(2) with the same result. `pidfd`, `tid`: where CLONE_PIDFD and CLONE_CHILD_SETTID store them.
 fn clone_by_registers(
     flags: libc::c_ulong,
     pidfd: *mut libc::c_int,
+    tid: *mut libc::pid_t,
 ) -> rustix::io::Result<libc::c_long> {
     let none = std::ptr::null::<()>();
-    // SAFETY: as for clone3 in `clone_with`. The last two arguments are exchanged on some architectures, and not used.
-    check(unsafe { libc::syscall(libc::SYS_clone, flags, none, pidfd, none, none) })
+    // SAFETY: as for clone3 in `clone_with`. The place for the id is the fourth argument or the fifth, as the architecture has it;
+    // the other one is the thread-local storage, which no flag asks to be set.
+    check(unsafe { libc::syscall(libc::SYS_clone, flags, none, pidfd, tid, tid) })
 }
 
 /// unshare(2) takes CLONE_SIGHAND from a process with one thread, for which it does nothing; from others it does not. Who may

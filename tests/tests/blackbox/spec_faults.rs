@@ -2,6 +2,7 @@
 
 use casemate_tests::filter::answer;
 use casemate_tests::{requires, Bundle, Container};
+use serde_json::json;
 
 /// `create`, what becomes of it, and an `exec` into another container.
 fn every_command_ends(number: libc::c_long, errno: i32) {
@@ -43,4 +44,30 @@ fn commands_end_where_no_limit_is_set() {
     requires!(root);
     every_command_ends(libc::SYS_prlimit64, libc::EPERM);
     every_command_ends(libc::SYS_prlimit64, 0);
+}
+
+/// What is set in a namespace of the container's must not be set in the host's, because the other one is not there.
+#[test]
+fn the_host_keeps_its_name_where_no_namespace_is_made_or_joined() {
+    requires!(root);
+    let own = || std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let before = own();
+    for number in [libc::SYS_setns, libc::SYS_unshare] {
+        let bundle = Bundle::sh("true").edit(|c| c["hostname"] = json!("of-a-container"));
+        let container = Container::new(bundle);
+        let text = answer(container.run(), number, 0).refused();
+        assert!(text.contains("namespace"), "{text}");
+        assert_eq!(own(), before);
+        assert_eq!(container.leftovers(), Vec::<String>::new());
+    }
+}
+
+/// The runtime itself must not go on as if it were the container's first process.
+#[test]
+fn a_process_that_was_not_made_is_not_taken_for_one() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("true"));
+    let text = answer(container.run(), libc::SYS_clone3, 0).refused();
+    assert!(text.contains("which it is not"), "{text}");
+    assert_eq!(container.leftovers(), Vec::<String>::new());
 }
