@@ -189,3 +189,31 @@ fn links_lead_somewhere() {
         }
     }
 }
+
+/// What stands between backticks and looks like a path of the repository.
+fn paths_in(text: &str) -> Vec<&str> {
+    let code = text.split('`').skip(1).step_by(2);
+    code.filter(|code| code.contains('/') && !code.contains(' ')).collect()
+}
+
+#[test]
+fn files_that_the_recipe_for_a_new_control_names_exist_and_say_what_it_quotes() {
+    let text = std::fs::read_to_string(top().join("docs/CONTRIBUTING.md")).unwrap();
+    let recipe = text.split_once("\n## Add a control\n").unwrap().1;
+    let recipe = recipe.split("\n## ").next().unwrap();
+    let paths = paths_in(recipe);
+    assert!(paths.len() >= 10, "{paths:?}");
+    for path in &paths {
+        assert!(top().join(path).exists(), "{path}");
+    }
+    let mut quoted = 0;
+    for row in recipe.lines().filter(|line| line.starts_with("| `")) {
+        let path = paths_in(row)[0];
+        let file = std::fs::read_to_string(top().join(path)).unwrap();
+        for code in row.split('`').skip(1).step_by(2).filter(|code| code.ends_with([',', ';'])) {
+            assert!(file.contains(code), "{path} has no {code}");
+            quoted += 1;
+        }
+    }
+    assert_eq!(quoted, 3);
+}
