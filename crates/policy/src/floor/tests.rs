@@ -383,6 +383,10 @@ fn a_process_has_what_confines_it() {
     // The configuration's own filter comes on top of ours.
     assert_eq!(of(|s| s.filters = Part::Seen((1, 1)), &[]), ["seccomp.filters"]);
     assert!(of(|s| s.filters = Part::Seen((1, 1)), &["seccomp.unconfined"]).is_empty());
+    let baseline =
+        |filters| of_process(ProfileName::Baseline, |s| s.filters = Part::Seen(filters), &[]);
+    assert!(baseline((1, 1)).is_empty());
+    assert_eq!(baseline((0, 0)), ["seccomp.filters"]);
 }
 
 #[test]

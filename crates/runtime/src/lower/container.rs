@@ -88,7 +88,7 @@ pub(crate) fn lower_container(
         namespaces: namespaces.plan,
     };
     Ok(Box::new(Lowered {
-        expectation: expectation(&plan, decided, process, &namespaces.maps),
+        expectation: expectation(&plan, decided, process, &namespaces.maps)?,
         plan: Some(plan),
         pid_namespace: namespaces.pid,
         held: namespaces.held,
@@ -217,13 +217,13 @@ fn expectation(
     decided: &Decided,
     process: &Process,
     maps: &IdMaps,
-) -> Expectation {
+) -> Result<Expectation> {
     let uid = maps.host_uid(process.user.uid).unwrap_or(process.user.uid);
     let gid = maps.host_gid(process.user.gid).unwrap_or(process.user.gid);
     let mut expected = Expectation::of_container(plan, maps, (uid, gid));
     expected.demand(plan, &decided.spec);
-    expected.ask_floor(&decided.spec, &decided.caller, decided.facts.unmappable.clone());
-    expected
+    expected.ask_floor_of_plan(decided, &plan.root.rootfs)?;
+    Ok(expected)
 }
 
 struct LoweredHooks {

@@ -10,7 +10,7 @@ use casemate_kernel::Fact;
 use casemate_policy::floor::{
     self, Caller, Host, Limit, Namespace, Observed, Part, Phase, Violation,
 };
-use casemate_policy::{Allow, HardenedSpec, ProfileName};
+use casemate_policy::{Allow, HardenedSpec, HostFacts, PlanFacts, ProfileName, ALLOW_PREFIX};
 use casemate_sys::ns::flag;
 use rustix::fd::OwnedFd;
 use rustix::fs::AtFlags;
@@ -40,6 +40,16 @@ pub(super) struct Question {
     unmappable: Option<String>,
     /// The state root, which is nobody's to see.
     pub(super) own_places: Vec<String>,
+    /// The host's mountinfo, read when the plan is looked at; containers mount nothing there.
+    host: Option<Vec<u8>>,
+}
+
+/// What the plan of a container depends on.
+pub(crate) struct PlanOf<'a> {
+    pub(crate) spec: &'a HardenedSpec,
+    pub(crate) facts: &'a HostFacts,
+    pub(crate) rootfs: &'a Path,
+    pub(crate) bundle: &'a Path,
 }
 
 /// What was read of the process.
@@ -69,7 +79,29 @@ impl Question {
             },
             unmappable,
             own_places: Vec::new(),
+            host: None,
         }
+    }
+
+    /// An error for the first violation in what is planned.
+    pub(super) fn ask_plan(&mut self, proc: &OwnedFd, plan: &PlanOf<'_>) -> Result<()> {
+        if !self.is_asked() {
+            return Ok(());
+        }
+        let host = procfs::read_bytes(proc, "self/mountinfo")?;
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let rootfs = plan.facts.root.as_ref().map(|root| root.path.clone());
+        let found = plan.spec.below_floor(&PlanFacts {
+            host: &host,
+            rootfs: &rootfs.unwrap_or_else(|| text(plan.rootfs)),
+            bundle: &text(plan.bundle),
+            sources: &plan.facts.sources,
+            host_namespaces: &plan.facts.host_namespaces,
+            caller: self.caller,
+            own_places: &[],
+        })?;
+        self.host = Some(host);
+        refuse(&found)
     }
 
     /// True when there is a floor at all.
@@ -82,10 +114,6 @@ impl Question {
         if !self.is_asked() {
             return Ok(());
         }
-        let host = match seen.mounts {
-            Some(_) => procfs::read_bytes(proc, "self/mountinfo").map(Some),
-            None => Ok(None),
-        };
         let kernel_has = |path: &str| kernel_has(proc, path);
         let of = |shared: u64| NAMESPACES.map(|(bit, kind)| (kind, shared & bit != 0));
         let limit = read::limit(seen.limits, RLIMIT_CORE).map(|(soft, hard)| Limit { soft, hard });
@@ -94,13 +122,12 @@ impl Question {
                 Some(table) => Part::of(mountinfo::parse(table)),
                 None => Part::NotLooked,
             },
-            host: match &host {
-                Ok(Some(table)) => Part::of(
+            host: match &self.host {
+                Some(table) => Part::of(
                     mountinfo::parse(table)
                         .map(|mounts| Host { mounts, own_places: self.own_places.clone() }),
                 ),
-                Ok(None) => Part::NotLooked,
-                Err(error) => Part::Unreadable(error.to_string()),
+                None => Part::NotLooked,
             },
             kernel_has: &kernel_has,
             status: Part::Seen(seen.status.clone()),
@@ -118,11 +145,7 @@ impl Question {
             // user namespaces shows to who is in the namespace only.
             ..Observed::nothing(self.caller)
         };
-        let found = floor::check(self.profile, &self.granted, Phase::BeforeExec, &observed);
-        match found.split_first() {
-            None => Ok(()),
-            Some((first, rest)) => bail!("{}", message(first, rest.len())),
-        }
+        refuse(&floor::check(self.profile, &self.granted, Phase::BeforeExec, &observed))
     }
 
     /// Only `restricted` has something to say about it.
@@ -153,17 +176,25 @@ fn kernel_has(proc: &OwnedFd, path: &str) -> Fact {
     }
 }
 
+fn refuse(found: &[Violation]) -> Result<()> {
+    match found.split_first() {
+        None => Ok(()),
+        Some((first, rest)) => bail!("{}", message(first, rest.len())),
+    }
+}
+
 /// One line, with a remedy that can be pasted.
 fn message(first: &Violation, more: usize) -> String {
-    let mut text = format!("below the floor: {}: {}", first.invariant, first.what);
+    let mut text = format!("below the floor: {} (invariant {}", first.what, first.invariant);
     if more > 0 {
-        text.push_str(&format!(" (and {more} more)"));
+        text.push_str(&format!(", and {more} more"));
     }
+    text.push(')');
     match first.allow {
         // Not every name that the floor knows is one that can be asked for.
-        Some(name) if Allow::parse(name).is_ok() => {
-            text.push_str(&format!(" (hint: --allow {name})"));
-        }
+        Some(name) if Allow::parse(name).is_ok() => text.push_str(&format!(
+            "; allow with annotation {ALLOW_PREFIX}{name}=true (the node policy must permit it)"
+        )),
         _ => {}
     }
     text
@@ -183,11 +214,12 @@ mod tests {
         let text = message(&violation(Some("mounts.host-proc")), 2);
         assert_eq!(
             text,
-            "below the floor: mounts.types: proc is mounted on /mnt (and 2 more) \
-             (hint: --allow mounts.host-proc)"
+            "below the floor: proc is mounted on /mnt (invariant mounts.types, and 2 more); allow \
+             with annotation org.casemate.allow/mounts.host-proc=true (the node policy must permit \
+             it)"
         );
         let none = message(&violation(Some("mounts.no-such-name")), 0);
-        assert_eq!(none, "below the floor: mounts.types: proc is mounted on /mnt");
+        assert_eq!(none, "below the floor: proc is mounted on /mnt (invariant mounts.types)");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod read;
 mod tests;
 
 use crate::caller::Caller;
+use crate::decide::Decided;
 use crate::ids::IdMaps;
 use crate::procfs;
 use anyhow::{bail, Context as _, Result};
@@ -17,7 +18,7 @@ use casemate_kernel::status::Status;
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{CapabilityPlan, ContainerPlan, Early, Namespaces, ProcessPlan};
 use claims::Claims;
-use floor::{Question, Seen};
+use floor::{PlanOf, Question, Seen};
 use mounts::MountClaims;
 use rustix::fd::OwnedFd;
 use serde::{Deserialize, Serialize};
@@ -113,6 +114,17 @@ impl Expectation {
     pub fn ask_floor(&mut self, spec: &HardenedSpec, caller: &Caller, unmappable: Option<String>) {
         self.claims.by_ordinary_user = !caller.privileged;
         self.floor = Some(Question::of(spec, caller, unmappable));
+    }
+
+    /// The same of a container, and whether its plan is above the floor.
+    ///
+    /// # Errors
+    /// What is below it.
+    pub(crate) fn ask_floor_of_plan(&mut self, decided: &Decided, rootfs: &Path) -> Result<()> {
+        let Decided { spec, caller, facts, proc, bundle, .. } = decided;
+        self.ask_floor(spec, caller, facts.unmappable.clone());
+        let plan = PlanOf { spec, facts, rootfs, bundle: &bundle.dir };
+        self.floor.as_mut().map_or(Ok(()), |floor| floor.ask_plan(proc, &plan))
     }
 
     /// The namespaces that are joined, once all of them are there; and where the runtime keeps its state.
