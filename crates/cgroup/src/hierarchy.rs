@@ -4,7 +4,10 @@
 //! A host with version 1 only is a typed refusal. Nothing here changes anything.
 
 use crate::error::{Error, Result};
+use casemate_kernel::mountinfo;
 use rustix::io::Errno;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 /// CGROUP2_SUPER_MAGIC of linux/magic.h.
@@ -29,14 +32,15 @@ impl Hierarchy {
             }
         }
         let table = std::fs::read(MOUNTINFO).map_err(|e| io_error("read", MOUNTINFO, &e))?;
-        Self::from_mountinfo(&String::from_utf8_lossy(&table))
+        Self::from_mountinfo(&table)
     }
 
-    fn from_mountinfo(table: &str) -> Result<Self> {
+    fn from_mountinfo(table: &[u8]) -> Result<Self> {
+        let unreadable = |_| Error::io("understand", MOUNTINFO, Errno::BADMSG);
         let mut v1 = false;
-        for (point, kind) in table.lines().filter_map(mount_point_and_type) {
-            match kind {
-                "cgroup2" => return Ok(Self { mount: unescape(point) }),
+        for mount in mountinfo::parse(table).map_err(unreadable)? {
+            match mount.fstype {
+                "cgroup2" => return Ok(Self { mount: path(mount.point) }),
                 "cgroup" => v1 = true,
                 _ => {}
             }
@@ -115,16 +119,8 @@ fn read_v2_path(file: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Fields of a mountinfo line (proc_pid_mountinfo(5)): the fifth is the mount point, the first after " - " the type.
-fn mount_point_and_type(line: &str) -> Option<(&str, &str)> {
-    let (before, after) = line.split_once(" - ")?;
-    Some((before.split(' ').nth(4)?, after.split(' ').next()?))
-}
-
-/// Undo the kernel's octal escapes of blank, tab, newline and backslash.
-fn unescape(text: &str) -> PathBuf {
-    let plain = text.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
-    PathBuf::from(plain.replace("\\134", "\\"))
+fn path(escaped: &[u8]) -> PathBuf {
+    PathBuf::from(OsString::from_vec(mountinfo::unescape(escaped).into_owned()))
 }
 
 #[cfg(test)]
@@ -138,15 +134,17 @@ mod tests {
     fn cgroup2_is_found_wherever_mountinfo_says() {
         let table =
             format!("{V1}32 23 0:28 / /my\\040mount rw shared:10 master:2 - cgroup2 c rw\n");
-        let found = Hierarchy::from_mountinfo(&table).unwrap();
+        let found = Hierarchy::from_mountinfo(table.as_bytes()).unwrap();
         assert_eq!(found.mount_point(), Path::new("/my mount"));
         assert!(found.is_hybrid());
     }
 
     #[test]
     fn a_v1_only_host_is_refused_as_such() {
-        assert!(matches!(Hierarchy::from_mountinfo(V1), Err(Error::CgroupV1Only)));
-        assert!(matches!(Hierarchy::from_mountinfo(""), Err(Error::NotMounted)));
+        assert!(matches!(Hierarchy::from_mountinfo(V1.as_bytes()), Err(Error::CgroupV1Only)));
+        assert!(matches!(Hierarchy::from_mountinfo(b""), Err(Error::NotMounted)));
+        // What is not understood is not left out.
+        assert!(matches!(Hierarchy::from_mountinfo(b"31 23"), Err(Error::Io { .. })));
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::procfs;
 use anyhow::{Context as _, Result};
+use casemate_kernel::mountinfo::{self, Mount};
 use casemate_policy::LayerRole;
 use casemate_sandbox::plan::{Layer, OverlayPlan, Upper};
 use casemate_sys::mount::attr;
@@ -40,9 +41,9 @@ pub enum Below {
 pub fn below(proc: &OwnedFd, rootfs: &Path, writable: bool) -> Result<Below> {
     let about = || format!("root.path {}", rootfs.display());
     let root = open_dir(rootfs).with_context(about)?;
-    let table = procfs::read(proc, "self/mountinfo")?;
+    let table = procfs::read_bytes(proc, "self/mountinfo")?;
     let id = mount_id(&root).with_context(about)?;
-    let line = find(&table, id).with_context(|| format!("{}: mount {id} is unknown", about()))?;
+    let line = known(&table, id).with_context(about)?;
     if line.fstype != "overlay" {
         let idmapped = line.has("idmapped");
         return Ok(Below::Other { fstype: line.fstype.to_owned(), idmapped });
@@ -76,16 +77,17 @@ pub fn can_be_idmapped(fstype: &str, kernel: (u32, u32)) -> bool {
 
 fn plan(
     proc: &OwnedFd,
-    table: &str,
-    line: &Line<'_>,
+    table: &[u8],
+    line: &Mount<'_>,
     rootfs: &Path,
     writable: bool,
 ) -> Result<OverlayPlan> {
     if line.has("idmapped") {
         anyhow::bail!("the overlay has an id mapping already");
     }
-    let found = Options::parse(line.super_options)?;
-    let start = Anchor { upper: found.upper.as_deref(), mount_point: &line.mount_point() };
+    let text = std::str::from_utf8(line.super_options).context("the overlay's options")?;
+    let found = Options::parse(text)?;
+    let start = Anchor { upper: found.upper.as_deref(), mount_point: &unescape(line.point) };
     let mut layers = Layers { proc, table, bases: Vec::new(), mapped: true };
     let lowers = found.lowers.iter().map(|path| start.resolve(path, &found));
     let mut lowers = lowers.collect::<Result<Vec<_>>>()?;
@@ -118,8 +120,8 @@ fn plan(
         upper,
         bases: layers.bases.into_iter().map(|base| base.path).collect(),
         options: found.keep,
-        attrs: line.attributes(),
-        inside: line.inside(rootfs)?,
+        attrs: attributes(line),
+        inside: inside(line, rootfs)?,
     })
 }
 
@@ -136,7 +138,7 @@ pub(crate) fn from_layers(
     options: Vec<(String, Option<String>)>,
     mapped: bool,
 ) -> Result<OverlayPlan> {
-    let table = procfs::read(proc, "self/mountinfo")?;
+    let table = procfs::read_bytes(proc, "self/mountinfo")?;
     let mut layers = Layers { proc, table: &table, bases: Vec::new(), mapped };
     let mut opened = Vec::new();
     for (role, path, judged) in named {
@@ -166,78 +168,29 @@ pub(crate) fn from_layers(
     })
 }
 
-/// A line of mountinfo (proc_pid_mountinfo(5)), fields as they stand.
-pub(crate) struct Line<'t> {
-    pub(crate) id: u64,
-    pub(crate) parent: u64,
-    root: &'t str,
-    pub(crate) point: &'t str,
-    options: &'t str,
-    pub(crate) fstype: &'t str,
-    super_options: &'t str,
+/// The mount of this number, which somebody has a descriptor of.
+pub(crate) fn known(table: &[u8], id: u64) -> Result<Mount<'_>> {
+    mountinfo::find(table, id)?.with_context(|| format!("mount {id} is unknown"))
 }
 
-pub(crate) fn find(table: &str, id: u64) -> Option<Line<'_>> {
-    let prefix = format!("{id} ");
-    table.lines().find(|line| line.starts_with(&prefix)).and_then(Line::parse)
+/// The engine's own restrictions, without its "ro": that is the plan's to say.
+fn attributes(mount: &Mount<'_>) -> u64 {
+    mount.restrictions() & (attr::NOSUID | attr::NODEV | attr::NOEXEC)
 }
 
-impl<'t> Line<'t> {
-    pub(crate) fn parse(line: &'t str) -> Option<Self> {
-        let mut fields = line.split(' ');
-        let (id, parent) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-        let (root, point, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
-        let mut rest = line.split(" - ").nth(1)?.split(' ');
-        let fstype = rest.next()?;
-        let super_options = rest.nth(1).unwrap_or_default();
-        Some(Line { id, parent, root, point, options, fstype, super_options })
-    }
-
-    pub(crate) fn has(&self, option: &str) -> bool {
-        self.options.split(',').any(|o| o == option)
-    }
-
-    pub(crate) fn mount_point(&self) -> PathBuf {
-        unescape(self.point)
-    }
-
-    /// The engine's own restrictions, without its "ro": that is the plan's to say.
-    fn attributes(&self) -> u64 {
-        [("nosuid", attr::NOSUID), ("nodev", attr::NODEV), ("noexec", attr::NOEXEC)]
-            .iter()
-            .filter(|(name, _)| self.has(name))
-            .fold(0, |bits, (_, bit)| bits | bit)
-    }
-
-    /// Where in the overlay `rootfs`, a path on this mount, is.
-    fn inside(&self, rootfs: &Path) -> Result<PathBuf> {
-        let below = rootfs.strip_prefix(self.mount_point()).with_context(|| {
-            format!("{} is not below its mount point {}", rootfs.display(), self.point)
-        })?;
-        let top = unescape(self.root);
-        Ok(top.strip_prefix("/").unwrap_or(&top).join(below))
-    }
+/// Where in the overlay `rootfs`, a path on this mount, is.
+fn inside(mount: &Mount<'_>, rootfs: &Path) -> Result<PathBuf> {
+    let point = unescape(mount.point);
+    let below = rootfs.strip_prefix(&point).with_context(|| {
+        format!("{} is not below its mount point {}", rootfs.display(), point.display())
+    })?;
+    let top = unescape(mount.root);
+    Ok(top.strip_prefix("/").unwrap_or(&top).join(below))
 }
 
-/// A path as mountinfo and the kernel's seq_escape write it: `\` and three octal digits.
-pub(crate) fn unescape(text: &str) -> PathBuf {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let digits = bytes.get(at + 1..at + 4).and_then(|d| std::str::from_utf8(d).ok());
-        match digits.and_then(|d| u8::from_str_radix(d, 8).ok()) {
-            Some(byte) if bytes[at] == b'\\' => {
-                out.push(byte);
-                at += 4;
-            }
-            _ => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    PathBuf::from(OsString::from_vec(out))
+/// A path as mountinfo has it.
+pub(crate) fn unescape(text: impl AsRef<[u8]>) -> PathBuf {
+    PathBuf::from(OsString::from_vec(mountinfo::unescape(text.as_ref()).into_owned()))
 }
 
 /// The mount options of an overlay.
@@ -358,7 +311,7 @@ struct Base {
 /// Layers, and the directories that hold them.
 struct Layers<'p> {
     proc: &'p OwnedFd,
-    table: &'p str,
+    table: &'p [u8],
     bases: Vec<Base>,
     /// They are to be shown with other ids.
     mapped: bool,
@@ -388,7 +341,7 @@ impl Layers<'_> {
 
     /// A mount can have an id mapping once, and not on every file system.
     fn check(&self, mount: u64) -> Result<()> {
-        let line = find(self.table, mount).with_context(|| format!("mount {mount} is unknown"))?;
+        let line = known(self.table, mount)?;
         if line.has("idmapped") {
             anyhow::bail!("lies on a mount that has an id mapping already");
         }
@@ -432,7 +385,7 @@ pub(crate) fn real_path(proc: &OwnedFd, fd: &OwnedFd) -> Result<PathBuf> {
 mod tests {
     use super::*;
 
-    const TABLE: &str = "\
+    const TABLE: &[u8] = b"\
 28 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard
 90 28 0:50 / /m/a\\040b rw,nodev,relatime - overlay overlay rw,lowerdir=/l/2:/l/1,upperdir=/s/fs,workdir=/s/work,context=\"u:r:t:s0:c1,c2\",index=off
 91 28 0:51 /sub /m/c rw,relatime shared:7 master:2 - overlay none rw,lowerdir=a\\134:b:c,redirect_dir=on,metacopy=on
@@ -441,20 +394,23 @@ mod tests {
 
     #[test]
     fn mounts_are_found_by_their_number() {
-        let line = find(TABLE, 90).unwrap();
-        assert_eq!((line.fstype, line.mount_point()), ("overlay", PathBuf::from("/m/a b")));
-        assert_eq!(line.attributes(), attr::NODEV);
-        assert_eq!(line.inside(Path::new("/m/a b/x/y")).unwrap(), Path::new("x/y"));
-        assert_eq!(find(TABLE, 28).unwrap().fstype, "ext4");
-        assert!(find(TABLE, 9).is_none());
-        let line = find(TABLE, 91).unwrap();
-        assert_eq!(line.inside(Path::new("/m/c/x")).unwrap(), Path::new("sub/x"));
-        assert!(find(TABLE, 92).unwrap().has("idmapped"));
+        let line = known(TABLE, 90).unwrap();
+        assert_eq!((line.fstype, unescape(line.point)), ("overlay", PathBuf::from("/m/a b")));
+        assert_eq!(attributes(&line), attr::NODEV);
+        assert_eq!(inside(&line, Path::new("/m/a b/x/y")).unwrap(), Path::new("x/y"));
+        assert_eq!(known(TABLE, 28).unwrap().fstype, "ext4");
+        assert!(known(TABLE, 9).is_err());
+        let line = known(TABLE, 91).unwrap();
+        assert_eq!(inside(&line, Path::new("/m/c/x")).unwrap(), Path::new("sub/x"));
+        assert!(known(TABLE, 92).unwrap().has("idmapped"));
     }
 
     #[test]
     fn layers_and_what_must_be_kept_are_read_from_the_options() {
-        let read = |id| Options::parse(find(TABLE, id).unwrap().super_options).unwrap();
+        let read = |id| {
+            let text = known(TABLE, id).unwrap().super_options;
+            Options::parse(std::str::from_utf8(text).unwrap()).unwrap()
+        };
         let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect::<Vec<_>>();
         let options = read(90);
         assert_eq!(options.lowers, paths(&["/l/2", "/l/1"]));

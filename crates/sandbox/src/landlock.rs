@@ -11,6 +11,7 @@
 use crate::failure::Step;
 use crate::plan::LandlockPlan;
 use crate::{Failure, StepResult};
+use casemate_kernel::mountinfo::{self, Mount};
 use casemate_sys::landlock::{self, access, net, scope, Ruleset};
 use casemate_sys::path::{find_in_root, Links};
 use casemate_sys::{mount, Context};
@@ -57,7 +58,9 @@ impl Layer {
         let layer = Self { rules, handled };
         let root = mount::open_path(Path::new("/"), false).step("landlock", about)?;
         let table = read_mounts(host_proc).step("landlock", about)?;
-        for line in table.lines().filter_map(Mounted::parse).filter(|line| line.writable) {
+        let mounts = mountinfo::parse(&table)
+            .map_err(|error| Failure::new("landlock", error.to_string()))?;
+        for line in mounts.iter().map(Mounted::of).filter(|line| line.writable) {
             layer
                 .allow_mount(&root, &line)
                 .step("landlock", || line.point.display().to_string())?;
@@ -89,7 +92,7 @@ impl Layer {
             StatxFlags::TYPE | StatxFlags::MNT_ID,
         )
         .call(|| format!("statx({})", line.point.display()))?;
-        if stat.stx_mnt_id.to_string() != line.id {
+        if stat.stx_mnt_id != line.id {
             return Ok(());
         }
         let kind = FileType::from_raw_mode(u32::from(stat.stx_mode));
@@ -186,9 +189,9 @@ fn scoped(plan: &LandlockPlan) -> u64 {
     bits.iter().filter(|(wanted, _)| *wanted).fold(0, |all, (_, bit)| all | bit)
 }
 
-/// A line of mountinfo (proc_pid_mountinfo(5)).
+/// What matters here of a mount.
 struct Mounted<'t> {
-    id: &'t str,
+    id: u64,
     point: PathBuf,
     /// Neither the mount nor its file system is read-only.
     writable: bool,
@@ -196,50 +199,29 @@ struct Mounted<'t> {
 }
 
 impl<'t> Mounted<'t> {
-    fn parse(line: &'t str) -> Option<Self> {
-        let (mount, filesystem) = line.split_once(" - ")?;
-        let mut fields = mount.split(' ');
-        let id = fields.next()?;
-        let (point, options) = (fields.nth(3)?, fields.next()?);
-        let mut fields = filesystem.split(' ');
-        let fstype = fields.next()?;
-        let readonly = |options: &str| options.split(',').any(|option| option == "ro");
-        let writable = !readonly(options) && !readonly(fields.nth(1).unwrap_or_default());
-        Some(Self { id, point: unescape(point), writable, fstype })
-    }
-}
-
-/// The kernel writes blanks, tabs, line ends and backslashes of a path as a backslash and three octal digits.
-fn unescape(text: &str) -> PathBuf {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let digits = text.get(at + 1..at + 4).filter(|_| *byte == b'\\');
-        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            Some(value) => {
-                out.push(value);
-                at += 4;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
+    fn of(mount: &Mount<'t>) -> Self {
+        let read_only = |option: &[u8]| option == b"ro";
+        let below = mount.super_options.split(|byte| *byte == b',').any(read_only);
+        let point = mountinfo::unescape(mount.point).into_owned();
+        Self {
+            id: mount.id,
+            point: PathBuf::from(OsString::from_vec(point)),
+            writable: !mount.has("ro") && !below,
+            fstype: mount.fstype,
         }
     }
-    PathBuf::from(OsString::from_vec(out))
 }
 
 /// The mount table of this process, which is the container's by now.
-fn read_mounts(host_proc: impl AsFd) -> casemate_sys::Result<String> {
+fn read_mounts(host_proc: impl AsFd) -> casemate_sys::Result<Vec<u8>> {
     let path = "thread-self/mountinfo";
     let file =
         rustix::fs::openat(&host_proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .call(|| format!("openat(/proc, \"{path}\")"))?;
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut std::fs::File::from(file), &mut text)
+    let mut table = Vec::new();
+    std::io::Read::read_to_end(&mut std::fs::File::from(file), &mut table)
         .call(|| format!("read(/proc/{path})"))?;
-    Ok(text)
+    Ok(table)
 }
 
 #[cfg(test)]
@@ -260,11 +242,11 @@ mod tests {
             ("rw,nosuid", "rw,rootcontext=x", true),
         ] {
             let text = line(options, below);
-            let mounted = Mounted::parse(&text).unwrap();
+            let mounts = mountinfo::parse(text.as_bytes()).unwrap();
+            let mounted = Mounted::of(&mounts[0]);
             assert_eq!(mounted.writable, writable, "{text}");
-            assert_eq!((mounted.id, mounted.fstype), ("36", "ext4"));
+            assert_eq!((mounted.id, mounted.fstype), (36, "ext4"));
             assert_eq!(mounted.point, Path::new("/a b"));
         }
-        assert!(Mounted::parse("not a line").is_none());
     }
 }

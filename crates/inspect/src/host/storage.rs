@@ -1,6 +1,7 @@
 //! What the file systems under the engines' storage can do: overlays, and mounts with shifted ids.
 
 use super::{Check, Host, Status};
+use casemate_kernel::mountinfo;
 use casemate_policy::spec::IdMapping;
 use casemate_runtime::ids::{mapping_namespace, IdMaps};
 use casemate_sys::mount::{self, attr, AttrChange, FsContext};
@@ -85,16 +86,17 @@ fn try_idmap(path: &Path) -> anyhow::Result<()> {
     Ok(mount::set_attr(&tree, change, false)?)
 }
 
-/// The type as /proc/self/mountinfo has it, of the mount that holds `path`.
+/// The type as /proc/self/mountinfo has it, of the mount that holds `path`; or why it is not known.
 fn file_system(path: &Path) -> String {
-    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let best = table
-        .lines()
-        .filter_map(|line| {
-            let (before, after) = line.split_once(" - ")?;
-            let point = before.split(' ').nth(4)?;
-            path.starts_with(point).then(|| (point.len(), after.split(' ').next()))
-        })
-        .max_by_key(|(length, _)| *length);
-    best.and_then(|(_, kind)| kind).unwrap_or("unknown").to_owned()
+    holder(path).unwrap_or_else(|error| format!("unknown: {error:#}"))
+}
+
+fn holder(path: &Path) -> anyhow::Result<String> {
+    let proc = casemate_runtime::procfs::open()?;
+    let table = casemate_runtime::procfs::read_bytes(&proc, "self/mountinfo")?;
+    let mounts = mountinfo::parse(&table)?;
+    let tree = casemate_policy::floor::Tree::new(&mounts);
+    let holder = tree.visible(&path.to_string_lossy());
+    let holder = holder.ok_or_else(|| anyhow::anyhow!("no mount at /"))?;
+    Ok(holder.fstype.to_owned())
 }

@@ -8,9 +8,10 @@
 //! user namespace.
 
 use super::Unmappable;
-use crate::overlay::{find, mount_id, real_path, unescape, Line};
+use crate::overlay::{known, mount_id, real_path, unescape};
 use crate::procfs;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
+use casemate_kernel::mountinfo::{self, Mount};
 use casemate_policy::Usual;
 use casemate_sandbox::plan::DetachedTree;
 use casemate_sys::mount::{self, attr, AttrChange};
@@ -101,15 +102,15 @@ impl Mapper<'_> {
                 });
             }
         }
-        let table = procfs::read(self.proc, "self/mountinfo")?;
+        let table = procfs::read_bytes(self.proc, "self/mountinfo")?;
         let id = mount_id(source)?;
-        let line = find(&table, id).with_context(|| format!("mount {id} is unknown"))?;
+        let line = known(&table, id)?;
         if !recursive {
             let (top, mapped) = self.single(source, shown, &line, read_only)?;
             return Ok(DetachedTree { top, below: Vec::new(), mapped });
         }
         let real = real_path(self.proc, source)?;
-        let below = submounts(&table, id, &real);
+        let below = submounts(&table, id, &real)?;
         let (top, mapped) = self.single(source, shown, &line, read_only)?;
         let below = below.into_iter().filter(|line| line.fstype != "nsfs");
         let below = below.filter_map(|line| self.below(&line, &real, all_read_only).transpose());
@@ -131,7 +132,7 @@ impl Mapper<'_> {
         &self,
         source: &OwnedFd,
         shown: &Path,
-        line: &Line<'_>,
+        line: &Mount<'_>,
         read_only: bool,
     ) -> Result<(OwnedFd, bool)> {
         let clone = mount::clone_tree(source, false)?;
@@ -162,11 +163,11 @@ impl Mapper<'_> {
     /// A mount below the source; `None` when another one covers it.
     fn below(
         &self,
-        line: &Line<'_>,
+        line: &Mount<'_>,
         real: &Path,
         read_only: bool,
     ) -> Result<Option<(PathBuf, OwnedFd)>> {
-        let point = line.mount_point();
+        let point = unescape(line.point);
         let source = mount::open_path(&point, true)?;
         if mount_id(&source)? != line.id {
             return Ok(None);
@@ -195,15 +196,15 @@ fn is_device(fd: &OwnedFd) -> Result<bool> {
 }
 
 /// The mounts below directory `real` of mount `id`, outer ones first, which is the order of mountinfo.
-fn submounts<'t>(table: &'t str, id: u64, real: &Path) -> Vec<Line<'t>> {
+fn submounts<'t>(table: &'t [u8], id: u64, real: &Path) -> Result<Vec<Mount<'t>>> {
     let mut inside = HashSet::from([id]);
     let mut found = Vec::new();
-    for line in table.lines().filter_map(Line::parse) {
+    for line in mountinfo::parse(table)? {
         let point = unescape(line.point);
         if inside.contains(&line.parent) && point != real && point.starts_with(real) {
             inside.insert(line.id);
             found.push(line);
         }
     }
-    found
+    Ok(found)
 }
