@@ -108,6 +108,7 @@ fn ordinary_binds_are_let_in_writable() {
         "/var/lib/docker/containers/c0ffee/hosts",
         "/var/lib/docker/containers/c0ffee/mounts/shm",
         "/var/lib/docker/plugins/p/propagated-mount/v",
+        "/var/lib/docker/tmp/safe-mount1577929742",
         "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/p/hostname",
         "/run/containerd/io.containerd.grpc.v1.cri/sandboxes/p/shm",
         "/var/lib/nerdctl/1935db59/volumes/default/v/_data",
@@ -228,7 +229,12 @@ fn every_other_name_of_a_source_is_judged() {
         holds: holds.iter().map(|name| (*name).to_owned()).collect(),
         ..dir("/mnt/top")
     };
+    let part = FileFact {
+        names: vec!["/etc/kubernetes/pki".to_owned()],
+        ..dir("/var/lib/docker/tmp/safe-mount7")
+    };
     for (file, wanted) in [
+        (part, "mounts.host-etc"),
         (named(&["/etc/kubernetes/pki"]), "mounts.host-etc"),
         (named(&["/data", "/var/lib/docker"]), "mounts.engine-data"),
         (held(&["/", "/home"]), "mounts.host-root"),

@@ -4,10 +4,13 @@
 //! hand over. So it is put together a second time, from layers that can. This module finds them; it mounts nothing.
 //! What it cannot understand it calls unusable, with the reason, and leaves the consequence to the caller.
 
+mod named;
+
+pub(crate) use named::from_layers;
+
 use crate::procfs;
 use anyhow::{Context as _, Result};
 use casemate_kernel::mountinfo::{self, Mount};
-use casemate_policy::LayerRole;
 use casemate_sandbox::plan::{Layer, OverlayPlan, Upper};
 use casemate_sys::mount::attr;
 use casemate_sys::Context as _;
@@ -122,49 +125,6 @@ fn plan(
         options: found.keep,
         attrs: attributes(line),
         inside: inside(line, rootfs)?,
-    })
-}
-
-/// A layer that a configuration names: what it is for, where it is, and the device and inode that were judged.
-pub(crate) type Named = (LayerRole, PathBuf, Option<(u64, u64)>);
-
-/// An overlay that a configuration mounts.
-///
-/// # Errors
-/// A layer that is not what was judged, or that cannot be shown with other ids if it has to be.
-pub(crate) fn from_layers(
-    proc: &OwnedFd,
-    named: &[Named],
-    options: Vec<(String, Option<String>)>,
-    mapped: bool,
-) -> Result<OverlayPlan> {
-    let table = procfs::read_bytes(proc, "self/mountinfo")?;
-    let mut layers = Layers { proc, table: &table, bases: Vec::new(), mapped };
-    let mut opened = Vec::new();
-    for (role, path, judged) in named {
-        let layer = layers.open(path)?;
-        if judged.is_some_and(|judged| judged != layer.identity) {
-            anyhow::bail!("layer {}: changed while it was looked at", path.display());
-        }
-        opened.push((*role, layer));
-    }
-    let of = |role: LayerRole| {
-        let found = opened.iter().filter(move |(own, _)| *own == role);
-        found.map(|(_, layer)| layers.layer(layer)).collect::<Result<Vec<Layer>>>()
-    };
-    let upper = match (of(LayerRole::Upper)?.pop(), of(LayerRole::Work)?.pop()) {
-        (Some(upper), Some(work)) => Upper::Given { upper, work },
-        (None, None) => Upper::Nothing,
-        _ => anyhow::bail!("upperdir and workdir go together"),
-    };
-    Ok(OverlayPlan {
-        lowers: of(LayerRole::Lower)?,
-        data: of(LayerRole::Data)?,
-        upper,
-        bases: layers.bases.iter().map(|base| base.path.clone()).collect(),
-        options,
-        attrs: 0,
-        inside: PathBuf::new(),
     })
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Whose {
     Others,
 }
 
-/// The shapes of what engines make for containers. A part `*` is any name, `%` the container itself, `@` its
+/// The shapes of what engines make for containers. A part `x*` is any name that begins so, `%` the container itself, `@` its
 /// pod, and `**` at the end whatever follows, or nothing.
 const SHAPES: &[(Engine, &str)] = &[
     (Engine::Storage, "*/%/userdata/**"),
@@ -36,6 +36,8 @@ const SHAPES: &[(Engine, &str)] = &[
     (Engine::Docker, "plugins/*/propagated-mount/**"),
     (Engine::Docker, "overlay2/*/merged/**"),
     (Engine::Docker, "rootfs/*/*/**"),
+    // A bind of a part of a volume (volume-subpath), which has that part's own name too.
+    (Engine::Docker, "tmp/safe-mount*/**"),
     (Engine::Docker, "netns/*"),
     (Engine::Containerd, "*/sandboxes/@/hosts"),
     (Engine::Containerd, "*/sandboxes/@/hostname"),
@@ -100,10 +102,12 @@ fn matches(engine: Engine, shape: &str, path: &str, scope: &Scope<'_>) -> bool {
         }
         let Some(name) = path.next() else { return false };
         let fits = match part {
-            "*" => true,
             "%" => is_container(name, scope),
             "@" => is_pod(engine, name, scope),
-            _ => part == name,
+            _ => match part.strip_suffix('*') {
+                Some(begin) => name.starts_with(begin),
+                None => part == name,
+            },
         };
         if !fits {
             return false;
