@@ -140,18 +140,18 @@ fn what_cannot_be_read_is_a_violation_and_what_nobody_looked_at_is_none() {
 #[test]
 fn kernel_file_systems_are_at_their_place_or_nowhere() {
     let cases = [
-        ("0:60 / /mnt", "proc", "mounts.host-proc"),
-        ("0:60 / /proc/x", "proc", "mounts.host-proc"),
-        ("0:50 /irq /mnt", "proc", "mounts.host-proc"),
+        ("0:60 / /mnt", "proc", "mounts.second-proc"),
+        ("0:60 / /proc/x", "proc", "mounts.second-proc"),
+        ("0:50 /irq /mnt", "proc", "mounts.second-proc"),
         ("0:20 /sys /proc/sys", "proc", "mounts.host-proc"),
-        ("0:60 / /mnt", "sysfs", "mounts.host-sys"),
+        ("0:60 / /mnt", "sysfs", "mounts.second-sysfs"),
         ("0:60 / /mnt", "cgroup2", "mounts.host-cgroup"),
         ("0:60 / /mnt", "mqueue", "mounts.host-dev"),
         ("0:60 / /mnt", "devpts", "mounts.host-dev"),
         ("0:26 / /mnt", "debugfs", "mounts.kernel-fs"),
         ("0:61 / /mnt", "binfmt_misc", "mounts.kernel-fs"),
         ("0:61 net:[1] /mnt", "nsfs", "mounts.kernel-fs"),
-        ("0:61 / /mnt", "a_new_one", "mounts.kernel-fs"),
+        ("0:61 / /mnt", "a_new_one", "mounts.unknown-fs"),
         ("8:9 / /mnt", "ext4", "mounts.block"),
         ("0:61 / /mnt", "nfs4", "mounts.network"),
         ("0:61 / /mnt", "fuse.sshfs", "mounts.fuse"),
@@ -239,7 +239,7 @@ fn what_is_mounted_in_a_granted_place_comes_along_and_nothing_else_does() {
     assert_eq!(with_mount(&below, &["mounts.host-root"]), []);
     let own = format!("{root}\n91 90 0:60 / /h/proc {FLAGS} - proc proc rw");
     let found = with_mount(&own, &["mounts.host-root"]);
-    assert_eq!(found, [("mounts.types", Some("mounts.host-proc"))]);
+    assert_eq!(found, [("mounts.types", Some("mounts.second-proc"))]);
 }
 
 #[test]

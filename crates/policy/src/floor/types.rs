@@ -76,8 +76,9 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
         return;
     }
     if let Some((_, home, names)) = HOMES.iter().find(|(name, _, _)| *name == base) {
+        let usual = if of_host { names.last() } else { names.first() };
         let granted = names.iter().find(|name| floor.granted(name));
-        let allow = granted.unwrap_or(&names[0]);
+        let allow = granted.or(usual).unwrap_or(&"mounts.kernel-fs");
         return at_home(floor, tree, (home, allow), mount, of_host);
     }
     if base == "devtmpfs" {
