@@ -5,6 +5,7 @@ pub mod cgroup;
 pub(crate) mod container;
 pub mod devices;
 pub mod hooks;
+mod images;
 pub mod masks;
 pub mod mounts;
 pub mod process;

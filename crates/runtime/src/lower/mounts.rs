@@ -3,14 +3,13 @@
 use crate::bundle::Bundle;
 use crate::ids::{mapping_namespace, IdMaps};
 use crate::lower::propagation_of;
-use crate::overlay::{below, Below};
 use crate::userns::idmap::{Mapper, Wanted};
 use crate::userns::Unmappable;
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_kernel::magic;
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
-use casemate_policy::{FileFact, FileKind, HardenedSpec, LayerFact, LayerRole, SourceFact};
+use casemate_policy::{FileFact, HardenedSpec, LayerFact, LayerRole, SourceFact};
 use casemate_sandbox::plan::{Content, DetachedTree, MountPlan, MountSource};
 use casemate_sys::path::Links;
 use casemate_sys::Context as _;
@@ -208,7 +207,7 @@ fn bind(
     let nofollow = flags.source_nofollow || flags.copy_symlink;
     let prepared = match &mapper {
         Some(mapper) => {
-            if let Some(image) = image(mapper, &path, file, wanted)? {
+            if let Some(image) = super::images::image(mapper, &path, file, wanted)? {
                 return Ok(image);
             }
             prepare(mapper, &path, (wanted, nofollow), identity)?
@@ -243,40 +242,6 @@ fn prepare(
         return Ok(None);
     }
     mapper.tree(&source, path, wanted).map(Some).with_context(about)
-}
-
-/// A merged overlay that is bound, as engines do with images: put together again from its layers, as a root is. `None`: it
-/// is none, or one with other mounts below it.
-fn image(
-    mapper: &Mapper<'_>,
-    path: &Path,
-    file: Option<&FileFact>,
-    wanted: Wanted,
-) -> Result<Option<MountSource>> {
-    let is_overlay = file.is_some_and(|file| {
-        let alone = !wanted.recursive || file.below.is_empty();
-        file.fs_type == magic::OVERLAY && file.kind == FileKind::Directory && alone
-    });
-    if !is_overlay || mapper.userns.is_none() {
-        return Ok(None);
-    }
-    let about = || format!("source {}", path.display());
-    let found = match below(mapper.proc, path, !wanted.read_only).with_context(about)? {
-        // One without an upper directory cannot be written, whatever the mount says.
-        Below::Unusable(_) if !wanted.read_only => {
-            let mut found = below(mapper.proc, path, false).with_context(about)?;
-            if let Below::Overlay(plan) = &mut found {
-                plan.attrs |= attr::RDONLY;
-            }
-            found
-        }
-        found => found,
-    };
-    match found {
-        Below::Overlay(plan) => Ok(Some(MountSource::Overlay { plan, userns: mapper.userns()? })),
-        Below::Unusable(why) => Err(Unmappable::new(format!("{}: {why}", path.display())).into()),
-        Below::Other { .. } => Ok(None),
-    }
 }
 
 fn has_namespaces(file: &FileFact) -> bool {
