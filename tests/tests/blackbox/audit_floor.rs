@@ -63,7 +63,7 @@ fn a_second_procfs_is_seen_by_the_floor_and_by_the_control_of_masks() {
     let violation = &seen["floor"]["violations"][0];
     assert_eq!(violation["invariant"], "mounts.types", "{seen:#}");
     assert_eq!(violation["what"], "proc is mounted on /mnt");
-    assert_eq!(violation["allow"], "mounts.host-proc");
+    assert_eq!(violation["allow"], "mounts.second-proc");
     assert_eq!(
         (&seen["worst"], &control(&seen, "paths.masked")["status"]),
         (&json!("high"), &json!("violated"))
@@ -87,7 +87,7 @@ fn what_an_override_let_in_is_no_violation_and_no_mask_is_claimed_for_it() {
     requires!(root);
     let bundle = sleeping()
         .mount(json!({"destination": "/mnt", "type": "proc", "source": "proc", "options": ["ro"]}));
-    let container = Container::new(bundle).global(&["--allow", "mounts.host-proc"]).up();
+    let container = Container::new(bundle).global(&["--allow", "mounts.second-proc"]).up();
     let seen = report(&container, "json");
     assert_eq!(seen["floor"]["violations"], json!([]), "{seen:#}");
     let masked = control(&seen, "paths.masked")["effective"].as_str().unwrap();
