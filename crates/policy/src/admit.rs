@@ -17,7 +17,7 @@ use crate::check;
 use crate::control::ControlId;
 use crate::controls::{self, exec};
 use crate::decision::{Decision, Refusal};
-use crate::facts::HostFacts;
+use crate::facts::{CallerLimits, HostFacts};
 use crate::hardened::{Hardened, HardenedProcess, HardenedSpec};
 use crate::overrides::Choice;
 use crate::profile::Profile;
@@ -67,16 +67,17 @@ fn container(draft: &mut Draft<'_>, asked: Spec) -> Result<Spec, Refusal> {
 }
 
 /// Applies what a container was made with to a process that is added to it; the caller of `exec` chooses nothing: `exec`
-/// can only narrow.
+/// can only narrow. `limits`: what the process would inherit from its caller.
 ///
 /// # Errors
 /// Ids that the container does not map; what the container's own process may not have either.
 pub fn harden_process(
     process: Process,
     container: &HardenedSpec,
+    limits: CallerLimits,
 ) -> Result<(HardenedProcess, Vec<Decision>), Refusal> {
     exec::mapped_ids(&process, container)?;
-    let facts = HostFacts::default();
+    let facts = HostFacts { limits, ..HostFacts::default() };
     let choice = Choice::of_container(container);
     let mut draft = Draft::new(&choice, &facts, Asked::of(container));
     draft.joining = Some(container);

@@ -6,8 +6,8 @@ mod common;
 
 use casemate_policy::spec::{Process, Resources, Spec};
 use casemate_policy::{
-    harden_as, harden_process, harden_resources, owners, Choice, ControlId, CorePattern, Decision,
-    Hardened, HostFacts, ProfileName, Refusal, Source, Verdict,
+    harden_as, harden_process, harden_resources, owners, CallerLimits, Choice, ControlId,
+    CorePattern, Decision, Hardened, HostFacts, ProfileName, Refusal, Source, Verdict,
 };
 use common::{changed, facts, plain, put};
 use serde_json::{json, Value};
@@ -257,7 +257,11 @@ fn a_process_that_joins_is_admitted_by_the_same_table() {
     let join = |more: Value| {
         let mut process = json!({"args": ["x"], "cwd": "/", "user": {"uid": 0, "gid": 0}});
         process.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        harden_process(Process::parse(process.to_string().as_bytes()).unwrap(), &container)
+        harden_process(
+            Process::parse(process.to_string().as_bytes()).unwrap(),
+            &container,
+            CallerLimits::default(),
+        )
     };
     for more in [
         json!({"scheduler": {"policy": "SCHED_FIFO", "priority": 1}}),
@@ -290,4 +294,22 @@ fn limits_of_an_update_are_admitted_by_the_same_table() {
     assert_eq!(cut.pids.unwrap().limit, Some(512));
     let refusal = update(r#"{"unified": {"cgroup.freeze": "1"}}"#).unwrap_err();
     assert_eq!(refusal.decision.rule, ControlId::UnifiedFiles);
+}
+
+#[test]
+fn what_an_engine_has_of_protection_from_the_oom_killer_is_not_for_who_joins() {
+    let spec = changed("/process/oomScoreAdj", json!(300)).unwrap();
+    let scored = admit(ProfileName::Hardened, &[], spec).unwrap().spec;
+    let plain = admit(ProfileName::Hardened, &[], changed("/process/cwd", json!("/")).unwrap());
+    let plain = plain.unwrap().spec;
+    let join = |container: &_, own: i32| {
+        let process = json!({"args": ["x"], "cwd": "/", "user": {"uid": 0, "gid": 0}});
+        let process = Process::parse(process.to_string().as_bytes()).unwrap();
+        let limits = CallerLimits { oom_score_adj: Some(own), ..CallerLimits::default() };
+        harden_process(process, container, limits).unwrap().0.oom_score_adj
+    };
+    // As containerd's shim calls.
+    assert_eq!(join(&plain, -998), Some(0));
+    assert_eq!(join(&plain, 200), None, "an ordinary user may not lower it");
+    assert_eq!(join(&scored, -998), Some(300));
 }

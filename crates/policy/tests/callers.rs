@@ -54,7 +54,7 @@ fn a_crash_does_not_start_the_hosts_program() {
         assert_eq!(verdict(&result, ControlId::CoreLimit), wanted);
         // exec is told by what the container has.
         let process = parse(&plain()).unwrap().process.unwrap();
-        let (added, _) = harden_process(process, &result.spec).unwrap();
+        let (added, _) = harden_process(process, &result.spec, CallerLimits::default()).unwrap();
         let core = added.rlimits.iter().find(|limit| limit.kind == RlimitKind::Core).unwrap();
         assert_eq!((core.soft, core.hard), (1, 1));
     }

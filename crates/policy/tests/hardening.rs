@@ -6,8 +6,8 @@ mod common;
 
 use casemate_policy::spec::{Capability, IdMapping, Mount, Process, Propagation, RlimitKind, Spec};
 use casemate_policy::{
-    harden, harden_as, harden_process, ControlId, Decision, Hardened, HardenedSpec, HostFacts,
-    Mode, ProfileName, Verdict, CONTROLS,
+    harden, harden_as, harden_process, CallerLimits, ControlId, Decision, Hardened, HardenedSpec,
+    HostFacts, Mode, ProfileName, Verdict, CONTROLS,
 };
 use common::{
     changed, choice_for_full, facts, facts_for, fixture, full, parse, plain, put, remove,
@@ -395,7 +395,8 @@ fn exec_can_only_narrow() {
             json!({"bounding": ["CAP_SYS_ADMIN", "CAP_KILL", "CAP_CHOWN"], "inheritable": ["CAP_CHOWN"]}),
         ),
     ]);
-    let (process, decisions) = harden_process(process, &container).unwrap();
+    let (process, decisions) =
+        harden_process(process, &container, CallerLimits::default()).unwrap();
     assert!(process.no_new_privileges);
     assert_eq!(process.apparmor_profile.as_deref(), Some("profile-a"));
     let capabilities = process.capabilities.as_ref().unwrap();
@@ -420,7 +421,8 @@ fn exec_into_a_privileged_container_is_run_as_written() {
     let container = harden(spec, ProfileName::Privileged.profile(), &facts()).unwrap().spec;
     let process =
         exec_process(&[("/process/capabilities", json!({"bounding": ["CAP_SYS_ADMIN"]}))]);
-    let (hardened, decisions) = harden_process(process.clone(), &container).unwrap();
+    let (hardened, decisions) =
+        harden_process(process.clone(), &container, CallerLimits::default()).unwrap();
     assert_eq!(*hardened, process);
     assert_eq!(decisions.len(), 1);
 }
@@ -430,14 +432,15 @@ fn cve_2024_40635_exec_with_an_id_that_wraps_is_refused() {
     let spec = parse(&plain()).unwrap();
     let container = harden(spec, ProfileName::Privileged.profile(), &facts()).unwrap().spec;
     let process = exec_process(&[("/process/user/additionalGids", json!([4_294_967_295_u32]))]);
-    let refusal = harden_process(process, &container).unwrap_err().to_string();
+    let refusal =
+        harden_process(process, &container, CallerLimits::default()).unwrap_err().to_string();
     assert!(refusal.contains("/process/user/additionalGids/0: 4294967295 is above"), "{refusal}");
     let mut document = full();
     let high = IdMapping { container_id: 3_000_000_000, host_id: 1_000_000, size: 10 };
     put(&mut document, "/linux/uidMappings/-", json!(high));
     let container = hardened(parse(&document).unwrap()).spec;
     let process = exec_process(&[("/process/user/uid", json!(3_000_000_005_u32))]);
-    harden_process(process, &container).unwrap();
+    harden_process(process, &container, CallerLimits::default()).unwrap();
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(crate) const SCORE: Control = Control {
 
 pub(crate) fn adjust(draft: &mut Draft<'_>, asked: Option<i32>) -> Result<Option<i32>, Refusal> {
     let (control, pointer) = (ControlId::OomScore, "/process/oomScoreAdj");
+    // What a process that joins does not say is the container's.
+    let own = draft.joining.and_then(|container| container.process.as_ref());
+    let asked = asked.or(own.and_then(|process| process.oom_score_adj));
     match (draft.allows("oom.negative-score"), asked, draft.facts.limits.oom_score_adj) {
         (Some(source), Some(..0), _) => {
             draft.log.waive(

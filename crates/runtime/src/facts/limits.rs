@@ -15,19 +15,26 @@ pub(super) fn of_caller(process: Option<&Process>, proc: &OwnedFd) -> Result<Cal
         let given = process.rlimits.iter().any(|entry| entry.kind == kind);
         (!given).then(|| rlimit(resource as u32)).transpose()
     };
-    let own_score = || -> Result<i32> {
-        let text = procfs::read(proc, "self/oom_score_adj")?;
-        text.trim().parse().with_context(|| format!("/proc/self/oom_score_adj {text:?}"))
-    };
     // A limit that is none is RLIM_INFINITY.
     Ok(CallerLimits {
         nofile: limit(RlimitKind::Nofile, Resource::Nofile)?,
         // Whatever the configuration has: nothing above the caller's own can be set.
         core: Some(rlimit(Resource::Core as u32)?.1),
         memlock: limit(RlimitKind::Memlock, Resource::Memlock)?,
-        oom_score_adj: match process.oom_score_adj {
-            None => Some(own_score()?),
-            Some(_) => None,
-        },
+        ..of_joining(process, proc)?
     })
+}
+
+/// Of a process that is added to a container: what is not given otherwise comes from that.
+pub(crate) fn of_joining(process: &Process, proc: &OwnedFd) -> Result<CallerLimits> {
+    let own_score = match process.oom_score_adj {
+        None => Some(own_score(proc)?),
+        Some(_) => None,
+    };
+    Ok(CallerLimits { oom_score_adj: own_score, ..CallerLimits::default() })
+}
+
+fn own_score(proc: &OwnedFd) -> Result<i32> {
+    let text = procfs::read(proc, "self/oom_score_adj")?;
+    text.trim().parse().with_context(|| format!("/proc/self/oom_score_adj {text:?}"))
 }

@@ -10,6 +10,7 @@ mod rootfs;
 mod sources;
 
 pub(crate) use hooks::files as hook_files;
+pub(crate) use limits::of_joining as limits_of_joining;
 pub(crate) use namespaces::link as own_namespace;
 
 use crate::bundle::Bundle;

@@ -4,6 +4,7 @@ use super::Container;
 use crate::audit_log::Trail;
 use crate::bundle::read_capped;
 use crate::caller::Caller;
+use crate::facts::limits_of_joining;
 use crate::foreground::Foreground;
 use crate::ids::IdMaps;
 use crate::lower;
@@ -49,7 +50,9 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
         }
         _ => bail!("cannot exec in a stopped container"),
     };
-    let (hardened, _) = harden_process(requested(request, &container)?, &container.record.spec)?;
+    let asked = requested(request, &container)?;
+    let limits = limits_of_joining(&asked, &container.proc)?;
+    let (hardened, _) = harden_process(asked, &container.record.spec, limits)?;
     // The program and not its arguments: these may hold secrets.
     trail.set("casemate.exec.name", || hardened.args.first().cloned().into());
     trail.set("casemate.exec.uid", || hardened.user.uid.into());
