@@ -1,6 +1,6 @@
 //! Flags of mounts, their peer groups, and the root's.
 
-use super::tree::{is_read_only, point, Tree};
+use super::tree::{is_read_only, point, root, Tree};
 use super::{Floor, Part, Phase};
 use casemate_kernel::attr;
 use casemate_kernel::mountinfo::Mount;
@@ -10,8 +10,7 @@ pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
     if !floor.is_hardened() {
         return;
     }
-    let root = tree.visible("/");
-    if root.is_none_or(|root| !is_read_only(root)) {
+    if tree.visible("/").is_none_or(|top| !is_read_only(top)) {
         let what = || "the root file system can be written".to_owned();
         floor.violation("root.readonly", Some("rootfs.writable"), what);
     }
@@ -20,8 +19,24 @@ pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
         if floor.phase == Phase::AfterExec && tree.may_be_propagated(mount) {
             continue;
         }
-        restrictions(floor, mount);
+        if !repeats(tree, mount) {
+            restrictions(floor, mount);
+        }
     }
+}
+
+/// It shows the same part of the same file system as what it lies on, and lets no more be done with it: a place that was
+/// made read-only. (On the image's own files nosuid is not asked for either: no_new_privs sees to that.)
+fn repeats(tree: &Tree<'_, '_>, mount: &Mount<'_>) -> bool {
+    let Some(below) = tree.parent(mount).filter(|below| below.superblock == mount.superblock)
+    else {
+        return false;
+    };
+    let (place, on) = (point(mount), point(below));
+    let same = place
+        .strip_prefix(on.trim_end_matches('/'))
+        .is_some_and(|rest| root(mount) == format!("{}{rest}", root(below).trim_end_matches('/')));
+    same && below.restrictions() & !mount.restrictions() == 0
 }
 
 /// Mounts that are made in the container must not appear on the host.

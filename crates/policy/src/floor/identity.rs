@@ -7,7 +7,7 @@ use casemate_kernel::id_map::IdRange;
 
 /// Below this, ids belong to the host's own users and services: distributions and engines hand out ranges from here up
 /// (subuid(5), systemd's UIDS-GIDS.md).
-const FIRST_FREE: u32 = 65536;
+pub(super) const FIRST_FREE: u32 = 65536;
 
 /// The kind, what it is called, and the override that permits sharing it.
 const SHARED: [(Namespace, &str, Option<&str>); 6] = [

@@ -1,8 +1,10 @@
 //! What procfs and sysfs show or change of the host, wherever in the container one of them is seen.
 
+use super::identity::FIRST_FREE;
 use super::tree::{is_read_only, Tree};
-use super::Floor;
+use super::{Floor, Part};
 use crate::profile::ProfileName;
+use casemate_kernel::id_map::IdRange;
 use casemate_kernel::mountinfo::Mount;
 use casemate_kernel::Fact;
 
@@ -48,9 +50,7 @@ pub const READ_ONLY: [&str; 6] =
 
 pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
     // Kubernetes' procMount: Unmasked for pods with a user namespace, which the baseline standard lets in.
-    let unmasked =
-        floor.profile == ProfileName::Baseline && floor.seen.has_own_users() != Some(false);
-    if unmasked {
+    if floor.profile == ProfileName::Baseline && has_free_users(floor) {
         return;
     }
     for path in MASKED {
@@ -67,12 +67,31 @@ pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
     }
 }
 
+/// Nobody in the container is a user of the host's, who may write there whatever the namespace is called.
+fn has_free_users(floor: &Floor<'_>) -> bool {
+    let seen = floor.seen;
+    let free = |map: &Part<Vec<IdRange>>| match map {
+        Part::Seen(map) => map.iter().all(|range| range.outside >= FIRST_FREE),
+        Part::NotLooked | Part::Unreadable(_) => false,
+    };
+    match seen.has_own_users() {
+        Some(own) => own && (!seen.caller.privileged || free(&seen.uid_map) && free(&seen.gid_map)),
+        None => true,
+    }
+}
+
 /// The procfs or sysfs that is seen at a path, if the kernel has such a file in it.
 fn open<'m, 't>(floor: &Floor<'_>, tree: &Tree<'m, 't>, path: &str) -> Option<&'m Mount<'t>> {
     let mount = tree.visible(path)?;
     let shows = match mount.fstype {
         "proc" => path.starts_with("/proc/") && !is_partial(mount),
-        "sysfs" => path.starts_with("/sys/"),
+        // The host's whole one in another place was granted as a whole.
+        "sysfs" => {
+            let elsewhere = mount.root == b"/" && mount.point != b"/sys";
+            path.starts_with("/sys/") && !(elsewhere && floor.granted("mounts.host-sys"))
+        }
+        // Whoever was granted one of these was granted it where it is.
+        _ if floor.granted("mounts.kernel-fs") => false,
         "debugfs" | "tracefs" | "securityfs" | "bpf" | "pstore" | "selinuxfs" | "efivarfs" => true,
         _ => false,
     };

@@ -66,7 +66,7 @@ const PLACES: &[Row] = &[
     ("/etc/ssl/private", Reach::Below, ETC),
     ("/etc/kubernetes", Reach::Below, ETC),
     ("/run/systemd/private", Reach::Below, Some("mounts.systemd-sock")),
-    ("/run/dbus/system_bus_socket", Reach::Below, RUN),
+    ("/run/dbus/system_bus_socket", Reach::Below, Some("mounts.socket")),
     ("/run/user", Reach::Top, RUN),
     ("/var/lib/docker", Reach::Top, ENGINE),
     ("/var/lib/containerd", Reach::Top, ENGINE),
@@ -92,6 +92,20 @@ const PLACES: &[Row] = &[
     ("/lib32", Reach::Write, SYSTEM),
     ("/lib64", Reach::Write, SYSTEM),
     ("/etc", Reach::Write, SYSTEM),
+];
+
+/// Who has no privilege on the host can change there only what is theirs, and see what everybody sees: of these places the
+/// kernel keeps them away itself.
+const KEPT_BY_KERNEL: [&str; 9] = [
+    "/root",
+    "/etc/shadow-",
+    "/etc/gshadow-",
+    "/etc/ssl/private",
+    "/run/dbus/system_bus_socket",
+    "/run/user",
+    "/var/spool/cron",
+    "/var/spool/at",
+    "/var/lib/rancher",
 ];
 
 /// Sockets of engines, by the name that they have wherever they are.
@@ -129,23 +143,28 @@ pub(super) struct Places {
 }
 
 impl Places {
-    pub(super) fn locate(host: &Host<'_>) -> Self {
+    pub(super) fn locate(host: &Host<'_>, privileged: bool) -> Self {
         let tree = Tree::new(&host.mounts);
         let mut places = Self {
             superblocks: host.mounts.iter().map(|mount| mount.superblock).collect(),
             blind: tree.visible("/").is_none(),
             located: HashMap::new(),
         };
-        let own = host.own_places.iter().map(|path| (path.as_str(), Reach::Own, None));
-        for (path, reach, allow) in own.chain(PLACES.iter().copied()) {
-            let Some(mount) = tree.visible(path) else { continue };
+        let mut put = |path: &str, reach: Reach, allow: Option<&'static str>| {
+            let Some(mount) = tree.visible(path) else { return };
             let Some(rest) = path.strip_prefix(tree::point(mount).trim_end_matches('/')) else {
-                continue;
+                return;
             };
             let at = format!("{}{rest}", tree::root(mount).trim_end_matches('/'));
             let at = at.trim_end_matches('/').to_owned();
             let row = Located { path: at, name: path.to_owned(), reach, allow };
             places.located.entry(mount.superblock).or_default().push(row);
+        };
+        for path in &host.own_places {
+            put(path, Reach::Own, None);
+        }
+        for (path, reach, allow) in PLACES.iter().filter(|row| privileged || counts_for_all(row)) {
+            put(path, *reach, *allow);
         }
         places
     }
@@ -167,18 +186,24 @@ impl Places {
             located.iter().map(|row| (row.path.as_str(), row.name.as_str(), row.reach, row.allow))
         };
         let hit = find(rows, &shown, access)?;
-        // The host's shared memory goes with its IPC namespace.
+        // The host's shared memory goes with its IPC namespace, and who may have a secret of /etc may have the rest.
         let shared = hit.what.ends_with(" /dev/shm") && granted("namespaces.host-ipc");
-        (!shared).then_some(hit)
+        let etc = hit.what.ends_with(" /etc") && granted("mounts.host-etc");
+        (!shared && !etc).then_some(hit)
     }
 }
 
+fn counts_for_all((path, reach, _): &Row) -> bool {
+    *reach != Reach::Write && !KEPT_BY_KERNEL.contains(path)
+}
+
 /// A path of the host by its name alone, where a mount tells no more.
-pub(super) fn by_name(path: &str, access: Access) -> Option<Hit> {
+pub(super) fn by_name(path: &str, access: Access, privileged: bool) -> Option<Hit> {
     let path = path.trim_end_matches('/');
     let rows = || {
         PLACES
             .iter()
+            .filter(|row| privileged || counts_for_all(row))
             .map(|(name, reach, allow)| (name.trim_end_matches('/'), *name, *reach, *allow))
     };
     socket(path).or_else(|| find(rows, path, access))

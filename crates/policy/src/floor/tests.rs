@@ -146,11 +146,13 @@ fn kernel_file_systems_are_at_their_place_or_nowhere() {
         ("0:20 /sys /proc/sys", "proc", "mounts.host-proc"),
         ("0:60 / /mnt", "sysfs", "mounts.second-sysfs"),
         ("0:60 / /mnt", "cgroup2", "mounts.host-cgroup"),
-        ("0:60 / /mnt", "mqueue", "mounts.host-dev"),
-        ("0:60 / /mnt", "devpts", "mounts.host-dev"),
+        ("0:22 / /mnt", "devpts", "mounts.host-dev"),
+        ("0:60 / /sys/x", "mqueue", "mounts.covered"),
         ("0:26 / /mnt", "debugfs", "mounts.kernel-fs"),
         ("0:61 / /mnt", "binfmt_misc", "mounts.kernel-fs"),
-        ("0:61 net:[1] /mnt", "nsfs", "mounts.kernel-fs"),
+        ("0:61 mnt:[1] /mnt", "nsfs", "mounts.kernel-fs"),
+        ("0:61 pid:[1] /mnt", "nsfs", "mounts.kernel-fs"),
+        ("0:61 user:[1] /mnt", "nsfs", "mounts.kernel-fs"),
         ("0:61 / /mnt", "a_new_one", "mounts.unknown-fs"),
         ("8:9 / /mnt", "ext4", "mounts.block"),
         ("0:61 / /mnt", "nfs4", "mounts.network"),
@@ -160,6 +162,13 @@ fn kernel_file_systems_are_at_their_place_or_nowhere() {
         let line = format!("90 50 {place} {FLAGS} - {fstype} source rw");
         assert_eq!(with_mount(&line, &[]), [("mounts.types", Some(allow))], "{line}");
         assert_eq!(with_mount(&line, &[allow]), [], "{line}");
+    }
+    for (place, fstype) in [
+        ("0:60 / /mnt", "mqueue"),
+        ("0:60 / /mnt", "devpts"),
+        ("0:61 net:[1] /mnt", "nsfs"),
+    ] {
+        assert_eq!(with_mount(&format!("90 50 {place} {FLAGS} - {fstype} source rw"), &[]), []);
     }
     let devices = format!("90 50 0:5 / /mnt {FLAGS} - devtmpfs udev rw");
     assert_eq!(with_mount(&devices, &[]), [("devices.nodes", Some("mounts.host-dev"))]);
@@ -473,4 +482,39 @@ fn the_floor_shares_nothing_with_the_controls() {
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/floor");
     let files = std::fs::read_dir(dir).unwrap().count();
     assert_eq!(files, sources.len() + 1, "a file of the floor is not looked at here");
+}
+
+#[test]
+fn a_place_that_was_made_read_only_is_as_restricted_as_what_it_lies_on() {
+    let under = "/var/lib/containers/storage/vfs/dir/x";
+    let own = format!("90 50 8:1 {under}/own /own ro - ext4 /dev/sda1 rw");
+    assert_eq!(with_mount(&own, &[]), []);
+    let other = format!("90 50 8:1 {under}/elsewhere /own ro - ext4 /dev/sda1 rw");
+    let found = with_mount(&other, &["mounts.dev"]);
+    assert_eq!(found, [("mounts.nosuid", Some("mounts.suid"))]);
+    let opened = format!("{own}\n91 90 8:1 {under}/own/x /own/x rw - ext4 /dev/sda1 rw");
+    assert_eq!(with_mount(&opened, &["mounts.dev"]), [("mounts.nosuid", Some("mounts.suid"))]);
+}
+
+#[test]
+fn who_has_no_privilege_is_kept_from_root_s_files_by_the_kernel() {
+    let cron = format!("90 50 8:1 /var/spool/cron /h {FLAGS} - ext4 /dev/sda1 rw");
+    let table = format!("{CONTAINER}{cron}\n");
+    let mut seen = seen(&table, HOST);
+    assert_eq!(hardened(&seen, &[]).len(), 1);
+    seen.caller = Caller { privileged: false, euid: 1000 };
+    assert_eq!(hardened(&seen, &[]), []);
+}
+
+#[test]
+fn baseline_shows_all_of_procfs_only_where_no_id_is_the_hosts() {
+    let table = CONTAINER.lines().filter(|line| !line.contains("mask")).collect::<Vec<_>>().join("\n");
+    let mut seen = seen(&table, HOST);
+    let masked = |seen: &Observed<'_>| {
+        let found = check(ProfileName::Baseline, &names(&[]), Phase::Plan, seen);
+        found.iter().any(|violation| violation.invariant == "paths.masked")
+    };
+    assert!(!masked(&seen));
+    seen.uid_map = Part::Seen(vec![IdRange { inside: 0, outside: 0, count: 65536 }]);
+    assert!(masked(&seen));
 }

@@ -19,27 +19,41 @@ const HOMES: [(&str, &str, &[&str]); 6] = [
 ];
 
 /// Through these the kernel shows or changes itself or the host: nowhere.
-const OF_KERNEL: [&str; 22] = [
+const OF_KERNEL: [&str; 36] = [
+    "aafs",
+    "anon_inodefs",
     "apparmorfs",
     "autofs",
+    "bdev",
     "binder",
     "binfmt_misc",
     "bpf",
     "configfs",
     "cpuset",
+    "dax",
     "debugfs",
-    "dlmfs",
+    "dmabuf",
+    "drm",
     "efivarfs",
+    "functionfs",
     "fusectl",
+    "gadgetfs",
     "nfsd",
     "nsfs",
+    "pidfs",
+    "pipefs",
     "pstore",
     "resctrl",
+    "rootfs",
     "rpc_pipefs",
+    "secretmem",
     "securityfs",
     "selinuxfs",
     "smackfs",
+    "sockfs",
+    "spufs",
     "tracefs",
+    "usbdevfs",
     "usbfs",
     "xenfs",
 ];
@@ -48,20 +62,37 @@ const OF_KERNEL: [&str; 22] = [
 const MEMORY: [&str; 3] = ["tmpfs", "ramfs", "hugetlbfs"];
 
 /// Kept by another machine.
-const NETWORK: [&str; 10] =
-    ["9p", "afs", "ceph", "cifs", "coda", "lustre", "nfs", "nfs4", "smb3", "virtiofs"];
+const NETWORK: [&str; 14] = [
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "coda",
+    "glusterfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "orangefs",
+    "smb3",
+    "smbfs",
+];
 
 /// Read from a block device: the kernel's parsers were not written for what an enemy puts there.
-const BLOCK: [&str; 24] = [
-    "bcachefs", "btrfs", "cramfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs", "gfs2", "hfs",
-    "hfsplus", "iso9660", "jfs", "minix", "nilfs2", "ntfs", "ntfs3", "ocfs2", "romfs", "squashfs",
-    "udf", "vfat", "xfs",
+const BLOCK: [&str; 36] = [
+    "bcachefs", "befs", "bfs", "btrfs", "cramfs", "erofs", "exfat", "ext2", "ext3", "ext4", "f2fs",
+    "gfs2", "hfs", "hfsplus", "iso9660", "jffs2", "jfs", "minix", "msdos", "nilfs2", "ntfs",
+    "ntfs3", "ocfs2", "omfs", "qnx4", "qnx6", "reiserfs", "romfs", "squashfs", "ubifs", "udf",
+    "ufs", "vfat", "xfs", "zfs", "zonefs",
 ];
 
 pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
     let seen = floor.seen;
     let host = floor.part(&seen.host, "mounts.places", "the host's mounts");
-    let Some(places) = host.map(Places::locate) else { return };
+    let Some(places) = host.map(|host| Places::locate(host, seen.caller.privileged)) else {
+        return;
+    };
     for mount in tree.mounts() {
         if floor.phase == Phase::AfterExec && tree.may_be_propagated(mount) {
             continue;
@@ -74,6 +105,10 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
     let (base, of_host) = (mount.base_type(), places.has(mount.superblock));
     if of_host && came_along(floor, tree, places, mount) {
         return;
+    }
+    // A new one holds nothing of the host's: terminals and queues that are made in the container.
+    if !of_host && matches!(base, "devpts" | "mqueue") {
+        return memory(floor, mount);
     }
     if let Some((_, home, names)) = HOMES.iter().find(|(name, _, _)| *name == base) {
         let usual = if of_host { names.last() } else { names.first() };
@@ -102,7 +137,7 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
         _ if MEMORY.contains(&base) => memory(floor, mount),
         _ if NETWORK.contains(&base) => wrong_type(floor, mount, "mounts.network"),
         _ if BLOCK.contains(&base) => wrong_type(floor, mount, "mounts.block"),
-        "fuse" | "fuseblk" => wrong_type(floor, mount, "mounts.fuse"),
+        "fuse" | "fuseblk" | "virtiofs" => wrong_type(floor, mount, "mounts.fuse"),
         // What is not known is not let in.
         _ => wrong_type(floor, mount, "mounts.unknown-fs"),
     }
@@ -117,6 +152,12 @@ fn wrong_type(floor: &mut Floor<'_>, mount: &Mount<'_>, allow: &'static str) {
 /// places: what a mask covers nobody sees, and of the rest nothing can be written by who is not root of the host.
 fn of_kernel(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, mount: &Mount<'_>, of_host: bool) {
     let place = point(mount);
+    // A namespace that an engine keeps by a name. To enter it takes power over who owns it; one of mounts, processes or
+    // users may be the host itself.
+    const KEPT: [&[u8]; 3] = [b"net:", b"ipc:", b"uts:"];
+    if mount.fstype == "nsfs" && KEPT.iter().any(|kind| mount.root.starts_with(kind)) {
+        return;
+    }
     let on_sysfs = of_host && tree.ancestors(mount).any(|above| above.fstype == "sysfs");
     let covered = || tree.visible(&place).is_none_or(|seen| seen.id != mount.id);
     if on_sysfs && is_within(&place, "/sys") && (covered() || !may_write_host(floor)) {
@@ -211,7 +252,9 @@ fn device(floor: &mut Floor<'_>, mount: &Mount<'_>) {
         "/net/none",
     ];
     let shown = root(mount);
-    if USUAL.contains(&shown.as_ref()) || floor.granted("mounts.host-dev") {
+    // By the second name one is mounted anew, which is the host's all the same.
+    let granted = floor.granted("mounts.host-dev") || floor.granted("mounts.kernel-fs");
+    if USUAL.contains(&shown.as_ref()) || granted {
         return;
     }
     let kinds = floor.granted.iter().any(|name| name.starts_with("devices."));
@@ -227,6 +270,6 @@ fn memory(floor: &mut Floor<'_>, mount: &Mount<'_>) {
     let place = point(mount);
     let in_kernel = |home: &str| is_within(&place, home) && !is_within(&place, "/sys/fs/cgroup");
     if (in_kernel("/proc") || in_kernel("/sys")) && !is_read_only(mount) {
-        wrong_type(floor, mount, "mounts.kernel-fs");
+        wrong_type(floor, mount, "mounts.covered");
     }
 }
