@@ -9,7 +9,7 @@ use casemate_policy::{
     harden_as, harden_process, harden_resources, owners, CallerLimits, Choice, ControlId,
     CorePattern, Decision, Hardened, HostFacts, ProfileName, Refusal, Source, Verdict,
 };
-use common::{changed, facts, plain, put};
+use common::{changed, choice_for_full, facts, facts_for, plain, put};
 use serde_json::{json, Value};
 use std::collections::BTreeSet;
 
@@ -312,4 +312,72 @@ fn what_an_engine_has_of_protection_from_the_oom_killer_is_not_for_who_joins() {
     assert_eq!(join(&plain, -998), Some(0));
     assert_eq!(join(&plain, 200), None, "an ordinary user may not lower it");
     assert_eq!(join(&scored, -998), Some(300));
+}
+
+#[test]
+fn a_mount_namespace_that_is_joined_and_is_the_hosts_is_refused() {
+    use casemate_policy::spec::NamespaceKind::Mount;
+    let mut document = plain();
+    let list = document["linux"]["namespaces"].as_array_mut().unwrap();
+    let entry = list.iter_mut().find(|namespace| namespace["type"] == "mount").unwrap();
+    entry["path"] = json!("/proc/1/ns/mnt");
+    let spec = Spec::parse(document.to_string().as_bytes()).unwrap();
+    for profile in &ProfileName::ALL[1..] {
+        let choice = Choice::from(profile.profile());
+        let facts = HostFacts { host_namespaces: vec![Mount], ..host() };
+        let refusal = harden_as(spec.clone(), &choice, &facts).unwrap_err();
+        assert_eq!((refusal.decision.rule, refusal.allow), (ControlId::MountNamespace, None));
+    }
+}
+
+/// `plain.json` without lists of paths, with these mounts behind its own and this user namespace.
+fn unmasked(mounts: &[Value], host_id: Option<u32>) -> Spec {
+    let mut document = plain();
+    for name in ["maskedPaths", "readonlyPaths"] {
+        put(&mut document, &format!("/linux/{name}"), json!([]));
+    }
+    for mount in mounts {
+        put(&mut document, "/mounts/-", mount.clone());
+    }
+    if let Some(id) = host_id {
+        let map = json!([{"containerID": 0, "hostID": id, "size": 65536}]);
+        put(&mut document, "/linux/namespaces/-", json!({"type": "user"}));
+        put(&mut document, "/linux/uidMappings", map.clone());
+        put(&mut document, "/linux/gidMappings", map);
+    }
+    Spec::parse(document.to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn baseline_leaves_nothing_open_in_a_user_namespace_with_the_hosts_ids() {
+    let masked = |host_id: u32| {
+        let result = admit(ProfileName::Baseline, &[], unmasked(&[], Some(host_id))).unwrap();
+        !result.spec.linux.masked_paths.is_empty() && !result.spec.linux.readonly_paths.is_empty()
+    };
+    assert!(masked(0) && masked(1000) && masked(65535));
+    assert!(!masked(100_000));
+}
+
+#[test]
+fn a_mount_that_is_covered_again_or_changes_another_takes_no_mask_away() {
+    let bind = json!({"destination": "/sys/firmware", "source": "/srv", "options": ["bind"]});
+    let sysfs = json!({"destination": "/sys", "type": "sysfs", "source": "sysfs"});
+    let remount = json!({"destination": "/sys/firmware", "options": ["remount"]});
+    let hidden = |mounts: &[Value]| {
+        let spec = unmasked(mounts, None);
+        let choice = choice_for_full(ProfileName::Hardened);
+        let result = harden_as(spec.clone(), &choice, &facts_for(&spec)).unwrap();
+        result.spec.linux.masked_paths.iter().any(|path| path == "/sys/firmware")
+    };
+    assert!(!hidden(&[sysfs.clone(), bind.clone()]));
+    assert!(hidden(&[bind.clone(), sysfs]));
+    assert!(!hidden(&[bind, remount]));
+}
+
+#[test]
+fn what_is_shown_by_an_override_is_not_writable_with_it() {
+    let result = admit(ProfileName::Hardened, &["paths.unmasked"], unmasked(&[], None)).unwrap();
+    let has = |list: &[String]| list.iter().any(|path| path == "/proc/sysrq-trigger");
+    assert!(!has(&result.spec.linux.masked_paths));
+    assert!(has(&result.spec.linux.readonly_paths));
 }

@@ -459,7 +459,7 @@ fn a_remount_opens_nothing_that_was_closed() {
     let result = harden_as(parse(&document).unwrap(), &choice(&[]), &facts).unwrap();
     let last = &result.spec.mounts.last().unwrap().options;
     assert!(last.contains(&"ro".to_owned()) && last.contains(&"nosuid".to_owned()), "{last:?}");
-    let alone = json!({"destination": "/vol", "options": ["remount", "rw"]});
+    let alone = json!({"destination": "/vol", "options": ["remount"]});
     assert_eq!(class(mounted(alone, &[])).as_deref(), Some("mounts.remount"));
 }
 
@@ -479,4 +479,38 @@ fn an_ordinary_caller_needs_no_override_for_what_is_that_callers_own() {
     let mount = json!({"destination": "/vol", "type": "fuse.sshfs", "source": "x"});
     let spec = changed("/mounts/-", mount).unwrap();
     assert!(harden_as(spec, &choice(&[]), &user()).is_ok());
+}
+
+#[test]
+fn who_was_granted_a_socket_was_not_granted_the_place_around_it() {
+    for (path, wanted) in [("/run", "mounts.host-run"), ("/", "mounts.host-root")] {
+        let inside = vec![format!("{}/docker.sock", path.trim_end_matches('/'))];
+        let file = || FileFact { inside: inside.clone(), ..dir(path) };
+        assert_eq!(class(bind(file())).as_deref(), Some(wanted));
+        let granted = choice(&["mounts.docker-sock"]);
+        assert_eq!(class(bind_as(file(), host(), &granted)).as_deref(), Some(wanted));
+    }
+}
+
+#[test]
+fn a_remount_does_not_undo_that_cgroups_are_read_only() {
+    let mut document = plain();
+    let cgroup = json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"});
+    put(&mut document, "/mounts/-", cgroup);
+    let remount = json!({"destination": "/sys/fs/cgroup/", "options": ["remount", "rw"]});
+    put(&mut document, "/mounts/-", remount);
+    let result = harden_as(parse(&document).unwrap(), &choice(&[]), &host()).unwrap();
+    let on = result.spec.mounts.iter().filter(|m| m.destination.starts_with("/sys/fs/cgroup"));
+    let last: Vec<_> = on.map(|mount| mount.options.last().cloned().unwrap_or_default()).collect();
+    assert!(last.iter().all(|option| option == "ro"), "{last:?}");
+}
+
+#[test]
+fn an_ordinary_caller_too_mounts_no_second_procfs() {
+    let mount = json!({"destination": "/mnt", "type": "proc", "source": "proc"});
+    let spec = changed("/mounts/-", mount).unwrap();
+    let ordinary = HostFacts { euid: 1000, ..host() };
+    let result = harden_as(spec.clone(), &choice(&[]), &ordinary);
+    assert_eq!(class(result).as_deref(), Some("mounts.second-proc"));
+    harden_as(spec, &choice(&["mounts.second-proc"]), &ordinary).unwrap();
 }

@@ -2,13 +2,16 @@
 
 use crate::check::{clean, sysctl};
 use crate::controls::{bundle, device_rules, groups, memory, mounts};
-use crate::spec::{CapSet, IdMapping, Namespace, NamespaceKind, Spec};
+use crate::facts::is_below;
+use crate::spec::{CapSet, IdMapping, Mount, Namespace, NamespaceKind, Spec};
 
 /// A summary, made before the configuration is taken apart.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
     /// The namespaces.
     pub(crate) namespaces: Vec<Namespace>,
+    /// Users of a new user namespace.
+    pub(crate) uid_mappings: Vec<IdMapping>,
     /// Groups of a new user namespace.
     pub(crate) gid_mappings: Vec<IdMapping>,
     /// The program, as the configuration names it.
@@ -27,7 +30,7 @@ pub(crate) struct Asked {
     pub(crate) sysctls: Vec<String>,
     /// SELinux label of the mounts.
     pub(crate) mount_label: Option<String>,
-    /// Where something is mounted, cleaned.
+    /// Where something is mounted that no later mount covers again, cleaned.
     pub(crate) destinations: Vec<String>,
     /// The sandbox of a pod.
     pub(crate) sandbox: bool,
@@ -45,6 +48,7 @@ impl Asked {
         let resources = linux.resources.as_ref();
         Self {
             namespaces: linux.namespaces.clone(),
+            uid_mappings: linux.uid_mappings.clone(),
             gid_mappings: linux.gid_mappings.clone(),
             program: process.and_then(|process| process.args.first()).cloned(),
             capabilities: capabilities
@@ -55,11 +59,7 @@ impl Asked {
             hides_nothing: linux.masked_paths.is_empty() && linux.readonly_paths.is_empty(),
             sysctls: sysctls(spec),
             mount_label: linux.mount_label.clone(),
-            destinations: spec
-                .mounts
-                .iter()
-                .map(|mount| clean(&mount.destination).into_owned())
-                .collect(),
+            destinations: uncovered(&spec.mounts),
             sandbox: memory::is_sandbox(&spec.annotations),
             pod: mounts::pod(&spec.annotations),
             keeps_groups: groups::are_kept(&spec.annotations),
@@ -70,6 +70,18 @@ impl Asked {
     pub(crate) fn namespace(&self, kind: NamespaceKind) -> Option<&Namespace> {
         self.namespaces.iter().find(|namespace| namespace.kind == kind)
     }
+}
+
+/// Destinations at which the mount of the configuration is what is seen. A remount puts nothing there, and what is mounted
+/// below the place of a later mount is hidden by that.
+fn uncovered(mounts: &[Mount]) -> Vec<String> {
+    let places: Vec<_> = mounts.iter().map(|mount| clean(&mount.destination)).collect();
+    let is_seen = |index: &usize| {
+        let later = &places[index + 1..];
+        let remount = mounts[*index].options.iter().any(|option| option == "remount");
+        !remount && !later.iter().any(|above| is_below(&places[*index], above))
+    };
+    (0..places.len()).filter(is_seen).map(|index| places[index].to_string()).collect()
 }
 
 /// A configuration that was read has no parameter that does not resolve ([`Spec::parse`] refuses it).

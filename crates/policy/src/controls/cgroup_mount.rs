@@ -1,5 +1,6 @@
 //! `cgroup.readonly`: the cgroup file system.
 
+use super::mounts;
 use super::prelude::*;
 use crate::check::clean;
 use crate::mount_options::{attr, MountPlanFlags};
@@ -61,7 +62,9 @@ pub(crate) fn readonly(
         let pointer = format!("/mounts/{index}/options/-");
         draft.log.change(rule, pointer, Verdict::Tightened, values(&(), &["ro"]), reason);
     }
-    if !changed {
+    if changed {
+        mounts::remounts(draft, &mut asked);
+    } else {
         let reason = "no cgroup but the container's own can be written";
         draft.log.note(rule, "/mounts", Verdict::Kept, reason);
     }

@@ -193,6 +193,10 @@ pub(crate) fn mount(draft: &mut Draft<'_>, asked: Asked) -> Result<Asked, Refusa
                       or use the profile privileged";
         return Err(draft.refuse(rule, pointer, reason, None));
     }
+    if draft.is_hosts(NamespaceKind::Mount) {
+        let reason = "the mount namespace that is joined is the host's: a container's mounts made there are the host's";
+        return Err(draft.refuse(rule, pointer, reason, None));
+    }
     draft.log.note(rule, pointer, Verdict::Kept, "the container has a mount namespace");
     Ok(asked)
 }

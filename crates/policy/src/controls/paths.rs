@@ -1,6 +1,7 @@
 //! `paths.*`: the union of the configuration's and the profile's lists.
 
 use super::prelude::*;
+use super::userns;
 use crate::check::clean;
 
 /// **What.** 32 paths are hidden, in addition to the configuration's own. Files are covered by an
@@ -110,9 +111,10 @@ pub(crate) fn readonly(
 }
 
 /// Kubernetes' `procMount: Unmasked` for a pod with `hostUsers: false`, which the baseline standard has nothing against: in a
-/// user namespace, what is not hidden cannot be written.
+/// user namespace, what is not hidden cannot be written: by who has no id of the host's, whatever the namespace is called.
 fn is_left_open(draft: &Draft<'_>) -> bool {
-    draft.profile.unmasked_in_userns && draft.has_userns() && draft.asked.hides_nothing
+    let own = draft.has_userns() && userns::has_free_ids(draft);
+    draft.profile.unmasked_in_userns && own && draft.asked.hides_nothing
 }
 
 /// Those of `wanted` that are in none of the lists and that no mount covers (lxcfs puts its own files

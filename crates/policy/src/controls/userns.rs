@@ -208,6 +208,16 @@ pub(crate) fn gid_mappings(
     own_ids(draft, "/linux/gidMappings", "group", asked)
 }
 
+/// The user namespace that the configuration brings has none of the host's users in it. Of one that is joined nobody knows,
+/// unless the kernel keeps the caller from having others' ids anyway.
+pub(super) fn has_free_ids(draft: &Draft<'_>) -> bool {
+    let maps = [&draft.asked.uid_mappings, &draft.asked.gid_mappings];
+    let free = |maps: &&Vec<IdMapping>| {
+        !maps.is_empty() && maps.iter().all(|map| map.host_id >= LOWEST_FREE)
+    };
+    !draft.facts.can_make_user_namespace || maps.iter().all(free)
+}
+
 /// A user namespace whose ids are the host's protects nothing. Below the initial user namespace, and without privilege, the
 /// kernel gives nobody ids that are not theirs.
 fn own_ids(

@@ -21,7 +21,9 @@ pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgemen
         return Judgement::never();
     }
     let seen = seen(file, scope, root);
-    if let Some(class) = socket(file, scope, root, &seen) {
+    // A place of the host with a socket in it stays that place: who was granted the socket was not granted all around it.
+    let place = file.kind == FileKind::Directory && seen.is_refused();
+    if let Some(class) = socket(file, scope, root, &seen).filter(|_| !place) {
         return Judgement::refused(class, "");
     }
     let state = holds_state(file, scope)
@@ -33,6 +35,12 @@ pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgemen
 struct Seen {
     judgement: Judgement,
     given: bool,
+}
+
+impl Seen {
+    fn is_refused(&self) -> bool {
+        matches!(self.judgement, Judgement::Refused { .. })
+    }
 }
 
 /// By each name that the file has, and by what lies below it; the strictest judgement counts.
@@ -148,8 +156,8 @@ fn socket(file: &FileFact, scope: &Scope<'_>, root: bool, seen: &Seen) -> Option
         if let Some(class) = engines(&file.path) {
             return Some(class);
         }
-        let refused = matches!(seen.judgement, Judgement::Refused { .. });
-        let known = seen.given || refused || scope.is_data(&file.path) || is_known(&file.path);
+        let known =
+            seen.given || seen.is_refused() || scope.is_data(&file.path) || is_known(&file.path);
         return (root && file.owner == 0 && !known).then_some("mounts.socket");
     }
     let given = seen.given || scope.is_data(&file.path);

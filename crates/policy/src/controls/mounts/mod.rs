@@ -13,7 +13,7 @@ mod users;
 
 pub use overlay::{is_layer, layers};
 pub use places::{usual, Usual};
-pub(crate) use sources::{of_root, sources};
+pub(crate) use sources::{of_root, remounts, sources};
 
 use super::flags::{missing, NAMES};
 use super::prelude::*;
@@ -310,12 +310,16 @@ fn holds_state<'a>(file: &FileFact, scope: &Scope<'a>) -> Option<&'a str> {
 
 pub(crate) fn types(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<Mount>, Refusal> {
     let control = ControlId::MountTypes;
+    let mut quiet = true;
     if !is_root(draft.facts) {
-        let reason = "what an ordinary caller may mount, the kernel decides";
+        let reason = "what else an ordinary caller may mount, the kernel decides";
         draft.log.note(control, "/mounts", Verdict::Kept, reason);
+        let second = |mount: &Mount| is_second(mount) && !mount.is_bind();
+        for index in (0..asked.len()).filter(|index| second(&asked[*index])).collect::<Vec<_>>() {
+            one_type(draft, &mut asked, index)?;
+        }
         return Ok(asked);
     }
-    let mut quiet = true;
     for index in 0..asked.len() {
         quiet &= one_type(draft, &mut asked, index)?;
     }
@@ -324,6 +328,16 @@ pub(crate) fn types(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<
         draft.log.note(control, "/mounts", Verdict::Kept, reason);
     }
     Ok(asked)
+}
+
+/// A procfs or sysfs where nothing of it is hidden: anybody may mount these in namespaces of their own.
+fn is_second(mount: &Mount) -> bool {
+    let place = clean(&mount.destination);
+    match mount.kind.as_deref() {
+        Some("proc") => place != "/proc",
+        Some("sysfs") => place != "/sys",
+        _ => false,
+    }
 }
 
 /// False if there is something on record about the mount.

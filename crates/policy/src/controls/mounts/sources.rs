@@ -136,7 +136,7 @@ fn settle(
 }
 
 /// A remount must not open again what was made read-only.
-fn remounts(draft: &mut Draft<'_>, asked: &mut [Mount]) {
+pub(crate) fn remounts(draft: &mut Draft<'_>, asked: &mut [Mount]) {
     for index in 0..asked.len() {
         let (before, rest) = asked.split_at_mut(index);
         let Some(mount) = rest.first_mut() else { continue };
