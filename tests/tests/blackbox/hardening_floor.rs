@@ -181,3 +181,23 @@ fn what_was_compared_with_the_floor_is_on_record() {
     let posture: Value = serde_json::from_slice(&posture).unwrap();
     assert!(posture["floor"].is_null(), "{posture}");
 }
+
+#[test]
+fn a_container_without_a_program_can_be_created_and_not_started() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("true").edit(|c| c["process"] = Value::Null));
+    container.create().ok();
+    let text = container.start().refused();
+    assert!(text.contains("is not set"), "{text}");
+}
+
+/// A place of the image, not of procfs: the same part of the same file system, read-only.
+#[test]
+fn a_place_of_the_image_that_is_made_read_only_is_above_the_floor() {
+    requires!(root);
+    let bundle = Bundle::sh("echo x >/var/tmp/x; echo ran")
+        .edit(|c| c["linux"]["readonlyPaths"] = json!(["/etc", "/with space"]));
+    std::fs::create_dir(bundle.rootfs().join("with space")).unwrap();
+    let done = Container::new(bundle).run().ok();
+    assert!(done.stdout.contains("ran"), "{done:?}");
+}

@@ -107,7 +107,7 @@ impl Builder<'_, '_> {
     fn read_only(&mut self, path: &str) {
         let Some((inside, of)) = self.visible(path) else { return };
         let mut root = of.root.strip_suffix(b"/").unwrap_or(&of.root).to_vec();
-        root.extend_from_slice(inside);
+        root.extend(inside);
         let line = Line {
             root,
             flags: attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC,
@@ -172,11 +172,12 @@ impl Builder<'_, '_> {
         self.lines.iter().filter(above).max_by_key(|line| (line.point.len(), line.id))
     }
 
-    /// What is seen at a path, and where in it the path is.
-    fn visible<'p>(&self, path: &'p str) -> Option<(&'p [u8], &Line)> {
-        let line = self.holder(&escape(path.as_bytes()))?;
+    /// What is seen at a path, and where in it the path is, escaped.
+    fn visible(&self, path: &str) -> Option<(Vec<u8>, &Line)> {
+        let path = escape(path.as_bytes());
+        let line = self.holder(&path)?;
         let point = line.point.strip_suffix(b"/").unwrap_or(&line.point);
-        Some((path.as_bytes().strip_prefix(point)?, line))
+        Some((path.strip_prefix(point)?.to_vec(), line))
     }
 }
 

@@ -36,6 +36,8 @@ const RLIMIT_CORE: u32 = 4;
 pub(super) struct Question {
     pub(super) profile: ProfileName,
     granted: BTreeSet<String>,
+    /// There is a program to confine. A container that is created without one has nothing but the runtime in it.
+    has_program: bool,
     caller: Caller,
     unmappable: Option<String>,
     /// The state root, which is nobody's to see.
@@ -73,6 +75,7 @@ impl Question {
         Self {
             profile: spec.profile(),
             granted: spec.names_for_floor(),
+            has_program: spec.process.is_some(),
             caller: Caller {
                 privileged: caller.privileged && caller.initial_user_namespace,
                 euid: caller.euid,
@@ -130,22 +133,30 @@ impl Question {
                 None => Part::NotLooked,
             },
             kernel_has: &kernel_has,
-            status: Part::Seen(seen.status.clone()),
+            status: self.of_program(|| Part::Seen(seen.status.clone())),
             uid_map: Part::Seen(seen.uid_map.to_vec()),
             gid_map: Part::Seen(seen.gid_map.to_vec()),
             namespaces: match seen.shared {
                 Some(shared) => Part::Seen(BTreeMap::from(of(shared))),
                 None => Part::NotLooked,
             },
-            core_limit: Part::of(limit),
+            core_limit: self.of_program(|| Part::of(limit)),
             core_pattern: self.core_pattern(proc),
-            oom_score_adj: Part::of(oom_score_adj(proc, pid)),
+            oom_score_adj: self.of_program(|| Part::of(oom_score_adj(proc, pid))),
             unmappable: self.unmappable.clone(),
             // The filters are loaded last of all, the device program is attached when all nodes are made, and the count of
             // user namespaces shows to who is in the namespace only.
             ..Observed::nothing(self.caller)
         };
         refuse(&floor::check(self.profile, &self.granted, Phase::BeforeExec, &observed))
+    }
+
+    fn of_program<T>(&self, part: impl FnOnce() -> Part<T>) -> Part<T> {
+        if self.has_program {
+            part()
+        } else {
+            Part::NotLooked
+        }
     }
 
     /// Only `restricted` has something to say about it.
