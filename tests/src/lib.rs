@@ -8,6 +8,7 @@ pub mod cli;
 pub mod command;
 pub mod container;
 pub mod filter;
+pub mod generate;
 pub mod host;
 pub mod programs;
 pub mod races;

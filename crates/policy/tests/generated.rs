@@ -58,6 +58,7 @@ fn places() -> Places {
         interfaces: words(&["eth0", "eth1"]),
         args: words(&["/bin/true"]),
         cgroup: "/a/b".to_owned(),
+        heats: vec![1, 4, 12, 30, 60],
     }
 }
 

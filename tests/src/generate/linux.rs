@@ -190,7 +190,9 @@ impl Maker<'_> {
                 .rng
                 .some(&["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"], 50));
         }
-        if self.odd() {
+        if self.rng.chance(self.heat / 10) {
+            // Few programs live with it.
+            filter["defaultAction"] = json!("SCMP_ACT_ERRNO");
             filter["defaultErrnoRet"] = json!(self.rng.number(&[0, 1, 38]));
         }
         if self.odd() {

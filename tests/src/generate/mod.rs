@@ -34,13 +34,15 @@ pub struct Places {
     pub args: Vec<String>,
     /// Below which its cgroups are.
     pub cgroup: String,
+    /// Of how many properties of a hundred something unusual is asked, one of these a configuration: where that is most of
+    /// them, all is refused.
+    pub heats: Vec<usize>,
 }
 
 /// Makes one configuration.
 #[must_use]
 pub fn configuration(rng: &mut Rng, places: &Places) -> Value {
-    // Of how many properties of a hundred something unusual is asked: where that is most of them, all is refused.
-    let heat = [1, 4, 12, 30, 60][rng.below(5)];
+    let heat = places.heats[rng.below(places.heats.len())];
     let mut maker = Maker { rng, places, heat };
     maker.document()
 }

@@ -163,11 +163,9 @@ fn kernel_file_systems_are_at_their_place_or_nowhere() {
         assert_eq!(with_mount(&line, &[]), [("mounts.types", Some(allow))], "{line}");
         assert_eq!(with_mount(&line, &[allow]), [], "{line}");
     }
-    for (place, fstype) in [
-        ("0:60 / /mnt", "mqueue"),
-        ("0:60 / /mnt", "devpts"),
-        ("0:61 net:[1] /mnt", "nsfs"),
-    ] {
+    for (place, fstype) in
+        [("0:60 / /mnt", "mqueue"), ("0:60 / /mnt", "devpts"), ("0:61 net:[1] /mnt", "nsfs")]
+    {
         assert_eq!(with_mount(&format!("90 50 {place} {FLAGS} - {fstype} source rw"), &[]), []);
     }
     let devices = format!("90 50 0:5 / /mnt {FLAGS} - devtmpfs udev rw");
@@ -508,7 +506,8 @@ fn who_has_no_privilege_is_kept_from_root_s_files_by_the_kernel() {
 
 #[test]
 fn baseline_shows_all_of_procfs_only_where_no_id_is_the_hosts() {
-    let table = CONTAINER.lines().filter(|line| !line.contains("mask")).collect::<Vec<_>>().join("\n");
+    let table =
+        CONTAINER.lines().filter(|line| !line.contains("mask")).collect::<Vec<_>>().join("\n");
     let mut seen = seen(&table, HOST);
     let masked = |seen: &Observed<'_>| {
         let found = check(ProfileName::Baseline, &names(&[]), Phase::Plan, seen);
