@@ -507,10 +507,16 @@ fn a_remount_does_not_undo_that_cgroups_are_read_only() {
 
 #[test]
 fn an_ordinary_caller_too_mounts_no_second_procfs() {
-    let mount = json!({"destination": "/mnt", "type": "proc", "source": "proc"});
-    let spec = changed("/mounts/-", mount).unwrap();
-    let ordinary = HostFacts { euid: 1000, ..host() };
-    let result = harden_as(spec.clone(), &choice(&[]), &ordinary);
-    assert_eq!(class(result).as_deref(), Some("mounts.second-proc"));
-    harden_as(spec, &choice(&["mounts.second-proc"]), &ordinary).unwrap();
+    for (kind, wanted) in [
+        ("proc", "mounts.second-proc"),
+        ("sysfs", "mounts.second-sysfs"),
+        ("cgroup2", "mounts.host-cgroup"),
+    ] {
+        let mount = json!({"destination": "/mnt", "type": kind, "source": kind});
+        let spec = changed("/mounts/-", mount).unwrap();
+        let ordinary = HostFacts { euid: 1000, ..host() };
+        let result = harden_as(spec.clone(), &choice(&[]), &ordinary);
+        assert_eq!(class(result).as_deref(), Some(wanted));
+        harden_as(spec, &choice(&[wanted]), &ordinary).unwrap();
+    }
 }

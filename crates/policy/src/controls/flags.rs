@@ -124,7 +124,9 @@ fn bound(draft: &Draft<'_>, index: usize, destination: &str) -> u64 {
     let devices = file.is_some_and(|file| {
         matches!(file.kind, FileKind::Char(..) | FileKind::Block(..)) || file.fs_type == DEVPTS
     });
-    if devices || (destination == "/dev" && draft.allows("mounts.host-dev").is_some()) {
+    let whole = || file.is_some_and(|file| file.path == "/dev");
+    let granted = || draft.allows("mounts.host-dev").is_some();
+    if devices || (destination == "/dev" && whole() && granted()) {
         wanted &= !attr::NODEV;
     }
     // The engine's own init, which it binds to be the container's first program.

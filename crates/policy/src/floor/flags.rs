@@ -66,7 +66,8 @@ fn restrictions(floor: &mut Floor<'_>, mount: &Mount<'_>) {
 
 /// Terminals, the container's own /dev, and single files in it: which devices these are is for others to judge.
 fn holds_devices(floor: &Floor<'_>, mount: &Mount<'_>, place: &str) -> bool {
-    let own = place == "/dev" && (mount.fstype == "tmpfs" || floor.granted("mounts.host-dev"));
+    let hosts = floor.granted("mounts.host-dev") && super::tree::is_within(place, "/dev");
+    let own = place == "/dev" && mount.fstype == "tmpfs" || hosts;
     let single = mount.root != b"/" && place.starts_with("/dev/");
     own || single || matches!(mount.fstype, "devpts" | "devtmpfs")
 }

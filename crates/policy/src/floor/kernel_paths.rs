@@ -88,7 +88,9 @@ fn open<'m, 't>(floor: &Floor<'_>, tree: &Tree<'m, 't>, path: &str) -> Option<&'
         // The host's whole one in another place was granted as a whole.
         "sysfs" => {
             let elsewhere = mount.root == b"/" && mount.point != b"/sys";
-            path.starts_with("/sys/") && !(elsewhere && floor.granted("mounts.host-sys"))
+            let granted =
+                ["mounts.host-sys", "mounts.second-sysfs"].iter().any(|name| floor.granted(name));
+            path.starts_with("/sys/") && !(elsewhere && granted)
         }
         // Whoever was granted one of these was granted it where it is.
         _ if floor.granted("mounts.kernel-fs") => false,

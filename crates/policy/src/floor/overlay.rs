@@ -17,7 +17,10 @@ const LAYERS: [(&str, Access); 6] = [
 
 pub(super) fn check(floor: &mut Floor<'_>, mount: &Mount<'_>) {
     for (layer, access) in layers(mount) {
-        if let Some(hit) = by_name(&layer, access, floor.seen.caller.privileged) {
+        let granted = |name: &str| floor.granted(name);
+        if let Some(hit) = by_name(&layer, access, floor.seen.caller.privileged)
+            .filter(|hit| !hit.is_excused(granted))
+        {
             let what = || format!("{} is an overlay with {}", point(mount), hit.what);
             floor.violation("mounts.places", hit.allow, what);
         }

@@ -126,6 +126,14 @@ pub(super) struct Hit {
     pub(super) allow: Option<&'static str>,
 }
 
+impl Hit {
+    /// The host's shared memory goes with its IPC namespace, and who may have a secret of /etc may have the rest.
+    pub(super) fn is_excused(&self, granted: impl Fn(&str) -> bool) -> bool {
+        let shared = self.what.ends_with(" /dev/shm") && granted("namespaces.host-ipc");
+        shared || (self.what.ends_with(" /etc") && granted("mounts.host-etc"))
+    }
+}
+
 /// A place, where it is in its file system.
 struct Located {
     path: String,
@@ -186,10 +194,7 @@ impl Places {
             located.iter().map(|row| (row.path.as_str(), row.name.as_str(), row.reach, row.allow))
         };
         let hit = find(rows, &shown, access)?;
-        // The host's shared memory goes with its IPC namespace, and who may have a secret of /etc may have the rest.
-        let shared = hit.what.ends_with(" /dev/shm") && granted("namespaces.host-ipc");
-        let etc = hit.what.ends_with(" /etc") && granted("mounts.host-etc");
-        (!shared && !etc).then_some(hit)
+        (!hit.is_excused(granted)).then_some(hit)
     }
 }
 

@@ -107,7 +107,8 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
         return;
     }
     // A new one holds nothing of the host's: terminals and queues that are made in the container.
-    if !of_host && matches!(base, "devpts" | "mqueue") {
+    let shared = base == "mqueue" && floor.granted("namespaces.host-ipc");
+    if shared || (!of_host && matches!(base, "devpts" | "mqueue")) {
         return memory(floor, mount);
     }
     if let Some((_, home, names)) = HOMES.iter().find(|(name, _, _)| *name == base) {

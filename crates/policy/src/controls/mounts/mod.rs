@@ -314,8 +314,9 @@ pub(crate) fn types(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<
     if !is_root(draft.facts) {
         let reason = "what else an ordinary caller may mount, the kernel decides";
         draft.log.note(control, "/mounts", Verdict::Kept, reason);
-        let second = |mount: &Mount| is_second(mount) && !mount.is_bind();
-        for index in (0..asked.len()).filter(|index| second(&asked[*index])).collect::<Vec<_>>() {
+        let misplaced = |mount: &Mount| is_misplaced(mount) && !mount.is_bind();
+        for index in (0..asked.len()).filter(|index| misplaced(&asked[*index])).collect::<Vec<_>>()
+        {
             one_type(draft, &mut asked, index)?;
         }
         return Ok(asked);
@@ -330,12 +331,17 @@ pub(crate) fn types(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<
     Ok(asked)
 }
 
-/// A procfs or sysfs where nothing of it is hidden: anybody may mount these in namespaces of their own.
-fn is_second(mount: &Mount) -> bool {
+/// A file system of the kernel's where nothing of it is hidden: anybody may mount these in namespaces of their own.
+fn is_misplaced(mount: &Mount) -> bool {
     let place = clean(&mount.destination);
     match mount.kind.as_deref() {
+        Some("tmpfs" | "ramfs" | "mqueue" | "devpts") => {
+            let kernels = covers("/proc", &place) || covers("/sys", &place);
+            kernels && !covers("/sys/fs/cgroup", &place) && !mount.options.iter().any(|o| o == "ro")
+        }
         Some("proc") => place != "/proc",
         Some("sysfs") => place != "/sys",
+        Some("cgroup" | "cgroup2") => !covers("/sys/fs/cgroup", &place),
         _ => false,
     }
 }

@@ -38,10 +38,18 @@ const QUIET: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
 
 /// Judges a new file system of type `kind` on `destination`, a clean path of the container.
 pub(super) fn judge(kind: &str, destination: &str, flags: &MountPlanFlags) -> TypeJudgement {
-    if let Some(option) = flags.data.iter().find(|option| option.key == "source") {
-        let note = format!(": option {:?} names a source of its own", option.key);
-        return refused("mounts.unknown-fs", note);
+    let found = by_kind(kind, destination);
+    let is_refused = matches!(found.judgement, Judgement::Refused { .. });
+    match flags.data.iter().find(|option| option.key == "source").filter(|_| !is_refused) {
+        Some(option) => {
+            let note = format!(": option {:?} names a source of its own", option.key);
+            refused("mounts.unknown-fs", note)
+        }
+        None => found,
     }
+}
+
+fn by_kind(kind: &str, destination: &str) -> TypeJudgement {
     let on = |place: &str| destination == place;
     match kind {
         "proc" if on("/proc") => let_in(QUIET),
@@ -151,6 +159,22 @@ mod tests {
             ("Proc", "/mnt", "mounts.unknown-fs"),
         ] {
             assert_eq!(class(kind, destination), Some(wanted), "{kind} on {destination}");
+        }
+    }
+
+    #[test]
+    fn an_option_that_names_a_source_is_no_other_name_for_the_type() {
+        let option = ["source=/dev/sda1".to_owned()];
+        let flags = MountPlanFlags::parse(&option).unwrap();
+        for (kind, wanted) in [
+            ("proc", "mounts.second-proc"),
+            ("debugfs", "mounts.kernel-fs"),
+            ("tmpfs", "mounts.unknown-fs"),
+        ] {
+            let found = judge(kind, "/mnt", &flags).judgement;
+            assert!(
+                matches!(found, Judgement::Refused { class: Some(class), .. } if class == wanted)
+            );
         }
     }
 

@@ -87,7 +87,9 @@ const PLACES: [(&str, &str, Reach); 63] = [
 /// What `path`, without links, means.
 pub(super) fn judge(path: &str) -> Judgement {
     let mut shown = None;
-    for (place, class, reach) in PLACES {
+    // A place itself before what is said of a part of it.
+    let exact = PLACES.iter().filter(|(place, ..)| *place == path);
+    for (place, class, reach) in exact.chain(PLACES.iter()).copied() {
         let above = is_below(place, path);
         let reached = match reach {
             Reach::Itself => false,
