@@ -8,7 +8,7 @@
 #[path = "generated/asked.rs"]
 mod asked;
 #[path = "../../../tests/src/generate/mod.rs"]
-#[allow(dead_code, reason = "the live run uses the rest")]
+#[allow(dead_code, unreachable_pub, reason = "made for the live run too")]
 mod generate;
 #[path = "generated/host.rs"]
 mod host;
@@ -22,7 +22,7 @@ use casemate_policy::floor::{self, Caller, Limit, Observed, Part, Phase};
 use casemate_policy::spec::{RlimitKind, Spec};
 use casemate_policy::{
     choose, harden_as, layers, CallerLimits, Choice, CommandLine, CorePattern, Hardened,
-    HardenedSpec, HostFacts, NodePolicy, ProfileName, Source, Subject, CONTROLS,
+    HardenedSpec, HostFacts, NodePolicy, PlanFacts, ProfileName, Source, Subject, CONTROLS,
 };
 use generate::{configuration, Places, Rng};
 use host::Host;
@@ -272,6 +272,11 @@ fn one(host: &Host, seed: u64, counts: &mut Counts) {
         let names = made.spec.names_for_floor();
         let violations = floor::check(*profile, &names, Phase::Plan, &seen);
         faults.extend(violations.iter().map(ToString::to_string));
+        faults.extend(
+            planned(&made.spec, &facts)
+                .into_iter()
+                .map(|fault| format!("the runtime's plan: {fault}")),
+        );
         let mut settled = facts_for(host, &made.spec, &base, &mut Rng::new(0));
         settled.limits = facts.limits;
         match harden_as((*made.spec).clone(), &choice, &settled) {
@@ -295,6 +300,20 @@ fn one(host: &Host, seed: u64, counts: &mut Counts) {
             counts.faults.entry(fault).or_insert_with(|| (0, first())).0 += 1;
         }
     }
+}
+
+/// The same by the plan that the runtime makes of it.
+fn planned(spec: &HardenedSpec, facts: &HostFacts) -> Vec<String> {
+    let plan = PlanFacts {
+        host: host::TABLE,
+        rootfs: facts.root.as_ref().map_or("/srv/bundle/rootfs", |root| &root.path),
+        bundle: "/srv/bundle",
+        sources: &facts.sources,
+        host_namespaces: &facts.host_namespaces,
+        caller: Caller { privileged: facts.can_make_user_namespace, euid: facts.euid },
+        own_places: &[],
+    };
+    spec.below_floor(&plan).unwrap().iter().map(ToString::to_string).collect()
 }
 
 /// An annotation alone loosens nothing.

@@ -198,13 +198,17 @@ impl Maker<'_> {
         if self.odd() {
             let arg = json!({ "index": 1, "value": 2, "valueTwo": 3, "op": "SCMP_CMP_MASKED_EQ" });
             let rule = json!({ "names": ["kcmp"], "action": "SCMP_ACT_ERRNO", "args": [arg] });
-            filter["syscalls"].as_array_mut().map(|rules| rules.push(rule));
+            if let Some(rules) = filter["syscalls"].as_array_mut() {
+                rules.push(rule);
+            }
         }
         if self.rng.chance(self.heat / 6) {
             filter["listenerPath"] = json!("/run/no-such-agent.sock");
             filter["listenerMetadata"] = json!("x");
             let rule = json!({ "names": ["mknod"], "action": "SCMP_ACT_NOTIFY" });
-            filter["syscalls"].as_array_mut().map(|rules| rules.push(rule));
+            if let Some(rules) = filter["syscalls"].as_array_mut() {
+                rules.push(rule);
+            }
         }
         filter
     }

@@ -83,7 +83,9 @@ impl Maker<'_> {
         let map = json!([{ "containerID": 0, "hostID": 100_000, "size": 65536 }]);
         match has_user && self.rng.chance(30) {
             true => {
-                drop(mount["options"].as_array_mut().map(|options| options.push(json!("ridmap"))))
+                if let Some(options) = mount["options"].as_array_mut() {
+                    options.push(json!("ridmap"));
+                }
             }
             false => {
                 mount["uidMappings"] = map.clone();

@@ -108,7 +108,8 @@ fn is_within(made: &Rlimit, asked: Option<&Rlimit>, facts: &HostFacts) -> bool {
         (Some(asked), _) => Some((asked.soft, asked.hard)),
         (None, Nofile) => facts.limits.nofile,
         (None, Memlock) => facts.limits.memlock,
-        (None, Core) => facts.limits.core.map(|hard| (hard, hard)),
+        // At 1 the kernel hands a core to nobody, at 0 it may.
+        (None, Core) => facts.limits.core.map(|hard| (hard.max(1), hard.max(1))),
         _ => Some((0, 0)),
     };
     most.is_none_or(|(soft, hard)| made.soft <= soft.max(hard) && made.hard <= hard)

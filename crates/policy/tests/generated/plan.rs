@@ -206,10 +206,10 @@ impl Table<'_> {
     fn bind(&mut self, asked: &Asked, flags: &MountPlanFlags, point: &str) -> Option<()> {
         let source = asked.source.clone().unwrap_or_default();
         let found = self.host.find(&source)?;
-        let keeps = flags.propagation.iter().rev().find_map(|propagation| match propagation {
-            Propagation::Shared => Some((true, false)),
-            Propagation::Rshared => Some((true, true)),
-            _ => Some((false, false)),
+        let keeps = flags.propagation.last().map(|propagation| match propagation {
+            Propagation::Shared => (true, false),
+            Propagation::Rshared => (true, true),
+            _ => (false, false),
         });
         let (one, all) = keeps.unwrap_or_default();
         let line = |root: String, point: String, mount: &Mount<'_>, first: bool| Line {
@@ -260,6 +260,12 @@ impl Table<'_> {
         let point = clean(path);
         let below = &self.lines[self.on(&point)];
         let rest = rest_of(&point, &below.point).unwrap_or_default();
+        if !rest.is_empty() && below.root.starts_with("/dev/null")
+            || below.root == "/null" && !rest.is_empty()
+        {
+            // Below a file there is nothing.
+            return;
+        }
         let line = Line {
             parent: 0,
             superblock: below.superblock.clone(),
@@ -332,7 +338,9 @@ pub(crate) fn status(spec: &HardenedSpec) -> Part<Status> {
         Part::Seen(map) => map
             .iter()
             .find(|range| id >= range.inside && id - range.inside < range.count)
-            .map_or(id, |range| range.outside + (id - range.inside)),
+            .map_or(if map.is_empty() { id } else { u32::MAX }, |range| {
+                range.outside + (id - range.inside)
+            }),
         _ => id,
     };
     let (uids, gids) = (ids(spec, &spec.linux.uid_mappings), ids(spec, &spec.linux.gid_mappings));

@@ -37,10 +37,11 @@ fn main() {
             let (count, seed) = (number(count), number(seed));
             let setup = run::Setup::new(PathBuf::from(casemate), PathBuf::from(work));
             let mut counts = Counts::default();
-            for seed in seed..seed + count {
+            let seeds = seed..seed + count;
+            for seed in seeds.clone() {
                 run::one(&setup, seed, &mut counts);
             }
-            run::leftovers(&setup, &mut counts);
+            run::leftovers(&setup, &seeds, &mut counts);
             report(&counts);
         }
         _ => panic!("generate: CASEMATE WORK COUNT SEED, or --payload"),
