@@ -106,7 +106,8 @@ pub struct Remedy {
 
 impl Remedy {
     /// Where the policy is not at hand any more.
-    pub(crate) fn of_anybody(name: &str) -> Self {
+    #[must_use]
+    pub fn of_anybody(name: &str) -> Self {
         Self { name: name.to_owned(), permitted: false, forbidden: None, engine: None }
     }
 }

@@ -10,7 +10,7 @@ use casemate_kernel::Fact;
 use casemate_policy::floor::{
     self, Caller, Host, Limit, Namespace, Observed, Part, Phase, Violation,
 };
-use casemate_policy::{Allow, HardenedSpec, HostFacts, PlanFacts, ProfileName, ALLOW_PREFIX};
+use casemate_policy::{Allow, HardenedSpec, HostFacts, PlanFacts, ProfileName, Remedy};
 use casemate_sys::ns::flag;
 use rustix::fd::OwnedFd;
 use rustix::fs::AtFlags;
@@ -203,9 +203,9 @@ fn message(first: &Violation, more: usize) -> String {
     text.push(')');
     match first.allow {
         // Not every name that the floor knows is one that can be asked for.
-        Some(name) if Allow::parse(name).is_ok() => text.push_str(&format!(
-            "; allow with annotation {ALLOW_PREFIX}{name}=true (the node policy must permit it)"
-        )),
+        Some(name) if Allow::parse(name).is_ok() => {
+            text.push_str(&format!("; {}", Remedy::of_anybody(name)));
+        }
         _ => {}
     }
     text
@@ -226,8 +226,8 @@ mod tests {
         assert_eq!(
             text,
             "below the floor: proc is mounted on /mnt (invariant mounts.types, and 2 more); allow \
-             with annotation org.casemate.allow/mounts.host-proc=true (the node policy must permit \
-             it)"
+             with --allow mounts.host-proc, or annotation org.casemate.allow/mounts.host-proc=true \
+             once the node permits it: casemate policy permit mounts.host-proc"
         );
         let none = message(&violation(Some("mounts.no-such-name")), 0);
         assert_eq!(none, "below the floor: proc is mounted on /mnt (invariant mounts.types)");
