@@ -381,3 +381,14 @@ fn what_is_shown_by_an_override_is_not_writable_with_it() {
     assert!(!has(&result.spec.linux.masked_paths));
     assert!(has(&result.spec.linux.readonly_paths));
 }
+
+#[test]
+fn the_hosts_system_console_is_no_device_of_every_container() {
+    let console = json!([{"path": "/dev/console", "type": "c", "major": 5, "minor": 1}]);
+    needs("devices.all", ControlId::DeviceNodes, "/linux/devices", &console);
+    // The rule that every engine writes is for the container's own, a pseudo terminal.
+    let rule = json!([{"allow": true, "type": "c", "major": 5, "minor": 1, "access": "rwm"}]);
+    let spec = changed("/linux/resources/devices", rule).unwrap();
+    let result = admit(ProfileName::Hardened, &[], spec).unwrap();
+    assert_eq!(result.spec.linux.resources.as_ref().unwrap().devices.len(), 2);
+}

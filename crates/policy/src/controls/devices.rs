@@ -7,10 +7,12 @@ use crate::facts::{FileKind, SourceFact};
 use crate::spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind};
 
 /// **What.** A device of the configuration, a node or a bind mount, is refused unless every
-/// container has it (null, zero, full, random, urandom, tty, console, ptmx, pts) or its class is
+/// container has it (null, zero, full, random, urandom, tty, ptmx, pts) or its class is
 /// allowed. Block devices belong to no class. Rules for using other devices are dropped. A
-/// configuration that allows all devices (an engine's `--privileged`) is narrowed to those that
-/// every container has.
+/// configuration that allows all devices (the `--privileged` of an engine of root's) is narrowed to
+/// those that every container has; the system console of the host is none of these, a container's
+/// own /dev/console is a pseudo terminal. Rootless podman's `--privileged` binds the host's devices
+/// one by one, which is refused.
 ///
 /// **Why.** A device is the driver behind it, and a disk is everybody's data.
 ///
@@ -53,7 +55,13 @@ pub(crate) const NODES: Control = Control {
 
 /// Character devices that every container has: memory (null, zero, full, random, urandom), terminals.
 fn is_harmless(major: i64, minor: Option<i64>) -> bool {
-    matches!((major, minor), (1, Some(3 | 5 | 7 | 8 | 9)) | (5, Some(0..=2)) | (136..=143, _))
+    matches!((major, minor), (1, Some(3 | 5 | 7 | 8 | 9)) | (5, Some(0 | 2)) | (136..=143, _))
+}
+
+/// The host's system console. Engines have a rule for it in every configuration, for the container's own /dev/console, which
+/// is a pseudo terminal: the rule alone opens nothing.
+fn is_console(major: i64, minor: Option<i64>) -> bool {
+    (major, minor) == (5, Some(1))
 }
 
 /// The override that permits a character device (Documentation/admin-guide/devices.txt; drivers with numbers of their
@@ -194,7 +202,9 @@ fn is_of_a_device(draft: &Draft<'_>, rule: &DeviceRule) -> bool {
     let minor = rule.minor.filter(|_| !any(rule.minor));
     let class = match rule.kind {
         _ if !rule.allow => return true,
-        Some(DeviceRuleKind::Char) if is_harmless(major, minor) => return true,
+        Some(DeviceRuleKind::Char) if is_harmless(major, minor) || is_console(major, minor) => {
+            return true
+        }
         Some(DeviceRuleKind::Char) => class_of(major, minor, ""),
         // Known by name only: a node of that name was permitted.
         _ => "devices.all",

@@ -14,7 +14,8 @@ use std::collections::BTreeMap;
 ///
 /// **Override.**
 ///
-/// - `cgroup.any-file`: any file of the cgroup in `linux.resources.unified`
+/// - `cgroup.any-file`: any file of a controller in `linux.resources.unified`, `cpuset.cpus.partition` for instance; what
+///   is no setting at all (`cgroup.procs`, `cgroup.freeze`) is refused by every profile
 ///
 /// **In the profiles.**
 ///

@@ -44,6 +44,10 @@ use serde_json::{json, Value};
 /// Files that belong to ids above 65535 are shown as those of nobody. Devices bound as files show
 /// nobody as their owner; nodes of `--device` do not.
 ///
+/// **A user namespace of the configuration's own** (`--uidmap`, podman's `keep-id` for root) counts
+/// where none of its ids is below 65536: those belong to the host's users and services, and root
+/// among them would be root of the host. With such an id it is refused.
+///
 /// **Not applied** where the configuration has a user namespace, where the caller is in one or has
 /// no privilege (rootless), and where the container shares the host's processes or network (which
 /// needs an override of its own). File systems without owners (proc, sysfs, cgroup, mqueue, devpts,

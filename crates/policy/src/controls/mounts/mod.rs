@@ -131,7 +131,8 @@ pub(crate) const TYPES: Control = Control {
 /// - `mounts.socket`: binding another socket of root
 /// - `mounts.engine-data`: binding data of engines
 ///
-/// One place at a time.
+/// One override opens one place, with all that lies in it: with `mounts.host-run` the sockets of
+/// engines and the state of casemate are in the container too.
 ///
 /// **In the profiles.**
 ///
