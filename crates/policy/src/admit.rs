@@ -106,7 +106,7 @@ pub fn harden_resources(
     draft.joining = Some(container);
     let resources = match choice.is_verbatim() {
         true => resources,
-        false => parts::resources(&mut draft, resources)?,
+        false => parts::limits(&mut draft, resources)?,
     };
     Ok((resources, draft.log.into_decisions()))
 }

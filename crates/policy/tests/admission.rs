@@ -392,3 +392,46 @@ fn the_hosts_system_console_is_no_device_of_every_container() {
     let result = admit(ProfileName::Hardened, &[], spec).unwrap();
     assert_eq!(result.spec.linux.resources.as_ref().unwrap().devices.len(), 2);
 }
+
+#[test]
+fn a_limit_is_judged_whichever_way_it_is_spelt() {
+    let unified = |files: Value| changed("/linux/resources/unified", files).unwrap();
+    let mut choice = Choice::from(ProfileName::Restricted.profile());
+    for name in ["process.root", "landlock.off"] {
+        choice.overrides.grant(name, &Source::CommandLine).unwrap();
+    }
+    let restricted = |spec: Spec| harden_as(spec, &choice, &host());
+    for files in [json!({"memory.max": "max"}), json!({"memory.max": "9223372036854775807"})] {
+        let refusal = restricted(unified(files)).unwrap_err();
+        assert_eq!(refusal.decision.rule, ControlId::MemoryLimit);
+    }
+    let result = restricted(unified(json!({"memory.max": "67108864", "pids.max": "max"}))).unwrap();
+    let resources = result.spec.linux.resources.as_ref().unwrap();
+    assert_eq!(resources.memory.limit, Some(64 << 20));
+    assert_eq!(resources.pids.unwrap().limit, Some(512), "restricted wants a number");
+    assert!(!resources.unified.contains_key("pids.max"));
+    // And of a running container.
+    let update = |text: &str| {
+        harden_resources(Resources::parse(text.as_bytes()).unwrap(), &result.spec, &facts())
+    };
+    assert!(update(r#"{"unified": {"memory.max": "max"}}"#).is_err());
+    assert!(update(r#"{"memory": {"limit": 9223372036854775807}}"#).is_err());
+}
+
+#[test]
+fn a_filter_that_lets_everything_pass_is_none() {
+    for filter in [
+        json!({"defaultAction": "SCMP_ACT_ALLOW"}),
+        json!({"defaultAction": "SCMP_ACT_LOG"}),
+        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["kill"], "action": "SCMP_ACT_LOG"}]}),
+    ] {
+        let spec = changed("/linux/seccomp", filter).unwrap();
+        let result = admit(ProfileName::Baseline, &[], spec).unwrap();
+        assert!(result.spec.extras().default_seccomp);
+    }
+    let rule = json!({"names": ["kexec_load"], "action": "SCMP_ACT_ERRNO"});
+    let own = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]});
+    let result =
+        admit(ProfileName::Baseline, &[], changed("/linux/seccomp", own).unwrap()).unwrap();
+    assert!(!result.spec.extras().default_seccomp);
+}

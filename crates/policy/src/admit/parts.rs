@@ -184,8 +184,14 @@ fn maybe_resources(
     asked: Option<Resources>,
 ) -> Result<Option<Resources>, Refusal> {
     let given = asked.is_some();
-    let admitted = resources(draft, asked.unwrap_or_default())?;
+    let admitted = limits(draft, asked.unwrap_or_default())?;
     Ok((given || admitted != Resources::default()).then_some(admitted))
+}
+
+/// Limits have two spellings, and the files of `unified` are written last: controls see one value.
+pub(crate) fn limits(draft: &mut Draft<'_>, mut asked: Resources) -> Result<Resources, Refusal> {
+    unified::join(&mut asked);
+    resources(draft, asked)
 }
 
 /// The whole table, structure by structure.

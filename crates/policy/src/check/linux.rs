@@ -9,6 +9,9 @@ use crate::spec::{
 const MAX_MAJOR: i64 = 0xfff;
 const MAX_MINOR: i64 = 0xf_ffff;
 
+/// Entries of a list of paths; engines write some dozens, and each is a mount.
+const MAX_PATHS: usize = 4096;
+
 pub(super) fn check(spec: &Spec, warnings: &mut Vec<Warning>) -> Result<(), SpecError> {
     for (i, device) in spec.linux.devices.iter().enumerate() {
         one_device(device).map_err(|(field, message)| {
@@ -23,6 +26,14 @@ pub(super) fn check(spec: &Spec, warnings: &mut Vec<Warning>) -> Result<(), Spec
         }
         if path.chars().any(char::is_control) {
             return Err(SpecError::new("linux.cgroupsPath", "contains a control character"));
+        }
+    }
+    for (field, list) in
+        [("maskedPaths", &spec.linux.masked_paths), ("readonlyPaths", &spec.linux.readonly_paths)]
+    {
+        if list.len() > MAX_PATHS {
+            let message = format!("{} entries, at most {MAX_PATHS} are taken", list.len());
+            return Err(SpecError::new(format!("linux.{field}"), message));
         }
     }
     if spec.linux.intel_rdt.is_some() {

@@ -69,6 +69,9 @@ pub(crate) const GROUP: Control = Control {
     summary: "out of memory, a container ends as a whole",
 };
 
+/// Bytes that no host has: a limit in name only.
+const ENDLESS: i64 = 1 << 62;
+
 /// Bytes for a pod's sandbox, which only sleeps and which engines never limit.
 const SANDBOX_MEMORY: i64 = 64 << 20;
 
@@ -87,7 +90,7 @@ pub(crate) fn is_sandbox(annotations: &BTreeMap<String, String>) -> bool {
 /// nothing.
 pub(crate) fn limit(draft: &mut Draft<'_>, mut asked: Memory) -> Result<Memory, Refusal> {
     let (control, pointer) = (ControlId::MemoryLimit, "/linux/resources/memory/limit");
-    if asked.limit.is_some_and(|limit| limit > 0) {
+    if asked.limit.is_some_and(|limit| (1..ENDLESS).contains(&limit)) {
         draft.log.note(control, pointer, Verdict::Kept, "set by the configuration");
         return Ok(asked);
     }
@@ -102,7 +105,8 @@ pub(crate) fn limit(draft: &mut Draft<'_>, mut asked: Memory) -> Result<Memory, 
     let value = draft.choice.overrides.values.memory_limit;
     let value = value.map(|limit| i64::try_from(limit.get()).unwrap_or(i64::MAX));
     let Some(limit) = value.or(draft.asked.sandbox.then_some(SANDBOX_MEMORY)) else {
-        let reason = "memory is not limited: the host's ends first (set a limit)";
+        let reason =
+            "memory is not limited: without a limit it can use all of the host's (set one)";
         return Err(draft.refuse(control, pointer, reason, Some("memory.unlimited")));
     };
     if !draft.facts.has_controller("memory") {

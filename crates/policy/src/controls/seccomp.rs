@@ -68,6 +68,12 @@ pub(crate) const FILTER: Control = Control {
     summary: "the default system call filter is loaded",
 };
 
+/// A filter that lets everything pass is none, whatever it is called.
+fn refuses_something(filter: &SeccompProfile) -> bool {
+    let lets = |action: &str| matches!(action, "" | "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG");
+    !lets(&filter.default_action) || filter.syscalls.iter().any(|rule| !lets(&rule.action))
+}
+
 /// The kernel evaluates all filters and takes the most restrictive answer, so two
 /// filters together are never weaker than either. Ours follows the capabilities that are left; the
 /// engine's was made for those that it granted.
@@ -80,7 +86,7 @@ pub(crate) fn default_filter(
         draft.log.waive(rule, pointer, source, "the default filter is not loaded");
         return Ok(asked);
     }
-    let own = asked.as_ref().is_some_and(|profile| !profile.is_empty());
+    let own = asked.as_ref().is_some_and(refuses_something);
     if own && !draft.profile.stack_filter {
         draft.log.note(rule, pointer, Verdict::Kept, "the configuration has a filter");
         return Ok(asked);

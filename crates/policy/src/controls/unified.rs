@@ -1,6 +1,7 @@
 //! `cgroup.files`: which files of the container's cgroup a configuration may write by name.
 
 use super::prelude::*;
+use crate::spec::{Pids, Resources};
 use std::collections::BTreeMap;
 
 /// **What.** Of `linux.resources.unified` only files of controllers and `cgroup.max.*` are written;
@@ -56,6 +57,32 @@ pub(crate) fn known(
         return Ok(asked);
     }
     Err(draft.refuse(control, pointer, reason, Some("cgroup.any-file")))
+}
+
+/// Of two limits on one thing, the lower one; what is not above 0 is none.
+fn stricter(typed: Option<i64>, written: i64) -> i64 {
+    match typed {
+        Some(typed) if typed > 0 && (written <= 0 || typed < written) => typed,
+        _ => written,
+    }
+}
+
+/// Moves the limits that have a property of their own there.
+pub(crate) fn join(asked: &mut Resources) {
+    let number = |text: &str| match text.trim() {
+        "max" => Some(-1),
+        // What is no number is left for the kernel to refuse.
+        text => text.parse::<u64>().ok().map(|value| i64::try_from(value).unwrap_or(i64::MAX)),
+    };
+    if let Some(limit) = asked.unified.get("memory.max").and_then(|text| number(text)) {
+        asked.memory.limit = Some(stricter(asked.memory.limit, limit));
+        asked.unified.remove("memory.max");
+    }
+    if let Some(limit) = asked.unified.get("pids.max").and_then(|text| number(text)) {
+        let typed = asked.pids.and_then(|Pids { limit }| limit);
+        asked.pids = Some(Pids { limit: Some(stricter(typed, limit)) });
+        asked.unified.remove("pids.max");
+    }
 }
 
 fn limits(file: &str) -> bool {
