@@ -3,6 +3,7 @@
 use anyhow::{bail, Context, Result};
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Largest configuration that is read: the biggest real ones are below 1 MiB.
@@ -21,7 +22,7 @@ impl Bundle {
     /// Read `config` (default: `<dir>/config.json`).
     pub fn open(dir: &Path, config: Option<&Path>) -> Result<Self> {
         let path = config.map_or_else(|| dir.join("config.json"), Path::to_path_buf);
-        Ok(Self { dir: dir.to_path_buf(), config: read_capped(&path)? })
+        Ok(Self { dir: dir.to_path_buf(), config: read_regular(&path)? })
     }
 
     /// `path` as the bundle means it: relative paths start at the bundle.
@@ -30,10 +31,29 @@ impl Bundle {
     }
 }
 
+/// Read a file that whoever made the bundle has put there, up to the cap. What is no regular file is refused without waiting
+/// for a writer: open(2) of a FIFO would.
+fn read_regular(path: &Path) -> Result<Vec<u8>> {
+    let shown = path.display();
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|e| say(&e)).with_context(|| format!("open {shown}"))?;
+    let kind = file.metadata().map_err(|e| say(&e)).with_context(|| format!("stat {shown}"))?;
+    if !kind.is_file() {
+        bail!("{shown}: is not a regular file");
+    }
+    read_file(file, path)
+}
+
 /// Read a file that a caller names, up to the cap.
 pub fn read_capped(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
     let file = File::open(path).map_err(|e| say(&e)).with_context(|| format!("open {shown}"))?;
+    read_file(file, path)
+}
+
+fn read_file(file: File, path: &Path) -> Result<Vec<u8>> {
+    let shown = path.display();
     let size = file.metadata().map_err(|e| say(&e)).with_context(|| format!("stat {shown}"))?.len();
     let mut bytes = Vec::with_capacity(size.min(MAX_CONFIG) as usize + 1);
     let read = file.take(MAX_CONFIG + 1).read_to_end(&mut bytes).map_err(|e| say(&e));

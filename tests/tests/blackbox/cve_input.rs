@@ -102,6 +102,19 @@ fn a_cgroups_path_cannot_lead_out_of_the_hierarchy() {
 }
 
 #[test]
+fn a_configuration_that_is_a_fifo_is_refused_without_waiting() {
+    let container = Container::new(Bundle::sh("true"));
+    let config = container.bundle.dir().join("config.json");
+    std::fs::remove_file(&config).unwrap();
+    let mut mkfifo = std::process::Command::new("mkfifo");
+    assert!(mkfifo.arg(&config).status().unwrap().success());
+    // Not through `run_command`, which would write a configuration there.
+    let command = container.command("run").args([Path::new("--bundle"), container.bundle.dir()]);
+    let message = command.args([&container.id]).refused();
+    assert!(message.contains("is not a regular file"), "{message}");
+}
+
+#[test]
 fn a_cgroup_for_exec_stays_below_the_containers() {
     requires!(root);
     let container = Container::new(Bundle::sh("sleep 600")).up();
