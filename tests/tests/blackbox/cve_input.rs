@@ -102,6 +102,18 @@ fn a_cgroups_path_cannot_lead_out_of_the_hierarchy() {
 }
 
 #[test]
+fn a_cgroups_path_is_not_deeper_or_longer_than_one_line_can_say() {
+    let deep = "/a".repeat(33);
+    let long = format!("/{}", "a".repeat(4096));
+    for path in [&deep, &long] {
+        let bundle = Bundle::sh("true").edit(|c| c["linux"]["cgroupsPath"] = json!(path));
+        let message = Container::new(bundle).run().refused();
+        assert!(message.contains("linux.cgroupsPath") && message.contains("at most"), "{message}");
+        assert!(message.len() < 300, "{message}");
+    }
+}
+
+#[test]
 fn a_configuration_that_is_a_fifo_is_refused_without_waiting() {
     let container = Container::new(Bundle::sh("true"));
     let config = container.bundle.dir().join("config.json");

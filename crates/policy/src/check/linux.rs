@@ -8,6 +8,10 @@ use crate::spec::{
 /// Device numbers have 12 and 20 bits in the kernel.
 const MAX_MAJOR: i64 = 0xfff;
 const MAX_MINOR: i64 = 0xf_ffff;
+/// Bytes of a path: PATH_MAX of linux/limits.h.
+const MAX_CGROUPS_PATH: usize = 4096;
+/// Cgroups below each other in one path. Engines use fewer than ten; each is a directory of the host's that is made.
+const MAX_CGROUPS_DEPTH: usize = 32;
 
 /// Entries of a list of paths; engines write some dozens, and each is a mount.
 const MAX_PATHS: usize = 4096;
@@ -19,14 +23,7 @@ pub(super) fn check(spec: &Spec, warnings: &mut Vec<Warning>) -> Result<(), Spec
         })?;
     }
     if let Some(path) = &spec.linux.cgroups_path {
-        // `:` separates the parts of the systemd form.
-        if path.split(['/', ':']).any(|part| part == "..") {
-            let message = format!("{path:?} must not contain \"..\"");
-            return Err(SpecError::new("linux.cgroupsPath", message));
-        }
-        if path.chars().any(char::is_control) {
-            return Err(SpecError::new("linux.cgroupsPath", "contains a control character"));
-        }
+        cgroups_path(path).map_err(|message| SpecError::new("linux.cgroupsPath", message))?;
     }
     for (field, list) in
         [("maskedPaths", &spec.linux.masked_paths), ("readonlyPaths", &spec.linux.readonly_paths)]
@@ -47,6 +44,24 @@ pub(super) fn check(spec: &Spec, warnings: &mut Vec<Warning>) -> Result<(), Spec
     for flag in flags {
         let message = format!("{flag:?} is not defined by the specification; ignored");
         warn(warnings, "linux.personality.flags".to_owned(), message);
+    }
+    Ok(())
+}
+
+fn cgroups_path(path: &str) -> Result<(), String> {
+    if path.len() > MAX_CGROUPS_PATH {
+        return Err(format!("is {} bytes long; {MAX_CGROUPS_PATH} at most", path.len()));
+    }
+    if path.chars().any(char::is_control) {
+        return Err("contains a control character".to_owned());
+    }
+    // `:` separates the parts of the systemd form.
+    if path.split(['/', ':']).any(|part| part == "..") {
+        return Err(format!("{path:?} must not contain \"..\""));
+    }
+    let depth = path.split('/').filter(|part| !matches!(*part, "" | ".")).count();
+    if depth > MAX_CGROUPS_DEPTH {
+        return Err(format!("has {depth} components; {MAX_CGROUPS_DEPTH} at most"));
     }
     Ok(())
 }
