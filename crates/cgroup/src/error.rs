@@ -42,8 +42,17 @@ pub enum Error {
     NotEmpty {
         /// The cgroup.
         path: PathBuf,
-        /// How many processes it holds, descendants not counted.
+        /// How many processes it and its descendants hold; one, when they are in other pid namespaces.
         processes: usize,
+    },
+    /// The cgroup exists and others are below it, or are about to be: what is done to it would be done to them.
+    HasChildren {
+        /// The cgroup.
+        path: PathBuf,
+        /// How many cgroups are directly below it.
+        children: usize,
+        /// The content of cgroup.subtree_control.
+        controllers: String,
     },
     /// The cgroup exists and is frozen: a process made in it would never run.
     Frozen {
@@ -180,6 +189,12 @@ impl fmt::Display for Error {
             Self::NotEmpty { path, processes } => write!(
                 f,
                 "container's cgroup is not empty: {processes} process(es) found in {}",
+                path.display()
+            ),
+            Self::HasChildren { path, children, controllers } => write!(
+                f,
+                "container's cgroup is not empty: {children} cgroup(s) found below {}, controllers handed down: \
+                 {controllers:?} (hint: linux.cgroupsPath has to name a cgroup that nobody else uses)",
                 path.display()
             ),
             Self::Frozen { path } => {

@@ -7,7 +7,7 @@
 
 use crate::controllers::{enable, Controllers, Wish};
 use crate::error::{Error, Result};
-use crate::files::{open_directory, Dir};
+use crate::files::{keyed, open_directory, Dir};
 use crate::freeze;
 use crate::hierarchy::Hierarchy;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -27,16 +27,18 @@ const CREATE_ATTEMPTS: usize = 4;
 pub struct Cgroup {
     dir: OwnedFd,
     path: PathBuf,
+    existed: bool,
 }
 
 impl Cgroup {
     /// Make the cgroup `inner` (absolute from the hierarchy's root) with its ancestors, and enable the `needed`
     /// controllers in all of them. Without needs and with existing ancestors this is one mkdir and one open.
     ///
-    /// An existing directory is taken over when it holds no process and is not frozen. On failure, what was made
-    /// is removed again.
+    /// An existing directory is taken over when it is not frozen and has no process, in itself or below, no child and no
+    /// controller enabled for children: what an interrupted run has left, or somebody has prepared. Anything else is
+    /// refused before a file in it is written. On failure, what was made is removed again.
     ///
-    /// Errors: [`Error::NotEmpty`], [`Error::Frozen`], [`Error::ControllerUnavailable`], [`Error::WrongType`];
+    /// Errors: [`Error::NotEmpty`], [`Error::HasChildren`], [`Error::Frozen`], [`Error::ControllerUnavailable`], [`Error::WrongType`];
     /// [`Error::is_permission`] tells a caller without rights.
     pub fn create(hierarchy: &Hierarchy, inner: &Path, needed: &Controllers) -> Result<Self> {
         Self::create_with(hierarchy, inner, needed, &[])
@@ -67,8 +69,8 @@ impl Cgroup {
         new: bool,
         wish: Wish<'_>,
     ) -> Result<Self> {
-        let cgroup = Self::open(path)?;
-        if !new {
+        let cgroup = Self { existed: !new, ..Self::open(path)? };
+        if cgroup.existed {
             cgroup.refuse_in_use()?;
         }
         cgroup.enable(hierarchy, inner, wish)?;
@@ -113,7 +115,7 @@ impl Cgroup {
 
     /// Open an existing cgroup by its file system path, as [`Cgroup::path`] gave it.
     pub fn open(path: &Path) -> Result<Self> {
-        Ok(Self { dir: open_directory(path)?, path: path.to_owned() })
+        Ok(Self { dir: open_directory(path)?, path: path.to_owned(), existed: false })
     }
 
     /// Open a cgroup at `relative` below this one, which it cannot leave: neither `..` nor a symbolic link is
@@ -126,7 +128,7 @@ impl Cgroup {
         let name = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
         let dir = rustix::fs::openat2(&self.dir, name, flags, Mode::empty(), resolve)
             .map_err(|errno| Error::io("open", &path, errno))?;
-        Ok(Self { dir, path: self.path.join(relative) })
+        Ok(Self { dir, path: self.path.join(relative), existed: false })
     }
 
     /// The directory's path in the file system: what to keep in the container's state.
@@ -134,19 +136,31 @@ impl Cgroup {
         &self.path
     }
 
+    /// Whether [`Cgroup::create`] has taken over a directory that was there: it is not the caller's to remove.
+    pub const fn existed(&self) -> bool {
+        self.existed
+    }
+
     pub(crate) fn dir(&self) -> Dir<'_> {
         Dir { fd: self.dir.as_fd(), path: &self.path }
     }
 
-    fn refuse_in_use(&self) -> Result<()> {
+    pub(crate) fn refuse_in_use(&self) -> Result<()> {
         // Frozen first: runc's order, and the more surprising of the two states.
         if freeze::requested(&self.dir())? {
             return Err(Error::Frozen { path: self.path.clone() });
         }
-        match self.procs(false)?.len() {
-            0 => Ok(()),
-            processes => Err(Error::NotEmpty { path: self.path.clone(), processes }),
+        // Counts descendants and processes of other pid namespaces as well, which cgroup.procs does not.
+        if keyed(&self.dir().read("cgroup.events")?, "populated") != Some(0) {
+            let processes = self.procs(true)?.len().max(1);
+            return Err(Error::NotEmpty { path: self.path.clone(), processes });
         }
+        let children = self.dir().children()?.len();
+        let controllers = self.dir().read("cgroup.subtree_control")?.trim().to_owned();
+        if children > 0 || !controllers.is_empty() {
+            return Err(Error::HasChildren { path: self.path.clone(), children, controllers });
+        }
+        Ok(())
     }
 
     /// Whether processes can be born here: after clone3 has answered EOPNOTSUPP or EBUSY, this names the cause.
@@ -226,6 +240,15 @@ pub fn remove_tree(path: &Path) -> Result<()> {
         Err(error) => return Err(error),
     }
     remove_directory(rustix::fs::CWD, path, path)
+}
+
+/// Remove all that is below the cgroup at a file system path, and leave that one. It may be gone already.
+pub fn remove_below(path: &Path) -> Result<()> {
+    match open_directory(path) {
+        Ok(fd) => remove_children(&Dir { fd: fd.as_fd(), path }),
+        Err(error) if error.is_gone() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn remove_children(dir: &Dir<'_>) -> Result<()> {

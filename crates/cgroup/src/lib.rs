@@ -21,14 +21,16 @@ mod hierarchy;
 mod kill;
 pub mod limits;
 mod path;
+mod restore;
 pub mod stats;
 pub mod systemd;
 
 pub use controllers::Controllers;
 pub use error::{Error, Result};
 pub use events::{CgroupEvent, EventWatcher};
-pub use handle::{remove_tree, Cgroup};
+pub use handle::{remove_below, remove_tree, Cgroup};
 pub use hierarchy::Hierarchy;
 pub use limits::Limits;
 pub use path::{expand_slice, resolve_fs_path, SystemdPath};
+pub use restore::{give_back, Contents};
 pub use rustix::process::Signal;

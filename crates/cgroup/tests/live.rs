@@ -50,6 +50,55 @@ fn a_cgroup_with_processes_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_cgroup_with_processes_only_below_it_is_refused_and_left_alone() {
+    let Some(host) = hierarchy() else { return };
+    let above = Temporary::new(&host, "above");
+    let below = Cgroup::create(&host, &above.inner.join("a/b"), &Controllers::none()).unwrap();
+    let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    std::fs::write(below.path().join("cgroup.procs"), child.id().to_string()).unwrap();
+    let mut needed = Controllers::none();
+    needed.need("nonsense", "resources.nonsense.limit");
+    // The refusal comes before anything is written, or the controller would be missing first.
+    let error = Cgroup::create(&host, &above.inner, &needed).unwrap_err();
+    assert!(matches!(error, Error::NotEmpty { processes: 1, .. }), "{error}");
+    assert!(child.try_wait().unwrap().is_none());
+    above.cgroup.kill_all().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_cgroup_with_children_is_refused_and_they_stay() {
+    let Some(host) = hierarchy() else { return };
+    let above = Temporary::new(&host, "parent");
+    let below = Cgroup::create(&host, &above.inner.join("child"), &Controllers::none()).unwrap();
+    let error = Cgroup::create(&host, &above.inner, &Controllers::none()).unwrap_err();
+    assert!(matches!(error, Error::HasChildren { children: 1, .. }), "{error}");
+    assert!(below.path().exists());
+    // Beside what is there, a new one is welcome: this is how engines have their containers below a parent.
+    let beside = Cgroup::create(&host, &above.inner.join("new"), &Controllers::none()).unwrap();
+    assert!(!beside.existed());
+}
+
+#[test]
+fn a_cgroup_that_existed_is_given_back_as_it_was() {
+    let Some(host) = hierarchy() else { return };
+    let prepared = Temporary::new(&host, "prepared");
+    std::fs::write(prepared.path.join("cgroup.max.depth"), "5").unwrap();
+    let cgroup = Cgroup::create(&host, &prepared.inner, &Controllers::none()).unwrap();
+    assert!(cgroup.existed());
+    let before = cgroup.contents().unwrap();
+    for (file, value) in [("cgroup.max.depth", "7"), ("cgroup.max.descendants", "9")] {
+        std::fs::write(prepared.path.join(file), value).unwrap();
+    }
+    std::fs::create_dir(prepared.path.join("made-by-payload")).unwrap();
+    cgroup.freeze(PATIENCE).unwrap();
+    casemate_cgroup::give_back(&prepared.path, &before).unwrap();
+    assert_eq!(cgroup.contents().unwrap(), before);
+    assert!(!prepared.path.join("made-by-payload").exists());
+    assert_eq!(before["cgroup.max.depth"], "5\n");
+}
+
+#[test]
 fn a_frozen_cgroup_is_refused() {
     let Some(host) = hierarchy() else { return };
     let frozen = Temporary::new(&host, "frozen");

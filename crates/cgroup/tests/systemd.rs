@@ -223,6 +223,45 @@ fn system_scope_takes_devices_and_annotations() {
 
 #[test]
 #[ignore = "needs a cgroup v2 host: hack/vm"]
+fn system_slice_that_exists_is_refused_and_not_stopped() {
+    let unit = format!("casemate_kept_{}.slice", std::process::id());
+    let path = SystemdPath::parse(Some(&format!("system.slice:x:{unit}")), "", false).unwrap();
+    let first = start(&path, &Limits::default());
+    let mut placeholder = park();
+    let host = Hierarchy::discover().unwrap();
+    let again = Scope::start(&host, &request(&path, &placeholder, &limits()));
+    let error = again.unwrap_err().to_string();
+    assert!(error.contains("UnitExists"), "{error}");
+    assert_eq!(show(&unit, "ActiveState"), "active");
+    assert_eq!(content(&first.scope.cgroup, "pids.max"), "max");
+    placeholder.kill().unwrap();
+    placeholder.wait().unwrap();
+}
+
+#[test]
+#[ignore = "needs a cgroup v2 host: hack/vm"]
+fn system_slice_of_a_service_is_refused_and_the_service_goes_on() {
+    let name = format!("casemate_services_{}", std::process::id());
+    let (slice, service) = (format!("{name}.slice"), format!("{name}.service"));
+    let run = ["-q", "--slice", &slice, "--unit", &service, "sleep", "600"];
+    assert!(Command::new("systemd-run").args(run).status().unwrap().success());
+    let path = SystemdPath::parse(Some(&format!("-.slice::{slice}")), "", false).unwrap();
+    let mut placeholder = park();
+    let host = Hierarchy::discover().unwrap();
+    let outcome = Scope::start(&host, &request(&path, &placeholder, &limits()));
+    let states = (show(&service, "ActiveState"), show(&slice, "ActiveState"));
+    let tasks = std::fs::read_to_string(host.mount_point().join(&slice).join("pids.max"));
+    Command::new("systemctl").args(["stop", &service, &slice]).status().unwrap();
+    placeholder.kill().unwrap();
+    placeholder.wait().unwrap();
+    let error = outcome.unwrap_err().to_string();
+    assert!(error.contains("UnitExists"), "{error}");
+    assert_eq!(states, ("active".to_owned(), "active".to_owned()));
+    assert_eq!(tasks.unwrap(), "max\n");
+}
+
+#[test]
+#[ignore = "needs a cgroup v2 host: hack/vm"]
 fn system_slice_can_be_the_unit_itself() {
     let slice = format!("casemate_{}.slice", std::process::id());
     let path = SystemdPath::parse(Some(&format!("system.slice:x:{slice}")), "", false).unwrap();

@@ -9,11 +9,12 @@ use casemate_cgroup::devices::{DeviceRule, LoadedDevices};
 use casemate_cgroup::systemd::{
     parse_annotation, system_bus_is_roots, BusAddress, Manager, Property, Scope, ScopeRequest, Unit,
 };
-use casemate_cgroup::{resolve_fs_path, Cgroup, Hierarchy, Limits, SystemdPath};
+use casemate_cgroup::{resolve_fs_path, Cgroup, Contents, Hierarchy, Limits, SystemdPath};
 use casemate_policy::spec::{Mount, NamespaceKind};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::launch::Parked;
 use casemate_sandbox::{Failure, StepResult};
+use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 /// Where the cgroup goes and what is in force there; nothing is made yet.
@@ -67,6 +68,20 @@ pub struct Made {
     pub cgroup: Cgroup,
     /// What keeps systemd from removing it while it is empty; to be dropped when init is inside.
     pub placeholder: Option<Parked>,
+    /// What `delete` needs.
+    pub record: CgroupRecord,
+}
+
+impl Made {
+    fn new(
+        cgroup: Cgroup,
+        placeholder: Option<Parked>,
+        unit: Option<Unit>,
+        before: Option<Contents>,
+    ) -> Self {
+        let record = CgroupRecord { path: cgroup.path().to_owned(), unit, before };
+        Self { cgroup, placeholder, record }
+    }
 }
 
 /// `org.systemd.property.NAME` annotations: unit properties in their text form, as runc and crun take them. Which of them a
@@ -127,12 +142,12 @@ impl CgroupPlan {
     pub fn record(&self) -> Result<Option<CgroupRecord>> {
         match (&self.hierarchy, &self.place) {
             (Some(hierarchy), Place::Directory(inner)) => {
-                Ok(Some(CgroupRecord { path: hierarchy.locate(inner)?, unit: None }))
+                Ok(Some(CgroupRecord { path: hierarchy.locate(inner)?, unit: None, before: None }))
             }
             (Some(_), Place::Unit(path, manager, _)) => {
                 let unit =
                     Unit { name: path.unit(), manager: *manager, bus: BusAddress::of(*manager)? };
-                Ok(Some(CgroupRecord { path: PathBuf::new(), unit: Some(unit) }))
+                Ok(Some(CgroupRecord { path: PathBuf::new(), unit: Some(unit), before: None }))
             }
             _ => Ok(None),
         }
@@ -146,7 +161,11 @@ impl CgroupPlan {
             Place::Directory(inner) => {
                 match Cgroup::create_with(hierarchy, inner, &self.limits.needed_controllers(), &[])
                 {
-                    Ok(cgroup) => Made { cgroup, placeholder: None },
+                    Ok(cgroup) => {
+                        // Before anything is written to it.
+                        let before = cgroup.existed().then(|| cgroup.contents()).transpose()?;
+                        Made::new(cgroup, None, None, before)
+                    }
                     Err(e) if self.rootless && e.is_permission() => {
                         return self.without_permission(e)
                     }
@@ -159,7 +178,9 @@ impl CgroupPlan {
         };
         if !self.limits.is_empty() {
             if let Err(e) = made.cgroup.apply(&self.limits) {
-                made.cgroup.remove().ok();
+                // The first error is the one to report; the placeholder ends by itself.
+                drop(made.placeholder);
+                remove(&made.record, self.rootless).ok();
                 return Err(e).context("linux.resources");
             }
         }
@@ -184,8 +205,8 @@ impl CgroupPlan {
             devices: None,
             extra,
         };
-        let Scope { cgroup, .. } = Scope::start(hierarchy, &request).context("cgroup")?;
-        Ok(Made { cgroup, placeholder: Some(placeholder) })
+        let Scope { cgroup, unit } = Scope::start(hierarchy, &request).context("cgroup")?;
+        Ok(Made::new(cgroup, Some(placeholder), Some(unit), None))
     }
 
     /// A caller without the right to make cgroups may go without one, if nothing depends on it.
@@ -263,17 +284,38 @@ pub fn update(cgroup: &Cgroup, record: &crate::state::Record, limits: &Limits) -
     Ok(cgroup.apply(limits)?)
 }
 
-/// Remove a container's cgroup with everything below it.
+/// Remove a container's cgroup with everything below it; one that existed before is given back as it was.
 pub fn remove(record: &CgroupRecord, rootless: bool) -> Result<()> {
+    if record.path.as_os_str().is_empty() {
+        // systemd has not said yet that the unit is ours: a unit of that name is somebody else's.
+        return Ok(());
+    }
     if let Some(unit) = &record.unit {
         unit.stop()?;
     }
-    if record.path.as_os_str().is_empty() {
-        return Ok(());
-    }
-    match casemate_cgroup::remove_tree(&record.path) {
+    let removed = match &record.before {
+        Some(before) => casemate_cgroup::give_back(&record.path, before),
+        None => casemate_cgroup::remove_tree(&record.path),
+    };
+    match removed {
         Err(e) if rootless && e.is_permission() => Ok(()),
         other => Ok(other?),
+    }
+}
+
+/// After a creation that was cut short before there was an init: whether the cgroup at the recorded place was made by it is
+/// not known, so that it goes only if nothing is in it and nothing below it.
+pub fn remove_if_empty(record: &CgroupRecord, rootless: bool) -> Result<()> {
+    if record.unit.is_some() || record.before.is_some() {
+        return remove(record, rootless);
+    }
+    match rustix::io::retry_on_intr(|| rustix::fs::rmdir(&record.path)) {
+        Ok(()) | Err(Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => Ok(()),
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) if rootless => Ok(()),
+        Err(errno) => {
+            let name = record.path.display();
+            bail!("rmdir {name}: {}", casemate_sys::errno_text(errno))
+        }
     }
 }
 

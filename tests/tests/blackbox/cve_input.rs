@@ -102,6 +102,40 @@ fn a_cgroups_path_cannot_lead_out_of_the_hierarchy() {
 }
 
 #[test]
+fn a_cgroups_path_above_other_cgroups_does_not_reach_their_processes() {
+    requires!(root);
+    requires!(host::cgroup_mount().is_some(), "needs cgroup2");
+    let name = format!("casemate-test-{}-services", std::process::id());
+    let services = host::cgroup_mount().unwrap().join(&name);
+    let service = services.join("a");
+    std::fs::create_dir_all(&service).unwrap();
+    let mut process = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    std::fs::write(service.join("cgroup.procs"), process.id().to_string()).unwrap();
+    let bundle = Bundle::sh("true").edit(|c| {
+        c["linux"]["cgroupsPath"] = json!(format!("/{name}"));
+        c["linux"]["resources"]["unified"] = json!({"cgroup.max.depth": "7"});
+    });
+    let container = Container::new(bundle);
+    let message = container.run().refused();
+    let alive = process.try_wait().unwrap().is_none();
+    let depth = std::fs::read_to_string(services.join("cgroup.max.depth")).unwrap();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let empty = container.run().refused();
+    let kept = service.exists();
+    std::fs::remove_dir(&service).unwrap();
+    // Nothing below any more: an empty one is taken, and given back.
+    container.run().ok();
+    container.delete().done();
+    let after = std::fs::read_to_string(services.join("cgroup.max.depth")).unwrap();
+    std::fs::remove_dir(&services).unwrap();
+    assert!(message.contains("container's cgroup is not empty: 1 process(es)"), "{message}");
+    assert!(empty.contains("container's cgroup is not empty: 1 cgroup(s)"), "{empty}");
+    assert!(alive && kept);
+    assert_eq!((depth.as_str(), after.as_str()), ("max\n", "max\n"));
+}
+
+#[test]
 fn a_cgroups_path_is_not_deeper_or_longer_than_one_line_can_say() {
     let deep = "/a".repeat(33);
     let long = format!("/{}", "a".repeat(4096));

@@ -24,10 +24,13 @@ impl Cgroup {
         self.load(rules).map(LoadedDevices)
     }
 
-    /// The second half of [`Cgroup::set_devices`].
+    /// The second half of [`Cgroup::set_devices`]; in a cgroup that existed, it replaces the program of an earlier container.
     ///
     /// Errors: as there.
     pub fn attach_devices(&self, program: &LoadedDevices) -> Result<()> {
+        if self.existed() {
+            return self.replace_with(&program.0);
+        }
         bpf::attach_device_program(self, &program.0).map_err(|error| self.devices_error(error))
     }
 
@@ -43,10 +46,13 @@ impl Cgroup {
 
     /// Put `rules` in force in place of the program that [`Cgroup::set_devices`] attached before.
     pub fn replace_devices(&self, rules: &[DeviceRule]) -> Result<()> {
-        let program = self.load(rules)?;
+        self.replace_with(&self.load(rules)?)
+    }
+
+    fn replace_with(&self, program: &OwnedFd) -> Result<()> {
         match self.own_program()? {
-            Some(old) => bpf::replace_device_program(self, &program, old),
-            None => bpf::attach_device_program(self, &program),
+            Some(old) => bpf::replace_device_program(self, program, old),
+            None => bpf::attach_device_program(self, program),
         }
         .map_err(|error| self.devices_error(error))
     }

@@ -30,6 +30,8 @@ use wire::{Call, Message, Writer};
 /// For a whole conversation, jobs included.
 const LIMIT: Duration = Duration::from_secs(30);
 const SYSTEMD: &str = "org.freedesktop.systemd1";
+const UNIT_EXISTS: &str = "org.freedesktop.systemd1.UnitExists";
+const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 const JOB_SIGNALS: &str = "type='signal',sender='org.freedesktop.systemd1',\
     path='/org/freedesktop/systemd1',\
     interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
@@ -87,7 +89,8 @@ const fn manager_call<'a>(member: &'a str, signature: &'a str) -> Call<'a> {
 
 impl Scope {
     /// Make the unit and wait until systemd reports it done, 30 s at most. A failed unit of the same name from an earlier
-    /// run is reset once. Controllers that the limits need are enabled down to the cgroup, since systemd does not
+    /// run is reset once; a unit that exists otherwise is refused and left alone, a slice as well, because what is done to
+    /// the container's cgroup is done to all that is in it. Controllers that the limits need are enabled down to the cgroup, since systemd does not
     /// know all of them.
     ///
     /// Errors: [`Error::Bus`], [`Error::Systemd`], [`Error::ControllerUnavailable`]. What was made is stopped again.
@@ -96,9 +99,16 @@ impl Scope {
         let unit = Unit { name: request.path.unit(), manager: request.manager, bus };
         let mut session = Session::open(&unit.bus)?;
         let properties = unit_properties(request, session.version_for(request.limits)?)?;
-        session.start_unit(&unit.name, &properties, request.path.is_slice())?;
+        if request.path.is_slice() {
+            session.refuse_active(&unit.name)?;
+        }
+        session.start_unit(&unit.name, &properties)?;
         let cgroup =
-            open_cgroup(hierarchy, request, &mut session, &unit.name).inspect_err(|_| {
+            open_cgroup(hierarchy, request, &mut session, &unit.name).inspect_err(|error| {
+                // Somebody has come first after all: stopping the slice would stop what is in it.
+                if matches!(error, Error::NotEmpty { .. } | Error::HasChildren { .. }) {
+                    return;
+                }
                 // The first error is the one to report; a unit that cannot be stopped dies with its placeholder.
                 session.stop_unit(&unit.name).ok();
             })?;
@@ -148,6 +158,9 @@ fn open_cgroup(
         });
     }
     let cgroup = Cgroup::open(&hierarchy.locate(&inner)?)?;
+    if request.path.is_slice() {
+        cgroup.refuse_in_use()?;
+    }
     let needed: Controllers = request.limits.needed_controllers();
     cgroup.enable_controllers(hierarchy, &needed, &[])?;
     Ok(cgroup)
@@ -242,22 +255,42 @@ impl Session {
     }
 
     fn slice_cgroup(&mut self, unit: &str) -> Result<String> {
-        let mut body = Writer::default();
-        body.string(unit);
-        let answer = self.call(&manager_call("GetUnit", "s"), unit, body)?;
-        let path = answer.body().string().ok_or_else(|| unexpected_answer("GetUnit", unit))?;
+        let path = self.object_of(unit)?;
         self.property(&path, "Slice", "ControlGroup")
     }
 
-    fn start_unit(&mut self, unit: &str, properties: &[Property], is_slice: bool) -> Result<()> {
+    /// The object of a loaded unit.
+    fn object_of(&mut self, unit: &str) -> Result<String> {
+        let mut body = Writer::default();
+        body.string(unit);
+        let answer = self.call(&manager_call("GetUnit", "s"), unit, body)?;
+        answer.body().string().ok_or_else(|| unexpected_answer("GetUnit", unit))
+    }
+
+    /// StartTransientUnit refuses units that exist, but not a slice without a file of its own, which systemd has made
+    /// because a service names it: to that one it gives the container's limits.
+    fn refuse_active(&mut self, unit: &str) -> Result<()> {
+        let object = self.object_of(unit);
+        if is_error(&object, NO_SUCH_UNIT) {
+            return Ok(());
+        }
+        let state = self.property(&object?, "Unit", "ActiveState")?;
+        if matches!(state.as_str(), "inactive" | "failed") {
+            return Ok(());
+        }
+        Err(Error::Systemd {
+            call: "StartTransientUnit".to_owned(),
+            unit: unit.to_owned(),
+            name: UNIT_EXISTS.to_owned(),
+            message: format!("the slice is {state} and not the container's alone"),
+        })
+    }
+
+    fn start_unit(&mut self, unit: &str, properties: &[Property]) -> Result<()> {
         self.bus.add_match(JOB_SIGNALS)?;
         let result = self.try_start(unit, properties);
-        if !is_error(&result, "org.freedesktop.systemd1.UnitExists") {
+        if !is_error(&result, UNIT_EXISTS) {
             return result;
-        }
-        if is_slice {
-            // A slice is shared by design: an existing one serves.
-            return Ok(());
         }
         // Left over and failed: reset it and try once more. A unit that is alive refuses a second time.
         self.reset_failed(unit).ok();
@@ -282,7 +315,7 @@ impl Session {
         let result = self.job(&manager_call("StopUnit", "ss"), unit, body);
         // Either it is not loaded, which is what we want, or it has not failed and has nothing to forget.
         self.reset_failed(unit).ok();
-        if is_error(&result, "org.freedesktop.systemd1.NoSuchUnit") {
+        if is_error(&result, NO_SUCH_UNIT) {
             return Ok(());
         }
         result

@@ -180,14 +180,15 @@ fn build(
     let planned = record.cgroup.clone();
     match (&made, &mut record.cgroup) {
         (Some(made), Some(kept)) => {
-            kept.path = made.cgroup.path().to_owned();
-            let kept = kept.clone();
+            *kept = made.record.clone();
+            let kept = made.record.clone();
             undo.push("cgroup", move || cgroups::remove(&kept, false));
         }
         (_, kept) => *kept = None,
     }
     if record.cgroup != planned {
-        // Only systemd knows beforehand where its scopes go, and only the kernel whether we may make one at all.
+        // Only systemd knows beforehand where its scopes go, and only the kernel whether we may make one at all and whether
+        // it was there.
         state.save(&record)?;
     }
     let (cgroup, placeholder) =

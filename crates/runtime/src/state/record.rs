@@ -1,7 +1,7 @@
 //! The record: everything that later commands need, so that none of them reads the bundle again.
 
 use casemate_cgroup::systemd::Unit;
-use casemate_cgroup::Limits;
+use casemate_cgroup::{Contents, Limits};
 use casemate_policy::spec::IdMapping;
 use casemate_policy::HardenedSpec;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,9 @@ pub struct CgroupRecord {
     pub path: PathBuf,
     /// The systemd unit, if systemd made it: with the bus to reach it by, whatever later commands have in their environment.
     pub unit: Option<Unit>,
+    /// What its files said, if the cgroup existed before the container: then it is given back, not removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Contents>,
 }
 
 /// One compiled filter.
