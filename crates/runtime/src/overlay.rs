@@ -5,8 +5,10 @@
 //! What it cannot understand it calls unusable, with the reason, and leaves the consequence to the caller.
 
 mod named;
+mod shown;
 
 pub(crate) use named::from_layers;
+pub(crate) use shown::layers as shown_layers;
 
 use crate::procfs;
 use anyhow::{Context as _, Result};

@@ -79,6 +79,46 @@ fn the_layers_of_an_overlay_do_not_open_the_host() {
 }
 
 #[test]
+fn an_overlay_that_is_mounted_already_is_its_layers() {
+    requires!(root);
+    // A tmpfs can be an upper directory whatever the scratch directory lies on.
+    let dir = Dir::new("ovl");
+    let top = dir.path().join("top");
+    std::fs::create_dir(&top).unwrap();
+    with_mount(&["-t", "tmpfs", "none"], &top, || {
+        for name in ["low", "up", "wk", "v", "v/at"] {
+            std::fs::create_dir(top.join(name)).unwrap();
+        }
+        let at = top.join("v/at");
+        let own = |name: &str| top.join(name).display().to_string();
+        let refusal = |layers: &str, bundle: Bundle| {
+            let container = Container::new(bundle);
+            with_mount(&["-t", "overlay", "none", "-o", layers], &at, || container.run().refused())
+        };
+        let written =
+            format!("lowerdir={},upperdir={},workdir={}", own("low"), own("up"), own("wk"));
+        let read = format!("lowerdir=/etc:{}", own("low"));
+        let volume = || Bundle::sh("true").bind(&at, "/mnt", &["ro"]);
+        let harmless = Container::new(volume());
+        let args = ["-t", "overlay", "none", "-o", written.as_str()];
+        let done = with_mount(&args, &at, || harmless.run().done());
+        assert!(done.status.success(), "{}{}", done.stdout, done.stderr);
+        let outer = Bundle::sh("true").bind(&top.join("v"), "/mnt", &["rbind"]);
+        for text in [
+            refusal(&read, volume()),
+            refusal(&read, outer),
+            refusal(&read, Bundle::sh("true").edit(|spec| spec["root"]["path"] = json!(at))),
+        ] {
+            let wanted = "with the layer /etc";
+            assert!(text.contains(wanted) && text.contains("mounts.host-etc"), "{text}");
+        }
+        let covered = format!("lowerdir={}:{}", own("v/at"), own("low"));
+        let text = refusal(&covered, volume());
+        assert!(text.contains("mounts.engine-data"), "{text}");
+    });
+}
+
+#[test]
 fn a_second_mount_of_a_place_is_the_place() {
     requires!(root);
     let dir = Dir::new("second");

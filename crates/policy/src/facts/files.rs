@@ -41,6 +41,8 @@ pub struct FileFact {
     pub package: Package,
     /// What is mounted below it, for a recursive bind mount; outer mounts first.
     pub below: Vec<SubMount>,
+    /// The layers of the overlay that it lies on, as far as the kernel names them; none for `/`'s own.
+    pub layers: Vec<LayerFact>,
 }
 
 impl FileFact {
@@ -158,13 +160,13 @@ pub enum SourceFact {
     Missing(String),
 }
 
-/// A layer of an overlay that the configuration mounts.
+/// A layer of an overlay that the configuration mounts, or that was mounted before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LayerFact {
     /// What it is for.
     pub role: LayerRole,
-    /// As the configuration names it.
+    /// As the configuration, or the kernel, names it.
     pub path: String,
     /// What is there.
     pub source: SourceFact,

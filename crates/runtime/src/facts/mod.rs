@@ -75,7 +75,8 @@ fn look_at_mounts(
     };
     facts.sources = looker.sources(spec);
     facts.layers = looker.layers(spec);
-    facts.root = looker.root(spec).map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
+    let root = looker.root(spec).map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
+    facts.root = Some(root);
     Ok(())
 }
 

@@ -78,6 +78,14 @@ impl<'t> Mounts<'t> {
         }
     }
 
+    /// The overlay that mount `id` shows, unless it is the one that `/` lies on: the host's own, whose layers may lie
+    /// where nobody here sees them.
+    pub(super) fn overlay(&self, id: u64) -> Option<&Mount<'t>> {
+        let own = self.all.iter().find(|mount| mount.id == id && mount.fstype == "overlay")?;
+        let root = self.all.iter().find(|mount| mount.id == self.root);
+        root.is_none_or(|root| root.superblock != own.superblock).then_some(own)
+    }
+
     /// The mounts below directory `path` of mount `id`, outer ones first.
     pub(super) fn below(&self, id: u64, path: &str) -> Vec<Mount<'t>> {
         let mut inside = HashSet::from([id]);

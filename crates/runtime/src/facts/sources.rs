@@ -7,7 +7,9 @@ use crate::bundle::Bundle;
 use casemate_kernel::{magic, mountinfo};
 use casemate_policy::mount_options::{Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
-use casemate_policy::{layers, FileFact, FileKind, LayerFact, SourceFact, SubMount};
+use casemate_policy::{
+    is_below, layers, FileFact, FileKind, LayerFact, LayerRole, SourceFact, SubMount,
+};
 use casemate_sys::{errno_text, mount};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
@@ -16,6 +18,9 @@ use std::path::Path;
 
 /// How many mounts below the source of a recursive bind mount are looked at, and no more are bound.
 const SUBMOUNTS: usize = 4096;
+
+/// How many overlays lie on each other at most: FILESYSTEM_MAX_STACK_DEPTH of the kernel is 2.
+const STACKED: usize = 3;
 
 /// What looking at sources needs.
 pub(super) struct Looker<'a> {
@@ -43,7 +48,7 @@ impl Looker<'_> {
         let read = overlays.filter_map(|(index, mount)| Some((index, layers(mount).ok()?)));
         read.map(|(index, named)| {
             let one = |(role, path): (_, String)| {
-                let source = known(self.file(&self.bundle.resolve(&path), false));
+                let source = known(self.file(&self.bundle.resolve(&path), false, 0));
                 LayerFact { role, path, source }
             };
             (index, named.into_iter().map(one).collect())
@@ -51,30 +56,23 @@ impl Looker<'_> {
         .collect()
     }
 
-    /// The root file system, where it can be a place of the host under another name: an overlay that is not the host's
-    /// own root is somebody's work.
+    /// The root file system.
     ///
     /// # Errors
     /// It cannot be opened, or described.
-    pub(super) fn root(&mut self, spec: &Spec) -> Result<Option<FileFact>, String> {
-        let path = self.bundle.resolve(&spec.root.path);
-        let fd = open(&path, false)?;
-        let fs = rustix::fs::fstatfs(&fd).map_err(errno_text)?;
-        let host = rustix::fs::stat("/").map_err(errno_text)?;
-        let own = rustix::fs::fstat(&fd).map_err(errno_text)?;
-        if fs.f_type as u64 == magic::OVERLAY && host.st_dev != own.st_dev {
-            return Ok(None);
-        }
+    pub(super) fn root(&mut self, spec: &Spec) -> Result<FileFact, String> {
+        let fd = open(&self.bundle.resolve(&spec.root.path), false)?;
         let mut file = self.describe(&fd)?;
         file.engine = self.engines.of(&file);
-        Ok(Some(file))
+        file.layers = self.below_overlay(&fd, &file, 0)?;
+        Ok(file)
     }
 
     fn source(&mut self, mount: &Mount) -> Result<FileFact, String> {
         let source = mount.source.as_deref().ok_or("a bind mount needs a source")?;
         let path = self.bundle.resolve(source);
         let flags = MountPlanFlags::parse(&mount.options).map_err(|error| error.to_string())?;
-        let mut file = self.file(&path, flags.source_nofollow || flags.copy_symlink)?;
+        let mut file = self.file(&path, flags.source_nofollow || flags.copy_symlink, 0)?;
         if flags.bind == Some(Depth::Recursive) && file.kind == FileKind::Directory {
             file.below = self.below(&file)?;
         }
@@ -82,7 +80,7 @@ impl Looker<'_> {
     }
 
     /// What lies at `path`, with all that the controls want to know.
-    fn file(&mut self, path: &Path, nofollow: bool) -> Result<FileFact, String> {
+    fn file(&mut self, path: &Path, nofollow: bool, depth: usize) -> Result<FileFact, String> {
         let fd = open(path, nofollow)?;
         let mut file = self.describe(&fd)?;
         if self.root {
@@ -90,7 +88,46 @@ impl Looker<'_> {
             file.package = look::package(&file);
             file.inside = look::inside(&fd, &file)?;
         }
+        file.layers = self.below_overlay(&fd, &file, depth)?;
         Ok(file)
+    }
+
+    /// The layers of the overlay that an open file lies on, `depth` overlays above it. What is stacked over /usr
+    /// (systemd-sysext(8)) is the host's system: it is judged by its place alone, and may be read.
+    fn below_overlay(
+        &mut self,
+        fd: &OwnedFd,
+        file: &FileFact,
+        depth: usize,
+    ) -> Result<Vec<LayerFact>, String> {
+        if file.fs_type != magic::OVERLAY {
+            return Ok(Vec::new());
+        }
+        if file.path == "/usr" || is_below(&file.path, "/usr") {
+            return Ok(Vec::new());
+        }
+        let Some(mount) = self.mounts.overlay(mount_id(fd)?).copied() else {
+            return Ok(Vec::new());
+        };
+        let missing = |role, path: String, why: String| {
+            vec![LayerFact { role, path, source: SourceFact::Missing(why) }]
+        };
+        let shown = match crate::overlay::shown_layers(&mount) {
+            Ok(shown) if depth < STACKED => shown,
+            Ok(_) => return Ok(missing(LayerRole::Lower, String::new(), "too deep".to_owned())),
+            Err(why) => return Ok(missing(LayerRole::Lower, String::new(), format!("{why:#}"))),
+        };
+        let mut layers = Vec::new();
+        for (role, path, found) in shown {
+            let source = match found.and_then(|path| self.file(&path, false, depth + 1)) {
+                Ok(layer) if layer.device == file.device => {
+                    SourceFact::Missing("the overlay itself covers it".to_owned())
+                }
+                other => known(other),
+            };
+            layers.push(LayerFact { role, path: path.to_string_lossy().into_owned(), source });
+        }
+        Ok(layers)
     }
 
     /// What an open file is, and how else the host shows it.
@@ -108,7 +145,7 @@ impl Looker<'_> {
     }
 
     /// What is mounted below a directory and can be seen there.
-    fn below(&self, top: &FileFact) -> Result<Vec<SubMount>, String> {
+    fn below(&mut self, top: &FileFact) -> Result<Vec<SubMount>, String> {
         let id = mount_id(&open(Path::new(&top.path), true)?)?;
         let mounts = self.mounts.below(id, &top.path);
         if mounts.len() > SUBMOUNTS {
@@ -120,7 +157,7 @@ impl Looker<'_> {
 
     /// One mount; `None` when another one covers it. File systems of the kernel are known by name, and not opened.
     fn submount(
-        &self,
+        &mut self,
         top: &FileFact,
         mount: &mountinfo::Mount<'_>,
     ) -> Result<Option<SubMount>, String> {
@@ -135,7 +172,12 @@ impl Looker<'_> {
                 if mount_id(&fd)? != mount.id {
                     return Ok(None);
                 }
-                self.describe(&fd)?
+                let mut file = self.describe(&fd)?;
+                if self.root {
+                    file.engine = self.engines.of(&file);
+                }
+                file.layers = self.below_overlay(&fd, &file, 0)?;
+                file
             }
         };
         let at = point.strip_prefix(&top.path).unwrap_or(&point).trim_start_matches('/');

@@ -5,6 +5,7 @@
 
 mod engines;
 mod judge;
+mod layered;
 mod overlay;
 mod places;
 mod sources;
@@ -102,6 +103,11 @@ pub(crate) const TYPES: Control = Control {
 /// What lies above a refused place is refused like it. `"paths.data" = ["/etc/myapp"]` in
 /// `[values]` of the node's policy adds places for data. Where the database of packages cannot be
 /// read (rpm), directories of `/opt` are read-only and those of `/var/lib` are data.
+///
+/// What lies on an overlay that is mounted already is judged with each of its layers, as the kernel
+/// names them: a layer that cannot be looked at is refused (`mounts.engine-data`), and data of
+/// engines is let in where the overlay is mounted by an engine, but for its volumes. An overlay that
+/// is the root file system is judged by its layers alone.
 ///
 /// A recursive bind mount is judged with every mount below it; pinned namespaces are left out.
 /// `/sys` and `/sys/fs/cgroup` on themselves read-only, and `/proc`, `/dev/shm` and `/dev/mqueue`

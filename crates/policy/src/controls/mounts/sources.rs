@@ -2,7 +2,7 @@
 
 use super::types;
 use super::{
-    covers, is_below, is_root, judge, layers, places, restrict, Judgement, Place, Scope,
+    covers, is_below, is_root, judge, layered, layers, places, restrict, Judgement, Place, Scope,
     ENGINE_DATA,
 };
 use crate::check::clean;
@@ -85,13 +85,7 @@ fn stacked(draft: &mut Draft<'_>, mount: &mut Mount, index: usize) -> Result<boo
     for layer in seen {
         let SourceFact::Found(file) = &layer.source else { continue };
         let shown = format!("{} (a layer of an overlay)", layer.path);
-        let written = matches!(layer.role, LayerRole::Upper | LayerRole::Work);
-        let judgement = match draft.judge(file) {
-            Judgement::ReadOnly { class, note } if written => Judgement::refused(class, note),
-            // An overlay does not write to it.
-            Judgement::ReadOnly { .. } => Judgement::LetIn,
-            other => other,
-        };
+        let judgement = layered::as_layer(draft.judge(file), layer.role);
         quiet &= settle(draft, (mount, index), &shown, &pointer, judgement)?;
     }
     Ok(quiet)
@@ -154,9 +148,16 @@ pub(crate) fn remounts(draft: &mut Draft<'_>, asked: &mut [Mount]) {
 pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Refusal> {
     let facts = draft.facts;
     let Some(file) = &facts.root else { return Ok(asked) };
-    let judgement = match draft.judge(file) {
+    // An overlay is somebody's work wherever it is mounted: what it is made of counts.
+    let judgement = match file.layers.is_empty() {
+        true => draft.judge(file),
+        false => layered::judge(file, &Scope::new(draft), is_root(facts)),
+    };
+    let judgement = match judgement {
         // Engines keep root file systems among their data, each in a directory of its own.
-        Judgement::Refused { class: Some(ENGINE_DATA), .. } if is_image(file, facts) => {
+        Judgement::Refused { class: Some(ENGINE_DATA), .. }
+            if file.layers.is_empty() && is_image(file, facts) =>
+        {
             Judgement::LetIn
         }
         Judgement::ReadOnly { .. } if !is_system(&file.path) => Judgement::LetIn,
@@ -229,6 +230,7 @@ fn expected(draft: &Draft<'_>, mount: &Mount, file: &FileFact) -> Option<Judgeme
 
 impl Draft<'_> {
     fn judge(&self, file: &FileFact) -> Judgement {
-        judge::source(file, &Scope::new(self), is_root(self.facts))
+        let (scope, root) = (Scope::new(self), is_root(self.facts));
+        judge::source(file, &scope, root).stricter(layered::judge(file, &scope, root))
     }
 }

@@ -1,0 +1,69 @@
+//! A source on an overlay that is mounted already shows the layers of that overlay, and writes to one of them.
+
+use super::{covers, judge, places, Judgement, Place, Scope, ENGINE_DATA};
+use crate::facts::{Engine, FileFact, LayerFact, LayerRole, SourceFact};
+
+/// The strictest judgement of the layers that `file` lies on, and of those that they lie on.
+pub(super) fn judge(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgement {
+    let engines = is_engines(file, scope);
+    let each = file.layers.iter().map(|layer| one(layer, engines, scope, root));
+    each.fold(Judgement::LetIn, Judgement::stricter)
+}
+
+/// What the judgement of a directory means for it as a layer: an overlay writes to two of them only.
+pub(super) fn as_layer(judgement: Judgement, role: LayerRole) -> Judgement {
+    match judgement {
+        Judgement::ReadOnly { class, note } => match role {
+            LayerRole::Upper | LayerRole::Work => Judgement::refused(class, note),
+            LayerRole::Lower | LayerRole::Data => Judgement::LetIn,
+        },
+        other => other,
+    }
+}
+
+fn one(layer: &LayerFact, engines: bool, scope: &Scope<'_>, root: bool) -> Judgement {
+    let path = layer.path.as_str();
+    let found = match &layer.source {
+        // An ordinary caller has no more of the layers than that caller may open anyway.
+        SourceFact::Missing(_) if !root => return Judgement::LetIn,
+        SourceFact::Missing(why) => {
+            let note = format!(" (on an overlay whose layer {path:?} cannot be judged: {why})");
+            return Judgement::refused(ENGINE_DATA, note);
+        }
+        // Relative to the directory of who mounted it, which only engines' layouts tell.
+        SourceFact::Found(_) if root && !engines && !path.starts_with('/') => {
+            let note = format!(" (on an overlay with the relative layer {path:?})");
+            return Judgement::refused(ENGINE_DATA, note);
+        }
+        SourceFact::Found(found) => found,
+    };
+    let own = match judge::source(found, scope, root) {
+        Judgement::Refused { class: Some(ENGINE_DATA), .. } if engines => Judgement::LetIn,
+        other => as_layer(other, layer.role),
+    };
+    let nested = as_layer(judge(found, scope, root), layer.role);
+    match own.stricter(nested) {
+        Judgement::Refused { class, note } => {
+            let note = format!(" (on an overlay with the layer {}{note})", found.path);
+            Judgement::Refused { class, note }
+        }
+        other => other,
+    }
+}
+
+/// True where engines mount the overlays that they made: among their data, or in the bundle. A volume is mounted as
+/// its creator says, layers and all.
+fn is_engines(file: &FileFact, scope: &Scope<'_>) -> bool {
+    let bundle = scope.facts.bundle.as_str();
+    if !bundle.is_empty() && covers(bundle, &file.path) {
+        return true;
+    }
+    let (engine, top) = match (&file.engine, places::judge(&file.path)) {
+        (Some(engine), _) => (engine.engine, engine.root.as_str()),
+        (None, Place::Engine { engine, root }) => (engine, root),
+        _ => return false,
+    };
+    let rest = file.path.strip_prefix(top).unwrap_or_default();
+    let volumes = rest.split('/').any(|part| part == "volumes");
+    engine == Engine::Kubelet || !volumes
+}
