@@ -102,7 +102,6 @@ fn ordinary_binds_are_let_in_writable() {
         "/var/lib/containers/storage/volumes/v/_data/sub",
         "/var/lib/containers/storage/overlay-containers/c0ffee/userdata/shm",
         "/run/containers/storage/overlay-containers/c0ffee/userdata/run/secrets",
-        "/run/containers/storage/overlay-containers/infra/userdata/resolv.conf",
         "/var/lib/containers/storage/overlay/abc/merged",
         "/var/lib/docker/volumes/v/_data",
         "/var/lib/docker/containers/c0ffee/hosts",
@@ -112,7 +111,7 @@ fn ordinary_binds_are_let_in_writable() {
         "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/p/hostname",
         "/run/containerd/io.containerd.grpc.v1.cri/sandboxes/p/shm",
         "/var/lib/nerdctl/1935db59/volumes/default/v/_data",
-        "/var/lib/nerdctl/1935db59/containers/default/x/resolv.conf",
+        "/var/lib/nerdctl/1935db59/containers/default/c0ffee/resolv.conf",
         "/var/lib/kubelet/pods/u/etc-hosts",
         "/var/lib/kubelet/pods/u/volumes/kubernetes.io~empty-dir/v",
         "/var/lib/kubelet/pods/u/volumes/kubernetes.io~projected/token",
@@ -464,6 +463,48 @@ fn the_overlays_that_engines_mount_have_engines_data_as_layers() {
     let mut foreign = on_overlay(MERGED, ["/etc", DIFF, DIFF]);
     foreign.layers.truncate(1);
     assert_eq!(class(bind(foreign)).as_deref(), Some("mounts.host-etc"));
+}
+
+#[test]
+fn another_containers_root_file_system_is_not_bound() {
+    let root = |path: &str| on_overlay(path, ["/srv/l", "/srv/u", "/srv/w"]);
+    assert_eq!(class(bind(root(MERGED))).as_deref(), Some("mounts.engine-data"));
+    assert_eq!(class(bind(root(&format!("{MERGED}/etc")))).as_deref(), Some("mounts.engine-data"));
+    let docker = bind(root("/var/lib/docker/overlay2/c1/merged")).unwrap();
+    assert!(!is_writable(&docker), "an image's, perhaps");
+    let mounts = MountFacts { container: "buildah-buildah1".to_owned(), ..host().mounts };
+    let build = HostFacts { mounts, ..host() };
+    assert!(bind_as(root(MERGED), build, &choice(&[])).is_ok(), "a stage of the same build");
+}
+
+#[test]
+fn what_containers_share_is_for_those_that_join_their_namespaces() {
+    let with = |path: &str, kind: &str| {
+        let mut document = plain();
+        for namespace in document["linux"]["namespaces"].as_array_mut().unwrap() {
+            if namespace["type"] == kind {
+                namespace["path"] = json!("/run/netns/x");
+            }
+        }
+        let mount = json!({"destination": "/vol", "type": "bind", "source": path,
+            "options": ["rbind", "rw"]});
+        document["mounts"].as_array_mut().unwrap().push(mount);
+        let spec = parse(&document).unwrap();
+        let sources = [(spec.mounts.len() - 1, SourceFact::Found(Box::new(dir(path))))].into();
+        harden_as(spec, &choice(&[]), &HostFacts { sources, ..host() })
+    };
+    for (hosts, shm) in [
+        (
+            "/run/containers/storage/overlay-containers/c2/userdata/hosts",
+            "/var/lib/containers/storage/overlay-containers/c2/userdata/shm",
+        ),
+        ("/var/lib/docker/containers/c2/hosts", "/var/lib/docker/containers/c2/mounts/shm"),
+    ] {
+        assert!(is_writable(&with(hosts, "network").unwrap()), "{hosts}");
+        assert!(!is_writable(&with(hosts, "none").unwrap()), "{hosts}");
+        assert!(is_writable(&with(shm, "ipc").unwrap()), "{shm}");
+        assert_eq!(class(with(shm, "none")).as_deref(), Some("mounts.engine-data"), "{shm}");
+    }
 }
 
 #[test]

@@ -132,6 +132,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The container joins somebody else's namespace of this kind, by a path.
+    pub(crate) fn joins(&self, kind: NamespaceKind) -> bool {
+        self.asked.namespace(kind).is_some_and(|namespace| namespace.path.is_some())
+    }
+
     /// The configuration brings a user namespace that is not the host's.
     pub(crate) fn has_userns(&self) -> bool {
         !self.is_hosts(NamespaceKind::User)

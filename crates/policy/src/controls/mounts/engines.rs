@@ -2,7 +2,8 @@
 //! belongs to the engine itself or to others is protected.
 
 use super::Scope;
-use crate::facts::{is_below, Engine};
+use crate::facts::{is_below, Engine, LayerFact, LayerRole};
+use crate::spec::NamespaceKind;
 
 /// Whose the file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,23 +20,13 @@ pub(super) enum Whose {
 /// pod, and `**` at the end whatever follows, or nothing.
 const SHAPES: &[(Engine, &str)] = &[
     (Engine::Storage, "*/%/userdata/**"),
-    (Engine::Storage, "*/*/userdata/hosts"),
-    (Engine::Storage, "*/*/userdata/hostname"),
-    (Engine::Storage, "*/*/userdata/resolv.conf"),
-    (Engine::Storage, "*/*/userdata/.containerenv"),
-    (Engine::Storage, "*/*/userdata/run/.containerenv"),
-    (Engine::Storage, "*/*/userdata/shm/**"),
     (Engine::Storage, "volumes/*/_data/**"),
-    (Engine::Storage, "*/*/merged/**"),
-    (Engine::Docker, "containers/*/hosts"),
-    (Engine::Docker, "containers/*/hostname"),
-    (Engine::Docker, "containers/*/resolv.conf"),
-    (Engine::Docker, "containers/*/mounts/shm/**"),
+    (Engine::Docker, "containers/%/hosts"),
+    (Engine::Docker, "containers/%/hostname"),
+    (Engine::Docker, "containers/%/resolv.conf"),
     (Engine::Docker, "containers/%/mounts/*/**"),
     (Engine::Docker, "volumes/*/_data/**"),
     (Engine::Docker, "plugins/*/propagated-mount/**"),
-    (Engine::Docker, "overlay2/*/merged/**"),
-    (Engine::Docker, "rootfs/*/*/**"),
     // A bind of a part of a volume (volume-subpath), which has that part's own name too.
     (Engine::Docker, "tmp/safe-mount*/**"),
     (Engine::Docker, "netns/*"),
@@ -47,10 +38,8 @@ const SHAPES: &[(Engine, &str)] = &[
     (Engine::Containerd, "*/image-volumes/*/**"),
     (Engine::Containerd, "io.containerd.runtime.v2.task/*/%/**"),
     (Engine::Buildkit, "otel-grpc.sock"),
-    (Engine::Nerdctl, "*/containers/*/*/hostname"),
-    (Engine::Nerdctl, "*/containers/*/*/resolv.conf"),
     (Engine::Nerdctl, "*/containers/*/%/**"),
-    (Engine::Nerdctl, "*/etchosts/*/*/hosts"),
+    (Engine::Nerdctl, "*/etchosts/*/%/hosts"),
     (Engine::Nerdctl, "*/volumes/*/*/_data/**"),
     (Engine::Kubelet, "pods/@/etc-hosts"),
     (Engine::Kubelet, "pods/@/containers/*/**"),
@@ -58,11 +47,44 @@ const SHAPES: &[(Engine, &str)] = &[
     (Engine::Kubelet, "pods/@/volume-subpaths/*/**"),
 ];
 
+/// What containers share with those that join their namespaces: their names on the network, and their memory. Others
+/// may read the former, which engines hand on, and see nothing of the latter.
+const SHARED: &[(Engine, &str, NamespaceKind)] = &[
+    (Engine::Storage, "*/*/userdata/hosts", NamespaceKind::Network),
+    (Engine::Storage, "*/*/userdata/hostname", NamespaceKind::Network),
+    (Engine::Storage, "*/*/userdata/resolv.conf", NamespaceKind::Network),
+    (Engine::Storage, "*/*/userdata/.containerenv", NamespaceKind::Network),
+    (Engine::Storage, "*/*/userdata/run/.containerenv", NamespaceKind::Network),
+    (Engine::Storage, "*/*/userdata/shm/**", NamespaceKind::Ipc),
+    (Engine::Docker, "containers/*/hosts", NamespaceKind::Network),
+    (Engine::Docker, "containers/*/hostname", NamespaceKind::Network),
+    (Engine::Docker, "containers/*/resolv.conf", NamespaceKind::Network),
+    (Engine::Docker, "containers/*/mounts/shm/**", NamespaceKind::Ipc),
+    (Engine::Nerdctl, "*/containers/*/*/hostname", NamespaceKind::Network),
+    (Engine::Nerdctl, "*/containers/*/*/resolv.conf", NamespaceKind::Network),
+    (Engine::Nerdctl, "*/etchosts/*/*/hosts", NamespaceKind::Network),
+];
+
+/// Root file systems of containers and of images, by where engines mount them.
+const ROOTS: &[(Engine, &str)] = &[
+    (Engine::Storage, "*/*/merged/**"),
+    (Engine::Docker, "overlay2/*/merged/**"),
+    (Engine::Docker, "rootfs/*/*/**"),
+];
+
 /// Where BuildKit keeps the bundles of build steps, below its own root or dockerd's.
 const BUILDS: [&str; 2] = ["", "buildkit/"];
 
 /// Whose `path`, in the directory `root` of `engine`, is.
-pub(super) fn whose(engine: Engine, root: &str, path: &str, scope: &Scope<'_>) -> Whose {
+///
+/// `layers`: those of the overlay that it lies on.
+pub(super) fn whose(
+    engine: Engine,
+    root: &str,
+    path: &str,
+    scope: &Scope<'_>,
+    layers: &[LayerFact],
+) -> Whose {
     let Some(rest) = path.strip_prefix(root.trim_end_matches('/')) else { return Whose::Others };
     let rest = rest.trim_start_matches('/');
     if rest.is_empty() {
@@ -72,10 +94,36 @@ pub(super) fn whose(engine: Engine, root: &str, path: &str, scope: &Scope<'_>) -
     if SHAPES.iter().any(|shape| fits(&shape)) || is_of_build(engine, root, path, scope) {
         return Whose::Given;
     }
-    match engine == Engine::Storage && is_below(rest, "artifacts") {
-        true => Whose::Shown,
-        false => Whose::Others,
+    if ROOTS.iter().any(|(of, shape)| *of == engine && matches(engine, shape, rest, scope)) {
+        return of_root(engine, scope, layers);
     }
+    let shared =
+        SHARED.iter().find(|(of, shape, _)| *of == engine && matches(engine, shape, rest, scope));
+    match shared {
+        Some((_, _, kind)) if scope.joined.contains(kind) => Whose::Given,
+        // A configuration that is judged without its container: whose they are cannot be told. Creation has the id.
+        Some(_) if scope.facts.container.is_empty() => Whose::Given,
+        Some((_, _, NamespaceKind::Ipc)) => Whose::Others,
+        Some(_) => Whose::Shown,
+        None if engine == Engine::Storage && is_below(rest, "artifacts") => Whose::Shown,
+        None => Whose::Others,
+    }
+}
+
+/// A mounted root file system that is bound. Images that containers/storage mounts have no upper directory, and
+/// containers have one; Docker's have one both, and which it is cannot be told.
+fn of_root(engine: Engine, scope: &Scope<'_>, layers: &[LayerFact]) -> Whose {
+    let written = layers.iter().any(|layer| layer.role == LayerRole::Upper);
+    match engine {
+        // Stages of a build are containers, which later ones are given.
+        _ if !written || is_build(scope) => Whose::Given,
+        Engine::Docker => Whose::Shown,
+        _ => Whose::Others,
+    }
+}
+
+fn is_build(scope: &Scope<'_>) -> bool {
+    scope.facts.container.starts_with("buildah-")
 }
 
 /// BuildKit binds snapshots, caches and secrets into its build steps, which are bundles below its own root.
@@ -121,7 +169,7 @@ fn matches(engine: Engine, shape: &str, path: &str, scope: &Scope<'_>) -> bool {
 fn is_container(name: &str, scope: &Scope<'_>) -> bool {
     name == scope.facts.container
         || scope.facts.bundle.split('/').any(|part| part == name)
-        || scope.facts.container.starts_with("buildah-")
+        || is_build(scope)
 }
 
 /// The pod, where the engine says which one it is: the kubelet names it by its uid, containerd by its sandbox.
@@ -138,12 +186,11 @@ mod tests {
     #[test]
     fn what_an_engine_makes_is_told_from_what_it_keeps() {
         let facts = MountFacts { container: "c1".to_owned(), ..MountFacts::default() };
-        let scope = Scope { facts: &facts, sandbox: Some("p1"), pod_uid: Some("p1"), data: &[] };
-        let whose = |engine, path: &str| whose(engine, "/e", &format!("/e/{path}"), &scope);
+        let (sandbox, joined) = (Some("p1"), Vec::new());
+        let scope = Scope { facts: &facts, sandbox, pod_uid: Some("p1"), data: &[], joined };
+        let whose = |engine, path: &str| whose(engine, "/e", &format!("/e/{path}"), &scope, &[]);
         for (engine, path) in [
             (Engine::Storage, "overlay-containers/c1/userdata/secrets/x"),
-            (Engine::Storage, "overlay-containers/c2/userdata/shm"),
-            (Engine::Storage, "overlay-containers/c2/userdata/hosts"),
             (Engine::Storage, "volumes/v/_data/a/b"),
             (Engine::Storage, "overlay/l1/merged/etc"),
             (Engine::Docker, "containers/c1/mounts/secrets/k"),
@@ -155,10 +202,14 @@ mod tests {
             assert_eq!(whose(engine, path), Whose::Given, "{path}");
         }
         assert_eq!(whose(Engine::Storage, "artifacts/blobs/sha256/x"), Whose::Shown);
+        let hosts = "overlay-containers/c2/userdata/hosts";
+        assert_eq!(whose(Engine::Storage, hosts), Whose::Shown);
         for (engine, path) in [
             (Engine::Storage, ""),
             (Engine::Storage, "overlay-containers/c2/userdata/config.json"),
             (Engine::Storage, "overlay/l1/diff"),
+            (Engine::Storage, "overlay-containers/c2/userdata/shm"),
+            (Engine::Docker, "containers/c2/mounts/shm"),
             (Engine::Storage, "volumes"),
             (Engine::Docker, "containers/c2/mounts/secrets/k"),
             (Engine::Docker, "swarm/certificates"),

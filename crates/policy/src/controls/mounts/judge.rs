@@ -82,7 +82,7 @@ fn by_name(file: &FileFact, name: &str, scope: &Scope<'_>, root: bool) -> Seen {
     }
     let place = places::judge(name);
     if let Some(engine) = file.engine.as_ref().filter(|_| name == file.path) {
-        return of_engine(engine.engine, &engine.root, name, scope);
+        return of_engine(engine.engine, &engine.root, name, scope, file);
     }
     match place {
         Place::Data if is_file_of_root(file, name) => plain(Judgement::read_only(SYSTEM, "")),
@@ -96,14 +96,14 @@ fn by_name(file: &FileFact, name: &str, scope: &Scope<'_>, root: bool) -> Seen {
             let note = holds.map(|inner| format!(" (contains {inner})")).unwrap_or_default();
             plain(Judgement::refused(class, note))
         }
-        Place::Engine { engine, root } => of_engine(engine, root, name, scope),
+        Place::Engine { engine, root } => of_engine(engine, root, name, scope, file),
         Place::Own => plain(Judgement::never()),
         Place::Packaged { class } => plain(packaged(&file.package, class)),
     }
 }
 
-fn of_engine(engine: Engine, root: &str, name: &str, scope: &Scope<'_>) -> Seen {
-    match whose(engine, root, name, scope) {
+fn of_engine(engine: Engine, root: &str, name: &str, scope: &Scope<'_>, file: &FileFact) -> Seen {
+    match whose(engine, root, name, scope, &file.layers) {
         Whose::Given => Seen { judgement: Judgement::LetIn, given: true },
         Whose::Shown => Seen { judgement: Judgement::read_only(ENGINE_DATA, ""), given: true },
         Whose::Others => {

@@ -21,7 +21,7 @@ use super::prelude::*;
 use crate::check::clean;
 use crate::facts::{is_below, Engine, FileFact, FileKind, HostFacts, MountFacts};
 use crate::mount_options::{attr, MountPlanFlags};
-use crate::spec::Mount;
+use crate::spec::{Mount, NamespaceKind};
 use std::collections::BTreeMap;
 
 /// **What.** Which file systems a configuration may have mounted anew (not bound), and where, where
@@ -108,6 +108,11 @@ pub(crate) const TYPES: Control = Control {
 /// names them: a layer that cannot be looked at is refused (`mounts.engine-data`), and data of
 /// engines is let in where the overlay is mounted by an engine, but for its volumes. An overlay that
 /// is the root file system is judged by its layers alone.
+///
+/// What containers of engines share is let in where the namespace that goes with it is joined
+/// (`hosts`, `hostname`, `resolv.conf`: network; `shm`: ipc); without that the files are read-only
+/// and the memory is refused (`mounts.engine-data`). So is the mounted root file system of another
+/// container: with containers/storage; Docker's is read-only, as an image is mounted there likewise.
 ///
 /// A recursive bind mount is judged with every mount below it; pinned namespaces are left out.
 /// `/sys` and `/sys/fs/cgroup` on themselves read-only, and `/proc`, `/dev/shm` and `/dev/mqueue`
@@ -264,6 +269,8 @@ struct Scope<'a> {
     pod_uid: Option<&'a str>,
     /// Places that the node's policy calls data.
     data: &'a [String],
+    /// Namespaces of others that it joins.
+    joined: Vec<NamespaceKind>,
 }
 
 /// The sandbox of a container's pod and the pod's uid, as engines name them.
@@ -282,6 +289,10 @@ impl<'a> Scope<'a> {
             sandbox: draft.asked.pod.0.as_deref(),
             pod_uid: draft.asked.pod.1.as_deref(),
             data: draft.choice.overrides.values.paths_data.as_deref().unwrap_or_default(),
+            joined: [NamespaceKind::Network, NamespaceKind::Ipc]
+                .into_iter()
+                .filter(|kind| draft.joins(*kind))
+                .collect(),
         }
     }
 
