@@ -14,7 +14,6 @@ use casemate_policy::spec::{Mount, NamespaceKind};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::launch::Parked;
 use casemate_sandbox::{Failure, StepResult};
-use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 /// Where the cgroup goes and what is in force there; nothing is made yet.
@@ -142,7 +141,12 @@ impl CgroupPlan {
     pub fn record(&self) -> Result<Option<CgroupRecord>> {
         match (&self.hierarchy, &self.place) {
             (Some(hierarchy), Place::Directory(inner)) => {
-                Ok(Some(CgroupRecord { path: hierarchy.locate(inner)?, unit: None, before: None }))
+                let path = hierarchy.locate(inner)?;
+                // One that is there already is somebody else's until the creation has found it empty: a creation that is
+                // killed before then leaves a record that no command acts on.
+                let theirs = path.symlink_metadata().is_ok();
+                let path = if theirs { PathBuf::new() } else { path };
+                Ok(Some(CgroupRecord { path, unit: None, before: None }))
             }
             (Some(_), Place::Unit(path, manager, _)) => {
                 let unit =
@@ -287,7 +291,7 @@ pub fn update(cgroup: &Cgroup, record: &crate::state::Record, limits: &Limits) -
 /// Remove a container's cgroup with everything below it; one that existed before is given back as it was.
 pub fn remove(record: &CgroupRecord, rootless: bool) -> Result<()> {
     if record.path.as_os_str().is_empty() {
-        // systemd has not said yet that the unit is ours: a unit of that name is somebody else's.
+        // Not ours yet: a cgroup that was there before, or a unit that systemd has not said to be ours.
         return Ok(());
     }
     if let Some(unit) = &record.unit {
@@ -300,22 +304,6 @@ pub fn remove(record: &CgroupRecord, rootless: bool) -> Result<()> {
     match removed {
         Err(e) if rootless && e.is_permission() => Ok(()),
         other => Ok(other?),
-    }
-}
-
-/// After a creation that was cut short before there was an init: whether the cgroup at the recorded place was made by it is
-/// not known, so that it goes only if nothing is in it and nothing below it.
-pub fn remove_if_empty(record: &CgroupRecord, rootless: bool) -> Result<()> {
-    if record.unit.is_some() || record.before.is_some() {
-        return remove(record, rootless);
-    }
-    match rustix::io::retry_on_intr(|| rustix::fs::rmdir(&record.path)) {
-        Ok(()) | Err(Errno::NOENT | Errno::BUSY | Errno::NOTEMPTY) => Ok(()),
-        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) if rootless => Ok(()),
-        Err(errno) => {
-            let name = record.path.display();
-            bail!("rmdir {name}: {}", casemate_sys::errno_text(errno))
-        }
     }
 }
 

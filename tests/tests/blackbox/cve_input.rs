@@ -4,7 +4,6 @@ use casemate_tests::bundle::write;
 use casemate_tests::{host, programs, requires, Bundle, Canary, Cmd, Container};
 use serde_json::{json, Value};
 use std::path::Path;
-use std::process::Command;
 
 fn listing(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
@@ -110,7 +109,7 @@ fn a_cgroups_path_above_other_cgroups_does_not_reach_their_processes() {
     let services = host::cgroup_mount().unwrap().join(&name);
     let service = services.join("a");
     std::fs::create_dir_all(&service).unwrap();
-    let mut process = programs::start(Command::new("sleep").arg("600")).unwrap();
+    let mut process = programs::start(std::process::Command::new("sleep").arg("600")).unwrap();
     std::fs::write(service.join("cgroup.procs"), process.id().to_string()).unwrap();
     let bundle = Bundle::sh("true").edit(|c| {
         c["linux"]["cgroupsPath"] = json!(format!("/{name}"));
@@ -136,40 +135,6 @@ fn a_cgroups_path_above_other_cgroups_does_not_reach_their_processes() {
     assert_eq!((depth.as_str(), after.as_str()), ("max\n", "max\n"));
 }
 
-/// What a creation leaves that is killed after its first record and before it is refused for its cgroup.
-#[test]
-fn a_creation_cut_short_is_deleted_without_killing_who_is_in_the_cgroup_it_names() {
-    requires!(root);
-    requires!(host::cgroup_mount().is_some(), "needs cgroup2");
-    let container = Container::new(Bundle::sh("sleep 600"));
-    container.create().ok();
-    let mut record = container.record();
-    let own = std::path::PathBuf::from(record["cgroup"]["path"].as_str().unwrap());
-    let init = container.pid();
-    let service = own.with_file_name(format!("casemate-test-{}-cut", std::process::id()));
-    std::fs::create_dir_all(service.join("child")).unwrap();
-    let mut process = programs::start(Command::new("sleep").arg("600")).unwrap();
-    std::fs::write(service.join("cgroup.procs"), process.id().to_string()).unwrap();
-    record["cgroup"]["path"] = json!(service);
-    write(&container.state_dir().join("record.json"), record.to_string());
-    std::fs::remove_file(container.state_dir().join("init.json")).unwrap();
-    let deleted = container.delete().done();
-    let alive = process.try_wait().unwrap().is_none();
-    let kept = service.join("child").exists();
-    process.kill().unwrap();
-    process.wait().unwrap();
-    std::fs::remove_dir(service.join("child")).unwrap();
-    std::fs::remove_dir(&service).unwrap();
-    // The init that nobody knows of any more.
-    std::fs::write(own.join("cgroup.kill"), "1").unwrap();
-    assert!(deleted.code() == 0 && alive && kept, "{}", deleted.stderr);
-    assert!(!container.state_dir().exists());
-    while Path::new(&format!("/proc/{init}")).exists() {
-        std::thread::yield_now();
-    }
-    std::fs::remove_dir(own).unwrap();
-}
-
 #[test]
 fn a_cgroups_path_is_not_deeper_or_longer_than_one_line_can_say() {
     let deep = "/a".repeat(33);
@@ -187,7 +152,8 @@ fn a_configuration_that_is_a_fifo_is_refused_without_waiting() {
     let container = Container::new(Bundle::sh("true"));
     let config = container.bundle.dir().join("config.json");
     std::fs::remove_file(&config).unwrap();
-    assert!(programs::status(Command::new("mkfifo").arg(&config)).unwrap().success());
+    let mut mkfifo = std::process::Command::new("mkfifo");
+    assert!(programs::status(mkfifo.arg(&config)).unwrap().success());
     // Not through `run_command`, which would write a configuration there.
     let command = container.command("run").args([Path::new("--bundle"), container.bundle.dir()]);
     let message = command.args([&container.id]).refused();

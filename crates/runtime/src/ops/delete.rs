@@ -102,11 +102,7 @@ pub(crate) fn clean_up(container: &Container) -> Result<()> {
 pub(crate) fn destroy(container: &Container) -> Result<()> {
     let record = &container.record;
     if let Some(cgroup) = &record.cgroup {
-        let remove = match record.init {
-            Some(_) => crate::cgroups::remove,
-            None => crate::cgroups::remove_if_empty,
-        };
-        remove(cgroup, record.rootless).context("cgroup")?;
+        crate::cgroups::remove(cgroup, record.rootless).context("cgroup")?;
     }
     if let Some(range) = &record.id_range {
         crate::userns::release(range)?;

@@ -84,10 +84,8 @@ impl Container {
             .transpose()
     }
 
-    /// The container's cgroup, if it has one that still exists. None before there is an init: who is at the recorded place may
-    /// be somebody else, whom the creation would have been refused for.
+    /// The container's cgroup, if it has one that still exists.
     pub(crate) fn cgroup(&self) -> Option<Cgroup> {
-        self.record.init?;
         let record = self.record.cgroup.as_ref()?;
         Cgroup::open(&record.path).ok()
     }
