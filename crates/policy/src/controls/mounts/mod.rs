@@ -98,7 +98,7 @@ pub(crate) const TYPES: Control = Control {
 /// | procfs; sysfs; a cgroup file system; `/dev` (single devices: `devices.nodes`); other file systems of the kernel | refused: `mounts.host-proc`, `-sys`, `-cgroup`, `-dev`, `mounts.kernel-fs` |
 /// | engines' sockets, by place and by name, also inside of a directory (two levels, 512 entries); systemd's private socket; another socket of root | refused: `mounts.docker-sock`, `-containerd-sock`, `-crio-sock`, `-podman-sock`, `-systemd-sock`, `mounts.socket` |
 /// | data of engines: their directories, known by their usual place or by what engines keep there, and what they made for others | refused: `mounts.engine-data` |
-/// | the state of casemate, `/run/casemate*`, `/etc/casemate` | refused, without an override |
+/// | the state of casemate, `/run/casemate`, `/run/casemate-ids`, `/run/casemate-mcs`, `/etc/casemate` | refused, without an override |
 ///
 /// What lies above a refused place is refused like it. `"paths.data" = ["/etc/myapp"]` in
 /// `[values]` of the node's policy adds places for data. Where the database of packages cannot be

@@ -275,9 +275,11 @@ fn is_pinned(path: &str) -> bool {
     places.iter().any(|dir| path.strip_prefix(dir).is_some_and(|name| !name.contains('/')))
 }
 
-/// Directories of the runtime's own that are not in the table, because their names only begin so.
+/// Directories of the runtime's own that are not in the table. A name that only begins so is an engine's.
 fn is_own(path: &str) -> bool {
-    path.strip_prefix("/run/").is_some_and(|rest| rest.starts_with("casemate"))
+    ["/run/casemate", "/run/casemate-ids", "/run/casemate-mcs"]
+        .iter()
+        .any(|own| std::path::Path::new(path).starts_with(own))
 }
 
 /// `/var/run` and `/var/lock` where they are no links.
