@@ -137,13 +137,13 @@ test_a_stopped_unit_stops_its_container() {
     rt delete stopped
 }
 
-test_unit_properties_of_annotations_count_with_the_profile_privileged_only() {
-    bundle annotated '.annotations = { "org.systemd.property.TimeoutStopUSec": "uint64 7000000" }'
+test_unit_properties_of_annotations_that_no_engine_sets_count_with_privileged_only() {
+    bundle annotated '.annotations = { "org.systemd.property.RuntimeMaxUSec": "uint64 3600000000" }'
     rt --profile privileged --systemd-cgroup run -d --bundle "$WORK/annotated" annotated >/dev/null 2>&1
-    expect_eq "$(show casemate-annotated.scope TimeoutStopUSec)" 7s
+    expect_eq "$(show casemate-annotated.scope RuntimeMaxUSec)" 1h
     rt delete --force annotated
     start annotated
-    [ "$(show casemate-annotated.scope TimeoutStopUSec)" != 7s ]
+    [ "$(show casemate-annotated.scope RuntimeMaxUSec)" != 1h ]
 }
 
 test_without_systemd_the_driver_says_what_it_could_not_reach() {
