@@ -126,6 +126,6 @@ impl Default for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _left_over = std::fs::remove_dir_all(&self.0);
+        crate::scratch::remove(&self.0);
     }
 }

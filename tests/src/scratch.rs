@@ -32,8 +32,30 @@ impl Dir {
 impl Drop for Dir {
     fn drop(&mut self) {
         if std::env::var_os("CASEMATE_TEST_KEEP").is_none() {
-            drop(std::fs::remove_dir_all(&self.0));
+            remove(&self.0);
         }
+    }
+}
+
+/// Remove a directory of a test's with everything in it, but nothing of what a test that failed has left mounted there:
+/// that may be a directory of the host's.
+pub fn remove(dir: &Path) {
+    // The thread's, not the process's: each test has a mount namespace of its own.
+    let Ok(mounts) = std::fs::read_to_string("/proc/thread-self/mountinfo") else {
+        eprintln!(
+            "{}: not removed, because it cannot be known whether something is mounted there",
+            dir.display()
+        );
+        return;
+    };
+    let Ok(dir) = dir.canonicalize() else {
+        return;
+    };
+    let below =
+        |line: &&str| line.split(' ').nth(4).is_some_and(|at| Path::new(at).starts_with(&dir));
+    match mounts.lines().find(below) {
+        Some(mount) => eprintln!("{}: not removed, because of the mount {mount}", dir.display()),
+        None => drop(std::fs::remove_dir_all(dir)),
     }
 }
 
@@ -61,7 +83,7 @@ pub fn base() -> PathBuf {
 
 extern "C" fn remove_base() {
     if std::env::var_os("CASEMATE_TEST_KEEP").is_none() {
-        drop(std::fs::remove_dir_all(base()));
+        remove(&base());
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is mounted anew in a container of the default profile, and names of the host's files that only the mount table
 //! knows.
 
-use casemate_tests::scratch::Dir;
+use casemate_tests::scratch::{self, Dir};
 use casemate_tests::{programs, requires, Bundle, Canary, Container};
 use serde_json::{json, Value};
 use std::os::unix::net::UnixListener;
@@ -19,9 +19,45 @@ fn refused(mount: Value, name: &str) {
 fn with_mount<T>(args: &[&str], at: &Path, act: impl FnOnce() -> T) -> T {
     let mut mount = Command::new("mount");
     assert!(programs::status(mount.args(args).arg(at)).unwrap().success(), "mount {args:?}");
-    let result = act();
-    assert!(programs::status(Command::new("umount").arg("-l").arg(at)).unwrap().success());
-    result
+    let _gone_whatever_happens = Mounted(at);
+    act()
+}
+
+/// A mount of the test's, which goes before the directory that it lies in is removed, also when the test fails: what is
+/// bound there is the host's own.
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let done = programs::status(Command::new("umount").arg("-l").arg(self.0));
+        if !done.is_ok_and(|status| status.success()) {
+            eprintln!("umount {}: still mounted", self.0.display());
+            std::process::abort();
+        }
+    }
+}
+
+/// A test that fails leaves its mounts; what is bound there is the host's.
+#[test]
+fn what_a_failed_test_left_bound_in_its_directory_is_not_removed_with_it() {
+    requires!(root);
+    let theirs = Dir::new("theirs");
+    std::fs::write(theirs.path().join("kept"), "").unwrap();
+    let ours = Dir::new("ours");
+    let at = ours.path().join("bound");
+    std::fs::create_dir(&at).unwrap();
+    with_mount(&["--bind", theirs.path().to_str().unwrap()], &at, || {
+        scratch::remove(ours.path());
+        assert!(theirs.path().join("kept").exists() && at.exists());
+    });
+    scratch::remove(ours.path());
+    assert!(!ours.path().exists());
+    let other = Dir::new("other");
+    let failed = std::panic::catch_unwind(|| {
+        let bind = ["--bind", other.path().to_str().unwrap()];
+        with_mount(&bind, theirs.path(), || panic!("as a test that fails"));
+    });
+    assert!(failed.is_err() && theirs.path().join("kept").exists(), "still mounted");
 }
 
 #[test]
