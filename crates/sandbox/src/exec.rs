@@ -94,6 +94,7 @@ fn go_between(
             process::exit_now(0)
         }
         Cloned::Child => {
+            proto::await_parent(channel, FromParent::Known)?;
             rustix::process::setsid().call(|| "setsid()").step("session", || "exec")?;
             let rest = plan.join & !(flag::USER | flag::PID);
             if rest != 0 {

@@ -82,7 +82,10 @@ fn bear_when_moved(
     let cloned = proto::await_parent(channel, FromParent::Moved)
         .and_then(|()| clone_sibling(kinds, None).map_err(no_room));
     match cloned {
-        Ok(Cloned::Child) => body(channel),
+        Ok(Cloned::Child) => match proto::await_parent(channel, FromParent::Known) {
+            Ok(()) => body(channel),
+            Err(failure) => failure,
+        },
         Ok(Cloned::Parent { pid, pidfd }) => match proto::send_process(channel, pid, pidfd) {
             Ok(()) => exit_now(0),
             Err(failure) => failure,
@@ -100,7 +103,12 @@ fn take_over(between: Spawned, prepared: StepResult<()>) -> StepResult<Spawned> 
     // Nothing is left for it to do, whatever it answered.
     casemate_sys::process::wait(between.pid, true).ok();
     match answer? {
-        FromChild::Process(pid, pidfd) => Ok(Spawned { pid, pidfd, channel: between.channel }),
+        FromChild::Process(pid, pidfd) => {
+            let made = Spawned { pid, pidfd, channel: between.channel };
+            // It shares the channel with the go-between, and must not be the first to speak.
+            let told = proto::tell_child(&made.channel, FromParent::Known);
+            told.inspect_err(|_| made.dismiss()).map(|()| made)
+        }
         FromChild::Failed(failure) => Err(failure),
         other => {
             Err(Failure::new("protocol", format!("the way into the container ended: {other:?}")))

@@ -4,6 +4,7 @@
 //! |---------|------------------|----------------|------------------------------------------------------------|
 //! | launch  |                  | `Moved`        | only [`crate::launch::Birth::Moved`]: to the go-between    |
 //! | launch  | `Process` n + fd |                | from a go-between: with `Moved`, and exec without privilege |
+//! | launch  |                  | `Known`        | after `Process`: to that process, which is silent before   |
 //! | map     |                  | `Mapped`       | only `UserNamespace::EnterFirst`: the id maps are written  |
 //! | build   | `Console` + fd   |                | only with a terminal: the pty's master                     |
 //! | build   | `TreeBuilt`      | `HooksDone`    | only with prestart or createRuntime hooks                  |
@@ -47,6 +48,8 @@ pub enum FromChild {
 pub enum FromParent {
     /// The go-between is in the cgroup.
     Moved = b'g' as isize,
+    /// The parent has heard of the process that a go-between made.
+    Known = b'k' as isize,
     /// Id maps are written.
     Mapped = b'm' as isize,
     /// Hooks have run.

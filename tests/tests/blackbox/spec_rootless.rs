@@ -169,6 +169,26 @@ fn exec_of_an_ordinary_user_reports_failures_and_leaves_no_process() {
     rootless.command(&["delete", "--force", &id]).ok();
 }
 
+/// The go-between of exec names the process that it made with a descriptor, which takes sendmsg(2); what that process says
+/// itself does not. So a delay makes it the first to speak, if anything lets it.
+#[test]
+fn exec_of_an_ordinary_user_works_however_late_the_go_between_names_the_process() {
+    requires!(root);
+    requires!(program "setpriv");
+    requires!(program "strace");
+    let rootless = Rootless::new("sleep 600");
+    let id = id();
+    let bundle = rootless.bundle.dir().to_str().unwrap();
+    rootless.command(&["run", "--detach", "--bundle", bundle, &id]).ok();
+    let (trace, delay) = ("trace=sendmsg", "inject=sendmsg:delay_enter=200000");
+    let casemate = host::runtime().to_str().unwrap();
+    let late = ["-f", "-o", "/dev/null", "-e", trace, "-e", delay, casemate];
+    let exec = ["exec", &id, "echo", "in=1"];
+    let done = rootless.program(Path::new("strace"), &[&late[..], &exec].concat()).done();
+    assert_eq!(done.value("in"), "1", "{}", done.stderr);
+    rootless.command(&["delete", "--force", &id]).ok();
+}
+
 #[test]
 fn subordinate_ids_are_mapped_with_the_system_helpers() {
     requires!(root);
