@@ -361,7 +361,7 @@ test_an_annotation_of_the_pod_overrides_one_control_in_its_containers() {
 
 test_an_annotation_that_the_node_does_not_permit_is_refused_with_the_way_to_permit_it() {
     only_casemate
-    expect_refusal 'annotations org.casemate.allow/devices.all: the node policy does not permit devices.all .*permit = .*/etc/casemate/policy.toml' \
+    expect_refusal 'annotations org.casemate.allow/devices.all: the node policy does not permit devices.all .*casemate policy permit devices.all' \
         new_pod greedy "$(with_annotations '"org.casemate.allow/devices.all": "true"')"
 }
 
