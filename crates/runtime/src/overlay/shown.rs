@@ -4,7 +4,7 @@ use super::{split_options, unescape, Anchor, Options};
 use anyhow::{Context as _, Result};
 use casemate_kernel::mountinfo::Mount;
 use casemate_policy::LayerRole;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
@@ -37,9 +37,24 @@ pub(crate) fn layers(mount: &Mount<'_>) -> Result<Vec<Shown>> {
         if written && path.as_os_str().as_bytes().contains(&b'\\') {
             return Err("its name has a backslash".to_owned());
         }
-        anchor.resolve(path, &all).map_err(|error| format!("{error:#}"))
+        match (role, unmapped(path)) {
+            (LayerRole::Lower, Some(home)) if !path.exists() => Ok(home),
+            _ => anchor.resolve(path, &all).map_err(|error| format!("{error:#}")),
+        }
     };
     Ok(named.iter().map(|(role, path)| (*role, path.clone(), find(*role, path))).collect())
+}
+
+/// Where a layer lies that containers/storage mounted with other ids, as `HOME/ID/mapped/0/l/NAME`: that mount of HOME was
+/// needed until the overlay was there, and is gone. `None`: no such layer.
+fn unmapped(path: &Path) -> Option<PathBuf> {
+    let parts: Vec<&OsStr> = path.iter().collect();
+    let [home @ .., _id, mapped, number, links, name] = parts.as_slice() else { return None };
+    let digits = number.as_bytes().iter().all(u8::is_ascii_digit);
+    if *mapped != "mapped" || *links != "l" || !digits {
+        return None;
+    }
+    Some(home.iter().chain([links, name]).collect())
 }
 
 fn named(text: &str) -> Vec<(LayerRole, PathBuf)> {
@@ -78,6 +93,16 @@ fn lowers(list: &str, found: &mut Vec<(LayerRole, PathBuf)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_layer_mounted_with_other_ids_is_looked_for_where_it_was_mapped_from() {
+        let home = |path| unmapped(Path::new(path)).map(|p| p.to_str().unwrap().to_owned());
+        let found = home("/s/overlay/0f/mapped/0/l/JZJH");
+        assert_eq!(found.as_deref(), Some("/s/overlay/l/JZJH"));
+        for other in ["/s/overlay/l/JZJH", "/s/mapped/0/m/X", "/s/x/mapped/y/l/X", "l/X"] {
+            assert_eq!(home(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn every_layer_is_found_with_what_it_is_for() {

@@ -58,12 +58,20 @@ fn is_engines(file: &FileFact, scope: &Scope<'_>) -> bool {
     if !bundle.is_empty() && covers(bundle, &file.path) {
         return true;
     }
-    let (engine, top) = match (&file.engine, places::judge(&file.path)) {
-        (Some(engine), _) => (engine.engine, engine.root.as_str()),
-        (None, Place::Engine { engine, root }) => (engine, root),
-        _ => return false,
-    };
-    let rest = file.path.strip_prefix(top).unwrap_or_default();
-    let volumes = rest.split('/').any(|part| part == "volumes");
-    engine == Engine::Kubelet || !volumes
+    if let Some(engine) = &file.engine {
+        return is_kept(engine.engine, &engine.root, &file.path);
+    }
+    // Podman hands the root of a container with other ids over through a bind mount outside of its data, in a directory that
+    // those ids may enter.
+    let names = std::iter::once(&file.path).chain(&file.names);
+    names.map(String::as_str).any(|name| match places::judge(name) {
+        Place::Engine { engine, root } => is_kept(engine, root, name),
+        _ => false,
+    })
+}
+
+/// Whether an engine keeps `path` below its `top` for itself. The kubelet's directory is its own as a whole.
+fn is_kept(engine: Engine, top: &str, path: &str) -> bool {
+    let rest = path.strip_prefix(top).unwrap_or_default();
+    engine == Engine::Kubelet || !rest.split('/').any(|part| part == "volumes")
 }
