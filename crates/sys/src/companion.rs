@@ -17,7 +17,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 use std::ffi::{CStr, CString};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a companion has to do.
 #[derive(Debug)]
@@ -79,7 +79,47 @@ struct Shared {
     /// The companion's end of the channel, and ours, which it closes: the end of ours must be the end of the channel.
     theirs: RawFd,
     ours: RawFd,
-    failed: OnceLock<(Step, Errno)>,
+    failed: Word,
+}
+
+/// What failed, in one store: it may be killed at any instruction, and what takes more than one (a lock, a `OnceLock`) would be
+/// left half done, in memory that stays. 0: nothing yet.
+#[derive(Debug, Default)]
+struct Word(AtomicU64);
+
+impl Word {
+    /// The step in the low byte, then the errno, then the number of the parameter.
+    fn set(&self, (step, errno): (Step, Errno)) {
+        let (step, number) = match step {
+            Step::Enter => (1, 0),
+            Step::Await => (2, 0),
+            Step::Group => (3, 0),
+            Step::User => (4, 0),
+            Step::Make => (5, 0),
+            Step::Open(number) => (6, number),
+            Step::Write(number) => (7, number),
+            Step::Answer => (8, 0),
+        };
+        let errno = u64::from(errno.raw_os_error() as u16);
+        self.0.store(step | errno << 8 | (number as u64) << 24, Ordering::Release);
+    }
+
+    fn get(&self) -> Option<(Step, Errno)> {
+        let word = self.0.load(Ordering::Acquire);
+        let number = (word >> 24) as usize;
+        let step = match word & 0xff {
+            1 => Step::Enter,
+            2 => Step::Await,
+            3 => Step::Group,
+            4 => Step::User,
+            5 => Step::Make,
+            6 => Step::Open(number),
+            7 => Step::Write(number),
+            8 => Step::Answer,
+            _ => return None,
+        };
+        Some((step, Errno::from_raw_os_error((word >> 8 & 0xffff) as i32)))
+    }
 }
 
 impl Companion {
@@ -96,7 +136,7 @@ impl Companion {
             writes: order.writes,
             theirs: theirs.as_raw_fd(),
             ours: ours.as_raw_fd(),
-            failed: OnceLock::new(),
+            failed: Word::default(),
         });
         let stack = Stack::map()?;
         let dumpable = process::is_dumpable();
@@ -148,7 +188,7 @@ impl Companion {
         let mut word = [0];
         match rustix::io::retry_on_intr(|| rustix::io::read(&self.channel, &mut word)) {
             Ok(1) => Ok(()),
-            _ => Err(self.shared.failed.get().copied()),
+            _ => Err(self.shared.failed.get()),
         }
     }
 
@@ -185,13 +225,13 @@ const DONE: u8 = b'd';
 /// The rule: nothing here may allocate, lock, or use the C library beyond system calls that do not fail; all of that is in
 /// memory that the other process uses at the same time, the thread-local storage included.
 extern "C" fn run(shared: *mut libc::c_void) -> libc::c_int {
-    // SAFETY: the argument of clone(2) above. The other side only reads it, too, but for `failed`, which is made for two.
+    // SAFETY: the argument of clone(2) above. The other side only reads it, too, but for `failed`, which is atomic.
     let shared = unsafe { &*shared.cast_const().cast::<Shared>() };
     // SAFETY: our own copy of the descriptor, of which no object in this process will make use.
     unsafe { rustix::io::close(shared.ours) };
     match shared.work() {
         Ok(()) => drop(read_word(borrowed(shared.theirs))),
-        Err(failed) => drop(shared.failed.set(failed)),
+        Err(failed) => shared.failed.set(failed),
     }
     0
 }
@@ -379,6 +419,37 @@ mod tests {
         assert_eq!(companion.wait(), Err(Some((Step::Open(0), Errno::NOENT))));
         let Some(companion) = order(&proc, "sys/user/max_user_namespaces", "many") else { return };
         assert_eq!(companion.wait(), Err(Some((Step::Write(0), Errno::INVAL))));
+    }
+
+    #[test]
+    fn every_failure_is_told_in_one_word() {
+        let word = Word::default();
+        assert_eq!(word.get(), None);
+        use Step::{Answer, Await, Enter, Group, Make, Open, User, Write};
+        for step in [Enter, Await, Group, User, Make, Open(0), Open(7), Write(300), Answer] {
+            word.set((step, Errno::TIMEDOUT));
+            assert_eq!(word.get(), Some((step, Errno::TIMEDOUT)));
+        }
+    }
+
+    /// It is about to tell that the channel is gone when the signal comes.
+    #[test]
+    fn a_companion_can_be_killed_at_any_time() {
+        let _alone = alone();
+        let proc = std::fs::File::open("/proc").unwrap();
+        for round in 0..5000 {
+            let order = Order {
+                kinds: flag::UTS,
+                join: None,
+                maker: None,
+                proc: proc.as_fd(),
+                writes: Vec::new(),
+            };
+            let Ok(companion) = Companion::start(order) else { return };
+            drop(crate::socket::end(&companion.channel));
+            (0..round % 500).for_each(|_| std::hint::spin_loop());
+            drop(companion);
+        }
     }
 
     #[test]
