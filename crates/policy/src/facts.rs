@@ -7,7 +7,7 @@ mod files;
 
 pub use files::{
     is_below, Engine, EngineFact, FileFact, FileKind, LayerFact, LayerRole, MountFacts, Package,
-    SourceFact, SubMount, SIGNS, SOCKETS,
+    SourceFact, SubMount, Use, Used, SIGNS, SOCKETS,
 };
 
 use crate::spec::NamespaceKind;

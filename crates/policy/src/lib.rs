@@ -37,7 +37,7 @@ pub use error::PolicyError;
 pub use facts::{
     is_below, CallerLimits, CorePattern, DefaultProfile, Engine as DataLayout, EngineFact,
     FileFact, FileKind, HookFile, HostFacts, LayerFact, LayerRole, MountFacts, Package,
-    SelinuxFacts, SourceFact, SubMount, SIGNS, SOCKETS,
+    SelinuxFacts, SourceFact, SubMount, Use, Used, SIGNS, SOCKETS,
 };
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};

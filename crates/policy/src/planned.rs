@@ -67,7 +67,11 @@ impl HardenedSpec {
         let default = u32::from(self.extras().default_seccomp);
         let observed = Observed {
             mounts: Part::of(mountinfo::parse(&table)),
-            host: Part::Seen(Host { mounts: host, own_places: facts.own_places.to_vec() }),
+            host: Part::Seen(Host {
+                mounts: host,
+                own_places: facts.own_places.to_vec(),
+                program: None,
+            }),
             kernel_has: &|_| Fact::Yes,
             status: process.map_or(Part::NotLooked, |process| Part::Seen(self.status(process))),
             uid_map: Part::Seen(ranges(&self.linux.uid_mappings)),

@@ -147,7 +147,7 @@ fn observed<'t>(
             .any(|n| n.kind == casemate_policy::spec::NamespaceKind::User && n.path.is_some());
     Observed {
         mounts: Part::of(mountinfo::parse(text.as_bytes())),
-        host: Part::Seen(floor::Host { mounts: host.mounts.clone(), own_places: Vec::new() }),
+        host: Part::Seen(floor::Host { mounts: host.mounts.clone(), ..floor::Host::default() }),
         status: plan::status(spec),
         uid_map: plan::ids(spec, &spec.linux.uid_mappings),
         gid_map: plan::ids(spec, &spec.linux.gid_mappings),

@@ -9,7 +9,7 @@ use casemate_policy::spec::Mount;
 use casemate_policy::{
     harden_as, Choice, ControlId, DataLayout, EngineFact, FileFact, FileKind, Hardened, HostFacts,
     LayerFact, LayerRole, MountFacts, Package, ProfileName, Refusal, Source, SourceFact, SubMount,
-    Verdict,
+    Use, Used, Verdict,
 };
 use common::{changed, facts, parse, plain, put};
 use serde_json::{json, Value};
@@ -661,5 +661,29 @@ fn an_ordinary_caller_too_mounts_no_second_procfs() {
         let result = harden_as(spec.clone(), &choice(&[]), &ordinary);
         assert_eq!(class(result).as_deref(), Some(wanted));
         harden_as(spec, &choice(&[wanted]), &ordinary).unwrap();
+    }
+}
+
+#[test]
+fn what_holds_a_program_of_the_runtime_is_read_only_even_among_data() {
+    let used = |path: &str| {
+        let used = Used { by: Use::Program, path: "/srv/tools/casemate".to_owned() };
+        FileFact { used: vec![used], ..dir(path) }
+    };
+    let file = FileFact { kind: FileKind::Regular, ..used("/home/u/second-link") };
+    for file in [used("/srv"), used("/srv/tools"), file] {
+        let result = bind(file.clone()).unwrap();
+        assert!(!is_writable(&result), "{}", file.path);
+        let as_asked = choice(&["mounts.host-system"]);
+        assert!(is_writable(&bind_as(file, host(), &as_asked).unwrap()));
+    }
+    let mut data = choice(&[]);
+    data.overrides.values.paths_data = Some(vec!["/srv".to_owned()]);
+    assert!(!is_writable(&bind_as(used("/srv"), host(), &data).unwrap()));
+    let root = HostFacts { root: Some(used("/srv")), ..host() };
+    let refusal = harden_as(changed("/hostname", json!("h")).unwrap(), &choice(&[]), &root);
+    assert_eq!(class(refusal).as_deref(), Some("mounts.host-system"));
+    for path in ["/opt/cni/bin", "/opt/containerd", "/opt/k3s/bin", "/opt/bin"] {
+        assert!(!is_writable(&bind(dir(path)).unwrap()), "{path}");
     }
 }

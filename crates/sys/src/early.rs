@@ -22,7 +22,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
@@ -122,8 +122,8 @@ unsafe fn call(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> i
 const AT_FDCWD: usize = -100isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
 const SELF: &[u8] = b"/proc/self/exe\0";
-/// Says that this is the second time; [`crate::exe::protect`] checks and removes it. Behind it comes one digit: the
-/// descriptor of the overlay's mount.
+/// Says that this is the second time; [`crate::exe::protect`] checks and removes it. Behind it comes one digit, the
+/// descriptor of the overlay's mount, and the path of the host's file.
 const MARK: &[u8] = b"_CASEMATE_PROTECTED=";
 /// More variables than any caller sets; who has more takes the ordinary way.
 const MAX_ENV: usize = 500;
@@ -131,6 +131,17 @@ const PATH: usize = 2048;
 
 /// The descriptor of the overlay's mount, when this process has taken on the image; 0 otherwise.
 static MOUNT: AtomicI32 = AtomicI32::new(0);
+
+/// Where the program was started from, when this process has taken on the image: a NUL ends it. Written once, before there is
+/// another thread.
+static PROGRAM: [AtomicU8; PATH] = [const { AtomicU8::new(0) }; PATH];
+
+/// The path of the host's file that this process has left. `None`: it has not.
+pub(crate) fn program() -> Option<Vec<u8>> {
+    let bytes = PROGRAM.iter().map(|byte| byte.load(Ordering::Relaxed));
+    let path: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
+    (!path.is_empty()).then_some(path)
+}
 
 /// The descriptor of the mount that our image comes from, which nobody owns. `None`: there is none.
 pub(crate) fn mount() -> Option<i32> {
@@ -254,13 +265,23 @@ unsafe fn protect(stack: *const usize, program: &Program) -> Option<()> {
         if fs.add(10).read() & 1 != 0 {
             return None;
         }
+        let mut path = MaybeUninit::<[u8; PATH]>::uninit();
+        let path = path.as_mut_ptr().cast::<u8>();
+        let length =
+            ok(call(nr::READLINKAT, AT_FDCWD, SELF.as_ptr() as usize, path as usize, PATH, 0))?;
         let (image, mount) = overlay_image()?;
         let taken = program.map_again(image).and_then(|code| run_from(image, code, stack));
         if taken.is_none() {
-            execute(image, mount, stack);
+            execute((image, mount), stack, (path, length));
             call(nr::CLOSE, mount, 0, 0, 0, 0);
         } else {
             MOUNT.store(mount as i32, Ordering::Relaxed);
+            let mut i = 0;
+            // A path that fills the buffer was not split, so there is no image.
+            while i < length {
+                PROGRAM.as_ptr().add(i).as_ref()?.store(path.add(i).read(), Ordering::Relaxed);
+                i += 1;
+            }
         }
         call(nr::CLOSE, image, 0, 0, 0, 0);
         taken
@@ -388,16 +409,20 @@ unsafe fn end_of_text(text: usize) -> usize {
 
 /// Execute the image. Returns only if that does not work.
 #[inline(always)]
-unsafe fn execute(image: usize, mount: usize, stack: *const usize) -> Option<()> {
+unsafe fn execute(
+    (image, mount): (usize, usize),
+    stack: *const usize,
+    (path, length): (*const u8, usize),
+) -> Option<()> {
     // SAFETY: the layout of the initial stack is the psABI's; both vectors end with a null.
     unsafe {
         let argv = stack.add(1);
         let envp = argv.add(*stack + 1);
         let mut environment = MaybeUninit::<[usize; MAX_ENV + 2]>::uninit();
-        let mut mark = MaybeUninit::<[u8; MARK.len() + 2]>::uninit();
+        let mut mark = MaybeUninit::<[u8; MARK.len() + PATH + 2]>::uninit();
         let mark = mark.as_mut_ptr().cast::<u8>();
         copy_environment(envp, environment.as_mut_ptr().cast(), mark)?;
-        write_mark(mark, mount);
+        write_mark(mark, mount, (path, length));
         call(
             nr::EXECVEAT,
             image,
@@ -410,17 +435,23 @@ unsafe fn execute(image: usize, mount: usize, stack: *const usize) -> Option<()>
     None
 }
 
-/// The mark with the number of the mount's descriptor, which is below ten.
-unsafe fn write_mark(to: *mut u8, mount: usize) {
+/// The mark with the number of the mount's descriptor, which is below ten, and the path.
+unsafe fn write_mark(to: *mut u8, mount: usize, (path, length): (*const u8, usize)) {
     let mut i = 0;
-    // SAFETY: to has room for MARK, a digit and a NUL.
+    // SAFETY: to has room for MARK, a digit, PATH and a NUL; path has length bytes, at most PATH.
     unsafe {
         while i < MARK.len() {
             to.add(i).write_volatile(*MARK.as_ptr().add(i));
             i += 1;
         }
         to.add(i).write_volatile(b'0' + mount as u8);
-        to.add(i + 1).write_volatile(0);
+        i += 1;
+        let mut at = 0;
+        while at < length {
+            to.add(i + at).write_volatile(path.add(at).read_volatile());
+            at += 1;
+        }
+        to.add(i + at).write_volatile(0);
     }
 }
 

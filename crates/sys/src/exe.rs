@@ -11,8 +11,11 @@ use crate::mount::{attr, FsContext};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::io::Errno;
-use std::ffi::CString;
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::OnceLock;
 
 /// How this process's own binary is kept from payloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +38,31 @@ pub fn protection() -> Option<Protection> {
     seals.contains(SealFlags::WRITE | SealFlags::SEAL).then_some(Protection::SealedMemory)
 }
 
-/// Set for the protected image, so that it cannot come to a circle.
+/// Set for the protected image, so that it cannot come to a circle: a digit, the overlay's descriptor or 1, and the path of the
+/// host's file.
 const MARK: &str = "_CASEMATE_PROTECTED";
+
+/// The host's file that was started, once this process has left it.
+static LEFT: OnceLock<PathBuf> = OnceLock::new();
+
+/// The path of the host's file that this program was started from, which /proc/self/exe of a protected process does not tell.
+///
+/// # Errors
+/// /proc/self/exe cannot be read.
+pub fn on_host() -> Result<PathBuf> {
+    match LEFT.get() {
+        Some(path) => Ok(path.clone()),
+        None => std::env::current_exe().call(|| "readlink(\"/proc/self/exe\")"),
+    }
+}
+
+/// What [`MARK`] says.
+fn read_mark(mark: &OsStr) -> (Option<i32>, Option<PathBuf>) {
+    let Some((digit, path)) = mark.as_bytes().split_first() else { return (None, None) };
+    let number = digit.is_ascii_digit().then(|| i32::from(digit - b'0'));
+    let path = PathBuf::from(OsStr::from_bytes(path));
+    (number, path.is_absolute().then_some(path))
+}
 
 /// The descriptor of the overlay's mount, as long as it is open; else -1.
 static MOUNT: AtomicI32 = AtomicI32::new(-1);
@@ -45,6 +71,14 @@ static MOUNT: AtomicI32 = AtomicI32::new(-1);
 fn taken_on_early() -> Option<i32> {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
     return crate::early::mount();
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    None
+}
+
+/// The host's file that it was taken on from.
+fn left_early() -> Option<PathBuf> {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    return crate::early::program().map(|path| PathBuf::from(OsString::from_vec(path)));
     #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     None
 }
@@ -83,12 +117,16 @@ pub fn protect() -> Result<Protection> {
     let taken_on = taken_on_early().filter(|raw| remember_mount(*raw));
     let mark = std::env::var_os(MARK);
     std::env::remove_var(MARK);
+    let (number, path) = mark.as_deref().map_or((None, None), read_mark);
+    if let Some(path) = path.or_else(left_early) {
+        LEFT.get_or_init(|| path);
+    }
     if taken_on.is_some() {
         crate::process::set_name(c"casemate");
         return Ok(Protection::ReadOnlyMount);
     }
     if let Some(protection) = protection() {
-        if let Some(number) = mark.as_deref().and_then(|mark| mark.to_str()?.parse().ok()) {
+        if let Some(number) = number {
             remember_mount(number);
         }
         crate::process::set_name(c"casemate");
@@ -98,6 +136,8 @@ pub fn protect() -> Result<Protection> {
         let message = "protect /proc/self/exe: the protected image is not seen as one";
         return Err(Error::new(message, Errno::PERM));
     }
+    let mut value = OsString::from(format!("{MARK}=1"));
+    value.push(on_host()?);
     let image = overlay_image().or_else(|_| memory_image())?;
     let args = std::env::args_os().map(into_c).collect();
     let env = std::env::vars_os()
@@ -106,14 +146,13 @@ pub fn protect() -> Result<Protection> {
             k.push(v);
             into_c(k)
         })
-        .chain(std::iter::once(into_c(format!("{MARK}=1").into())))
+        .chain(std::iter::once(into_c(value)))
         .collect();
     let errno = crate::process::reexec_fd(&image, args, env);
     Err(Error::new("execveat(protected image of /proc/self/exe)", errno))
 }
 
 fn into_c(s: std::ffi::OsString) -> CString {
-    use std::os::unix::ffi::OsStringExt;
     CString::new(s.into_vec()).unwrap_or_default()
 }
 

@@ -1,7 +1,7 @@
 //! What of the host may be bound into a container of the default profile, and what a volume may be used for.
 
 use casemate_tests::scratch::Dir;
-use casemate_tests::{programs, requires, Bundle, Canary, Container};
+use casemate_tests::{host, programs, requires, Bundle, Canary, Container};
 use serde_json::json;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::os::unix::net::UnixListener;
@@ -107,6 +107,24 @@ fn programs_of_the_host_can_be_shown_but_not_written() {
     let done = Container::new(bundle).run().ok();
     assert!(done.stdout.contains("Read-only file system"), "{}", done.stdout);
     assert!(!Path::new("/usr/lib/casemate-canary").exists());
+}
+
+#[test]
+fn the_runtimes_own_program_cannot_be_written_wherever_it_lies() {
+    requires!(root);
+    let runtime = host::runtime();
+    let canary = runtime.with_file_name("casemate-canary");
+    let script = "touch /mnt/casemate-canary 2>&1; true";
+    let bundle = Bundle::sh(script).bind(runtime.parent().unwrap(), "/mnt", &["rw"]);
+    let done = Container::new(bundle).run().ok();
+    let written = canary.exists();
+    if written {
+        std::fs::remove_file(&canary).unwrap();
+    }
+    assert!(!written && done.stdout.contains("Read-only file system"), "{done:?}");
+    let bundle = Bundle::sh("(: >> /mnt/own) 2>&1; true");
+    let done = Container::new(bundle.bind(runtime, "/mnt/own", &["rw"])).run().ok();
+    assert!(done.stdout.contains("Read-only file system"), "{done:?}");
 }
 
 #[test]

@@ -44,6 +44,8 @@ pub struct Maker {
     pub unmappable: Option<String>,
     /// The runtime's own directories.
     pub places: Vec<String>,
+    /// Its own program.
+    pub program: Option<String>,
     /// Names of overrides that the container has.
     pub granted: BTreeSet<String>,
 }
@@ -69,10 +71,11 @@ impl Evidence {
         let limit = |hard| Limit { soft: hard, hard };
         let observed = Observed {
             mounts: Part::of(mountinfo::parse(&self.mounts)),
-            host: Part::of(
-                mountinfo::parse(&self.host)
-                    .map(|mounts| Host { mounts, own_places: self.maker.places.clone() }),
-            ),
+            host: Part::of(mountinfo::parse(&self.host).map(|mounts| Host {
+                mounts,
+                own_places: self.maker.places.clone(),
+                program: self.maker.program.clone(),
+            })),
             kernel_has: &kernel_has,
             status: Part::Seen(self.status.clone()),
             uid_map: Part::Seen(ranges(&self.uid_map)),

@@ -42,6 +42,7 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
         own_filters: Some(0),
         unmappable: None,
         places: Vec::new(),
+        program: None,
         granted: BTreeSet::new(),
     };
     let evidence = Evidence {

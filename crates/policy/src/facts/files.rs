@@ -41,6 +41,8 @@ pub struct FileFact {
     pub package: Package,
     /// What is mounted below it, for a recursive bind mount; outer mounts first.
     pub below: Vec<SubMount>,
+    /// Files in it, or it itself, that the host has in use.
+    pub used: Vec<Used>,
     /// The layers of the overlay that it lies on, as far as the kernel names them; none for `/`'s own.
     pub layers: Vec<LayerFact>,
 }
@@ -106,6 +108,24 @@ pub struct SubMount {
     pub fs_name: String,
     /// What is mounted.
     pub file: FileFact,
+}
+
+/// A file of the host that somebody depends on, wherever it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Used {
+    /// What for.
+    pub by: Use,
+    /// Its path.
+    pub path: String,
+}
+
+/// What a file of the host is in use for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Use {
+    /// The runtime's own program, or that of the engine that has started it.
+    Program,
 }
 
 /// Where an engine keeps its data: known by its usual place, or by what engines keep there.

@@ -72,6 +72,8 @@ pub struct Host<'t> {
     pub mounts: Vec<Mount<'t>>,
     /// Directories of engines that are not at their usual place, and the runtime's own.
     pub own_places: Vec<String>,
+    /// The runtime's own program.
+    pub program: Option<String>,
 }
 
 /// One container.

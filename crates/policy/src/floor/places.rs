@@ -171,6 +171,9 @@ impl Places {
         for path in &host.own_places {
             put(path, Reach::Own, None);
         }
+        if let Some(path) = host.program.as_ref().filter(|_| privileged) {
+            put(path, Reach::Write, SYSTEM);
+        }
         for (path, reach, allow) in PLACES.iter().filter(|row| privileged || counts_for_all(row)) {
             put(path, *reach, *allow);
         }

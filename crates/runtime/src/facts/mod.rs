@@ -8,6 +8,7 @@ mod names;
 mod namespaces;
 mod rootfs;
 mod sources;
+mod used;
 
 pub(crate) use hooks::files as hook_files;
 pub(crate) use limits::of_joining as limits_of_joining;
@@ -71,6 +72,7 @@ fn look_at_mounts(
         proc,
         mounts: names::Mounts::new(mounts, crate::overlay::mount_id(&top)?),
         engines: look::Engines::default(),
+        used: None,
         root: facts.euid == 0 && facts.in_initial_userns,
     };
     facts.sources = looker.sources(spec);

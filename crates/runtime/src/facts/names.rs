@@ -2,11 +2,25 @@
 //! system's own paths. (Two mounts of one file system have one superblock, `major:minor` of mountinfo; `st_dev`
 //! differs between subvolumes of btrfs.)
 
-use casemate_kernel::mountinfo::{unescape, Mount};
+use casemate_kernel::mountinfo::{unescape, Mount, Superblock};
 use casemate_policy::{is_below, FileFact, FileKind};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::Path;
+
+/// A file by its file system and its path there, whatever mounts show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    superblock: Superblock,
+    inside: String,
+}
+
+impl Spot {
+    /// True when `other` lies in this directory.
+    pub(super) fn holds(&self, other: &Self) -> bool {
+        self.superblock == other.superblock && is_below(&other.inside, &self.inside)
+    }
+}
 
 /// The mounts that the runtime sees.
 pub(super) struct Mounts<'t> {
@@ -44,6 +58,12 @@ impl<'t> Mounts<'t> {
         }
         self.place(file, own, &inside);
         Ok(())
+    }
+
+    /// What the file system of mount `id` itself calls the file that the host shows as `path` there.
+    pub(super) fn spot(&self, path: &str, id: u64) -> Option<Spot> {
+        let own = self.all.iter().find(|mount| mount.id == id)?;
+        Some(Spot { superblock: own.superblock, inside: within(own, path)? })
     }
 
     /// Where on its file system it lies, seen from the host's root.

@@ -3,6 +3,7 @@
 
 use super::look::{self, Engines};
 use super::names::Mounts;
+use super::used::{self, InUse};
 use crate::bundle::Bundle;
 use casemate_kernel::{magic, mountinfo};
 use casemate_policy::mount_options::{Depth, MountPlanFlags};
@@ -30,6 +31,8 @@ pub(super) struct Looker<'a> {
     /// The mounts of the host.
     pub(super) mounts: Mounts<'a>,
     pub(super) engines: Engines,
+    /// What the host has in use, once somebody has asked.
+    pub(super) used: Option<InUse>,
     /// The caller is root of the host.
     pub(super) root: bool,
 }
@@ -64,6 +67,9 @@ impl Looker<'_> {
         let fd = open(&self.bundle.resolve(&spec.root.path), false)?;
         let mut file = self.describe(&fd)?;
         file.engine = self.engines.of(&file);
+        if self.root {
+            self.mark(&fd, &mut file)?;
+        }
         file.layers = self.below_overlay(&fd, &file, 0)?;
         Ok(file)
     }
@@ -87,6 +93,7 @@ impl Looker<'_> {
             file.engine = self.engines.of(&file);
             file.package = look::package(&file);
             file.inside = look::inside(&fd, &file)?;
+            self.mark(&fd, &mut file)?;
         }
         file.layers = self.below_overlay(&fd, &file, depth)?;
         Ok(file)
@@ -128,6 +135,22 @@ impl Looker<'_> {
             layers.push(LayerFact { role, path: path.to_string_lossy().into_owned(), source });
         }
         Ok(layers)
+    }
+
+    /// Adds what the host has in use of an open file.
+    fn mark(&mut self, fd: &OwnedFd, file: &mut FileFact) -> Result<(), String> {
+        let is_plain = matches!(file.kind, FileKind::Directory | FileKind::Regular);
+        if !is_plain || magic::of_kernel(file.fs_type).is_some() {
+            return Ok(());
+        }
+        let used = match self.used.take() {
+            Some(used) => used,
+            None => used::InUse::look(self)?,
+        };
+        let spot = self.mounts.spot(&file.path, mount_id(fd)?);
+        file.used = used.of(file, spot.as_ref());
+        self.used = Some(used);
+        Ok(())
     }
 
     /// What an open file is, and how else the host shows it.
@@ -175,6 +198,7 @@ impl Looker<'_> {
                 let mut file = self.describe(&fd)?;
                 if self.root {
                     file.engine = self.engines.of(&file);
+                    self.mark(&fd, &mut file)?;
                 }
                 file.layers = self.below_overlay(&fd, &file, 0)?;
                 file
@@ -200,7 +224,7 @@ fn open(path: &Path, nofollow: bool) -> Result<OwnedFd, String> {
     mount::open_path(path, nofollow).map_err(|error| errno_text(error.errno()))
 }
 
-fn mount_id(fd: &OwnedFd) -> Result<u64, String> {
+pub(super) fn mount_id(fd: &OwnedFd) -> Result<u64, String> {
     let st = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
     Ok(st.map_err(errno_text)?.stx_mnt_id)
 }

@@ -42,6 +42,8 @@ pub(super) struct Question {
     unmappable: Option<String>,
     /// The state root, which is nobody's to see.
     pub(super) own_places: Vec<String>,
+    /// The program that runs here.
+    pub(super) program: Option<String>,
     /// The host's mountinfo, read when the plan is looked at; containers mount nothing there.
     host: Option<Vec<u8>>,
 }
@@ -82,6 +84,7 @@ impl Question {
             },
             unmappable,
             own_places: Vec::new(),
+            program: None,
             host: None,
         }
     }
@@ -126,10 +129,11 @@ impl Question {
                 None => Part::NotLooked,
             },
             host: match &self.host {
-                Some(table) => Part::of(
-                    mountinfo::parse(table)
-                        .map(|mounts| Host { mounts, own_places: self.own_places.clone() }),
-                ),
+                Some(table) => Part::of(mountinfo::parse(table).map(|mounts| Host {
+                    mounts,
+                    own_places: self.own_places.clone(),
+                    program: self.program.clone(),
+                })),
                 None => Part::NotLooked,
             },
             kernel_has: &kernel_has,

@@ -4,7 +4,7 @@ use super::engines::{whose, Whose};
 use super::{
     covers, holds_state, is_casemates, places, users, Judgement, Place, Scope, ENGINE_DATA, SYSTEM,
 };
-use crate::facts::{is_below, Engine, FileFact, FileKind, Package, SIGNS, SOCKETS};
+use crate::facts::{is_below, Engine, FileFact, FileKind, Package, Use, SIGNS, SOCKETS};
 use casemate_kernel::magic;
 
 /// Judges the source of a bind mount, or a layer of an overlay. For an ordinary caller (`root` is false) only
@@ -28,7 +28,21 @@ pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgemen
     }
     let state = holds_state(file, scope)
         .map(|own| Judgement::refused(ENGINE_DATA, format!(" (contains {own})")));
-    seen.judgement.stricter(state.unwrap_or(Judgement::LetIn))
+    seen.judgement.stricter(state.unwrap_or(Judgement::LetIn)).stricter(used(file))
+}
+
+/// What the host has in use stays as it is wherever it lies: not even data may be written where that is in it.
+pub(super) fn used(file: &FileFact) -> Judgement {
+    let each = file.used.iter().map(|used| {
+        let note = |what: &str| match used.path == file.path {
+            true => format!(" (is {what})"),
+            false => format!(" (contains {what}, {})", used.path),
+        };
+        match used.by {
+            Use::Program => Judgement::read_only(SYSTEM, note("a program of the runtime")),
+        }
+    });
+    each.fold(Judgement::LetIn, Judgement::stricter)
 }
 
 /// The judgement so far, and whether an engine made the file for containers.

@@ -204,6 +204,14 @@ const TREES: &[(&str, Kind)] = &[
     ("/var/lib/tpm2-tss", VAR),
     ("/var/lib/ucf", VAR),
     ("/var/lib/update-manager", VAR),
+    // Programs of engines, which no package need own.
+    ("/opt/bin", System),
+    ("/opt/cni", System),
+    ("/opt/containerd", System),
+    ("/opt/k3s", System),
+    ("/opt/kata", System),
+    ("/opt/nri", System),
+    ("/opt/rke2", System),
     // Data that the rules behind would take for something else.
     ("/opt/local-path-provisioner", Data),
 ];

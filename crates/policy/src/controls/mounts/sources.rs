@@ -164,6 +164,10 @@ pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Re
         Judgement::ReadOnly { class, note } => Judgement::refused(class, note),
         other => other,
     };
+    let judgement = match judge::used(file) {
+        Judgement::ReadOnly { class, note } => judgement.stricter(Judgement::refused(class, note)),
+        used => judgement.stricter(used),
+    };
     let Judgement::Refused { class, note } = judgement else { return Ok(asked) };
     let (control, pointer) = (ControlId::MountSources, "/root/path");
     if let Some((class, source)) = class.and_then(|class| Some((class, draft.allows(class)?))) {

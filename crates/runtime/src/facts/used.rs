@@ -1,0 +1,79 @@
+//! Files that the host has in use wherever they lie, found from who uses them: a container that could write them would have the
+//! host, or a part of it, although they lie among data.
+
+use super::names::Spot;
+use super::sources::{mount_id, name, Looker};
+use casemate_policy::{FileFact, FileKind, Use, Used};
+use casemate_sys::errno_text;
+use rustix::io::Errno;
+use std::path::{Path, PathBuf};
+
+/// Engines and their helpers that start a runtime, by the beginning of their program's name.
+const ENGINES: [&str; 9] =
+    ["buildah", "buildkitd", "conmon", "containerd", "crio", "docker", "k3s", "podman", "rke2"];
+
+/// All of them.
+pub(super) struct InUse(Vec<Thing>);
+
+struct Thing {
+    used: Used,
+    device: u64,
+    inode: u64,
+    /// `None`: it lies on a mount that nobody sees here.
+    spot: Option<Spot>,
+}
+
+impl InUse {
+    /// Look for them.
+    ///
+    /// # Errors
+    /// One cannot be looked at, for another reason than that it does not exist.
+    pub(super) fn look(looker: &Looker<'_>) -> Result<Self, String> {
+        let mut found = Self(Vec::new());
+        let own = casemate_sys::exe::on_host().map_err(|error| error.to_string())?;
+        found.add(looker, Use::Program, &own)?;
+        if let Some(engine) = starter(looker) {
+            found.add(looker, Use::Program, &engine)?;
+        }
+        Ok(found)
+    }
+
+    fn add(&mut self, looker: &Looker<'_>, by: Use, path: &Path) -> Result<(), String> {
+        let shown = path.to_string_lossy();
+        let fd = match casemate_sys::mount::open_path(path, false) {
+            Ok(fd) => fd,
+            // Replaced while it runs, or not in sight: a path that nobody has here leads nowhere.
+            Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            Err(error) => return Err(format!("open {shown}: {}", errno_text(error.errno()))),
+        };
+        let about = |why: Errno| format!("stat {shown}: {}", errno_text(why));
+        let stat = rustix::fs::fstat(&fd).map_err(about)?;
+        let path = name(&fd, looker.proc)?;
+        let spot = looker.mounts.spot(&path, mount_id(&fd)?);
+        let (device, inode) = (stat.st_dev, stat.st_ino);
+        self.0.push(Thing { used: Used { by, path }, device, inode, spot });
+        Ok(())
+    }
+
+    /// Those that `file` is or holds; `spot`: where it lies.
+    pub(super) fn of(&self, file: &FileFact, spot: Option<&Spot>) -> Vec<Used> {
+        let is_it = |thing: &&Thing| match file.kind {
+            FileKind::Directory => {
+                spot.zip(thing.spot.as_ref()).is_some_and(|(dir, thing)| dir.holds(thing))
+            }
+            _ => (thing.device, thing.inode) == (file.device, file.inode),
+        };
+        self.0.iter().filter(is_it).map(|thing| thing.used.clone()).collect()
+    }
+}
+
+/// The program of the engine that has started this process; `None` for anybody else, whose programs may lie among that
+/// one's own data.
+fn starter(looker: &Looker<'_>) -> Option<PathBuf> {
+    let parent = rustix::process::getppid()?;
+    let link = format!("{}/exe", parent.as_raw_nonzero());
+    let target = rustix::fs::readlinkat(looker.proc, link, Vec::new()).ok()?;
+    let path = PathBuf::from(target.to_string_lossy().into_owned());
+    let file = path.file_name()?.to_str()?;
+    ENGINES.iter().any(|engine| file.starts_with(engine)).then_some(path)
+}
