@@ -687,3 +687,16 @@ fn what_holds_a_program_of_the_runtime_is_read_only_even_among_data() {
         assert!(!is_writable(&bind(dir(path)).unwrap()), "{path}");
     }
 }
+
+#[test]
+fn swap_files_are_refused_and_images_of_mounted_loop_devices_read_only_wherever_they_lie() {
+    let used = |by: Use, path: &str| FileFact {
+        used: vec![Used { by, path: "/mnt/disk/file".to_owned() }],
+        ..dir(path)
+    };
+    for path in ["/mnt", "/mnt/disk/file"] {
+        let refused = class(bind(used(Use::Swap, path)));
+        assert_eq!(refused.as_deref(), Some("mounts.host-root"), "{path}");
+        assert!(!is_writable(&bind(used(Use::Loop, path)).unwrap()), "{path}");
+    }
+}

@@ -126,6 +126,10 @@ pub struct Used {
 pub enum Use {
     /// The runtime's own program, or that of the engine that has started it.
     Program,
+    /// An active swap file.
+    Swap,
+    /// What a mounted loop device is made of.
+    Loop,
 }
 
 /// Where an engine keeps its data: known by its usual place, or by what engines keep there.

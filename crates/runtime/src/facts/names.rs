@@ -5,7 +5,7 @@
 use casemate_kernel::mountinfo::{unescape, Mount, Superblock};
 use casemate_policy::{is_below, FileFact, FileKind};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 /// A file by its file system and its path there, whatever mounts show it.
@@ -58,6 +58,20 @@ impl<'t> Mounts<'t> {
         }
         self.place(file, own, &inside);
         Ok(())
+    }
+
+    /// The numbers of loop devices that are mounted. Where snapd mounts its images they lie in a place of the host anyway.
+    pub(super) fn loops(&self) -> BTreeSet<u32> {
+        const LOOP_MAJOR: u32 = 7;
+        let of = |mount: &Mount<'_>| {
+            let name = mount.source.strip_prefix(b"/dev/loop").unwrap_or_default();
+            let digits = name.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let number = std::str::from_utf8(&name[..digits]).ok()?.parse().ok();
+            let superblock = mount.superblock;
+            number.or((superblock.major == LOOP_MAJOR).then_some(superblock.minor))
+        };
+        let snap = |mount: &&Mount<'_>| !mount.point.starts_with(b"/snap/");
+        self.all.iter().filter(snap).filter_map(of).collect()
     }
 
     /// What the file system of mount `id` itself calls the file that the host shows as `path` there.

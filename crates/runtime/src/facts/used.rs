@@ -3,9 +3,12 @@
 
 use super::names::Spot;
 use super::sources::{mount_id, name, Looker};
+use casemate_kernel::mountinfo;
 use casemate_policy::{FileFact, FileKind, Use, Used};
 use casemate_sys::errno_text;
 use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// Engines and their helpers that start a runtime, by the beginning of their program's name.
@@ -34,6 +37,14 @@ impl InUse {
         found.add(looker, Use::Program, &own)?;
         if let Some(engine) = starter(looker) {
             found.add(looker, Use::Program, &engine)?;
+        }
+        for swap in swaps(looker)? {
+            found.add(looker, Use::Swap, &swap)?;
+        }
+        for number in looker.mounts.loops() {
+            if let Some(image) = image(number)? {
+                found.add(looker, Use::Loop, &image)?;
+            }
         }
         Ok(found)
     }
@@ -76,4 +87,54 @@ fn starter(looker: &Looker<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(target.to_string_lossy().into_owned());
     let file = path.file_name()?.to_str()?;
     ENGINES.iter().any(|engine| file.starts_with(engine)).then_some(path)
+}
+
+/// Active swap files.
+fn swaps(looker: &Looker<'_>) -> Result<Vec<PathBuf>, String> {
+    match crate::procfs::read_bytes(looker.proc, "swaps") {
+        Ok(table) => Ok(swap_files(&table)),
+        // A kernel without swap, or a procfs that shows processes only.
+        Err(error) if error.errno() == Errno::NOENT => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The names of files, not of devices, in the text of /proc/swaps (proc(5)); escaped as in mountinfo.
+fn swap_files(table: &[u8]) -> Vec<PathBuf> {
+    let lines = table.split(|byte| *byte == b'\n').skip(1);
+    let files = lines.filter_map(|line| {
+        let mut fields = line.split(|byte| byte.is_ascii_whitespace()).filter(|f| !f.is_empty());
+        let (name, kind) = (fields.next()?, fields.next()?);
+        (kind == b"file").then(|| name.strip_suffix(b"\\040(deleted)").unwrap_or(name))
+    });
+    files.map(|name| path(&mountinfo::unescape(name))).collect()
+}
+
+/// The file that a loop device shows.
+fn image(number: u32) -> Result<Option<PathBuf>, String> {
+    let about = format!("/sys/block/loop{number}/loop/backing_file");
+    match std::fs::read(&about) {
+        Ok(name) => Ok(Some(path(name.trim_ascii_end()))),
+        // Detached since, or another name for something else.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{about}: {}", crate::bundle::say(&error))),
+    }
+}
+
+fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn swap_files_are_told_from_swap_devices() {
+        let table = b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n\
+/dev/vda2                               partition\t1048572\t\t0\t\t-2\n\
+/mnt/a\\040swap                          file\t\t65532\t\t0\t\t-3\n";
+        assert_eq!(swap_files(table), [Path::new("/mnt/a swap")]);
+        assert!(swap_files(b"").is_empty());
+    }
 }
