@@ -479,11 +479,11 @@ fn another_containers_root_file_system_is_not_bound() {
 
 #[test]
 fn what_containers_share_is_for_those_that_join_their_namespaces() {
-    let with = |path: &str, kind: &str| {
+    let with_path = |path: &str, kind: &str, namespace_path: &str| {
         let mut document = plain();
         for namespace in document["linux"]["namespaces"].as_array_mut().unwrap() {
             if namespace["type"] == kind {
-                namespace["path"] = json!("/run/netns/x");
+                namespace["path"] = json!(namespace_path);
             }
         }
         let mount = json!({"destination": "/vol", "type": "bind", "source": path,
@@ -493,6 +493,7 @@ fn what_containers_share_is_for_those_that_join_their_namespaces() {
         let sources = [(spec.mounts.len() - 1, SourceFact::Found(Box::new(dir(path))))].into();
         harden_as(spec, &choice(&[]), &HostFacts { sources, ..host() })
     };
+    let with = |path: &str, kind: &str| with_path(path, kind, &format!("/proc/123/ns/{kind}"));
     for (hosts, shm) in [
         (
             "/run/containers/storage/overlay-containers/c2/userdata/hosts",
@@ -502,6 +503,9 @@ fn what_containers_share_is_for_those_that_join_their_namespaces() {
     ] {
         assert!(is_writable(&with(hosts, "network").unwrap()), "{hosts}");
         assert!(!is_writable(&with(hosts, "none").unwrap()), "{hosts}");
+        // Podman gives every container's own network namespace a name.
+        let own = with_path(hosts, "network", "/run/netns/netns-1").unwrap();
+        assert!(!is_writable(&own), "{hosts}");
         assert!(is_writable(&with(shm, "ipc").unwrap()), "{shm}");
         assert_eq!(class(with(shm, "none")).as_deref(), Some("mounts.engine-data"), "{shm}");
     }

@@ -36,6 +36,8 @@ pub(crate) struct Asked {
     pub(crate) sandbox: bool,
     /// The sandbox of its pod and the uid of that, as an engine names them.
     pub(crate) pod: (Option<String>, Option<String>),
+    /// The former, where it is certain that CRI-O says so.
+    pub(crate) crio_sandbox: Option<String>,
     /// The caller's groups are to be kept.
     pub(crate) keeps_groups: bool,
 }
@@ -62,6 +64,7 @@ impl Asked {
             destinations: uncovered(&spec.mounts),
             sandbox: memory::is_sandbox(&spec.annotations),
             pod: mounts::pod(&spec.annotations),
+            crio_sandbox: mounts::crio_sandbox(spec),
             keeps_groups: groups::are_kept(&spec.annotations),
         }
     }

@@ -137,6 +137,15 @@ impl<'a> Draft<'a> {
         self.asked.namespace(kind).is_some_and(|namespace| namespace.path.is_some())
     }
 
+    /// The container joins a namespace of this kind that is a running process's: another container's, where an engine makes
+    /// each one's own by a name of its own (`/run/netns/X`).
+    pub(crate) fn joins_process(&self, kind: NamespaceKind) -> bool {
+        let path = self.asked.namespace(kind).and_then(|namespace| namespace.path.as_deref());
+        let rest = path.and_then(|path| path.strip_prefix("/proc/")).unwrap_or_default();
+        let is_pid = |pid: &str| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+        rest.split_once("/ns/").is_some_and(|(pid, _)| is_pid(pid)) && !self.is_hosts(kind)
+    }
+
     /// The configuration brings a user namespace that is not the host's.
     pub(crate) fn has_userns(&self) -> bool {
         !self.is_hosts(NamespaceKind::User)

@@ -20,6 +20,12 @@ pub(super) enum Whose {
 /// pod, and `**` at the end whatever follows, or nothing.
 const SHAPES: &[(Engine, &str)] = &[
     (Engine::Storage, "*/%/userdata/**"),
+    // CRI-O, of the pod.
+    (Engine::Storage, "*/@/userdata/hosts"),
+    (Engine::Storage, "*/@/userdata/hostname"),
+    (Engine::Storage, "*/@/userdata/resolv.conf"),
+    (Engine::Storage, "*/@/userdata/.containerenv"),
+    (Engine::Storage, "*/@/userdata/run/.containerenv"),
     (Engine::Storage, "volumes/*/_data/**"),
     (Engine::Docker, "containers/%/hosts"),
     (Engine::Docker, "containers/%/hostname"),
@@ -174,7 +180,12 @@ fn is_container(name: &str, scope: &Scope<'_>) -> bool {
 
 /// The pod, where the engine says which one it is: the kubelet names it by its uid, containerd by its sandbox.
 fn is_pod(engine: Engine, name: &str, scope: &Scope<'_>) -> bool {
-    let pod = if engine == Engine::Kubelet { scope.pod_uid } else { scope.sandbox };
+    let pod = match engine {
+        // Anybody could say so to podman, whose annotations are the user's.
+        Engine::Storage => return scope.crio_sandbox == Some(name),
+        Engine::Kubelet => scope.pod_uid,
+        _ => scope.sandbox,
+    };
     pod.is_none_or(|pod| pod == name) || name == scope.facts.container
 }
 
@@ -187,10 +198,18 @@ mod tests {
     fn what_an_engine_makes_is_told_from_what_it_keeps() {
         let facts = MountFacts { container: "c1".to_owned(), ..MountFacts::default() };
         let (sandbox, joined) = (Some("p1"), Vec::new());
-        let scope = Scope { facts: &facts, sandbox, pod_uid: Some("p1"), data: &[], joined };
+        let scope = Scope {
+            facts: &facts,
+            sandbox,
+            crio_sandbox: Some("p1"),
+            pod_uid: Some("p1"),
+            data: &[],
+            joined,
+        };
         let whose = |engine, path: &str| whose(engine, "/e", &format!("/e/{path}"), &scope, &[]);
         for (engine, path) in [
             (Engine::Storage, "overlay-containers/c1/userdata/secrets/x"),
+            (Engine::Storage, "overlay-containers/p1/userdata/resolv.conf"),
             (Engine::Storage, "volumes/v/_data/a/b"),
             (Engine::Storage, "overlay/l1/merged/etc"),
             (Engine::Docker, "containers/c1/mounts/secrets/k"),

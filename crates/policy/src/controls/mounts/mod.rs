@@ -21,7 +21,7 @@ use super::prelude::*;
 use crate::check::clean;
 use crate::facts::{is_below, Engine, FileFact, FileKind, HostFacts, MountFacts};
 use crate::mount_options::{attr, MountPlanFlags};
-use crate::spec::{Mount, NamespaceKind};
+use crate::spec::{Mount, NamespaceKind, Spec};
 use std::collections::BTreeMap;
 
 /// **What.** Which file systems a configuration may have mounted anew (not bound), and where, where
@@ -113,7 +113,8 @@ pub(crate) const TYPES: Control = Control {
 /// is the root file system is judged by its layers alone.
 ///
 /// What containers of engines share is let in where the namespace that goes with it is joined
-/// (`hosts`, `hostname`, `resolv.conf`: network; `shm`: ipc); without that the files are read-only
+/// (`hosts`, `hostname`, `resolv.conf`: network, as that of a process, `/proc/PID/ns/net`; `shm`:
+/// ipc), and that of the sandbox in its pod; without that the files are read-only
 /// and the memory is refused (`mounts.engine-data`). So is the mounted root file system of another
 /// container: with containers/storage; Docker's is read-only, as an image is mounted there likewise.
 ///
@@ -268,6 +269,8 @@ struct Scope<'a> {
     facts: &'a MountFacts,
     /// The sandbox of its pod, as containerd and CRI-O name it.
     sandbox: Option<&'a str>,
+    /// The same, where it is certain that CRI-O says so.
+    crio_sandbox: Option<&'a str>,
     /// The pod's uid.
     pod_uid: Option<&'a str>,
     /// Places that the node's policy calls data.
@@ -285,17 +288,30 @@ pub(crate) fn pod(annotations: &BTreeMap<String, String>) -> (Option<String>, Op
     )
 }
 
+/// The sandbox of a pod of CRI-O's.
+pub(crate) fn crio_sandbox(spec: &Spec) -> Option<String> {
+    use crate::engine::Engine;
+    let engine = Engine::of(&spec.annotations, spec.linux.cgroups_path.as_deref()).ok()??;
+    let is_it = engine == Engine::CriO;
+    let id = engine.written(&spec.annotations, "io.kubernetes.cri-o.SandboxID");
+    id.filter(|_| is_it).map(str::to_owned)
+}
+
 impl<'a> Scope<'a> {
     fn new(draft: &'a Draft<'_>) -> Self {
         Self {
             facts: &draft.facts.mounts,
             sandbox: draft.asked.pod.0.as_deref(),
+            crio_sandbox: draft.asked.crio_sandbox.as_deref(),
             pod_uid: draft.asked.pod.1.as_deref(),
             data: draft.choice.overrides.values.paths_data.as_deref().unwrap_or_default(),
-            joined: [NamespaceKind::Network, NamespaceKind::Ipc]
-                .into_iter()
-                .filter(|kind| draft.joins(*kind))
-                .collect(),
+            joined: [
+                (NamespaceKind::Network, draft.joins_process(NamespaceKind::Network)),
+                (NamespaceKind::Ipc, draft.joins(NamespaceKind::Ipc)),
+            ]
+            .into_iter()
+            .filter_map(|(kind, joins)| joins.then_some(kind))
+            .collect(),
         }
     }
 
