@@ -1,7 +1,7 @@
-//! An overlay that was put together for the container: its layers are places of the host like the source of a bind.
+//! An overlay, put together for the container or by somebody on the host before: its layers are places of the host like the source of a bind.
 
 use super::places::{by_name, Access};
-use super::tree::point;
+use super::tree::{is_read_only, point};
 use super::Floor;
 use casemate_kernel::mountinfo::{unescape, Mount};
 
@@ -17,6 +17,7 @@ const LAYERS: [(&str, Access); 6] = [
 
 pub(super) fn check(floor: &mut Floor<'_>, mount: &Mount<'_>) {
     for (layer, access) in layers(mount) {
+        let access = if is_read_only(mount) { Access::Read } else { access };
         let granted = |name: &str| floor.granted(name);
         if let Some(hit) = by_name(&layer, access, floor.seen.caller.privileged)
             .filter(|hit| !hit.is_excused(granted))

@@ -147,6 +147,8 @@ pub(super) struct Places {
     superblocks: HashSet<Superblock>,
     /// The host's root is out of sight, so that a file system that is not seen may still be the host's.
     blind: bool,
+    /// The file system on which the host's root lies.
+    root: Option<Superblock>,
     located: HashMap<Superblock, Vec<Located>>,
 }
 
@@ -156,6 +158,7 @@ impl Places {
         let mut places = Self {
             superblocks: host.mounts.iter().map(|mount| mount.superblock).collect(),
             blind: tree.visible("/").is_none(),
+            root: tree.visible("/").map(|mount| mount.superblock),
             located: HashMap::new(),
         };
         let mut put = |path: &str, reach: Reach, allow: Option<&'static str>| {
@@ -183,6 +186,11 @@ impl Places {
     /// The host has this file system too.
     pub(super) fn has(&self, superblock: Superblock) -> bool {
         self.superblocks.contains(&superblock) || (self.blind && superblock.major != 0)
+    }
+
+    /// The host's root lies on it: where that is an overlay, its layers were named when this host was not there yet.
+    pub(super) fn is_roots(&self, superblock: Superblock) -> bool {
+        self.root == Some(superblock)
     }
 
     /// What a mount of one of the host's file systems shows that it should not.

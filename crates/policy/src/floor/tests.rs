@@ -269,6 +269,27 @@ fn layers_of_an_overlay_are_places_of_the_host() {
 }
 
 #[test]
+fn layers_of_an_overlay_that_the_host_has_mounted_are_places_of_the_host() {
+    let found = |host_root: &str, options: &str, flags: &str| {
+        let line = format!("overlay overlay rw,{options}");
+        let host = format!("{HOST}40 20 0:70 / {host_root} rw shared:20 - {line}\n");
+        let container = format!("{CONTAINER}90 50 0:70 /sub /h {flags} - {line}\n");
+        let found = hardened(&seen(&container, &host), &[]);
+        found.into_iter().map(|violation| violation.allow).collect::<Vec<_>>()
+    };
+    let stacked = "lowerdir=/srv/low:/etc,upperdir=/srv/u,workdir=/srv/w";
+    assert_eq!(found("/srv/v", stacked, FLAGS), [Some("mounts.host-etc")]);
+    let system = "lowerdir=/srv/low,upperdir=/usr/lib,workdir=/w";
+    assert_eq!(found("/srv/v", system, FLAGS), [Some("mounts.host-system")]);
+    assert_eq!(found("/srv/v", system, "ro,nosuid,nodev"), []);
+    let engine = "/var/lib/containers/storage/overlay";
+    let image = format!("lowerdir={engine}/l/A:{engine}/l/B,upperdir={engine}/x/diff");
+    assert_eq!(found("/srv/v", &image, FLAGS), []);
+    // The host's own root.
+    assert_eq!(found("/", "lowerdir=/,upperdir=/etc", FLAGS), []);
+}
+
+#[test]
 fn masks_cover_the_files_of_procfs_that_the_kernel_has() {
     let without = |name: &str| {
         let kept = CONTAINER.lines().filter(|line| !line.contains(&format!(" {name} ")));

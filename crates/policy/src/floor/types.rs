@@ -128,6 +128,10 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
             let what = || format!("{} shows {}", point(mount), hit.what);
             floor.violation("mounts.places", hit.allow, what);
         }
+        // Somebody has stacked it, of whatever the host has.
+        if base == "overlay" && !places.is_roots(mount.superblock) {
+            overlay::check(floor, mount);
+        }
         return;
     }
     if tree.is_root(mount) {
