@@ -63,6 +63,7 @@ const JUDGES: &[(&str, Judge)] = &[
     ("devices.cgroup", resources::devices),
     ("pids.limit", resources::pids),
     ("memory.limit", resources::memory),
+    ("memory.oom-group", resources::oom_group),
     ("cpu.limit", resources::cpu),
     ("rlimits.core", resources::core),
     ("rlimits.defaults", resources::open_files),

@@ -22,6 +22,14 @@ pub(super) fn memory(seen: &Observation, _: &Profile) -> Judgement {
     }
 }
 
+pub(super) fn oom_group(seen: &Observation, _: &Profile) -> Judgement {
+    match limits(seen).oom_group {
+        Some(true) => Judgement::new(true, "all processes together"),
+        Some(false) => Judgement::new(false, "one process at a time"),
+        None => Judgement::unseen("no memory controller"),
+    }
+}
+
 fn size(bytes: u64) -> String {
     const MIB: u64 = 1 << 20;
     if bytes >= MIB {

@@ -18,6 +18,7 @@ pub fn limits(text: &str) -> Option<Limits> {
             .collect();
         limits.pids = smallest(&levels, "pids.max");
         limits.memory = smallest(&levels, "memory.max");
+        limits.oom_group = oom_group(&levels);
         limits.cpu = levels.first().is_some_and(|own| is_weighed(own));
         limits.device_programs = programs(&levels);
     }
@@ -69,6 +70,15 @@ fn smallest(levels: &[PathBuf], file: &str) -> Limit {
     levels.iter().fold(None, |least_yet, level| least(least_yet, number(&level.join(file))))
 }
 
+/// The kernel ends the uppermost cgroup that says so, below the one whose memory has run out, that one included
+/// (cgroup-v2.rst, memory.oom.group).
+fn oom_group(levels: &[PathBuf]) -> Option<bool> {
+    let limited = levels.iter().position(|level| number(&level.join("memory.max")).is_some());
+    let domain = &levels[..limited.map_or(levels.len(), |index| index + 1)];
+    let of = |level: &PathBuf| number(&level.join("memory.oom.group")).map(|value| value == 1);
+    domain.iter().filter_map(of).reduce(|any, one| any | one)
+}
+
 fn is_weighed(dir: &Path) -> bool {
     let text = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap_or_default();
     let quota = text("cpu.max");
@@ -92,6 +102,27 @@ mod tests {
         let text = "7:pids:/x\n1:name=systemd:/x\n3:cpu,cpuacct:/y\n0::/z\n";
         let found: Vec<_> = version_1(text).collect();
         assert_eq!(found, [("pids", "/x"), ("cpu,cpuacct", "/y")]);
+    }
+
+    #[test]
+    fn whether_all_processes_end_together_is_asked_up_to_the_first_limit() {
+        let top = std::env::temp_dir().join(format!("casemate-oom-{}", std::process::id()));
+        let levels = ["pod/own/leaf", "pod/own", "pod"].map(|level| top.join(level));
+        std::fs::create_dir_all(&levels[0]).unwrap();
+        let write = |level: usize, name: &str, text: &str| {
+            std::fs::write(levels[level].join(name), text).unwrap();
+        };
+        assert_eq!(oom_group(&levels), None);
+        for level in 0..3 {
+            write(level, "memory.max", "max\n");
+            write(level, "memory.oom.group", "0\n");
+        }
+        write(1, "memory.max", "4096\n");
+        write(2, "memory.oom.group", "1\n");
+        assert_eq!(oom_group(&levels), Some(false));
+        write(1, "memory.oom.group", "1\n");
+        assert_eq!(oom_group(&levels), Some(true));
+        std::fs::remove_dir_all(&top).unwrap();
     }
 
     #[test]

@@ -98,7 +98,9 @@ fn mounts(spec: &Spec) -> Vec<Mount> {
 }
 
 fn limits(spec: &Spec) -> Limits {
-    let Some(resources) = &spec.linux.resources else { return Limits::default() };
+    let Some(resources) = &spec.linux.resources else {
+        return Limits { oom_group: Some(false), ..Limits::default() };
+    };
     let positive = |limit: Option<i64>| limit.and_then(|limit| u64::try_from(limit).ok());
     let unified = |file: &str| resources.unified.get(file).and_then(|text| text.parse().ok());
     let cpu = &resources.cpu;
@@ -107,6 +109,7 @@ fn limits(spec: &Spec) -> Limits {
         memory: positive(resources.memory.limit)
             .filter(|bytes| *bytes > 0)
             .or_else(|| unified("memory.max")),
+        oom_group: Some(unified("memory.oom.group") == Some(1)),
         cpu: cpu.shares.is_some_and(|shares| shares > 0)
             || cpu.quota.is_some_and(|quota| quota > 0)
             || ["cpu.max", "cpu.weight"].iter().any(|file| resources.unified.contains_key(*file)),

@@ -89,6 +89,8 @@ pub struct Limits {
     pub pids: Limit,
     /// Bytes of memory.
     pub memory: Limit,
+    /// Where memory runs out, all processes end together; `None` where that cannot be seen.
+    pub oom_group: Option<bool>,
     /// Processor time is limited, or weighed.
     pub cpu: bool,
     /// Programs that decide about devices; `None` where that cannot be seen.
