@@ -31,9 +31,9 @@ impl Bundle {
     }
 }
 
-/// Read a file that whoever made the bundle has put there, up to the cap. What is no regular file is refused without waiting
+/// Read a file that whoever asks for a container or a program in it has put there, up to the cap. What is no regular file is refused without waiting
 /// for a writer: open(2) of a FIFO would.
-fn read_regular(path: &Path) -> Result<Vec<u8>> {
+pub fn read_regular(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
     let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let opened = File::options().read(true).custom_flags(flags).open(path);
@@ -45,7 +45,7 @@ fn read_regular(path: &Path) -> Result<Vec<u8>> {
     read_file(file, path)
 }
 
-/// Read a file that a caller names, up to the cap.
+/// Read a file that an administrator names, who may wait for a pipe, up to the cap.
 pub fn read_capped(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
     let file = File::open(path).map_err(|e| say(&e)).with_context(|| format!("open {shown}"))?;

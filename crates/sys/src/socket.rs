@@ -4,6 +4,7 @@ use crate::error::{check, Context, Error, Result};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
 use std::path::Path;
+use std::time::Duration;
 
 /// Most descriptors in one frame.
 const MAX_FDS: usize = 4;
@@ -73,10 +74,19 @@ impl Kind {
     }
 }
 
-/// Connect to the socket file `path` (at most 107 bytes).
+/// How long connecting and each sending may wait for the other side.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Connect to the socket file `path` (at most 107 bytes). Where nobody accepts connections or reads, EAGAIN after half a minute.
 pub fn connect(path: &Path, kind: Kind) -> Result<OwnedFd> {
+    connect_within(path, kind, PATIENCE)
+}
+
+fn connect_within(path: &Path, kind: Kind, patience: Duration) -> Result<OwnedFd> {
+    use rustix::net::sockopt::{set_socket_timeout, Timeout};
     let (addr, len) = address(path)?;
     let fd = unix_socket(kind.raw())?;
+    set_socket_timeout(&fd, Timeout::Send, Some(patience)).call(|| "setsockopt(SO_SNDTIMEO)")?;
     // SAFETY: addr is a sockaddr_un of at least len bytes.
     check(libc::c_long::from(unsafe {
         libc::connect(fd.as_raw_fd(), (&raw const addr).cast(), len)
@@ -222,4 +232,25 @@ fn take_fds(msg: &libc::msghdr) -> Vec<OwnedFd> {
         }
     }
     fds
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{bind, listen, socket, AddressFamily, SocketAddrUnix, SocketType};
+
+    #[test]
+    fn where_nobody_accepts_connecting_comes_to_an_end() {
+        let path = std::env::temp_dir().join(format!("casemate-backlog-{}", std::process::id()));
+        let listener = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+        bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        listen(&listener, 0).unwrap();
+        let patience = Duration::from_millis(50);
+        let one = || connect_within(&path, Kind::Stream, patience);
+        let waiting: Vec<_> = std::iter::from_fn(|| one().ok()).take(8).collect();
+        let error = one().unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        assert!(waiting.len() < 8);
+        assert_eq!(error.errno(), Errno::AGAIN);
+    }
 }

@@ -161,6 +161,20 @@ fn a_configuration_that_is_a_fifo_is_refused_without_waiting() {
 }
 
 #[test]
+fn a_process_or_resources_in_a_fifo_are_refused_without_waiting() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 600")).up();
+    let fifo = container.bundle.dir().join("fifo");
+    let mut mkfifo = std::process::Command::new("mkfifo");
+    assert!(programs::status(mkfifo.arg(&fifo)).unwrap().success());
+    for (verb, option) in [("exec", "--process"), ("update", "--resources")] {
+        let command = container.command(verb).args([Path::new(option), &fifo]);
+        let message = command.args([&container.id]).refused();
+        assert!(message.contains("is not a regular file"), "{verb}: {message}");
+    }
+}
+
+#[test]
 fn a_cgroup_for_exec_stays_below_the_containers() {
     requires!(root);
     let container = Container::new(Bundle::sh("sleep 600")).up();

@@ -5,6 +5,7 @@ use crate::cli::update::UpdateArgs;
 use crate::cli::UsageError;
 use crate::values::size::parse_size;
 use anyhow::{ensure, Context};
+use casemate_runtime::bundle::read_regular;
 use casemate_runtime::request::UpdateRequest;
 use serde_json::{json, Map, Value};
 use std::ffi::OsStr;
@@ -30,14 +31,16 @@ pub(crate) fn update(args: &UpdateArgs) -> anyhow::Result<UpdateRequest> {
 
 fn read_resources(source: &OsStr) -> anyhow::Result<Vec<u8>> {
     let name = if source == "-" { "standard input".into() } else { source.to_string_lossy() };
-    let mut bytes = Vec::new();
-    let outcome = if source == "-" {
-        std::io::stdin().lock().take(MOST_RESOURCE_BYTES + 1).read_to_end(&mut bytes)
+    let about = || format!("read resources from {name}");
+    let bytes = if source == "-" {
+        let mut bytes = Vec::new();
+        let mut input = std::io::stdin().lock().take(MOST_RESOURCE_BYTES + 1);
+        input.read_to_end(&mut bytes).with_context(about)?;
+        bytes
     } else {
-        std::fs::File::open(source)
-            .and_then(|file| file.take(MOST_RESOURCE_BYTES + 1).read_to_end(&mut bytes))
+        // Without waiting for who would write into a pipe.
+        read_regular(source.as_ref()).with_context(about)?
     };
-    outcome.with_context(|| format!("read resources from {name}"))?;
     let fits = bytes.len() as u64 <= MOST_RESOURCE_BYTES;
     ensure!(fits, "read resources from {name}: more than {MOST_RESOURCE_BYTES} bytes");
     Ok(bytes)
