@@ -47,6 +47,7 @@ fn join_and_exec(plan: ExecPlan, channel: &OwnedFd) -> StepResult<Failure> {
 
 fn before_joining(plan: &ExecPlan) -> StepResult<()> {
     identity::apply_early(&plan.early, &plan.host_proc)?;
+    identity::limit_descriptors(&plan.early)?;
     if plan.terminal.is_none() {
         identity::own_stdio(plan.early.stdio_owner)?;
     }

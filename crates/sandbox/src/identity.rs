@@ -32,16 +32,42 @@ pub(crate) fn apply_early(early: &Early, host_proc: impl AsFd) -> StepResult<()>
     if let Some((mode, nodes)) = &early.mempolicy {
         sched::set_mempolicy(*mode, nodes).step("memory-policy", || "linux.memoryPolicy")?;
     }
-    for (resource, soft, hard) in &early.rlimits {
-        match process::set_rlimit(*resource, *soft, *hard) {
-            Err(e) if e.errno() == Errno::PERM && early.rlimits_may_shrink => {
-                shrink(*resource, *soft, *hard)
-            }
-            other => other,
-        }
-        .step("rlimits", || "process.rlimits")?;
+    for limit in &early.rlimits {
+        set_limit(early, *limit, limit.0 == RLIMIT_NOFILE)?;
     }
     join_keyring(early, host_proc)
+}
+
+/// RLIMIT_NOFILE is the program's: building the tree takes a descriptor for each bind mount, however few the program may have.
+/// [`limit_descriptors`] sets what it is to be, which is less and takes no privilege.
+const RLIMIT_NOFILE: u32 = 7;
+
+/// The limit that [`apply_early`] has left high, once the tree stands.
+pub(crate) fn limit_descriptors(early: &Early) -> StepResult<()> {
+    let mut limits = early.rlimits.iter().filter(|limit| limit.0 == RLIMIT_NOFILE);
+    limits.try_for_each(|limit| set_limit(early, *limit, false))
+}
+
+/// `roomy`: not less than there is.
+fn set_limit(early: &Early, limit: (u32, u64, u64), roomy: bool) -> StepResult<()> {
+    let (resource, soft, hard) = limit;
+    let set = || {
+        let (soft, hard) = match roomy {
+            true => {
+                let most = process::rlimit(resource)?.1.max(hard);
+                (most, most)
+            }
+            false => (soft, hard),
+        };
+        process::set_rlimit(resource, soft, hard)
+    };
+    match set() {
+        Err(e) if e.errno() == Errno::PERM && early.rlimits_may_shrink => {
+            shrink(resource, soft, hard)
+        }
+        other => other,
+    }
+    .step("rlimits", || "process.rlimits")
 }
 
 /// As near to the limit as somebody comes who may not raise one (CAP_SYS_RESOURCE in the first user namespace, setrlimit(2)).

@@ -115,6 +115,7 @@ impl<'c> Namespaced<'c> {
         let state = plan.hook_state.render("created", pid);
         hooks::run_all(&plan.create_container, &state)?;
         tree.seal()?.pivot(&plan.host_proc)?;
+        identity::limit_descriptors(&plan.early)?;
         if console.is_none() {
             identity::own_stdio(plan.early.stdio_owner)?;
         }

@@ -535,3 +535,19 @@ fn options_for_a_file_system_mean_nothing_to_a_bind_mount() {
     let done = Container::new(bundle).run().ok();
     assert_eq!(done.stdout.trim(), "755");
 }
+
+#[test]
+fn a_container_has_more_mounts_than_its_program_may_have_descriptors() {
+    requires!(root);
+    const FEW: u64 = 32;
+    let volumes = casemate_tests::scratch::Dir::new("many");
+    let mut bundle = Bundle::sh("ulimit -n; ulimit -Hn; ls /v | wc -l").edit(|c| {
+        c["process"]["rlimits"] = json!([{"type": "RLIMIT_NOFILE", "soft": FEW, "hard": FEW}]);
+    });
+    for number in 0..FEW * 2 {
+        let volume = volumes.path().join(number.to_string());
+        std::fs::create_dir(&volume).unwrap();
+        bundle = bundle.bind(&volume, &format!("/v/{number}"), &["rw"]);
+    }
+    assert_eq!(Container::new(bundle).output().stdout, "32\n32\n64\n");
+}
