@@ -2,8 +2,8 @@
 
 use crate::check::{clean, sysctl};
 use crate::controls::{bundle, device_rules, groups, memory, mounts};
-use crate::facts::is_below;
 use crate::spec::{CapSet, IdMapping, Mount, Namespace, NamespaceKind, Spec};
+use std::collections::HashMap;
 
 /// A summary, made before the configuration is taken apart.
 #[derive(Debug, Default)]
@@ -79,10 +79,19 @@ impl Asked {
 /// below the place of a later mount is hidden by that.
 fn uncovered(mounts: &[Mount]) -> Vec<String> {
     let places: Vec<_> = mounts.iter().map(|mount| clean(&mount.destination)).collect();
+    let last: HashMap<&str, usize> =
+        places.iter().enumerate().map(|(index, place)| (place.as_ref(), index)).collect();
+    let is_covered = |index: usize| {
+        let place = places[index].as_ref();
+        let above =
+            place.match_indices('/').map(|(at, _)| if at == 0 { "/" } else { &place[..at] });
+        above
+            .filter(|above| *above != place)
+            .any(|above| last.get(above).is_some_and(|at| *at > index))
+    };
     let is_seen = |index: &usize| {
-        let later = &places[index + 1..];
         let remount = mounts[*index].options.iter().any(|option| option == "remount");
-        !remount && !later.iter().any(|above| is_below(&places[*index], above))
+        !remount && !is_covered(*index)
     };
     (0..places.len()).filter(is_seen).map(|index| places[index].to_string()).collect()
 }

@@ -58,7 +58,9 @@ impl FileFact {
 /// True when `path` lies in the directory `top`, by their text.
 #[must_use]
 pub fn is_below(path: &str, top: &str) -> bool {
-    let rest = path.strip_prefix(top.trim_end_matches('/'));
+    // Asked for every source and every place there is: mostly there is nothing to trim.
+    let top = if top.ends_with('/') { top.trim_end_matches('/') } else { top };
+    let rest = path.strip_prefix(top);
     rest.is_some_and(|rest| rest.len() > 1 && rest.starts_with('/'))
 }
 

@@ -5,7 +5,7 @@
 use casemate_kernel::mountinfo::{unescape, Mount, Superblock};
 use casemate_policy::{is_below, FileFact, FileKind};
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 /// A file by its file system and its path there, whatever mounts show it.
@@ -25,6 +25,10 @@ impl Spot {
 /// The mounts that the runtime sees.
 pub(super) struct Mounts<'t> {
     all: Vec<Mount<'t>>,
+    /// By number.
+    by_id: HashMap<u64, usize>,
+    /// By file system.
+    by_superblock: HashMap<Superblock, Vec<usize>>,
     /// The number of the one on `/`.
     root: u64,
 }
@@ -32,7 +36,22 @@ pub(super) struct Mounts<'t> {
 impl<'t> Mounts<'t> {
     /// From a table that was read; `root`: the number of the mount on `/`.
     pub(super) fn new(all: Vec<Mount<'t>>, root: u64) -> Self {
-        Self { all, root }
+        let by_id = all.iter().enumerate().map(|(index, mount)| (mount.id, index)).collect();
+        let mut by_superblock = HashMap::<_, Vec<usize>>::new();
+        for (index, mount) in all.iter().enumerate() {
+            by_superblock.entry(mount.superblock).or_default().push(index);
+        }
+        Self { all, by_id, by_superblock, root }
+    }
+
+    fn get(&self, id: u64) -> Option<&Mount<'t>> {
+        self.by_id.get(&id).map(|index| &self.all[*index])
+    }
+
+    /// All mounts of a file system, in the order of mountinfo.
+    fn of(&self, superblock: Superblock) -> impl Iterator<Item = &Mount<'t>> {
+        let found = self.by_superblock.get(&superblock).map(Vec::as_slice).unwrap_or_default();
+        found.iter().map(|index| &self.all[*index])
     }
 
     /// Adds to `file`, which lies on mount `id`, what other mounts of its file system say about it.
@@ -41,10 +60,9 @@ impl<'t> Mounts<'t> {
     /// A file that lies on none of these mounts: nothing can be said about it.
     pub(super) fn name(&self, file: &mut FileFact, id: u64) -> Result<(), String> {
         let foreign = || "lies on a mount that cannot be seen here".to_owned();
-        let own = self.all.iter().find(|mount| mount.id == id).ok_or_else(foreign)?;
+        let own = self.get(id).ok_or_else(foreign)?;
         let inside = within(own, &file.path).ok_or_else(foreign)?;
-        let same = |mount: &&Mount<'_>| mount.superblock == own.superblock && mount.id != id;
-        for mount in self.all.iter().filter(same) {
+        for mount in self.of(own.superblock).filter(|mount| mount.id != id) {
             let (top, point) = (text(mount.root), text(mount.point));
             if let Some(rest) = rest_of(&inside, &top) {
                 let path = join(&point, rest);
@@ -76,22 +94,20 @@ impl<'t> Mounts<'t> {
 
     /// What the file system of mount `id` itself calls the file that the host shows as `path` there.
     pub(super) fn spot(&self, path: &str, id: u64) -> Option<Spot> {
-        let own = self.all.iter().find(|mount| mount.id == id)?;
+        let own = self.get(id)?;
         Some(Spot { superblock: own.superblock, inside: within(own, path)? })
     }
 
     /// Where on its file system it lies, seen from the host's root.
     fn place(&self, file: &mut FileFact, own: &Mount<'_>, inside: &str) {
-        let Some(root) = self.all.iter().find(|mount| mount.id == self.root) else { return };
+        let Some(root) = self.get(self.root) else { return };
         if root.superblock == own.superblock {
             file.outside_root = rest_of(inside, &text(root.root)).is_none();
             return;
         }
         let top = text(own.root);
-        let above = |mount: &&Mount<'_>| {
-            mount.superblock == own.superblock && is_below(&top, &text(mount.root))
-        };
-        file.unseen = top != "/" && !self.all.iter().any(|mount| above(&mount));
+        let above = |mount: &Mount<'_>| is_below(&top, &text(mount.root));
+        file.unseen = top != "/" && !self.of(own.superblock).any(above);
     }
 
     /// Whether `path` on `mount` is this very file. Where another mount covers the path nobody can look, and it counts
@@ -115,8 +131,8 @@ impl<'t> Mounts<'t> {
     /// The overlay that mount `id` shows, unless it is the one that `/` lies on: the host's own, whose layers may lie
     /// where nobody here sees them.
     pub(super) fn overlay(&self, id: u64) -> Option<&Mount<'t>> {
-        let own = self.all.iter().find(|mount| mount.id == id && mount.fstype == "overlay")?;
-        let root = self.all.iter().find(|mount| mount.id == self.root);
+        let own = self.get(id).filter(|mount| mount.fstype == "overlay")?;
+        let root = self.get(self.root);
         root.is_none_or(|root| root.superblock != own.superblock).then_some(own)
     }
 
