@@ -74,6 +74,7 @@ impl<'t> Mounts<'t> {
                 file.holds.push(point.into_owned());
             }
         }
+        file.names.extend(stacked_on(own, &inside));
         self.place(file, own, &inside);
         Ok(())
     }
@@ -150,6 +151,16 @@ impl<'t> Mounts<'t> {
     }
 }
 
+/// What the file `inside` lies on below, where its file system shows a directory of the host's and says which (mountinfo's
+/// source: bindfs, gocryptfs, ecryptfs). What has another server, or a bucket, says no path; a device is no directory.
+fn stacked_on(mount: &Mount<'_>, inside: &str) -> Option<String> {
+    let source = text(mount.source);
+    let stacks = mount.fstype == "ecryptfs" || mount.base_type() == "fuse";
+    let is_path = source.starts_with('/') && source != "/dev/fuse" && !is_below(&source, "/dev");
+    let rest = rest_of(inside, "/")?;
+    (stacks && is_path).then(|| join(&source, rest))
+}
+
 fn text(field: &[u8]) -> Cow<'_, str> {
     match unescape(field) {
         Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
@@ -220,6 +231,32 @@ mod tests {
     fn what_nobody_can_see_the_whole_of_is_told() {
         assert!(named("/mnt/host/a", 24).unseen);
         assert!(!named("/mnt/v/sub", 25).unseen);
+    }
+
+    #[test]
+    fn what_a_stacked_file_system_shows_has_the_name_below() {
+        const STACKED: &[u8] = b"\
+20 1 8:1 / / rw - ext4 /dev/sda1 rw
+30 20 0:60 / /mnt/b rw - fuse /etc rw
+31 20 0:61 / /mnt/c rw - fuse.bindfs /srv/x rw
+32 20 0:62 / /mnt/e rw - ecryptfs / rw
+33 20 0:63 / /mnt/s rw - fuse.s3fs s3fs rw
+34 20 0:64 / /mnt/r rw - fuse.rclone remote:bucket rw
+35 20 0:65 / /mnt/n rw - fuseblk /dev/sdb1 rw
+36 20 0:66 / /mnt/h rw - fuse.sshfs root@host:/etc rw
+";
+        let names = |path: &str, id: u64| {
+            let mounts = Mounts::new(parse(STACKED).unwrap(), 20);
+            let mut file = FileFact { path: path.to_owned(), ..FileFact::default() };
+            mounts.name(&mut file, id).unwrap();
+            file.names
+        };
+        assert_eq!(names("/mnt/b/ssh", 30), ["/etc/ssh"]);
+        assert_eq!(names("/mnt/c", 31), ["/srv/x"]);
+        assert_eq!(names("/mnt/e/usr", 32), ["/usr"]);
+        for (path, id) in [("/mnt/s/a", 33), ("/mnt/r", 34), ("/mnt/n", 35), ("/mnt/h", 36)] {
+            assert!(names(path, id).is_empty(), "{path}");
+        }
     }
 
     #[test]

@@ -112,6 +112,9 @@ pub(crate) const TYPES: Control = Control {
 /// engines is let in where the overlay is mounted by an engine, but for its volumes. An overlay that
 /// is the root file system is judged by its layers alone.
 ///
+/// A stacked file system that says which directory it shows (ecryptfs; FUSE with a path as its
+/// source, as bindfs has) is judged by that directory too.
+///
 /// What containers of engines share is let in where the namespace that goes with it is joined
 /// (`hosts`, `hostname`, `resolv.conf`: network, as that of a process, `/proc/PID/ns/net`; `shm`:
 /// ipc), and that of the sandbox in its pod; without that the files are read-only
