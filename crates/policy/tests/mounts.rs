@@ -704,3 +704,30 @@ fn swap_files_are_refused_and_images_of_mounted_loop_devices_read_only_wherever_
         assert!(!is_writable(&bind(used(Use::Loop, path)).unwrap()), "{path}");
     }
 }
+
+#[test]
+fn the_root_file_system_of_another_container_is_not_this_ones() {
+    let with = |file: FileFact| {
+        harden_as(parse(&plain()).unwrap(), &choice(&[]), &HostFacts { root: Some(file), ..host() })
+    };
+    let owned = |owner: &str| FileFact {
+        container: Some(owner.to_owned()),
+        ..on_overlay(MERGED, [DIFF, DIFF, DIFF])
+    };
+    assert!(with(owned(CONTAINER)).is_ok());
+    assert_eq!(class(with(owned("c2"))).as_deref(), Some("mounts.engine-data"));
+    for path in [
+        "/run/containerd/io.containerd.runtime.v2.task/k8s.io/c2/rootfs",
+        "/var/lib/docker/rootfs/overlayfs/c2",
+        DIFF,
+        "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs",
+    ] {
+        assert_eq!(class(with(dir(path))).as_deref(), Some("mounts.engine-data"), "{path}");
+    }
+    for path in [
+        format!("{}/rootfs", host().mounts.bundle),
+        format!("/var/lib/docker/rootfs/overlayfs/{CONTAINER}"),
+    ] {
+        assert!(with(dir(&path)).is_ok(), "{path}");
+    }
+}

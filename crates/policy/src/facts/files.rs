@@ -43,6 +43,8 @@ pub struct FileFact {
     pub below: Vec<SubMount>,
     /// Files in it, or it itself, that the host has in use.
     pub used: Vec<Used>,
+    /// For a root file system among an engine's data: the container that the engine made it for.
+    pub container: Option<String>,
     /// The layers of the overlay that it lies on, as far as the kernel names them; none for `/`'s own.
     pub layers: Vec<LayerFact>,
 }

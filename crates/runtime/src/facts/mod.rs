@@ -6,6 +6,7 @@ mod limits;
 mod look;
 mod names;
 mod namespaces;
+mod owner;
 mod rootfs;
 mod sources;
 mod used;
@@ -37,7 +38,7 @@ pub(crate) fn gather(
     proc: &OwnedFd,
     (state_root, container): (&Path, &str),
 ) -> Result<()> {
-    look_at_mounts(facts, spec, bundle, proc)?;
+    look_at_mounts(facts, spec, bundle, proc, container)?;
     facts.mounts = MountFacts {
         container: container.to_owned(),
         bundle: real(&bundle.dir, proc)?,
@@ -63,6 +64,7 @@ fn look_at_mounts(
     spec: &Spec,
     bundle: &Bundle,
     proc: &OwnedFd,
+    container: &str,
 ) -> Result<()> {
     let table = procfs::read_bytes(proc, "self/mountinfo")?;
     let mounts = casemate_kernel::mountinfo::parse(&table)?;
@@ -77,7 +79,9 @@ fn look_at_mounts(
     };
     facts.sources = looker.sources(spec);
     facts.layers = looker.layers(spec);
-    let root = looker.root(spec).map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
+    let root = looker
+        .root(spec, container)
+        .map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
     facts.root = Some(root);
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 use super::look::{self, Engines};
 use super::names::Mounts;
+use super::owner;
 use super::used::{self, InUse};
 use crate::bundle::Bundle;
 use casemate_kernel::{magic, mountinfo};
@@ -59,11 +60,11 @@ impl Looker<'_> {
         .collect()
     }
 
-    /// The root file system.
+    /// The root file system of `container`.
     ///
     /// # Errors
     /// It cannot be opened, or described.
-    pub(super) fn root(&mut self, spec: &Spec) -> Result<FileFact, String> {
+    pub(super) fn root(&mut self, spec: &Spec, container: &str) -> Result<FileFact, String> {
         let fd = open(&self.bundle.resolve(&spec.root.path), false)?;
         let mut file = self.describe(&fd)?;
         file.engine = self.engines.of(&file);
@@ -71,6 +72,9 @@ impl Looker<'_> {
             self.mark(&fd, &mut file)?;
         }
         file.layers = self.below_overlay(&fd, &file, 0)?;
+        if self.root {
+            file.container = owner::of(&file, container)?;
+        }
         Ok(file)
     }
 

@@ -78,6 +78,32 @@ const ROOTS: &[(Engine, &str)] = &[
     (Engine::Docker, "rootfs/*/*/**"),
 ];
 
+/// Where engines mount the root file system of a container whose name is in the path.
+const NAMED_ROOTS: &[(Engine, &str, &str)] = &[
+    (
+        Engine::Containerd,
+        "io.containerd.runtime.v2.task/*/*/**",
+        "io.containerd.runtime.v2.task/*/%/**",
+    ),
+    (Engine::Docker, "rootfs/*/*/**", "rootfs/*/%/**"),
+];
+
+/// What containers write is kept here, and mounted elsewhere for them: no engine names it as a root file system.
+const LAYERS: &[(Engine, &str)] = &[
+    (Engine::Storage, "overlay/*/diff/**"),
+    (Engine::Docker, "overlay2/*/diff/**"),
+    (Engine::Containerd, "*/snapshots/*/fs/**"),
+];
+
+/// True for a root file system, at `path` in the directory `root` of `engine`, that cannot be this container's.
+pub(super) fn is_others_root(engine: Engine, root: &str, path: &str, scope: &Scope<'_>) -> bool {
+    let rest = path.strip_prefix(root.trim_end_matches('/')).unwrap_or_default();
+    let rest = rest.trim_start_matches('/');
+    let fits = |of: Engine, shape: &str| of == engine && matches(engine, shape, rest, scope);
+    let named = NAMED_ROOTS.iter().any(|(of, any, own)| fits(*of, any) && !fits(*of, own));
+    named || LAYERS.iter().any(|(of, shape)| fits(*of, shape))
+}
+
 /// Where BuildKit keeps the bundles of build steps, below its own root or dockerd's.
 const BUILDS: [&str; 2] = ["", "buildkit/"];
 
@@ -128,7 +154,7 @@ fn of_root(engine: Engine, scope: &Scope<'_>, layers: &[LayerFact]) -> Whose {
     }
 }
 
-fn is_build(scope: &Scope<'_>) -> bool {
+pub(super) fn is_build(scope: &Scope<'_>) -> bool {
     scope.facts.container.starts_with("buildah-")
 }
 

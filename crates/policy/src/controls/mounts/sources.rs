@@ -2,8 +2,8 @@
 
 use super::types;
 use super::{
-    covers, is_below, is_root, judge, layered, layers, places, restrict, Judgement, Place, Scope,
-    ENGINE_DATA,
+    covers, engines, is_below, is_root, judge, layered, layers, places, restrict, Judgement, Place,
+    Scope, ENGINE_DATA,
 };
 use crate::check::clean;
 use crate::controls::prelude::*;
@@ -164,6 +164,10 @@ pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Re
         Judgement::ReadOnly { class, note } => Judgement::refused(class, note),
         other => other,
     };
+    let judgement = match of_another(file, &Scope::new(draft)) {
+        true => judgement.stricter(Judgement::refused(ENGINE_DATA, " (of another container)")),
+        false => judgement,
+    };
     let judgement = match judge::used(file) {
         Judgement::ReadOnly { class, note } => judgement.stricter(Judgement::refused(class, note)),
         used => judgement.stricter(used),
@@ -177,6 +181,26 @@ pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Re
     }
     let reason = format!("root.path {asked}{note} belongs to the host");
     Err(draft.refuse(control, pointer, reason, class))
+}
+
+/// A root file system that an engine has made for another container, mounted or in its layers.
+fn of_another(file: &FileFact, scope: &Scope<'_>) -> bool {
+    // A configuration that is judged without its container.
+    if scope.facts.container.is_empty() || engines::is_build(scope) {
+        return false;
+    }
+    if file.container.as_ref().is_some_and(|owner| *owner != scope.facts.container) {
+        return true;
+    }
+    match (&file.engine, places::judge(&file.path)) {
+        (Some(engine), _) => {
+            engines::is_others_root(engine.engine, &engine.root, &file.path, scope)
+        }
+        (None, Place::Engine { engine, root }) => {
+            engines::is_others_root(engine, root, &file.path, scope)
+        }
+        _ => false,
+    }
 }
 
 /// A directory deep in the data of an engine, where snapshots and bundles lie.
