@@ -86,6 +86,19 @@ fn an_engine_socket_is_refused_wherever_it_lies_and_whatever_lies_above_the_stat
 }
 
 #[test]
+fn an_engine_that_listens_deep_in_a_directory_is_found() {
+    requires!(root);
+    let dir = Dir::new("deep");
+    let deep = dir.path().join("a/b/c/d/e");
+    std::fs::create_dir_all(&deep).unwrap();
+    let listener = UnixListener::bind(deep.join("docker.sock")).unwrap();
+    refused(dir.path(), "mounts.docker-sock");
+    drop(listener);
+    // Nobody listens there any more.
+    assert_eq!(bound(dir.path(), "echo passed").output().stdout, "passed\n");
+}
+
+#[test]
 fn files_below_such_places_and_ordinary_volumes_pass() {
     requires!(root);
     let volume = Dir::new("volume");

@@ -57,23 +57,31 @@ fn is_elsewhere(file: &FileFact) -> bool {
     far || CIFS.contains(&file.fs_type) || magic::of_kernel(file.fs_type).is_some()
 }
 
-/// Sockets of engines in a directory and in those in it, and what their data is recognised by.
+/// What is in a directory may matter: it is judged neither by its place nor as an engine's.
+pub(super) fn is_open(file: &FileFact) -> bool {
+    let known = file.engine.is_some() || casemate_policy::usual(&file.path) != Usual::Other;
+    file.kind == FileKind::Directory && !known && !is_elsewhere(file)
+}
+
+/// Sockets of engines in a directory and in those in it, and what their data is recognised by; and whether this is all
+/// that is in it.
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub(super) fn inside(fd: &OwnedFd, file: &FileFact) -> Result<Vec<String>, String> {
-    let known = file.engine.is_some() || casemate_policy::usual(&file.path) != Usual::Other;
-    if file.kind != FileKind::Directory || known || is_elsewhere(file) {
-        return Ok(Vec::new());
+pub(super) fn inside(fd: &OwnedFd, file: &FileFact) -> Result<(Vec<String>, bool), String> {
+    if !is_open(file) {
+        return Ok((Vec::new(), true));
     }
-    let mut look = Look { left: ENTRIES, found: Vec::new() };
+    let mut look = Look { left: ENTRIES, found: Vec::new(), all: true };
     look.walk(fd, &file.path, DEPTH).map_err(|error| format!("look inside: {error}"))?;
-    Ok(look.found)
+    Ok((look.found, look.all))
 }
 
 struct Look {
     left: usize,
     found: Vec<String>,
+    /// Nothing was passed over.
+    all: bool,
 }
 
 impl Look {
@@ -89,6 +97,7 @@ impl Look {
                 continue;
             }
             if self.left == 0 {
+                self.all = false;
                 return Ok(());
             }
             self.left -= 1;
@@ -100,8 +109,10 @@ impl Look {
             {
                 self.found.push(format!("{path}/{name}"));
             }
-            if kind == FileType::Directory && depth > 1 {
-                below.push(name);
+            match kind {
+                FileType::Directory if depth > 1 => below.push(name),
+                FileType::Directory | FileType::Unknown => self.all = false,
+                _ => {}
             }
         }
         below.iter().try_for_each(|name| self.subdirectory(&dir, path, name, depth))

@@ -75,6 +75,7 @@ fn look_at_mounts(
         mounts: names::Mounts::new(mounts, crate::overlay::mount_id(&top)?),
         engines: look::Engines::default(),
         used: None,
+        sockets: None,
         root: facts.euid == 0 && facts.in_initial_userns,
     };
     facts.sources = looker.sources(spec);

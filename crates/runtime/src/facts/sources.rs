@@ -4,7 +4,7 @@
 use super::look::{self, Engines};
 use super::names::Mounts;
 use super::owner;
-use super::used::{self, InUse};
+use super::used::{InUse, Sockets};
 use crate::bundle::Bundle;
 use casemate_kernel::{magic, mountinfo};
 use casemate_policy::mount_options::{Depth, MountPlanFlags};
@@ -34,6 +34,8 @@ pub(super) struct Looker<'a> {
     pub(super) engines: Engines,
     /// What the host has in use, once somebody has asked.
     pub(super) used: Option<InUse>,
+    /// Where engines listen, likewise.
+    pub(super) sockets: Option<Sockets>,
     /// The caller is root of the host.
     pub(super) root: bool,
 }
@@ -96,8 +98,12 @@ impl Looker<'_> {
         if self.root {
             file.engine = self.engines.of(&file);
             file.package = look::package(&file);
-            file.inside = look::inside(&fd, &file)?;
+            let (inside, all) = look::inside(&fd, &file)?;
+            file.inside = inside;
             self.mark(&fd, &mut file)?;
+            if !all {
+                self.mark_sockets(&fd, &mut file)?;
+            }
         }
         file.layers = self.below_overlay(&fd, &file, depth)?;
         Ok(file)
@@ -149,11 +155,24 @@ impl Looker<'_> {
         }
         let used = match self.used.take() {
             Some(used) => used,
-            None => used::InUse::look(self)?,
+            None => InUse::look(self)?,
         };
         let spot = self.mounts.spot(&file.path, mount_id(fd)?);
         file.used = used.of(file, spot.as_ref());
         self.used = Some(used);
+        Ok(())
+    }
+
+    /// Adds the sockets of engines that lie deep in an open directory.
+    fn mark_sockets(&mut self, fd: &OwnedFd, file: &mut FileFact) -> Result<(), String> {
+        let sockets = match self.sockets.take() {
+            Some(sockets) => sockets,
+            None => Sockets::look(self)?,
+        };
+        if let Some(spot) = self.mounts.spot(&file.path, mount_id(fd)?) {
+            sockets.mark(file, &spot);
+        }
+        self.sockets = Some(sockets);
         Ok(())
     }
 
@@ -203,6 +222,9 @@ impl Looker<'_> {
                 if self.root {
                     file.engine = self.engines.of(&file);
                     self.mark(&fd, &mut file)?;
+                    if look::is_open(&file) {
+                        self.mark_sockets(&fd, &mut file)?;
+                    }
                 }
                 file.layers = self.below_overlay(&fd, &file, 0)?;
                 file

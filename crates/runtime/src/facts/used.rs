@@ -4,7 +4,7 @@
 use super::names::Spot;
 use super::sources::{mount_id, name, Looker};
 use casemate_kernel::mountinfo;
-use casemate_policy::{FileFact, FileKind, Use, Used};
+use casemate_policy::{FileFact, FileKind, Use, Used, SOCKETS};
 use casemate_sys::errno_text;
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -78,6 +78,35 @@ impl InUse {
     }
 }
 
+/// The sockets that engines listen on: path, and where that lies.
+pub(super) struct Sockets(Vec<(String, Spot)>);
+
+impl Sockets {
+    /// Look for them. To list them takes the kernel a microsecond for each socket of the host.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    pub(super) fn look(looker: &Looker<'_>) -> Result<Self, String> {
+        let spot = |path: PathBuf| {
+            // What is not there was bound in another mount namespace, or is gone.
+            let fd = casemate_sys::mount::open_path(&path, false).ok()?;
+            let path = name(&fd, looker.proc).ok()?;
+            let spot = looker.mounts.spot(&path, mount_id(&fd).ok()?)?;
+            Some((path, spot))
+        };
+        Ok(Self(sockets(looker)?.into_iter().filter_map(spot).collect()))
+    }
+
+    /// Adds to directory `file`, which lies at `spot`, those in it.
+    pub(super) fn mark(&self, file: &mut FileFact, spot: &Spot) {
+        for (path, at) in &self.0 {
+            if spot.holds(at) && !file.inside.contains(path) {
+                file.inside.push(path.clone());
+            }
+        }
+    }
+}
+
 /// The program of the engine that has started this process; `None` for anybody else, whose programs may lie among that
 /// one's own data.
 fn starter(looker: &Looker<'_>) -> Option<PathBuf> {
@@ -87,6 +116,32 @@ fn starter(looker: &Looker<'_>) -> Option<PathBuf> {
     let path = PathBuf::from(target.to_string_lossy().into_owned());
     let file = path.file_name()?.to_str()?;
     ENGINES.iter().any(|engine| file.starts_with(engine)).then_some(path)
+}
+
+/// The sockets that engines listen on, wherever they lie, by the names that they have. A network namespace lists those that
+/// were made in it: an engine's in another one is found by the look into a directory only.
+fn sockets(looker: &Looker<'_>) -> Result<Vec<PathBuf>, String> {
+    match crate::procfs::read_bytes(looker.proc, "self/net/unix") {
+        Ok(table) => Ok(engine_sockets(&table)),
+        // A kernel, or a procfs, that shows none.
+        Err(error) if error.errno() == Errno::NOENT => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The names of engines' listening sockets in the text of /proc/net/unix: Num RefCount Protocol Flags Type St Inode Path.
+fn engine_sockets(table: &[u8]) -> Vec<PathBuf> {
+    /// __SO_ACCEPTCON of the kernel.
+    const LISTENS: &[u8] = b"00010000";
+    let lines = table.split(|byte| *byte == b'\n');
+    let found = lines.filter_map(|line| {
+        let name = &line[line.iter().position(|byte| matches!(byte, b'/' | b'@'))?..];
+        let name = name.starts_with(b"/").then_some(name)?;
+        let file = name.rsplit(|byte| *byte == b'/').next()?;
+        SOCKETS.iter().find(|(known, _)| known.as_bytes() == file)?;
+        (line.split(|byte| *byte == b' ').nth(3)? == LISTENS).then(|| path(name))
+    });
+    found.collect()
 }
 
 /// Active swap files.
@@ -128,6 +183,17 @@ fn path(bytes: &[u8]) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sockets_that_engines_listen_on_are_told_from_others() {
+        let table = b"Num       RefCount Protocol Flags    Type St Inode Path\n\
+0000000000000000: 00000002 00000000 00010000 0001 01 16281 /srv/a b/run/docker.sock\n\
+0000000000000000: 00000003 00000000 00000000 0001 03 16282 /run/docker.sock\n\
+0000000000000000: 00000002 00000000 00010000 0001 01 16283 /run/my-docker.sock\n\
+0000000000000000: 00000002 00000000 00010000 0001 01 16284 @/x/docker.sock\n\
+0000000000000000: 00000003 00000000 00000000 0001 03 16285\n";
+        assert_eq!(engine_sockets(table), [Path::new("/srv/a b/run/docker.sock")]);
+    }
 
     #[test]
     fn swap_files_are_told_from_swap_devices() {
