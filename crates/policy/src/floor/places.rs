@@ -6,7 +6,7 @@
 use super::observed::Host;
 use super::tree::{self, is_read_only, is_within, Tree};
 use casemate_kernel::mountinfo::{Mount, Superblock};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a place reaches. What contains a place has it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,10 +144,10 @@ struct Located {
 
 /// The places of one host.
 pub(super) struct Places {
-    superblocks: HashSet<Superblock>,
+    superblocks: BTreeSet<Superblock>,
     /// The host's root is out of sight, so that a file system that is not seen may still be the host's.
     blind: bool,
-    located: HashMap<Superblock, Vec<Located>>,
+    located: BTreeMap<Superblock, Vec<Located>>,
 }
 
 impl Places {
@@ -156,7 +156,7 @@ impl Places {
         let mut places = Self {
             superblocks: host.mounts.iter().map(|mount| mount.superblock).collect(),
             blind: tree.visible("/").is_none(),
-            located: HashMap::new(),
+            located: BTreeMap::new(),
         };
         let mut put = |path: &str, reach: Reach, allow: Option<&'static str>| {
             let Some(mount) = tree.visible(path) else { return };

@@ -77,6 +77,7 @@ fn look_at_mounts(
     facts.layers = looker.layers(spec);
     let root = looker.root(spec).map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
     facts.root = Some(root);
+    facts.mountinfo = table;
     Ok(())
 }
 
