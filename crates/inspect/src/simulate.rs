@@ -5,6 +5,7 @@
 //! runtimes with their configuration. Only state directories and bundles are read.
 
 use crate::foreign::{self, children, Found};
+use crate::kept;
 use crate::report::Decision;
 use anyhow::{Context as _, Result};
 use casemate_policy::Source;
@@ -130,8 +131,7 @@ fn one(global: &Global, root: &Path, dir: &Path) -> Result<Option<Simulated>> {
         if !Status::of(&record, &state, procfs::open()?).is_alive() {
             return Ok(None);
         }
-        let bytes = state.read("decisions.json").context("decisions.json")?;
-        let before = Decision::list(&serde_json::from_slice(&bytes).context("decisions.json")?);
+        let before = kept::decisions(&state)?.context("decisions.json: not there")?;
         let pid = record.init.map(|init| init.pid);
         let (bundle, state) = (Some(record.bundle.clone()), dir.to_owned());
         let found = Found { id: id.to_owned(), runtime: "casemate", state, bundle, pid };
@@ -180,8 +180,12 @@ fn judged(
         // What `create` would say: a policy that forbids, a configuration that cannot be read.
         Err(error) => whole(Outcome::Refused, format!("{error:#}")),
         Ok(then) => {
-            let now = serde_json::to_value(&then.decisions).unwrap_or_default();
-            let mut differences = differences(&Decision::list(&now), before);
+            let now = serde_json::to_value(&then.decisions).and_then(Decision::list);
+            let now = match now {
+                Ok(now) => now,
+                Err(error) => return unknown(format!("decisions of now: {error}")),
+            };
+            let mut differences = differences(&now, before);
             let profile = then.profile.as_str();
             let was = record.map(|record| record.spec.profile().as_str());
             if was.is_some_and(|was| was != profile) {
@@ -252,7 +256,7 @@ mod tests {
     use serde_json::json;
 
     fn decisions(list: serde_json::Value) -> Vec<Decision> {
-        Decision::list(&list)
+        Decision::list(list).unwrap()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Finding what is to be looked at: a bundle, a container of casemate's, or any process.
 
+use crate::kept::Kept;
 use crate::observe::evidence::Maker;
 use crate::observe::process::Status as ProcessStatus;
 use crate::observe::{self, config, present, process, Observation, Place};
@@ -11,7 +12,7 @@ use casemate_policy::spec::{Hook, NamespaceKind, Spec};
 use casemate_policy::{Overrides, Profile, ProfileName};
 use casemate_runtime::procfs;
 use casemate_runtime::request::Global;
-use casemate_runtime::state::{Record, StateDir, StateRoot, Status};
+use casemate_runtime::state::{Record, StateRoot, Status};
 use casemate_runtime::survey::survey;
 use casemate_runtime::verify::Posture;
 use casemate_runtime::ContainerId;
@@ -90,7 +91,7 @@ fn of_bundle(
         config: Some(file.display().to_string()),
         ..Subject::default()
     };
-    let decisions = Decision::list(&serde_json::to_value(&found.decisions)?);
+    let decisions = Decision::list(serde_json::to_value(&found.decisions)?)?;
     let material = Material {
         subject,
         profile,
@@ -102,6 +103,7 @@ fn of_bundle(
         decisions,
         peers: Vec::new(),
         floor: RecordedFloor::default(),
+        unread: Vec::new(),
     };
     Ok(material.report(standards))
 }
@@ -113,8 +115,9 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
     let status = Status::of(&record, &state, &proc);
     let profile = values(global, record.spec.profile())?;
     let paths = kernel_paths(profile);
+    let kept = Kept::read(&state);
     let mut recorded = recorded(&record, &paths);
-    recorded.hooks = Some(hooks(&record, &state));
+    recorded.hooks = Some(hooks(&record, kept.posture.as_ref()));
     let asked = asked(&record, &paths);
     let pid = record.init.map(|init| init.pid).filter(|_| status.is_alive());
     let now = pid.map(|pid| process::observe(&proc, pid, &paths)).transpose()?;
@@ -143,9 +146,13 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
         asked: asked.as_ref(),
         effective: now.as_ref().unwrap_or(&recorded),
         recorded: now.is_some().then_some(&recorded),
-        decisions: decisions(&state),
+        decisions: kept.decisions,
         peers,
-        floor: RecordedFloor { compared_by: posture(&state).floor },
+        floor: RecordedFloor {
+            unreadable: kept.posture.is_none(),
+            compared_by: kept.posture.and_then(|posture| posture.floor),
+        },
+        unread: kept.unread,
     };
     Ok(material.report(standards))
 }
@@ -187,19 +194,6 @@ fn asked(record: &Record, paths: &BTreeSet<String>) -> Option<Observation> {
     Some(config::observe(&Spec::parse(&bytes).ok()?, false, paths))
 }
 
-fn decisions(state: &StateDir) -> Vec<Decision> {
-    let read = state.read("decisions.json").ok();
-    let value = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    value.map(|value| Decision::list(&value)).unwrap_or_default()
-}
-
-/// What was read back before the program ran. A record that is damaged, or not there yet, says nothing.
-fn posture(state: &StateDir) -> Posture {
-    let bytes = state.read("posture.json").ok();
-    let posture = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    posture.unwrap_or_default()
-}
-
 /// What the floor cannot see in the process.
 fn maker(record: &Record, status: Status, root: &Path) -> Maker {
     let default = u32::from(record.spec.extras().default_seccomp);
@@ -218,11 +212,13 @@ fn maker(record: &Record, status: Status, root: &Path) -> Maker {
     }
 }
 
-/// The hooks, with the digests that were taken when the container was made.
-fn hooks(record: &Record, state: &StateDir) -> Vec<String> {
-    let digests = posture(state).hook_digests;
+/// The hooks, with the digests that were taken when the container was made, where these can be read.
+fn hooks(record: &Record, posture: Option<&Posture>) -> Vec<String> {
     let one = |kind: &str, index: usize, path: &str| {
-        let digest = digests.get(&format!("/hooks/{kind}/{index}"));
+        let Some(posture) = posture else {
+            return format!("{kind} {path} (digest: cannot be read)");
+        };
+        let digest = posture.hook_digests.get(&format!("/hooks/{kind}/{index}"));
         let digest = digest.map_or_else(String::new, |sum| format!(" sha256:{sum}"));
         format!("{kind} {path}{digest}")
     };
@@ -281,6 +277,7 @@ pub(crate) fn foreign(
         decisions: Vec::new(),
         peers,
         floor: RecordedFloor::default(),
+        unread: Vec::new(),
     };
     material.report(standards)
 }

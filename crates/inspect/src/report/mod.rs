@@ -117,10 +117,37 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The decisions of a JSON list; what is none is left out.
-    pub fn list(value: &Value) -> Vec<Self> {
-        let entries = value.as_array().into_iter().flatten();
-        entries.filter_map(|entry| Self::deserialize(entry).ok()).collect()
+    /// The decisions of a JSON list.
+    ///
+    /// # Errors
+    /// It is no list, or an entry is no decision: a list with a gap would be another one than was decided.
+    pub fn list(value: Value) -> serde_json::Result<Vec<Self>> {
+        serde_json::from_value(value)
+    }
+}
+
+/// A fact that could not be read: what it would have shown is missing from the report, which is a finding of its own.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// Id of what was to be looked at.
+    pub what: &'static str,
+    /// Why it could not be.
+    pub why: String,
+}
+
+impl Unread {
+    pub(crate) fn of(what: &'static str, why: &anyhow::Error) -> Self {
+        Self { what, why: format!("{why:#}") }
+    }
+
+    /// As bad as what it may hide.
+    fn finding(&self) -> Finding {
+        Finding {
+            level: Level::High,
+            control: self.what.to_owned(),
+            message: format!("cannot be read: {}", self.why),
+            pointer: String::new(),
+        }
     }
 }
 
@@ -161,6 +188,8 @@ pub struct Material<'a> {
     pub peers: Vec<Peer>,
     /// What the record knows of the floor.
     pub floor: RecordedFloor,
+    /// What could not be read.
+    pub unread: Vec<Unread>,
 }
 
 /// The report.
@@ -207,6 +236,7 @@ impl Material<'_> {
         let mut findings: Vec<Finding> =
             controls.iter().filter_map(ControlReport::finding).collect();
         findings.extend(differences(&self));
+        findings.extend(self.unread.iter().map(Unread::finding));
         let floor = floor::report(&self);
         findings.extend(floor.iter().flat_map(FloorReport::findings));
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));

@@ -214,15 +214,28 @@ impl StateDir {
 
     /// Read a file of the directory.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
+        self.read_opened(name, self.open(name))
+    }
+
+    /// The same of a file that an older release did not write, or that a container does not have yet.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn read_if_there(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match self.open(name) {
+            Err(Errno::NOENT) => Ok(None),
+            opened => self.read_opened(name, opened).map(Some),
+        }
+    }
+
+    fn open(&self, name: &str) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.dir, name, flags, Mode::empty())
+    }
+
+    fn read_opened(&self, name: &str, opened: rustix::io::Result<OwnedFd>) -> Result<Vec<u8>> {
         let about = || format!("state of {}: {name}", self.id);
-        let file = rustix::fs::openat(
-            &self.dir,
-            name,
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .call(|| format!("openat(\"{name}\")"))
-        .with_context(about)?;
+        let file = opened.call(|| format!("openat(\"{name}\")")).with_context(about)?;
         let mut bytes = Vec::new();
         File::from(file).read_to_end(&mut bytes).map_err(|e| say(&e)).with_context(about)?;
         Ok(bytes)
