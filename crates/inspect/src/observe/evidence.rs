@@ -24,7 +24,7 @@ pub struct Evidence {
     pub(super) namespaces: BTreeMap<NamespaceKind, Place>,
     /// RLIMIT_CORE, hard; `None`: could not be read.
     pub(super) core_limit: Option<u64>,
-    pub(super) oom_score_adj: Option<i32>,
+    pub(super) oom_score_adj: Part<i32>,
     /// `None`: cannot be seen by this user.
     pub(super) device_programs: Option<usize>,
     /// What only the record of a container tells.
@@ -80,7 +80,7 @@ impl Evidence {
             namespaces: Part::Seen(namespaces.collect()),
             filters: self.filters(),
             core_limit: self.core_limit.map_or_else(no_limit, |hard| Part::Seen(limit(hard))),
-            oom_score_adj: self.oom_score_adj.map_or(Part::NotLooked, Part::Seen),
+            oom_score_adj: self.oom_score_adj.clone(),
             devices_listed: match self.device_programs {
                 Some(programs) => Part::Seen(programs > 0),
                 None => Part::NotLooked,

@@ -136,7 +136,7 @@ pub struct Observation {
     pub core_limit: Option<u64>,
     /// RLIMIT_NOFILE, hard; `None`: inherited.
     pub open_files: Option<u64>,
-    /// oom_score_adj; `None`: inherited.
+    /// oom_score_adj; `None`: inherited in a configuration, not seen in a process.
     pub oom_score_adj: Option<i32>,
     /// Limits of the cgroup; `None` without one.
     pub limits: Option<Limits>,

@@ -6,11 +6,13 @@ use super::mountinfo::{self, Line};
 use super::{cgroup, Capabilities, Mount, Observation, Origin, Place};
 use anyhow::{bail, Context as _, Result};
 use casemate_kernel::status::Status as KernelStatus;
+use casemate_policy::floor::Part;
 use casemate_policy::spec::{IdMapping, NamespaceKind};
 use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
 use casemate_runtime::procfs;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many descriptors of a process are looked at.
@@ -52,7 +54,7 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
         gid_map: gid_map.clone(),
         namespaces: namespaces.clone(),
         core_limit,
-        oom_score_adj,
+        oom_score_adj: oom_score_adj.clone(),
         device_programs: cgroup.and_then(|limits| limits.device_programs),
         maker,
     };
@@ -77,7 +79,11 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
         selinux: selinux_enabled().then(|| label(proc, pid, "current")),
         core_limit,
         open_files: hard_limit(&limits, "Max open files"),
-        oom_score_adj,
+        oom_score_adj: match oom_score_adj {
+            Part::Seen(score) => Some(score),
+            // The floor has the reason.
+            Part::NotLooked | Part::Unreadable(_) => None,
+        },
         limits: cgroup,
         devices_listed: None,
         devices: device_binds(&mounts),
@@ -144,10 +150,18 @@ fn read_status(proc: &OwnedFd, pid: i32) -> Result<(KernelStatus, Status)> {
     Ok((seen, status))
 }
 
-/// `None`: cannot be read, or the process has ended meanwhile.
-fn oom_score_adj(proc: &OwnedFd, pid: i32) -> Option<i32> {
-    // A report says so; nothing is let in or left out by it.
-    procfs::read(proc, &format!("{pid}/oom_score_adj")).ok()?.trim().parse().ok()
+/// A process that has ended meanwhile has none, and nothing is found in it.
+fn oom_score_adj(proc: &OwnedFd, pid: i32) -> Part<i32> {
+    let read = procfs::read(proc, &format!("{pid}/oom_score_adj"));
+    match read {
+        Ok(text) => {
+            let none =
+                |error| Part::Unreadable(format!("/proc/{pid}/oom_score_adj: {error}: {text:?}"));
+            text.trim().parse().map_or_else(none, Part::Seen)
+        }
+        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Part::NotLooked,
+        Err(error) => Part::Unreadable(error.to_string()),
+    }
 }
 
 fn id_map(proc: &OwnedFd, pid: i32, file: &str) -> Result<Vec<IdMapping>> {
@@ -299,6 +313,24 @@ mod tests {
         assert!(seen.mounts.iter().any(|mount| mount.point == "/"));
         assert!(seen.core_limit.is_some());
         assert!(Status::read(&proc, i32::MAX).is_err());
+    }
+
+    #[test]
+    fn a_score_that_cannot_be_read_is_told_and_that_of_an_ended_process_is_not() {
+        let proc = procfs::open().unwrap();
+        assert!(matches!(oom_score_adj(&proc, std::process::id() as i32), Part::Seen(_)));
+        assert_eq!(oom_score_adj(&proc, i32::MAX), Part::NotLooked);
+        // A directory in place of procfs stands for a file that cannot be read: reading its entry fails with EISDIR.
+        let dir = std::env::temp_dir().join(format!("casemate-oom-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("1/oom_score_adj")).unwrap();
+        std::fs::create_dir_all(dir.join("2")).unwrap();
+        std::fs::write(dir.join("2/oom_score_adj"), "much\n").unwrap();
+        let proc = OwnedFd::from(std::fs::File::open(&dir).unwrap());
+        for pid in [1, 2] {
+            let Part::Unreadable(why) = oom_score_adj(&proc, pid) else { panic!("{pid}") };
+            assert!(why.contains("oom_score_adj"), "{why}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]
