@@ -138,7 +138,7 @@ fn one(global: &Global, root: &Path, dir: &Path) -> Result<Option<Simulated>> {
     let (found, record, before) = if own {
         let state = StateRoot::open(root)?.container(&ContainerId::parse(id)?)?;
         let Some(record) = state.load()? else { return Ok(None) };
-        if !Status::of(&record, &state, procfs::open()?).is_alive() {
+        if !Status::of(&record, &state, procfs::open()?)?.is_alive() {
             return Ok(None);
         }
         let before = kept::decisions(&state)

@@ -46,11 +46,13 @@ pub fn audit(global: &Global, target: &Target, standards: &[&'static Standard]) 
     }
 }
 
-/// Whether casemate has a container of this name.
-pub fn is_container(global: &Global, id: &str) -> bool {
-    let open = |id: ContainerId| StateRoot::open(&global.root)?.container(&id);
-    let state = ContainerId::parse(id).and_then(open);
-    state.is_ok_and(|state| matches!(state.load(), Ok(Some(_))))
+/// Whether casemate has a container of this name. One whose record cannot be read is one: looking at it tells why.
+///
+/// # Errors
+/// The state root cannot be used.
+pub fn is_container(global: &Global, id: &str) -> Result<bool> {
+    let state = StateRoot::open(&global.root)?.find(&ContainerId::parse(id)?)?;
+    Ok(state.is_some_and(|state| !matches!(state.load(), Ok(None))))
 }
 
 /// The profile whose values count: the one that was named, else `of`; for `privileged`, which has none, the default's.
@@ -112,7 +114,7 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
     let state = StateRoot::open(&global.root)?.container(&ContainerId::parse(id)?)?;
     let record = state.load()?.ok_or_else(|| anyhow!("container does not exist"))?;
     let proc = procfs::open()?;
-    let status = Status::of(&record, &state, &proc);
+    let status = Status::of(&record, &state, &proc)?;
     let profile = values(global, record.spec.profile())?;
     let paths = kernel_paths(profile);
     let kept = Kept::read(&state);
@@ -239,7 +241,7 @@ fn peers(proc: &OwnedFd, cgroup: &Path, init: i32) -> Vec<Peer> {
 
 fn of_process(global: &Global, pid: i32, standards: &[&'static Standard]) -> Result<Report> {
     let proc = procfs::open()?;
-    if procfs::stat(&proc, pid).is_none() {
+    if procfs::stat(&proc, pid)?.is_none() {
         bail!("there is no process {pid}");
     }
     let profile = values(global, ProfileName::DEFAULT)?;

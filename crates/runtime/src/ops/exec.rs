@@ -296,7 +296,7 @@ impl<'a> Births<'a> {
                 asked = true;
                 Some(below(&own.path, path)?)
             }
-            (Some(own), None) => Cgroup::open(&own.path).ok(),
+            (Some(_), None) => container.cgroup()?,
         };
         let births = Self { first, second, record, asked };
         if births.first.is_none() {
@@ -307,6 +307,7 @@ impl<'a> Births<'a> {
 
     /// The second choice, which a privileged caller hardly ever needs: it is looked for only when the first takes no process.
     fn second(&self) -> Option<&Cgroup> {
+        // Why there is none, `explain` tells, if the launch fails for it.
         self.second.get_or_init(|| self.where_init_is()).as_ref().ok()?.as_ref()
     }
 

@@ -227,8 +227,10 @@ fn build(
     // It has ended by now, or is about to.
     drop(held);
     // While the child builds its tree: everything that does not need the result.
-    let start_time = procfs::stat(&decided.proc, pid).map_or(0, |stat| stat.start_time);
-    let init = InitRecord { pid, start_time };
+    // We have not waited for it: its number is not anybody else's, even if it has ended.
+    let stat =
+        procfs::stat(&decided.proc, pid)?.ok_or_else(|| anyhow!("container init is gone"))?;
+    let init = InitRecord { pid, start_time: stat.start_time };
     state.save_init(&init)?;
     record.init = Some(init);
     store_beside(state, &decided, lowered)?;
