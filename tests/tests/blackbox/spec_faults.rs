@@ -78,6 +78,13 @@ fn a_container_that_cannot_be_looked_at_is_not_taken_for_a_stopped_one() {
     let container = Container::new(Bundle::sh("sleep 600")).up();
     let text = answer(container.kill("TERM"), libc::SYS_pidfd_open, libc::EMFILE).refused();
     assert!(text.contains("pidfd_open") && !text.contains("not running"), "{text}");
+    let every = answer(
+        container.verb("kill", &["--all"]).args(["TERM"]),
+        libc::SYS_pidfd_open,
+        libc::EMFILE,
+    );
+    let text = every.refused();
+    assert!(text.contains("open process") && text.contains("too many open files"), "{text}");
     for damaged in ["", "{\"pid\":7,\"start_", "[]"] {
         std::fs::write(container.state_dir().join("init.json"), damaged).unwrap();
         for verb in ["state", "delete", "start", "ps"] {
