@@ -100,7 +100,7 @@ pub fn selinux() -> Result<bool> {
     }
 }
 
-/// [`apparmor`], for reports, which name what they could not read elsewhere.
+/// [`apparmor`], for answers about the host, in which what cannot be read is not there to be used.
 pub fn apparmor_enabled() -> bool {
     apparmor().is_ok_and(|on| on)
 }

@@ -74,6 +74,7 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
         Ok(master) => master,
         Err(error) => {
             child.dismiss();
+            // The first error is the one to tell.
             process::wait(child.pid, true).ok();
             return Err(error);
         }

@@ -21,6 +21,7 @@ use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, socket, Context as _};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 /// Who holds the container until it is started.
@@ -397,10 +398,13 @@ fn finish_map(decided: &Decided, lowered: &Lowered, child: &Spawned) -> Result<(
 /// Without the channel it ends by itself, in case that the signal does not reach it.
 fn kill_init(pid: i32, channel: &OwnedFd) -> Result<()> {
     let ended = socket::end(channel);
-    if let Ok(pidfd) = process::pidfd_open(pid) {
-        process::pidfd_signal(&pidfd, 9).or(ended)?;
+    match process::pidfd_open(pid) {
+        Ok(pidfd) => process::pidfd_signal(&pidfd, 9).or(ended)?,
+        // Gone already: reaped when its end was noticed.
+        Err(e) if e.errno() == Errno::SRCH => return Ok(()),
+        Err(e) => ended.map_err(|_| e)?,
     }
-    // Gone already: reaped when its end was noticed.
+    // As above.
     process::wait(pid, true).ok();
     Ok(())
 }
@@ -411,6 +415,7 @@ fn oom_or(error: anyhow::Error, cgroup: Option<&Cgroup>) -> anyhow::Error {
         Some(Ok(kills)) if kills > 0 => {
             error.context("container init was OOM-killed (memory limit too low?)")
         }
+        // Why it could not be counted is not why the container ended.
         _ => error,
     }
 }

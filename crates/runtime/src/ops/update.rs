@@ -15,6 +15,7 @@ use casemate_policy::{harden_resources, HostFacts};
 pub fn update(global: &Global, request: &UpdateRequest) -> Result<()> {
     around(global, "update", &request.id, |trail| {
         trail.set("casemate.resources", || {
+            // Null for what is no JSON, which is refused below.
             serde_json::from_slice(&request.resources).unwrap_or_default()
         });
         apply(global, request)
