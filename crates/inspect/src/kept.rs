@@ -3,7 +3,8 @@
 //! A file that is not there was not written by an older release, or not yet: it says nothing. One that cannot be read or
 //! understood is no such file: what it said is missing from the report, and the report tells so.
 
-use crate::report::{Decision, Unread};
+use crate::observe::Unread;
+use crate::report::Decision;
 use anyhow::{Context as _, Result};
 use casemate_runtime::state::StateDir;
 use casemate_runtime::verify::Posture;
@@ -25,8 +26,14 @@ impl Kept {
         let decisions = decisions(state).map(Option::unwrap_or_default);
         let posture = parsed(state, "posture.json").map(Option::unwrap_or_default);
         let unread = [
-            decisions.as_ref().err().map(|why| Unread::of("record.decisions", why)),
-            posture.as_ref().err().map(|why| Unread::of("record.posture", why)),
+            decisions
+                .as_ref()
+                .err()
+                .map(|why| Unread::of("record.decisions", &[], &format!("{why:#}"))),
+            posture
+                .as_ref()
+                .err()
+                .map(|why| Unread::of("record.posture", &[], &format!("{why:#}"))),
         ];
         Self {
             // The reasons are in `unread`.

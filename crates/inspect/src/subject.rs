@@ -3,7 +3,7 @@
 use crate::kept::Kept;
 use crate::observe::evidence::Maker;
 use crate::observe::process::Status as ProcessStatus;
-use crate::observe::{self, config, present, process, Observation, Place};
+use crate::observe::{self, config, present, process, Observation, Place, Unread};
 use crate::report::{Decision, Material, Peer, RecordedFloor, Report, Subject};
 use crate::standards::Standard;
 use anyhow::{anyhow, bail, Context as _, Result};
@@ -138,8 +138,10 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
     };
     let peers = match (pid, &record.cgroup) {
         (Some(pid), Some(cgroup)) => peers(&proc, &cgroup.path, pid),
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     };
+    let mut unread = kept.unread;
+    let peers = told(peers, &mut unread);
     let material = Material {
         subject,
         profile,
@@ -154,7 +156,7 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
             unreadable: kept.posture.is_none(),
             compared_by: kept.posture.and_then(|posture| posture.floor),
         },
-        unread: kept.unread,
+        unread,
     };
     Ok(material.report(standards))
 }
@@ -177,6 +179,7 @@ fn recorded(record: &Record, paths: &BTreeSet<String>) -> Observation {
         seen.uid_map.clone_from(&record.uid_mappings);
         seen.namespaces.insert(NamespaceKind::User, Place::Private);
     }
+    // A negative number is no limit.
     let positive = |limit: Option<i64>| limit.and_then(|limit| u64::try_from(limit).ok());
     let mut limits = seen.limits.unwrap_or_default();
     // `update` changes these.
@@ -190,7 +193,7 @@ fn recorded(record: &Record, paths: &BTreeSet<String>) -> Observation {
     seen
 }
 
-/// The bundle may be gone, or be another one by now; then nothing is said about it.
+/// The bundle may be gone, or be another one by now; then nothing is said about it: what was asked is no fact about the container.
 fn asked(record: &Record, paths: &BTreeSet<String>) -> Option<Observation> {
     let bytes = casemate_runtime::bundle::read_capped(&record.bundle.join("config.json")).ok()?;
     Some(config::observe(&Spec::parse(&bytes).ok()?, false, paths))
@@ -231,12 +234,26 @@ fn hooks(record: &Record, posture: Option<&Posture>) -> Vec<String> {
     kinds.iter().flat_map(each).collect()
 }
 
-fn peers(proc: &OwnedFd, cgroup: &Path, init: i32) -> Vec<Peer> {
-    let pids = Cgroup::open(cgroup).and_then(|cgroup| cgroup.procs(true)).unwrap_or_default();
+fn peers(proc: &OwnedFd, cgroup: &Path, init: i32) -> Result<Vec<Peer>> {
+    let pids = match Cgroup::open(cgroup).and_then(|cgroup| cgroup.procs(true)) {
+        Err(error) if error.is_gone() => return Ok(Vec::new()),
+        other => other?,
+    };
     let others = pids.into_iter().filter(|pid| *pid != init).take(MOST_PEERS);
-    // One that has ended in between is nobody's business.
-    let status = |pid| Some(Peer { pid, status: ProcessStatus::read(proc, pid).ok()? });
-    others.filter_map(status).collect()
+    let peer = |pid| match ProcessStatus::read(proc, pid) {
+        Ok(status) => Ok(Some(Peer { pid, status })),
+        // One that has ended in between is nobody's business.
+        Err(_) if procfs::stat(proc, pid)?.is_none() => Ok(None),
+        Err(error) => Err(error),
+    };
+    others.map(peer).filter_map(Result::transpose).collect()
+}
+
+fn told(peers: Result<Vec<Peer>>, unread: &mut Vec<Unread>) -> Vec<Peer> {
+    peers.unwrap_or_else(|why| {
+        unread.push(Unread::of("process.peers", &[], &format!("{why:#}")));
+        Vec::new()
+    })
 }
 
 fn of_process(global: &Global, pid: i32, standards: &[&'static Standard]) -> Result<Report> {
@@ -251,23 +268,32 @@ fn of_process(global: &Global, pid: i32, standards: &[&'static Standard]) -> Res
 }
 
 /// The other processes of its cgroup, if that is not the root one.
-pub(crate) fn peers_of(proc: &OwnedFd, pid: i32) -> Vec<Peer> {
-    let path = || -> Option<PathBuf> {
-        let hierarchy = Hierarchy::discover().ok()?;
-        let inner = hierarchy.path_of(pid).ok().filter(|inner| inner != Path::new("/"))?;
-        hierarchy.locate(&inner).ok()
-    };
-    path().map(|path| peers(proc, &path, pid)).unwrap_or_default()
+fn peers_of(proc: &OwnedFd, pid: i32) -> Result<Vec<Peer>> {
+    let inner = Hierarchy::discover().and_then(|found| Ok((found.path_of(pid)?, found)));
+    match inner {
+        // Where only cgroups of version 1 are, nobody's processes are looked for in them.
+        Err(casemate_cgroup::Error::CgroupV1Only | casemate_cgroup::Error::NotMounted) => {
+            Ok(Vec::new())
+        }
+        Err(error) if error.is_gone() => Ok(Vec::new()),
+        Ok((inner, _)) if inner == Path::new("/") => Ok(Vec::new()),
+        found => {
+            let (inner, hierarchy) = found?;
+            peers(proc, &hierarchy.locate(&inner)?, pid)
+        }
+    }
 }
 
 /// The report of something that casemate did not make.
-pub(crate) fn foreign(
+fn foreign(
     subject: Subject,
     profile: &'static Profile,
     now: &Observation,
-    peers: Vec<Peer>,
+    peers: Result<Vec<Peer>>,
     standards: &[&'static Standard],
 ) -> Report {
+    let mut unread = Vec::new();
+    let peers = told(peers, &mut unread);
     let material = Material {
         subject,
         profile,
@@ -279,7 +305,7 @@ pub(crate) fn foreign(
         decisions: Vec::new(),
         peers,
         floor: RecordedFloor::default(),
-        unread: Vec::new(),
+        unread,
     };
     material.report(standards)
 }

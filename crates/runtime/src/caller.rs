@@ -99,13 +99,3 @@ pub fn selinux() -> Result<bool> {
         Err(errno) => Err(anyhow!("statfs({path}): {}", errno_text(errno))),
     }
 }
-
-/// [`apparmor`], for answers about the host, in which what cannot be read is not there to be used.
-pub fn apparmor_enabled() -> bool {
-    apparmor().is_ok_and(|on| on)
-}
-
-/// [`selinux`], for reports.
-pub fn selinux_enabled() -> bool {
-    selinux().is_ok_and(|on| on)
-}

@@ -12,6 +12,7 @@ pub mod process;
 pub mod sources;
 
 use casemate_policy::spec::{IdMapping, NamespaceKind};
+use rustix::io::Errno;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -95,6 +96,27 @@ pub struct Limits {
     pub device_programs: Option<usize>,
 }
 
+/// A fact that could not be read: what it would have shown is missing, which is a finding of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// Id of what was to be looked at: a control's, or a name of its own.
+    pub what: &'static str,
+    /// Other controls that would be judged by it.
+    pub controls: &'static [&'static str],
+    /// Why it could not be.
+    pub why: String,
+}
+
+impl Unread {
+    pub(crate) fn of(
+        what: &'static str,
+        controls: &'static [&'static str],
+        why: &impl std::fmt::Display,
+    ) -> Self {
+        Self { what, controls, why: why.to_string() }
+    }
+}
+
 /// One container, as seen.
 #[derive(Clone, Debug, Serialize)]
 pub struct Observation {
@@ -150,6 +172,8 @@ pub struct Observation {
     pub hooks: Option<Vec<String>>,
     /// Descriptors of directories that lie outside the container; only the kernel knows.
     pub escapes: Option<Vec<String>>,
+    /// What could not be read.
+    pub unread: Vec<Unread>,
     /// What the floor is asked about; only the kernel has it.
     #[serde(skip)]
     pub evidence: Option<Box<evidence::Evidence>>,
@@ -172,6 +196,11 @@ impl Observation {
     /// Whose namespace of this kind it is in; the host's when nothing else is known.
     pub fn place(&self, kind: NamespaceKind) -> Place {
         self.namespaces.get(&kind).copied().unwrap_or(Place::Host)
+    }
+
+    /// Whether what this control is judged by could not be read.
+    pub fn is_unread(&self, id: &str) -> bool {
+        self.unread.iter().any(|one| one.what == id || one.controls.contains(&id))
     }
 
     /// How far a path below /proc or /sys is closed.
@@ -218,9 +247,10 @@ pub fn covers(place: &str, path: &str) -> bool {
     path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Those of `paths` that the running kernel has.
+/// Those of `paths` that the running kernel has, or of which that cannot be told: they are worth hiding then, too.
 pub fn present<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
-    paths.into_iter().filter(|path| rustix::fs::stat(*path).is_ok()).map(str::to_owned).collect()
+    let absent = |path: &str| matches!(rustix::fs::stat(path), Err(Errno::NOENT | Errno::NOTDIR));
+    paths.into_iter().filter(|path| !absent(path)).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

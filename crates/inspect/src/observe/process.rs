@@ -3,17 +3,19 @@
 
 use super::evidence::{Evidence, Maker};
 use super::mountinfo::{self, Line};
-use super::{cgroup, Capabilities, Mount, Observation, Origin, Place};
+use super::{cgroup, Capabilities, Mount, Observation, Origin, Place, Unread};
 use anyhow::{bail, Context as _, Result};
 use casemate_kernel::status::Status as KernelStatus;
 use casemate_policy::floor::Part;
 use casemate_policy::spec::{IdMapping, NamespaceKind};
-use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
+use casemate_runtime::caller::{apparmor, selinux};
 use casemate_runtime::procfs;
+use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 /// How many descriptors of a process are looked at.
 const MOST_DESCRIPTORS: usize = 4096;
@@ -29,12 +31,18 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
     let tables = (procfs::read_bytes(proc, &format!("{pid}/mountinfo"))?, host_mounts(proc)?);
     let (lines, host) = (mountinfo::parse(&tables.0)?, mountinfo::parse(&tables.1)?);
     let namespaces = namespaces(proc, pid)?;
-    let limits = procfs::read(proc, &format!("{pid}/limits")).unwrap_or_default();
+    let mut told = Told::default();
+    let limits = unless_ended(procfs::read(proc, &format!("{pid}/limits")));
+    let limits = told.or_default("rlimits", &["rlimits.core", "rlimits.defaults"], limits);
     let mounts = mounts(&lines, &host);
     let root = lines.iter().rev().find(|line| line.point == "/");
     let core_limit = hard_limit(&limits, "Max core file size");
     let oom_score_adj = oom_score_adj(proc, pid);
     let cgroup = cgroup::limits(&procfs::read(proc, &format!("{pid}/cgroup"))?);
+    let cgroup = told.or_default("process.cgroup", BY_CGROUP, cgroup.map_err(Shown));
+    let apparmor = label_of(apparmor(), || label(proc, pid, "apparmor/current"));
+    let selinux = label_of(selinux(), || label(proc, pid, "current"));
+    let escapes = unless_ended(descriptors(proc, pid, &lines));
     let inside = |map: &[IdMapping], id: u32| to_inside(map, id);
     let is_host = |map: &[IdMapping]| matches!(map, [one] if one.size == u32::MAX);
     let maker = Maker {
@@ -75,8 +83,8 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
         masked: Vec::new(),
         readonly: Vec::new(),
         present: paths.clone(),
-        apparmor: apparmor_enabled().then(|| label(proc, pid, "apparmor/current")),
-        selinux: selinux_enabled().then(|| label(proc, pid, "current")),
+        apparmor: told.or_default("apparmor.profile", &["mac.any"], apparmor.map_err(Shown)),
+        selinux: told.or_default("selinux.label", &["mac.any"], selinux.map_err(Shown)),
         core_limit,
         open_files: hard_limit(&limits, "Max open files"),
         oom_score_adj: match oom_score_adj {
@@ -89,9 +97,50 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
         devices: device_binds(&mounts),
         sysctls: None,
         hooks: None,
-        escapes: descriptors(proc, pid, &lines),
+        escapes: told.or_default("process.descriptors", &[], escapes),
+        unread: told.0,
         mounts,
     })
+}
+
+/// What the limits of a cgroup are shown by.
+const BY_CGROUP: &[&str] =
+    &["pids.limit", "memory.limit", "cpu.limit", "devices.cgroup", "cgroup.own"];
+
+/// What could not be read.
+#[derive(Default)]
+struct Told(Vec<Unread>);
+
+impl Told {
+    /// The answer; without one, what stands for nothing, and why there is none.
+    fn or_default<T: Default, E: Display>(
+        &mut self,
+        what: &'static str,
+        controls: &'static [&'static str],
+        answer: Result<T, E>,
+    ) -> T {
+        answer.unwrap_or_else(|why| {
+            self.0.push(Unread::of(what, controls, &why));
+            T::default()
+        })
+    }
+}
+
+/// An error with its causes, in a line.
+struct Shown(anyhow::Error);
+
+impl Display for Shown {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{:#}", self.0)
+    }
+}
+
+/// A process that has ended meanwhile has nothing to be found.
+fn unless_ended<T: Default>(read: casemate_sys::Result<T>) -> casemate_sys::Result<T> {
+    match read {
+        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Ok(T::default()),
+        other => other,
+    }
 }
 
 /// The lines of /proc/PID/status that confinement shows in.
@@ -174,7 +223,8 @@ fn to_inside(map: &[IdMapping], id: u32) -> u32 {
     range.map_or(65534, |range| range.container_id + (id - range.host_id))
 }
 
-/// The host's mounts: those of pid 1, or the caller's own where pid 1 may not be looked at.
+/// The host's mounts: those of pid 1, or the caller's own where pid 1 may not be looked at; if these cannot be read either, that
+/// is the error.
 fn host_mounts(proc: &OwnedFd) -> Result<Vec<u8>> {
     match procfs::read_bytes(proc, "1/mountinfo") {
         Ok(table) => Ok(table),
@@ -205,8 +255,8 @@ fn namespaces(proc: &OwnedFd, pid: i32) -> Result<BTreeMap<NamespaceKind, Place>
         };
         // For an ordinary user pid 1 is closed; then the caller's own namespaces stand for the host's.
         let host = inode("1").or_else(|_| inode("self"));
-        let place = if host == Ok(own) { Place::Host } else { Place::Private };
-        found.insert(kind, place);
+        let host = host.with_context(|| format!("/proc/self/ns/{file}"))?;
+        found.insert(kind, if host == own { Place::Host } else { Place::Private });
     }
     Ok(found)
 }
@@ -241,10 +291,19 @@ fn reaches(line: &Line, host: &[Line]) -> bool {
     line.peers.is_some_and(|group| host.iter().any(|other| other.peers == Some(group)))
 }
 
-fn label(proc: &OwnedFd, pid: i32, file: &str) -> String {
+/// `None` where the module is off.
+fn label_of(is_on: Result<bool>, read: impl FnOnce() -> Result<String>) -> Result<Option<String>> {
+    is_on?.then(read).transpose()
+}
+
+fn label(proc: &OwnedFd, pid: i32, file: &str) -> Result<String> {
     let read = |name: &str| procfs::read(proc, &format!("{pid}/attr/{name}"));
-    let text = read(file).or_else(|_| read("current")).unwrap_or_default();
-    text.trim_end_matches(['\0', '\n']).to_owned()
+    let text = match read(file) {
+        // Before Linux 5.8 there is one file for all modules.
+        Err(error) if error.errno() == Errno::NOENT => unless_ended(read("current")),
+        other => unless_ended(other),
+    };
+    Ok(text?.trim_end_matches(['\0', '\n']).to_owned())
 }
 
 /// The hard limit of a line of /proc/PID/limits; unlimited is the largest number.
@@ -252,6 +311,7 @@ fn hard_limit(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     match line.split_whitespace().nth(1)? {
         "unlimited" => Some(u64::MAX),
+        // No number is no limit that could be shown: the floor says that there is none.
         number => number.parse().ok(),
     }
 }
@@ -274,30 +334,39 @@ fn device_binds(mounts: &[Mount]) -> Vec<String> {
 }
 
 /// Descriptors of directories on mounts that the process cannot reach by any path: the way out of CVE-2024-21626.
-fn descriptors(proc: &OwnedFd, pid: i32, mounts: &[Line]) -> Option<Vec<String>> {
+fn descriptors(
+    proc: &OwnedFd,
+    pid: i32,
+    mounts: &[Line],
+) -> casemate_sys::Result<Option<Vec<String>>> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-    let dir = rustix::fs::openat(proc, format!("{pid}/fd"), flags, Mode::empty()).ok()?;
+    let call = || format!("openat(/proc, \"{pid}/fd\")");
+    let dir = rustix::fs::openat(proc, format!("{pid}/fd"), flags, Mode::empty()).call(call)?;
     let mut found = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&dir).ok()?.flatten().take(MOST_DESCRIPTORS) {
+    for entry in rustix::fs::Dir::read_from(&dir).call(call)?.take(MOST_DESCRIPTORS) {
+        let entry = entry.call(call)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with('.') {
             continue;
         }
-        let Ok(stat) = rustix::fs::statat(&dir, entry.file_name(), AtFlags::empty()) else {
-            continue;
-        };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            continue;
+        match rustix::fs::statat(&dir, entry.file_name(), AtFlags::empty()) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => continue,
+            // Closed meanwhile.
+            Err(Errno::NOENT) => continue,
+            // A file system that does not let us look may hold a directory.
+            Ok(_) | Err(_) => {}
         }
-        let info = procfs::read(proc, &format!("{pid}/fdinfo/{name}")).unwrap_or_default();
+        // A descriptor that was closed meanwhile leads nowhere.
+        let info = unless_ended(procfs::read(proc, &format!("{pid}/fdinfo/{name}")))?;
         let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
         if mount.is_some_and(|id: u64| !mounts.iter().any(|line| line.id == id)) {
             let target = rustix::fs::readlinkat(&dir, entry.file_name(), Vec::new());
-            let target = target.map(|t| t.to_string_lossy().into_owned()).unwrap_or_default();
+            let target = target.map(|t| t.to_string_lossy().into_owned());
+            let target = target.unwrap_or_else(|error| format!("cannot be read: {error}"));
             found.push(format!("{name} -> {target}"));
         }
     }
-    Some(found)
+    Ok(Some(found))
 }
 
 #[cfg(test)]
@@ -330,6 +399,18 @@ mod tests {
             let Part::Unreadable(why) = oom_score_adj(&proc, pid) else { panic!("{pid}") };
             assert!(why.contains("oom_score_adj"), "{why}");
         }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn descriptors_that_cannot_be_listed_are_not_none() {
+        let dir = std::env::temp_dir().join(format!("casemate-fds-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("1")).unwrap();
+        std::fs::write(dir.join("1/fd"), "").unwrap();
+        let proc = OwnedFd::from(std::fs::File::open(&dir).unwrap());
+        let seen = |pid| unless_ended(descriptors(&proc, pid, &[]));
+        assert_eq!(seen(1).unwrap_err().errno(), Errno::NOTDIR);
+        assert_eq!(seen(2).unwrap(), None);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 
