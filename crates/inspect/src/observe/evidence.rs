@@ -75,8 +75,8 @@ impl Evidence {
             ),
             kernel_has: &kernel_has,
             status: Part::Seen(self.status.clone()),
-            uid_map: Part::Seen(ranges(&self.uid_map)),
-            gid_map: Part::Seen(ranges(&self.gid_map)),
+            uid_map: Part::Seen(self.uid_map.iter().map(IdRange::from).collect()),
+            gid_map: Part::Seen(self.gid_map.iter().map(IdRange::from).collect()),
             namespaces: Part::Seen(namespaces.collect()),
             filters: self.filters(),
             core_limit: self.core_limit.map_or_else(no_limit, |hard| Part::Seen(limit(hard))),
@@ -116,15 +116,6 @@ fn namespace(kind: NamespaceKind) -> Option<Namespace> {
         NamespaceKind::User => Namespace::User,
         NamespaceKind::Time => return None,
     })
-}
-
-fn ranges(map: &[IdMapping]) -> Vec<IdRange> {
-    let range = |one: &IdMapping| IdRange {
-        inside: one.container_id,
-        outside: one.host_id,
-        count: one.size,
-    };
-    map.iter().map(range).collect()
 }
 
 fn kernel_has(path: &str) -> Fact {
