@@ -112,7 +112,8 @@ fn lines_with(crate_dir: &str, words: &[&str]) -> Vec<String> {
     for (path, text) in sources(crate_dir) {
         let shown = path.strip_prefix(top()).unwrap().display().to_string();
         // Files of unit tests that their module includes by name.
-        if shown.ends_with("_tests.rs") || shown.ends_with("/tests.rs") {
+        let in_tests = shown.ends_with("/tests.rs") || shown.contains("/tests/");
+        if shown.ends_with("_tests.rs") || in_tests {
             continue;
         }
         for (number, line) in code_lines(&text) {

@@ -140,6 +140,7 @@ fn open_log(name: &OsStr) -> anyhow::Result<File> {
         }
     }
     let path = PathBuf::from(name);
+    // The bit fits.
     let synchronous = i32::try_from(rustix::fs::OFlags::SYNC.bits()).unwrap_or_default();
     File::options()
         .append(true)

@@ -79,7 +79,9 @@ fn check_usage(dir: &Dir<'_>, memory: &Memory) -> Result<()> {
     let Some(limit) = memory.limit.filter(|limit| memory.check_before_update && *limit > 0) else {
         return Ok(());
     };
-    let usage = dir.read("memory.current")?.trim().parse::<u64>().unwrap_or(0);
+    let text = dir.read("memory.current")?;
+    let bad = |_| Error::BadContent { path: dir.path.join("memory.current"), found: text.clone() };
+    let usage = text.trim().parse::<u64>().map_err(bad)?;
     if usage > limit.unsigned_abs() {
         return Err(Error::BadLimit {
             limit: "resources.memory.limit".to_owned(),
@@ -109,7 +111,7 @@ fn apply_io(dir: &Dir<'_>, io: &Io) -> Result<()> {
 /// BFQ's file, where that scheduler is compiled in, takes the specification's weights as they are; io.weight has
 /// its own scale.
 fn apply_io_weight(dir: &Dir<'_>, weight: Option<u16>, devices: &[DeviceWeight]) -> Result<()> {
-    let bfq = dir.has("io.bfq.weight");
+    let bfq = dir.has("io.bfq.weight")?;
     let file = if bfq { "io.bfq.weight" } else { "io.weight" };
     let scale = |weight: u16| {
         let scaled = if bfq { Some(weight.into()) } else { convert::io_weight(weight) };

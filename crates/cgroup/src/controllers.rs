@@ -108,10 +108,11 @@ fn enable_below(dir: &Dir<'_>, wish: Wish<'_>) -> Result<()> {
         return Ok(());
     }
     let batch: Vec<String> = missing.iter().map(|name| format!("+{name}")).collect();
+    // The kernel takes all of a batch or nothing, so that one missing controller hides the others: the errors that count are
+    // those of the single writes.
     if dir.write("cgroup.subtree_control", &batch.join(" ")).is_ok() {
         return Ok(());
     }
-    // The kernel takes all of a batch or nothing, so that one missing controller hides the others.
     for name in missing {
         let result = dir.write("cgroup.subtree_control", &format!("+{name}"));
         if let (Err(error), true) = (result, wish.needed.contains(name)) {

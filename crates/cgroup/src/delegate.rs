@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::handle::Cgroup;
+use crate::hierarchy::io_error;
 use rustix::fs::{AtFlags, Uid};
 use rustix::io::Errno;
 
@@ -20,7 +21,10 @@ impl Cgroup {
         let dir = self.dir();
         rustix::fs::fchown(self, owner, None)
             .map_err(|errno| Error::io(format!("chown to {uid}"), self.path(), errno))?;
-        let list = std::fs::read_to_string(DELEGATE_LIST).unwrap_or(DEFAULT_FILES.to_owned());
+        let list = match std::fs::read_to_string(DELEGATE_LIST) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => DEFAULT_FILES.to_owned(),
+            other => other.map_err(|error| io_error("read", DELEGATE_LIST, &error))?,
+        };
         // A name with a slash would leave the directory; the kernel has none.
         for file in list.lines().filter(|file| !file.is_empty() && !file.contains('/')) {
             let flags = AtFlags::SYMLINK_NOFOLLOW;

@@ -55,14 +55,13 @@ impl Dir<'_> {
     }
 
     /// Whether the file `name` exists.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        rustix::fs::accessat(
-            self.fd,
-            name,
-            rustix::fs::Access::EXISTS,
-            rustix::fs::AtFlags::empty(),
-        )
-        .is_ok()
+    pub(crate) fn has(&self, name: &str) -> Result<bool> {
+        let (exists, flags) = (rustix::fs::Access::EXISTS, rustix::fs::AtFlags::empty());
+        match rustix::fs::accessat(self.fd, name, exists, flags) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(Error::io("access", self.path.join(name), errno)),
+        }
     }
 
     /// Open the file `name`, close-on-exec.
@@ -125,7 +124,7 @@ pub(crate) fn read_all(file: impl AsFd) -> rustix::io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// The number after `key` in a flat keyed file (`key value` lines).
+/// The number after `key` in a flat keyed file (`key value` lines); `None` without such a line, or without a number in it.
 pub(crate) fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let (name, value) = line.split_once(' ')?;

@@ -82,6 +82,7 @@ impl Cgroup {
     /// subtree"). That is how it looks in a container whose own processes are at the root of its cgroup namespace. As a
     /// threaded cgroup it takes them, unless a limit needs a controller that such a one cannot have; runc does the same.
     fn settle_type(&self, needed: &Controllers) -> Result<()> {
+        // What cannot be read now cannot be read below either, and is told there.
         if self.check_type(needed).is_ok() {
             return Ok(());
         }
@@ -97,6 +98,7 @@ impl Cgroup {
         let result = enable(hierarchy.mount_point(), inner, self.dir(), wish);
         match result {
             // A threaded ancestor makes these writes fail in ways that say nothing: name the cause.
+            // Where the type is fine, the first error is the one to tell.
             Err(error) => Err(self.check_type(wish.needed).err().unwrap_or(error)),
             Ok(()) => Ok(()),
         }
@@ -289,8 +291,12 @@ fn collect_procs(dir: &Dir<'_>, recursive: bool, pids: &mut Vec<i32>) -> Result<
         Err(error) if error.errno() == Some(Errno::OPNOTSUPP) => dir.read("cgroup.threads")?,
         other => other?,
     };
-    // Zero stands for a process outside the caller's pid namespace: nothing can be done with it.
-    pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+    for line in text.lines() {
+        let bad = |_| Error::BadContent { path: dir.path.to_owned(), found: line.to_owned() };
+        let pid = line.parse::<i32>().map_err(bad)?;
+        // Zero stands for a process outside the caller's pid namespace: nothing can be done with it.
+        pids.extend(Some(pid).filter(|pid| *pid > 0));
+    }
     if !recursive {
         return Ok(());
     }

@@ -105,6 +105,7 @@ pub(crate) fn io_error(operation: &str, path: impl AsRef<Path>, error: &std::io:
     Error::io(operation, path, errno)
 }
 
+/// What cannot be looked at is none that could be used: then mountinfo decides, or who named the place is told.
 fn is_cgroup2(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|stat| stat.f_type as u64 == CGROUP2_MAGIC)
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How long to wait for a freeze that is only an aid.
 const FREEZE_LIMIT: Duration = Duration::from_secs(2);
+/// How many processes are held open at a time: a cgroup can have more than this process may have descriptors.
+const AT_A_TIME: usize = 128;
 
 impl Cgroup {
     /// SIGKILL every process of this cgroup and below. Returns when the signals are sent; see
@@ -60,12 +62,16 @@ impl Cgroup {
     }
 
     fn signal_each(&self, signal: i32) -> Result<()> {
-        let open = |pid| pidfd_open(pid).ok().map(|fd| (pid, fd));
-        let opened: Vec<(i32, OwnedFd)> = self.procs(true)?.into_iter().filter_map(open).collect();
+        self.procs(true)?.chunks(AT_A_TIME).try_for_each(|pids| self.signal_these(pids, signal))
+    }
+
+    fn signal_these(&self, pids: &[i32], signal: i32) -> Result<()> {
+        let open = |pid: &i32| Ok(self.open_process(*pid)?.map(|fd| (*pid, fd)));
+        let opened: Vec<Option<(i32, OwnedFd)>> = pids.iter().map(open).collect::<Result<_>>()?;
         // A number can be reused between the listing and the opening. What is still listed after the opening was
         // ours when it was opened, or is dead and gets ESRCH.
         let listed = self.procs(true)?;
-        for (pid, fd) in opened.iter().filter(|(pid, _)| listed.contains(pid)) {
+        for (pid, fd) in opened.iter().flatten().filter(|(pid, _)| listed.contains(pid)) {
             match pidfd_signal(fd, signal).map_err(|error| error.errno()) {
                 Ok(()) | Err(Errno::SRCH) => {}
                 Err(errno) => {
@@ -75,6 +81,16 @@ impl Cgroup {
             }
         }
         Ok(())
+    }
+
+    /// `None`: it has ended, or the number is a thread's (EINVAL, newer kernels ENOENT): a threaded cgroup lists threads, and
+    /// the process is reached by the one that leads it.
+    fn open_process(&self, pid: i32) -> Result<Option<OwnedFd>> {
+        match pidfd_open(pid).map_err(|error| error.errno()) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
+            Err(errno) => Err(Error::io(format!("open process {pid} of"), self.path(), errno)),
+        }
     }
 
     /// How many processes of this cgroup and below the OOM killer has killed (memory.events, `oom_kill`); zero

@@ -188,6 +188,18 @@ fn other_signals_reach_every_process() {
 }
 
 #[test]
+fn signals_reach_more_processes_than_are_held_open_at_a_time() {
+    let Some(host) = hierarchy() else { return };
+    let group = Temporary::new(&host, "many");
+    let script = "i=0; while [ $i -lt 150 ]; do sleep 600 & i=$((i + 1)); done; wait";
+    let mut shell = group.start(script);
+    eventually("all are there", || group.cgroup.procs(true).unwrap().len() > 150);
+    group.cgroup.signal_all(Signal::TERM).unwrap();
+    assert_eq!(shell.wait().unwrap().signal(), Some(15));
+    group.cgroup.wait_empty(PATIENCE).unwrap();
+}
+
+#[test]
 fn real_time_signals_reach_every_process() {
     let Some(host) = hierarchy() else { return };
     let group = Temporary::new(&host, "realtime");

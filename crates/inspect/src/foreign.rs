@@ -12,6 +12,7 @@ use casemate_runtime::procfs;
 use casemate_runtime::request::Global;
 use serde::Serialize;
 use serde_json::Value;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A container of another runtime.
@@ -39,17 +40,31 @@ pub(crate) fn usual_roots() -> Vec<PathBuf> {
             .iter()
             .map(PathBuf::from)
             .collect();
-    roots.extend(children(Path::new("/run/containerd/runc")));
-    roots.extend(children(Path::new("/run/docker/runtime-runc")));
-    for user in children(Path::new("/run/user")) {
+    roots.extend(roots_below("/run/containerd/runc"));
+    roots.extend(roots_below("/run/docker/runtime-runc"));
+    for user in roots_below("/run/user") {
         roots.extend(["runc", "crun"].map(|name| user.join(name)));
     }
     roots
 }
 
-pub(crate) fn children(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).collect()
+/// What is in a directory; nothing is in one that does not exist.
+pub(crate) fn children(dir: &Path) -> Result<Vec<PathBuf>> {
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        other => other.with_context(|| dir.display().to_string())?,
+    };
+    let path = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.path());
+    entries.map(path).collect::<Result<_>>().with_context(|| dir.display().to_string())
+}
+
+/// The same of a directory of state roots. One that cannot be read stands for what is in it: whoever looks there is told.
+pub(crate) fn roots_below(dir: &str) -> Vec<PathBuf> {
+    children(Path::new(dir)).unwrap_or_else(|_| vec![PathBuf::from(dir)])
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// Finds a container by its id or the beginning of it, below `roots`, or where runtimes usually keep theirs.
@@ -60,7 +75,15 @@ pub fn find(id: &str, roots: &[PathBuf]) -> Result<Found> {
     let usual = usual_roots();
     let roots = if roots.is_empty() { &usual } else { roots };
     let mut found: Vec<Found> = Vec::new();
-    for dir in roots.iter().flat_map(|root| children(root)) {
+    let mut closed = Vec::new();
+    let children = |root: &PathBuf| {
+        // Another user's may be closed, and the container be elsewhere.
+        children(root).unwrap_or_else(|error| {
+            closed.push(format!("{error:#}"));
+            Vec::new()
+        })
+    };
+    for dir in roots.iter().flat_map(children) {
         let Some(name) = dir.file_name().and_then(|name| name.to_str()) else { continue };
         let matches = name == id || (id.len() >= SHORTEST && name.starts_with(id));
         if matches && !found.iter().any(|other| other.id == name) {
@@ -72,6 +95,9 @@ pub fn find(id: &str, roots: &[PathBuf]) -> Result<Found> {
     }
     match found.len() {
         1 => Ok(found.swap_remove(0)),
+        0 if !closed.is_empty() => {
+            bail!("no container {id} of another runtime, as far as can be seen: {}", closed.join("; "))
+        }
         0 => bail!("no container {id} of another runtime\nhint: name its state directory with --runtime-root, or a process with 'audit --pid'"),
         _ => bail!("{} containers begin with {id}\nhint: more of the id", found.len()),
     }
@@ -83,7 +109,10 @@ pub(crate) fn read(id: &str, dir: &Path) -> Result<Option<Found>> {
         [("state.json", of_runc as Take), ("status", of_crun), ("state.json", of_youki)]
     {
         let path = dir.join(file);
-        let Ok(bytes) = std::fs::read(&path) else { continue };
+        let bytes = match std::fs::read(&path) {
+            Err(error) if is_absent(&error) => continue,
+            other => other.with_context(|| path.display().to_string())?,
+        };
         let value: Value = serde_json::from_slice(&bytes)
             .with_context(|| format!("{}: not the state of a container", path.display()))?;
         if let Some((runtime, bundle, pid)) = take(&value) {

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod foreign;
 pub mod host;
 pub mod judge;
+mod kept;
 pub mod observe;
 pub mod report;
 pub mod simulate;

@@ -4,7 +4,8 @@
 //! Containers of casemate are compared with what was decided when they were made, those of other
 //! runtimes with their configuration. Only state directories and bundles are read.
 
-use crate::foreign::{self, children, Found};
+use crate::foreign::{self, children, roots_below, Found};
+use crate::kept;
 use crate::report::Decision;
 use anyhow::{Context as _, Result};
 use casemate_policy::Source;
@@ -15,6 +16,7 @@ use casemate_runtime::survey::survey;
 use casemate_runtime::ContainerId;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -97,7 +99,11 @@ pub fn simulate(global: &Global, roots: &[PathBuf]) -> Result<Simulation> {
         if !seen.insert(root.canonicalize().unwrap_or_else(|_| root.clone())) {
             continue;
         }
-        for dir in children(&root) {
+        let dirs = children(&root).unwrap_or_else(|error| {
+            problems.push(format!("{error:#}"));
+            Vec::new()
+        });
+        for dir in dirs {
             match one(global, &root, &dir) {
                 Ok(found) => containers.extend(found),
                 Err(error) => problems.push(format!("{}: {error:#}", dir.display())),
@@ -110,9 +116,10 @@ pub fn simulate(global: &Global, roots: &[PathBuf]) -> Result<Simulation> {
 
 fn usual_roots(global: &Global) -> Vec<PathBuf> {
     let mut roots = vec![global.root.clone(), PathBuf::from("/run/casemate")];
-    roots.extend(children(Path::new("/run/user")).into_iter().map(|user| user.join("casemate")));
+    roots.extend(roots_below("/run/user").into_iter().map(|user| user.join("casemate")));
     // dockerd keeps a directory for each runtime that it knows by a name of its own.
-    roots.extend(children(Path::new("/run/docker")).iter().flat_map(|dir| children(dir)));
+    let runtimes = |dir: &PathBuf| dir.to_str().map(roots_below).unwrap_or_default();
+    roots.extend(roots_below("/run/docker").iter().flat_map(runtimes));
     roots.extend(foreign::usual_roots());
     roots
 }
@@ -120,30 +127,39 @@ fn usual_roots(global: &Global) -> Vec<PathBuf> {
 /// A state directory; `None`: nobody's, or a container that does not run.
 fn one(global: &Global, root: &Path, dir: &Path) -> Result<Option<Simulated>> {
     let Some(id) = dir.file_name().and_then(|name| name.to_str()) else { return Ok(None) };
-    if !dir.is_dir() {
-        return Ok(None);
+    match dir.metadata() {
+        Ok(meta) if meta.is_dir() => {}
+        // A file, or gone meanwhile.
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.into()),
     }
-    let own = dir.join("record.json").exists();
+    let own = dir.join("record.json").try_exists()?;
     let (found, record, before) = if own {
         let state = StateRoot::open(root)?.container(&ContainerId::parse(id)?)?;
         let Some(record) = state.load()? else { return Ok(None) };
-        if !Status::of(&record, &state, procfs::open()?).is_alive() {
+        if !Status::of(&record, &state, procfs::open()?)?.is_alive() {
             return Ok(None);
         }
-        let bytes = state.read("decisions.json").context("decisions.json")?;
-        let before = Decision::list(&serde_json::from_slice(&bytes).context("decisions.json")?);
+        let before = kept::decisions(&state)
+            .and_then(|kept| kept.context("decisions.json: not there"))
+            .map_err(|error| format!("what was decided cannot be read: {error:#}"));
         let pid = record.init.map(|init| init.pid);
         let (bundle, state) = (Some(record.bundle.clone()), dir.to_owned());
         let found = Found { id: id.to_owned(), runtime: "casemate", state, bundle, pid };
         (found, Some(record), before)
     } else {
         match foreign::read(id, dir)? {
-            Some(found) => (found, None, Vec::new()),
+            Some(found) => (found, None, Ok(Vec::new())),
             None => return Ok(None),
         }
     };
     let Some(pid) = found.pid else { return Ok(None) };
-    let (outcome, profile, differences) = judged(global, dir, &found, record.as_deref(), &before);
+    let (outcome, profile, differences) = match before {
+        Ok(before) => judged(global, dir, &found, record.as_deref(), &before),
+        // It runs, so it is listed: what cannot be compared is not left out.
+        Err(reason) => whole(Outcome::Unknown, reason),
+    };
     let Found { id, runtime, .. } = found;
     let root = root.to_owned();
     Ok(Some(Simulated { id, runtime, root, pid, outcome, profile, differences }))
@@ -180,18 +196,19 @@ fn judged(
         // What `create` would say: a policy that forbids, a configuration that cannot be read.
         Err(error) => whole(Outcome::Refused, format!("{error:#}")),
         Ok(then) => {
-            let now = serde_json::to_value(&then.decisions).unwrap_or_default();
-            let mut differences = differences(&Decision::list(&now), before);
+            let now = match serde_json::to_value(&then.decisions).and_then(Decision::list) {
+                Ok(now) => now,
+                Err(error) => return unknown(format!("what would be decided: {error}")),
+            };
+            let mut differences = differences(&now, before);
             let profile = then.profile.as_str();
             let was = record.map(|record| record.spec.profile().as_str());
-            if was.is_some_and(|was| was != profile) {
-                let was = was.unwrap_or_default();
-                differences.insert(0, Difference {
-                    control: "profile".to_owned(),
-                    verdict: "changed".to_owned(),
-                    reason: format!("{profile}, is {was} (what an engine passes as --profile is not known here)"),
-                });
-            }
+            let other = was.filter(|was| *was != profile);
+            differences.splice(..0, other.map(|was| Difference {
+                control: "profile".to_owned(),
+                verdict: "changed".to_owned(),
+                reason: format!("{profile}, is {was} (what an engine passes as --profile is not known here)"),
+            }));
             let outcome = match differences.iter().any(|one| one.verdict == "refused") {
                 true => Outcome::Refused,
                 false if differences.is_empty() => Outcome::Same,
@@ -252,7 +269,7 @@ mod tests {
     use serde_json::json;
 
     fn decisions(list: serde_json::Value) -> Vec<Decision> {
-        Decision::list(&list)
+        Decision::list(list).unwrap()
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::judge::measure;
 use crate::observe::Observation;
 use crate::report::{ControlReport, Level, Status};
 use casemate_policy::{Control, ProfileName};
-use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
+use casemate_runtime::caller::{apparmor, selinux};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -68,8 +68,13 @@ impl Module {
     /// What to say where the running kernel does not have it.
     fn absent(self) -> Option<&'static str> {
         match self {
-            Self::AppArmor if !apparmor_enabled() => Some("this kernel runs without AppArmor"),
-            Self::SeLinux if !selinux_enabled() => Some("this kernel runs without SELinux"),
+            Self::AppArmor if matches!(apparmor(), Ok(false)) => {
+                Some("this kernel runs without AppArmor")
+            }
+            Self::SeLinux if matches!(selinux(), Ok(false)) => {
+                Some("this kernel runs without SELinux")
+            }
+            // Of what cannot be read the control says so.
             _ => None,
         }
     }
@@ -136,6 +141,7 @@ impl Standard {
     /// All, read once. The files are part of the binary and a test reads them, so that none can be missing.
     pub fn all() -> &'static [Self] {
         static ALL: OnceLock<Vec<Standard>> = OnceLock::new();
+        // A test reads each of them.
         ALL.get_or_init(|| FILES.iter().filter_map(|(_, text)| toml::from_str(text).ok()).collect())
     }
 
@@ -235,6 +241,7 @@ struct Weights {
 
 fn weights() -> &'static Weights {
     static WEIGHTS: OnceLock<Weights> = OnceLock::new();
+    // A test reads the file, which is part of the program.
     let none = || Weights { severity: BTreeMap::new(), unmapped: BTreeMap::new() };
     WEIGHTS.get_or_init(|| toml::from_str(CONTROLS).unwrap_or_else(|_| none()))
 }

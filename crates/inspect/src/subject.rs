@@ -1,8 +1,9 @@
 //! Finding what is to be looked at: a bundle, a container of casemate's, or any process.
 
+use crate::kept::Kept;
 use crate::observe::evidence::Maker;
 use crate::observe::process::Status as ProcessStatus;
-use crate::observe::{self, config, present, process, Observation, Place};
+use crate::observe::{self, config, present, process, Observation, Place, Unread};
 use crate::report::{Decision, Material, Peer, RecordedFloor, Report, Subject};
 use crate::standards::Standard;
 use anyhow::{anyhow, bail, Context as _, Result};
@@ -11,7 +12,7 @@ use casemate_policy::spec::{Hook, NamespaceKind, Spec};
 use casemate_policy::{Overrides, Profile, ProfileName};
 use casemate_runtime::procfs;
 use casemate_runtime::request::Global;
-use casemate_runtime::state::{Record, StateDir, StateRoot, Status};
+use casemate_runtime::state::{Record, StateRoot, Status};
 use casemate_runtime::survey::survey;
 use casemate_runtime::verify::Posture;
 use casemate_runtime::ContainerId;
@@ -45,11 +46,13 @@ pub fn audit(global: &Global, target: &Target, standards: &[&'static Standard]) 
     }
 }
 
-/// Whether casemate has a container of this name.
-pub fn is_container(global: &Global, id: &str) -> bool {
-    let open = |id: ContainerId| StateRoot::open(&global.root)?.container(&id);
-    let state = ContainerId::parse(id).and_then(open);
-    state.is_ok_and(|state| matches!(state.load(), Ok(Some(_))))
+/// Whether casemate has a container of this name. One whose record cannot be read is one: looking at it tells why.
+///
+/// # Errors
+/// The state root cannot be used.
+pub fn is_container(global: &Global, id: &str) -> Result<bool> {
+    let state = StateRoot::open(&global.root)?.find(&ContainerId::parse(id)?)?;
+    Ok(state.is_some_and(|state| !matches!(state.load(), Ok(None))))
 }
 
 /// The profile whose values count: the one that was named, else `of`; for `privileged`, which has none, the default's.
@@ -90,7 +93,7 @@ fn of_bundle(
         config: Some(file.display().to_string()),
         ..Subject::default()
     };
-    let decisions = Decision::list(&serde_json::to_value(&found.decisions)?);
+    let decisions = Decision::list(serde_json::to_value(&found.decisions)?)?;
     let material = Material {
         subject,
         profile,
@@ -102,6 +105,7 @@ fn of_bundle(
         decisions,
         peers: Vec::new(),
         floor: RecordedFloor::default(),
+        unread: Vec::new(),
     };
     Ok(material.report(standards))
 }
@@ -110,11 +114,12 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
     let state = StateRoot::open(&global.root)?.container(&ContainerId::parse(id)?)?;
     let record = state.load()?.ok_or_else(|| anyhow!("container does not exist"))?;
     let proc = procfs::open()?;
-    let status = Status::of(&record, &state, &proc);
+    let status = Status::of(&record, &state, &proc)?;
     let profile = values(global, record.spec.profile())?;
     let paths = kernel_paths(profile);
+    let kept = Kept::read(&state);
     let mut recorded = recorded(&record, &paths);
-    recorded.hooks = Some(hooks(&record, &state));
+    recorded.hooks = Some(hooks(&record, kept.posture.as_ref()));
     let asked = asked(&record, &paths);
     let pid = record.init.map(|init| init.pid).filter(|_| status.is_alive());
     let now = pid.map(|pid| process::observe(&proc, pid, &paths)).transpose()?;
@@ -133,8 +138,10 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
     };
     let peers = match (pid, &record.cgroup) {
         (Some(pid), Some(cgroup)) => peers(&proc, &cgroup.path, pid),
-        _ => Vec::new(),
+        _ => Ok(Vec::new()),
     };
+    let mut unread = kept.unread;
+    let peers = told(peers, &mut unread);
     let material = Material {
         subject,
         profile,
@@ -143,9 +150,13 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
         asked: asked.as_ref(),
         effective: now.as_ref().unwrap_or(&recorded),
         recorded: now.is_some().then_some(&recorded),
-        decisions: decisions(&state),
+        decisions: kept.decisions,
         peers,
-        floor: RecordedFloor { compared_by: posture(&state).floor },
+        floor: RecordedFloor {
+            unreadable: kept.posture.is_none(),
+            compared_by: kept.posture.and_then(|posture| posture.floor),
+        },
+        unread,
     };
     Ok(material.report(standards))
 }
@@ -168,6 +179,7 @@ fn recorded(record: &Record, paths: &BTreeSet<String>) -> Observation {
         seen.uid_map.clone_from(&record.uid_mappings);
         seen.namespaces.insert(NamespaceKind::User, Place::Private);
     }
+    // A negative number is no limit.
     let positive = |limit: Option<i64>| limit.and_then(|limit| u64::try_from(limit).ok());
     let mut limits = seen.limits.unwrap_or_default();
     // `update` changes these.
@@ -181,23 +193,10 @@ fn recorded(record: &Record, paths: &BTreeSet<String>) -> Observation {
     seen
 }
 
-/// The bundle may be gone, or be another one by now; then nothing is said about it.
+/// The bundle may be gone, or be another one by now; then nothing is said about it: what was asked is no fact about the container.
 fn asked(record: &Record, paths: &BTreeSet<String>) -> Option<Observation> {
     let bytes = casemate_runtime::bundle::read_capped(&record.bundle.join("config.json")).ok()?;
     Some(config::observe(&Spec::parse(&bytes).ok()?, false, paths))
-}
-
-fn decisions(state: &StateDir) -> Vec<Decision> {
-    let read = state.read("decisions.json").ok();
-    let value = read.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    value.map(|value| Decision::list(&value)).unwrap_or_default()
-}
-
-/// What was read back before the program ran. A record that is damaged, or not there yet, says nothing.
-fn posture(state: &StateDir) -> Posture {
-    let bytes = state.read("posture.json").ok();
-    let posture = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    posture.unwrap_or_default()
 }
 
 /// What the floor cannot see in the process.
@@ -219,11 +218,13 @@ fn maker(record: &Record, status: Status, root: &Path) -> Maker {
     }
 }
 
-/// The hooks, with the digests that were taken when the container was made.
-fn hooks(record: &Record, state: &StateDir) -> Vec<String> {
-    let digests = posture(state).hook_digests;
+/// The hooks, with the digests that were taken when the container was made, where these can be read.
+fn hooks(record: &Record, posture: Option<&Posture>) -> Vec<String> {
     let one = |kind: &str, index: usize, path: &str| {
-        let digest = digests.get(&format!("/hooks/{kind}/{index}"));
+        let Some(posture) = posture else {
+            return format!("{kind} {path} (digest: cannot be read)");
+        };
+        let digest = posture.hook_digests.get(&format!("/hooks/{kind}/{index}"));
         let digest = digest.map_or_else(String::new, |sum| format!(" sha256:{sum}"));
         format!("{kind} {path}{digest}")
     };
@@ -234,17 +235,31 @@ fn hooks(record: &Record, state: &StateDir) -> Vec<String> {
     kinds.iter().flat_map(each).collect()
 }
 
-fn peers(proc: &OwnedFd, cgroup: &Path, init: i32) -> Vec<Peer> {
-    let pids = Cgroup::open(cgroup).and_then(|cgroup| cgroup.procs(true)).unwrap_or_default();
+fn peers(proc: &OwnedFd, cgroup: &Path, init: i32) -> Result<Vec<Peer>> {
+    let pids = match Cgroup::open(cgroup).and_then(|cgroup| cgroup.procs(true)) {
+        Err(error) if error.is_gone() => return Ok(Vec::new()),
+        other => other?,
+    };
     let others = pids.into_iter().filter(|pid| *pid != init).take(MOST_PEERS);
-    // One that has ended in between is nobody's business.
-    let status = |pid| Some(Peer { pid, status: ProcessStatus::read(proc, pid).ok()? });
-    others.filter_map(status).collect()
+    let peer = |pid| match ProcessStatus::read(proc, pid) {
+        Ok(status) => Ok(Some(Peer { pid, status })),
+        // One that has ended in between is nobody's business.
+        Err(_) if procfs::stat(proc, pid)?.is_none() => Ok(None),
+        Err(error) => Err(error),
+    };
+    others.map(peer).filter_map(Result::transpose).collect()
+}
+
+fn told(peers: Result<Vec<Peer>>, unread: &mut Vec<Unread>) -> Vec<Peer> {
+    peers.unwrap_or_else(|why| {
+        unread.push(Unread::of("process.peers", &[], &format!("{why:#}")));
+        Vec::new()
+    })
 }
 
 fn of_process(global: &Global, pid: i32, standards: &[&'static Standard]) -> Result<Report> {
     let proc = procfs::open()?;
-    if procfs::stat(&proc, pid).is_none() {
+    if procfs::stat(&proc, pid)?.is_none() {
         bail!("there is no process {pid}");
     }
     let profile = values(global, ProfileName::DEFAULT)?;
@@ -254,23 +269,32 @@ fn of_process(global: &Global, pid: i32, standards: &[&'static Standard]) -> Res
 }
 
 /// The other processes of its cgroup, if that is not the root one.
-pub(crate) fn peers_of(proc: &OwnedFd, pid: i32) -> Vec<Peer> {
-    let path = || -> Option<PathBuf> {
-        let hierarchy = Hierarchy::discover().ok()?;
-        let inner = hierarchy.path_of(pid).ok().filter(|inner| inner != Path::new("/"))?;
-        hierarchy.locate(&inner).ok()
-    };
-    path().map(|path| peers(proc, &path, pid)).unwrap_or_default()
+fn peers_of(proc: &OwnedFd, pid: i32) -> Result<Vec<Peer>> {
+    let inner = Hierarchy::discover().and_then(|found| Ok((found.path_of(pid)?, found)));
+    match inner {
+        // Where only cgroups of version 1 are, nobody's processes are looked for in them.
+        Err(casemate_cgroup::Error::CgroupV1Only | casemate_cgroup::Error::NotMounted) => {
+            Ok(Vec::new())
+        }
+        Err(error) if error.is_gone() => Ok(Vec::new()),
+        Ok((inner, _)) if inner == Path::new("/") => Ok(Vec::new()),
+        found => {
+            let (inner, hierarchy) = found?;
+            peers(proc, &hierarchy.locate(&inner)?, pid)
+        }
+    }
 }
 
 /// The report of something that casemate did not make.
-pub(crate) fn foreign(
+fn foreign(
     subject: Subject,
     profile: &'static Profile,
     now: &Observation,
-    peers: Vec<Peer>,
+    peers: Result<Vec<Peer>>,
     standards: &[&'static Standard],
 ) -> Report {
+    let mut unread = Vec::new();
+    let peers = told(peers, &mut unread);
     let material = Material {
         subject,
         profile,
@@ -282,6 +306,7 @@ pub(crate) fn foreign(
         decisions: Vec::new(),
         peers,
         floor: RecordedFloor::default(),
+        unread,
     };
     material.report(standards)
 }

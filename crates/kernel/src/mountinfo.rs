@@ -182,15 +182,19 @@ fn octal(digits: &[u8]) -> Option<u8> {
 
 /// A path as mountinfo shows it: the reverse of [`unescape`].
 #[must_use]
-pub fn escape(path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(path.len());
+pub fn escape(path: &[u8]) -> Cow<'_, [u8]> {
+    let is_escaped = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\\');
+    if !path.iter().any(is_escaped) {
+        return Cow::Borrowed(path);
+    }
+    let mut out = Vec::with_capacity(path.len() + 3);
     for byte in path {
-        match byte {
-            b' ' | b'\t' | b'\n' | b'\\' => out.extend(format!("\\{byte:03o}").into_bytes()),
-            other => out.push(*other),
+        match is_escaped(byte) {
+            true => out.extend(format!("\\{byte:03o}").into_bytes()),
+            false => out.push(*byte),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub fn choose(
     }
     let mut overrides = said_by_the_node(&effects, profile);
     if subject.is_build_step() && profile.profile().mode(ControlId::ReadonlyRoot) == Mode::Enforce {
-        // As if it had the annotation that its builder cannot pass.
+        // As if it had the annotation that its builder cannot pass; where that may not be given, it is not.
         if let Ok(place) = annotated(&permits, WRITABLE) {
             let source = Source::Policy(format!("{place}, as for all steps of builds"));
             overrides.granted.insert(WRITABLE.to_owned(), source);
@@ -129,7 +129,9 @@ pub fn choose(
     }
     let denied = overrides.denied.clone();
     Forbidden { permits: &permits, denied: &denied }.hold(profile, &mut overrides);
-    Ok(Choice { profile: profile.profile(), overrides, permits, engine: engine.unwrap_or(None) })
+    // An error that came this far is one of `privileged`, see above.
+    let engine = engine.unwrap_or(None);
+    Ok(Choice { profile: profile.profile(), overrides, permits, engine })
 }
 
 /// What policy files switch, set and grant. A rule that may be for somebody else counts as far as

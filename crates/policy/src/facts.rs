@@ -44,6 +44,9 @@ pub struct HostFacts {
     pub cgroup_controllers: Vec<String>,
     /// What `kernel.core_pattern` does with a core dump.
     pub core_pattern: CorePattern,
+    /// The host's mountinfo, which the facts about files were read from; empty where nobody looked.
+    #[serde(skip)]
+    pub mountinfo: Vec<u8>,
     /// The sources of bind mounts, by the number of the mount.
     pub sources: BTreeMap<usize, SourceFact>,
     /// The layers of overlays that the configuration mounts, by the number of the mount.

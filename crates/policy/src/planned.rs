@@ -74,8 +74,8 @@ impl HardenedSpec {
             }),
             kernel_has: &|_| Fact::Yes,
             status: process.map_or(Part::NotLooked, |process| Part::Seen(self.status(process))),
-            uid_map: Part::Seen(ranges(&self.linux.uid_mappings)),
-            gid_map: Part::Seen(ranges(&self.linux.gid_mappings)),
+            uid_map: Part::Seen(self.linux.uid_mappings.iter().map(IdRange::from).collect()),
+            gid_map: Part::Seen(self.linux.gid_mappings.iter().map(IdRange::from).collect()),
             namespaces: Part::Seen(self.shared(facts.host_namespaces, own_users)),
             filters: Part::Seen((default + u32::from(own_filter), u32::from(own_filter))),
             core_limit: process.map_or(Part::NotLooked, |process| Part::Seen(core(process))),
@@ -160,13 +160,4 @@ fn core(process: &Process) -> Limit {
         soft: limit.soft,
         hard: limit.hard,
     })
-}
-
-fn ranges(map: &[IdMapping]) -> Vec<IdRange> {
-    let range = |one: &IdMapping| IdRange {
-        inside: one.container_id,
-        outside: one.host_id,
-        count: one.size,
-    };
-    map.iter().map(range).collect()
 }

@@ -4,6 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod common;
+#[path = "mounts/overlays.rs"]
+mod overlays;
+#[path = "mounts/types.rs"]
+mod types;
 
 use casemate_policy::spec::Mount;
 use casemate_policy::{
@@ -368,115 +372,6 @@ fn another_containers_namespace_does_not_make_the_hosts_files_expected() {
     assert!(run("/dev/shm", 0x0102_1994, "ipc", true, &["namespaces.host-ipc"]).is_ok());
 }
 
-/// An overlay with these layers as `lowerdir`, `upperdir` and `workdir`.
-fn overlay(paths: [&str; 3]) -> Result<Hardened, Refusal> {
-    let [lower, upper, work] = paths;
-    let mount = json!({"destination": "/vol", "type": "overlay", "source": "overlay", "options":
-        [format!("lowerdir={lower},upperdir={upper},workdir={work}")]});
-    let spec = changed("/mounts/-", mount).unwrap();
-    let roles = [LayerRole::Lower, LayerRole::Upper, LayerRole::Work];
-    let layer = |(role, path): (LayerRole, &str)| LayerFact {
-        role,
-        path: path.to_owned(),
-        source: SourceFact::Found(Box::new(dir(path))),
-    };
-    let layers = roles.into_iter().zip(paths).map(layer).collect();
-    let layers = [(spec.mounts.len() - 1, layers)].into();
-    harden_as(spec, &choice(&[]), &HostFacts { layers, ..host() })
-}
-
-#[test]
-fn the_layers_of_an_overlay_are_judged_like_bind_sources() {
-    assert!(overlay(["/srv/low", "/srv/up", "/srv/wk"]).is_ok());
-    assert!(overlay(["/usr/share", "/srv/up", "/srv/wk"]).is_ok(), "is only read");
-    for (paths, wanted) in [
-        (["/srv/low", "/etc", "/wk"], "mounts.host-etc"),
-        (["/etc", "/srv/up", "/srv/wk"], "mounts.host-etc"),
-        (["/srv/low", "/usr/bin", "/srv/wk"], "mounts.host-system"),
-        (["/srv/low", "/srv/up", "/var/lib/dpkg"], "mounts.host-var"),
-    ] {
-        assert_eq!(class(overlay(paths)).as_deref(), Some(wanted), "{paths:?}");
-    }
-    let unseen = json!({"destination": "/vol", "type": "overlay", "source": "overlay", "options":
-        ["lowerdir=/srv/a:/srv/b"]});
-    let refusal = harden_as(changed("/mounts/-", unseen).unwrap(), &choice(&[]), &host());
-    assert!(refusal.unwrap_err().decision.reason.contains("were not looked at"));
-}
-
-/// A directory on an overlay of a lower, an upper and a work directory.
-fn on_overlay(path: &str, layers: [&str; 3]) -> FileFact {
-    let roles = [LayerRole::Lower, LayerRole::Upper, LayerRole::Work];
-    let layer = |(role, path): (LayerRole, &str)| LayerFact {
-        role,
-        path: path.to_owned(),
-        source: SourceFact::Found(Box::new(dir(path))),
-    };
-    FileFact { layers: roles.into_iter().zip(layers).map(layer).collect(), ..dir(path) }
-}
-
-const VOLUME: &str = "/var/lib/containers/storage/volumes/v/_data";
-const MERGED: &str = "/var/lib/containers/storage/overlay/i1/merged";
-const DIFF: &str = "/var/lib/containers/storage/overlay/i1/diff";
-
-#[test]
-fn a_source_on_an_overlay_is_judged_by_the_layers_too() {
-    for path in ["/mnt/ovl", VOLUME] {
-        assert!(is_writable(&bind(on_overlay(path, ["/srv/l", "/srv/u", "/srv/w"])).unwrap()));
-        assert!(bind(on_overlay(path, ["/usr/share", "/srv/u", "/srv/w"])).is_ok(), "only read");
-        for (layers, wanted) in [
-            (["/srv/l", "/etc", "/srv/w"], "mounts.host-etc"),
-            (["/etc", "/srv/u", "/srv/w"], "mounts.host-etc"),
-            (["/srv/l", "/usr/bin", "/srv/w"], "mounts.host-system"),
-            (["/srv/l", "/srv/u", "/var/lib/dpkg"], "mounts.host-var"),
-            (["/srv/l", DIFF, "/srv/w"], "mounts.engine-data"),
-            (["l", "/srv/u", "/srv/w"], "mounts.engine-data"),
-        ] {
-            let found = class(bind(on_overlay(path, layers)));
-            assert_eq!(found.as_deref(), Some(wanted), "{path} {layers:?}");
-        }
-    }
-}
-
-#[test]
-fn layers_that_cannot_be_looked_at_are_refused() {
-    let mut file = on_overlay("/mnt/ovl", ["/srv/l", "/srv/u", "/srv/w"]);
-    file.layers[0].source = SourceFact::Missing("ENOENT".to_owned());
-    assert_eq!(class(bind(file.clone())).as_deref(), Some("mounts.engine-data"));
-    assert!(bind_as(file.clone(), host(), &choice(&["mounts.engine-data"])).is_ok());
-    let user = HostFacts { euid: 1000, ..host() };
-    assert!(bind_as(file, user, &choice(&[])).is_ok(), "an ordinary caller's");
-}
-
-#[test]
-fn the_layers_of_a_layer_are_judged() {
-    let mut file = on_overlay("/mnt/ovl", ["/srv/l", "/srv/u", "/srv/w"]);
-    let inner = on_overlay("/srv/l", ["/etc", "/srv/u2", "/srv/w2"]);
-    file.layers[0].source = SourceFact::Found(Box::new(inner));
-    assert_eq!(class(bind(file)).as_deref(), Some("mounts.host-etc"));
-}
-
-#[test]
-fn the_overlays_that_engines_mount_have_engines_data_as_layers() {
-    let mut image = on_overlay(MERGED, [DIFF, DIFF, DIFF]);
-    image.layers.truncate(1);
-    assert!(bind(image).is_ok());
-    let mut foreign = on_overlay(MERGED, ["/etc", DIFF, DIFF]);
-    foreign.layers.truncate(1);
-    assert_eq!(class(bind(foreign)).as_deref(), Some("mounts.host-etc"));
-}
-
-#[test]
-fn another_containers_root_file_system_is_not_bound() {
-    let root = |path: &str| on_overlay(path, ["/srv/l", "/srv/u", "/srv/w"]);
-    assert_eq!(class(bind(root(MERGED))).as_deref(), Some("mounts.engine-data"));
-    assert_eq!(class(bind(root(&format!("{MERGED}/etc")))).as_deref(), Some("mounts.engine-data"));
-    let docker = bind(root("/var/lib/docker/overlay2/c1/merged")).unwrap();
-    assert!(!is_writable(&docker), "an image's, perhaps");
-    let mounts = MountFacts { container: "buildah-buildah1".to_owned(), ..host().mounts };
-    let build = HostFacts { mounts, ..host() };
-    assert!(bind_as(root(MERGED), build, &choice(&[])).is_ok(), "a stage of the same build");
-}
-
 #[test]
 fn what_containers_share_is_for_those_that_join_their_namespaces() {
     let with_path = |path: &str, kind: &str, namespace_path: &str| {
@@ -512,105 +407,6 @@ fn what_containers_share_is_for_those_that_join_their_namespaces() {
 }
 
 #[test]
-fn a_place_on_an_overlay_below_a_recursive_bind_is_judged_by_the_layers() {
-    let file = on_overlay("/srv/v/sub", ["/srv/l", "/etc", "/srv/w"]);
-    let below = vec![SubMount { at: "sub".to_owned(), fs_name: "overlay".to_owned(), file }];
-    let found = class(bind(FileFact { below, ..dir("/srv/v") }));
-    assert_eq!(found.as_deref(), Some("mounts.host-etc"));
-}
-
-#[test]
-fn a_root_on_an_overlay_is_judged_by_its_layers() {
-    let root = |file: FileFact| {
-        harden_as(parse(&plain()).unwrap(), &choice(&[]), &HostFacts { root: Some(file), ..host() })
-    };
-    let containerd = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots";
-    let snapshots = ["1/fs", "2/fs", "2/work"].map(|part| format!("{containerd}/{part}"));
-    let snapshots = snapshots.each_ref().map(String::as_str);
-    let rootfs = format!("{}/rootfs", host().mounts.bundle);
-    for (path, layers) in [
-        (MERGED, [DIFF, DIFF, DIFF]),
-        (MERGED, ["l/ABC", DIFF, DIFF]),
-        (rootfs.as_str(), snapshots),
-        ("/run/elsewhere/rootfs", ["/srv/l", "/srv/u", "/srv/w"]),
-    ] {
-        let mut file = on_overlay(path, layers);
-        if layers[0] == "l/ABC" {
-            file.layers[0].source = SourceFact::Found(Box::new(dir(DIFF)));
-        }
-        assert!(root(file).is_ok(), "{path} {layers:?}");
-    }
-    for (path, layers, wanted) in [
-        (MERGED, [DIFF, "/etc", DIFF], "mounts.host-etc"),
-        ("/mnt/ovl", ["/srv/l", "/etc", "/srv/w"], "mounts.host-etc"),
-        ("/mnt/ovl", ["/srv/l", DIFF, "/srv/w"], "mounts.engine-data"),
-        ("/mnt/ovl", ["/srv/l", "/usr/lib", "/srv/w"], "mounts.host-system"),
-    ] {
-        let found = class(root(on_overlay(path, layers)));
-        assert_eq!(found.as_deref(), Some(wanted), "{path} {layers:?}");
-    }
-}
-
-fn mounted(mount: Value, allow: &[&str]) -> Result<Hardened, Refusal> {
-    harden_as(changed("/mounts/-", mount).unwrap(), &choice(allow), &host())
-}
-
-#[test]
-fn a_type_is_refused_by_the_name_of_its_kind() {
-    for (kind, wanted) in [
-        ("proc", "mounts.second-proc"),
-        ("sysfs", "mounts.second-sysfs"),
-        ("cgroup2", "mounts.host-cgroup"),
-        ("ext4", "mounts.block"),
-        ("nfs", "mounts.network"),
-        ("fuse.sshfs", "mounts.fuse"),
-        ("binfmt_misc", "mounts.kernel-fs"),
-        ("nosuchfs", "mounts.unknown-fs"),
-    ] {
-        let mount = || json!({"destination": "/vol", "type": kind, "source": kind});
-        let refusal = mounted(mount(), &[]).unwrap_err();
-        assert_eq!(refusal.decision.rule, ControlId::MountTypes);
-        assert_eq!(refusal.allow.unwrap().name, wanted, "{kind}");
-        assert!(mounted(mount(), &[wanted]).is_ok(), "{kind} as asked for");
-    }
-}
-
-#[test]
-fn options_of_kernel_file_systems_are_tightened_and_not_refused() {
-    let mut document = plain();
-    document["mounts"] = json!([
-        {"destination": "/proc", "type": "proc", "options": ["rw", "hidepid=2"]},
-        {"destination": "/sys", "type": "sysfs", "options": ["rw"]},
-    ]);
-    let result = harden_as(parse(&document).unwrap(), &choice(&[]), &host()).unwrap();
-    let options = |path: &str| {
-        let mount = result.spec.mounts.iter().find(|mount| mount.destination == path);
-        mount.unwrap().options.join(",")
-    };
-    assert_eq!(options("/proc"), "rw,hidepid=2,nosuid,nodev,noexec");
-    assert_eq!(options("/sys"), "rw,nosuid,nodev,noexec,ro");
-    let told = result.decisions.iter().filter(|d| d.rule == ControlId::MountTypes);
-    assert!(told.clone().count() == 2 && told.clone().all(|d| d.verdict == Verdict::Tightened));
-}
-
-#[test]
-fn a_remount_opens_nothing_that_was_closed() {
-    let mut document = plain();
-    let index = document["mounts"].as_array().unwrap().len();
-    let mount = json!({"destination": "/vol", "source": "/usr", "options": ["bind"]});
-    put(&mut document, "/mounts/-", mount);
-    let again = json!({"destination": "/vol", "options": ["remount", "rw", "suid"]});
-    put(&mut document, "/mounts/-", again);
-    let sources = [(index, SourceFact::Found(Box::new(dir("/usr"))))].into();
-    let facts = HostFacts { sources, ..host() };
-    let result = harden_as(parse(&document).unwrap(), &choice(&[]), &facts).unwrap();
-    let last = &result.spec.mounts.last().unwrap().options;
-    assert!(last.contains(&"ro".to_owned()) && last.contains(&"nosuid".to_owned()), "{last:?}");
-    let alone = json!({"destination": "/vol", "options": ["remount"]});
-    assert_eq!(class(mounted(alone, &[])).as_deref(), Some("mounts.remount"));
-}
-
-#[test]
 fn an_ordinary_caller_needs_no_override_for_what_is_that_callers_own() {
     let user = || HostFacts { euid: 1000, ..host() };
     for path in ["/etc/cron.daily", "/opt", "/var/lib/dpkg", "/run/user/1000/app", "/usr/share"] {
@@ -638,36 +434,6 @@ fn who_was_granted_a_socket_was_not_granted_the_place_around_it() {
         assert_eq!(class(bind_as(file(), host(), &granted)).as_deref(), Some(wanted));
     }
 }
-
-#[test]
-fn a_remount_does_not_undo_that_cgroups_are_read_only() {
-    let mut document = plain();
-    let cgroup = json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"});
-    put(&mut document, "/mounts/-", cgroup);
-    let remount = json!({"destination": "/sys/fs/cgroup/", "options": ["remount", "rw"]});
-    put(&mut document, "/mounts/-", remount);
-    let result = harden_as(parse(&document).unwrap(), &choice(&[]), &host()).unwrap();
-    let on = result.spec.mounts.iter().filter(|m| m.destination.starts_with("/sys/fs/cgroup"));
-    let last: Vec<_> = on.map(|mount| mount.options.last().cloned().unwrap_or_default()).collect();
-    assert!(last.iter().all(|option| option == "ro"), "{last:?}");
-}
-
-#[test]
-fn an_ordinary_caller_too_mounts_no_second_procfs() {
-    for (kind, wanted) in [
-        ("proc", "mounts.second-proc"),
-        ("sysfs", "mounts.second-sysfs"),
-        ("cgroup2", "mounts.host-cgroup"),
-    ] {
-        let mount = json!({"destination": "/mnt", "type": kind, "source": kind});
-        let spec = changed("/mounts/-", mount).unwrap();
-        let ordinary = HostFacts { euid: 1000, ..host() };
-        let result = harden_as(spec.clone(), &choice(&[]), &ordinary);
-        assert_eq!(class(result).as_deref(), Some(wanted));
-        harden_as(spec, &choice(&[wanted]), &ordinary).unwrap();
-    }
-}
-
 #[test]
 fn what_holds_a_program_of_the_runtime_is_read_only_even_among_data() {
     let used = |path: &str| {
@@ -702,32 +468,5 @@ fn swap_files_are_refused_and_images_of_mounted_loop_devices_read_only_wherever_
         let refused = class(bind(used(Use::Swap, path)));
         assert_eq!(refused.as_deref(), Some("mounts.host-root"), "{path}");
         assert!(!is_writable(&bind(used(Use::Loop, path)).unwrap()), "{path}");
-    }
-}
-
-#[test]
-fn the_root_file_system_of_another_container_is_not_this_ones() {
-    let with = |file: FileFact| {
-        harden_as(parse(&plain()).unwrap(), &choice(&[]), &HostFacts { root: Some(file), ..host() })
-    };
-    let owned = |owner: &str| FileFact {
-        container: Some(owner.to_owned()),
-        ..on_overlay(MERGED, [DIFF, DIFF, DIFF])
-    };
-    assert!(with(owned(CONTAINER)).is_ok());
-    assert_eq!(class(with(owned("c2"))).as_deref(), Some("mounts.engine-data"));
-    for path in [
-        "/run/containerd/io.containerd.runtime.v2.task/k8s.io/c2/rootfs",
-        "/var/lib/docker/rootfs/overlayfs/c2",
-        DIFF,
-        "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots/7/fs",
-    ] {
-        assert_eq!(class(with(dir(path))).as_deref(), Some("mounts.engine-data"), "{path}");
-    }
-    for path in [
-        format!("{}/rootfs", host().mounts.bundle),
-        format!("/var/lib/docker/rootfs/overlayfs/{CONTAINER}"),
-    ] {
-        assert!(with(dir(&path)).is_ok(), "{path}");
     }
 }

@@ -99,13 +99,3 @@ pub fn selinux() -> Result<bool> {
         Err(errno) => Err(anyhow!("statfs({path}): {}", errno_text(errno))),
     }
 }
-
-/// [`apparmor`], for reports, which name what they could not read elsewhere.
-pub fn apparmor_enabled() -> bool {
-    apparmor().is_ok_and(|on| on)
-}
-
-/// [`selinux`], for reports.
-pub fn selinux_enabled() -> bool {
-    selinux().is_ok_and(|on| on)
-}

@@ -14,6 +14,7 @@ use casemate_policy::spec::{Mount, NamespaceKind};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::launch::Parked;
 use casemate_sandbox::{Failure, StepResult};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Where the cgroup goes and what is in force there; nothing is made yet.
@@ -144,8 +145,10 @@ impl CgroupPlan {
                 let path = hierarchy.locate(inner)?;
                 // One that is there already is somebody else's until the creation has found it empty: a creation that is
                 // killed before then leaves a record that no command acts on.
-                let theirs = path.symlink_metadata().is_ok();
-                let path = if theirs { PathBuf::new() } else { path };
+                // So is one of which that cannot be told.
+                let ours =
+                    matches!(path.symlink_metadata(), Err(e) if e.kind() == ErrorKind::NotFound);
+                let path = if ours { path } else { PathBuf::new() };
                 Ok(Some(CgroupRecord { path, unit: None, before: None }))
             }
             (Some(_), Place::Unit(path, manager, _)) => {
@@ -273,7 +276,8 @@ pub fn mover<'a>(
     }))
 }
 
-/// A cgroup as seen from its unit's: empty for that one, else with a leading slash.
+/// A cgroup as seen from its unit's: empty for that one, else with a leading slash. `None`: it is none of the unit's, and no
+/// place for its processes.
 fn below(base: &Path, path: &Path) -> Option<String> {
     let rest = path.strip_prefix(base).ok()?.to_str()?;
     Some(if rest.is_empty() { String::new() } else { format!("/{rest}") })

@@ -13,7 +13,8 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     hex(hmac_sha256::Hash::hash(bytes))
 }
 
-/// Of a regular file, links followed; reading anything else could take forever.
+/// Of a regular file, links followed; reading anything else could take forever. `None` too for one that cannot be read: no
+/// list that asks for a digest lets it through, and records name it without one.
 pub(crate) fn of_file(path: &str) -> Option<String> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let fd = rustix::fs::open(path, flags, Mode::empty()).ok()?;

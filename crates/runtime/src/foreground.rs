@@ -146,6 +146,7 @@ impl Foreground {
 /// Children that are not the container's init: orphans that a subreaper gets. Init itself is left for `wait`.
 fn reap_orphans(init: i32) {
     while let Some(pid) = process::peek_ended().filter(|pid| *pid != init) {
+        // Somebody else has reaped it, or it is there at the next look.
         process::wait(pid, false).ok();
     }
 }
@@ -211,7 +212,8 @@ impl Terminal {
     }
 }
 
-/// Copy what is there; false at the end of the input (a pty whose other side is closed answers EIO).
+/// Copy what is there; false at the end of the input (a pty whose other side is closed answers EIO), and where an error is one:
+/// the container runs on without its terminal.
 fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
     let mut buf = [0u8; 8192];
     let n = match rustix::io::read(from, &mut buf) {
@@ -226,6 +228,7 @@ fn pump(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
             Ok(n) => rest = &rest[n..],
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => {
+                // The next write tells.
                 poll(&mut [PollFd::new(&to, PollFlags::OUT)], None).ok();
             }
             Err(_) => return false,

@@ -56,12 +56,26 @@ pub struct ProcessStat {
 }
 
 /// Read /proc/PID/stat; `None` when there is no such process.
-pub fn stat(proc: impl AsFd, pid: i32) -> Option<ProcessStat> {
-    let text = read(proc, &format!("{pid}/stat")).ok()?;
+///
+/// # Errors
+/// It cannot be read, or understood: then nobody knows whether there is one.
+pub fn stat(proc: impl AsFd, pid: i32) -> Result<Option<ProcessStat>, Error> {
+    let path = format!("{pid}/stat");
+    let text = match read(proc, &path) {
+        // ESRCH: it ended between open and read.
+        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => return Ok(None),
+        other => other?,
+    };
+    let unknown = || Error::new(format!("read(/proc/{path}): not as in proc(5)"), Errno::BADMSG);
+    parse(&text).map(Some).ok_or_else(unknown)
+}
+
+fn parse(text: &str) -> Option<ProcessStat> {
     // The command's name, in parentheses, may hold anything: count from behind it.
     let rest = text.get(text.rfind(')')? + 2..)?;
     let mut fields = rest.split(' ');
     let state = fields.next()?.chars().next()?;
+    // A number that is none makes the line one that is not understood.
     let start_time = fields.nth(18)?.parse().ok()?;
     Some(ProcessStat { state, start_time })
 }
@@ -73,9 +87,23 @@ mod tests {
     #[test]
     fn own_process_has_a_start_time_and_runs() {
         let proc = open().unwrap();
-        let stat = stat(&proc, std::process::id() as i32).unwrap();
+        let stat = stat(&proc, std::process::id() as i32).unwrap().unwrap();
         // The line is about the main thread, which may be waiting for this one.
         assert!(!matches!(stat.state, 'Z' | 'X'), "{stat:?}");
         assert!(stat.start_time > 0);
+    }
+
+    #[test]
+    fn a_process_that_cannot_be_looked_at_is_not_one_that_is_gone() {
+        assert_eq!(stat(open().unwrap(), i32::MAX).unwrap(), None);
+        // In place of procfs: 1 is a directory, which cannot be read as a file; 2 is no line of the kernel's.
+        let dir = std::env::temp_dir().join(format!("casemate-stat-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("1/stat")).unwrap();
+        std::fs::create_dir_all(dir.join("2")).unwrap();
+        std::fs::write(dir.join("2/stat"), "2 (sh) S 1\n").unwrap();
+        let proc = OwnedFd::from(std::fs::File::open(&dir).unwrap());
+        assert_eq!(stat(&proc, 1).unwrap_err().errno(), Errno::ISDIR);
+        assert_eq!(stat(&proc, 2).unwrap_err().errno(), Errno::BADMSG);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -167,6 +167,7 @@ impl ReadyProcess {
 /// Close every descriptor from `first` on but `ours` (which are close-on-exec). For real, not by flag: what is closed
 /// cannot be reached through /proc/self/fd while we wait at the gate (CVE-2024-21626).
 fn close_all_but(first: u32, ours: &[i32]) -> StepResult<()> {
+    // A negative number is no descriptor.
     let mut keep: Vec<u32> =
         ours.iter().filter_map(|fd| u32::try_from(*fd).ok()).filter(|fd| *fd >= first).collect();
     keep.sort_unstable();
@@ -230,7 +231,8 @@ pub(crate) fn add_home(env: &mut Vec<CString>, uid: u32) {
     env.extend(CString::new([b"HOME=".as_slice(), &home].concat()));
 }
 
-/// The home field of the line with this uid. The ids themselves never come from this file (CVE-2016-3697).
+/// The home field of the line with this uid. The ids themselves never come from this file (CVE-2016-3697). Whatever is wrong
+/// with it is the image's business: then it has no home.
 fn home_of(uid: u32) -> Option<Vec<u8>> {
     let text = read_passwd(c"/etc/passwd")?;
     text.split(|b| *b == b'\n').find_map(|line| {
@@ -286,10 +288,12 @@ fn find_program(args: &[CString], env: &[CString]) -> StepResult<CString> {
     let mut denied = None;
     for dir in lookup(env, "PATH").unwrap_or_default().split(|b| *b == b':') {
         let dir = if dir.is_empty() { b".".as_slice() } else { dir };
+        // All parts came as C strings.
         let Ok(path) = CString::new([dir, b"/", name.as_bytes()].concat()) else { continue };
         match executable(&path) {
             Ok(()) => return Ok(path),
             Err(Errno::ACCESS) => denied = Some(Errno::ACCESS),
+            // As a shell does: a directory that is none, or cannot be searched, has no programs.
             Err(_) => {}
         }
     }

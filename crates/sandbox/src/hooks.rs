@@ -84,6 +84,7 @@ fn wait_ended(pidfd: &OwnedFd, timeout: u64) -> casemate_sys::Result<bool> {
 
 fn shown(output: &OwnedFd) -> String {
     let mut buf = vec![0u8; OUTPUT_SHOWN];
+    // An ornament of an error that is told anyway.
     let n = rustix::io::pread(output, &mut buf, 0).unwrap_or(0);
     let text = String::from_utf8_lossy(&buf[..n]).trim().replace('\n', "; ");
     if text.is_empty() {

@@ -84,6 +84,7 @@ impl Layer {
     fn allow_mount(&self, root: &OwnedFd, line: &Mounted<'_>) -> casemate_sys::Result<()> {
         let path = line.point.strip_prefix("/").unwrap_or(&line.point);
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        // What cannot be found is not allowed.
         let Ok(Some(place)) = find_in_root(root, path, Links::Refused) else { return Ok(()) };
         let stat = rustix::fs::statx(
             &place,
@@ -119,6 +120,7 @@ impl Layer {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let readable = match rustix::fs::openat(dir, ".", flags, Mode::empty()) {
             Ok(fd) => fd,
+            // As above, and for what is in it.
             Err(_) => return Ok(()),
         };
         let entries = Dir::new(readable).call(|| "getdents64(/dev)")?;
@@ -137,6 +139,7 @@ impl Layer {
             let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
             let flags = OFlags::PATH | OFlags::CLOEXEC;
             let opened = rustix::fs::openat2(dir, name, flags, Mode::empty(), resolve);
+            // As above: no rule, no access.
             let Ok(place) = opened else { continue };
             match device {
                 true => self.allow(&place, DEVICE)?,

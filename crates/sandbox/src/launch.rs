@@ -230,6 +230,7 @@ impl Parked {
         let spawned = spawn(0, None, |channel| {
             // Ends with our parent, if not earlier.
             let mut word = [0u8; 1];
+            // A word, an end or an error: it is over.
             rustix::io::read(channel, &mut word).ok();
             exit_now(0)
         })?;
@@ -245,6 +246,7 @@ impl Parked {
 impl Drop for Parked {
     fn drop(&mut self) {
         self.spawned.dismiss();
+        // Nobody is left to be told.
         casemate_sys::process::wait(self.spawned.pid, true).ok();
     }
 }

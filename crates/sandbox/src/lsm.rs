@@ -4,13 +4,15 @@ use crate::failure::Step;
 use crate::StepResult;
 use casemate_sys::Context;
 use rustix::fd::AsFd;
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 /// Ask AppArmor to change to `profile` at execve, and read the request back.
 pub(crate) fn apparmor_on_exec(host_proc: impl AsFd, profile: &str) -> StepResult<()> {
     let about = || format!("process.apparmorProfile {profile:?}");
     // The AppArmor directory exists since Linux 5.8 and is not shared with another module that is stacked.
-    let dir = if exists(&host_proc, "self/attr/apparmor/exec") { "apparmor/" } else { "" };
+    let of_its_own = exists(&host_proc, "self/attr/apparmor/exec").step("apparmor", about)?;
+    let dir = if of_its_own { "apparmor/" } else { "" };
     write_attr(&host_proc, &format!("{dir}exec"), &format!("exec {profile}"))
         .step("apparmor", about)?;
     verify(&host_proc, &format!("{dir}exec"), profile).step("apparmor", about)
@@ -41,8 +43,12 @@ fn open_attr(
         .call(|| format!("openat2(/proc, \"{path}\")"))
 }
 
-fn exists(host_proc: impl AsFd, path: &str) -> bool {
-    rustix::fs::statat(host_proc, path, rustix::fs::AtFlags::empty()).is_ok()
+fn exists(host_proc: impl AsFd, path: &str) -> casemate_sys::Result<bool> {
+    match rustix::fs::statat(host_proc, path, AtFlags::empty()) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT) => Ok(false),
+        Err(error) => Err(error).call(|| format!("statat(/proc, \"{path}\")")),
+    }
 }
 
 fn write_attr(host_proc: impl AsFd, name: &str, value: &str) -> casemate_sys::Result<()> {
@@ -65,7 +71,7 @@ fn verify(host_proc: impl AsFd, name: &str, want: &str) -> casemate_sys::Result<
     } else {
         Err(casemate_sys::Error::new(
             format!("/proc/thread-self/attr/{name} reads back {got:?}"),
-            rustix::io::Errno::PERM,
+            Errno::PERM,
         ))
     }
 }

@@ -142,6 +142,7 @@ fn encode(failure: &Failure) -> Vec<u8> {
 }
 
 fn decode(body: &[u8]) -> Option<Failure> {
+    // Four bytes are an array of four.
     let errno = i32::from_le_bytes(body.get(..4)?.try_into().ok()?);
     let end = 5 + usize::from(*body.get(4)?);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

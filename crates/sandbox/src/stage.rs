@@ -200,6 +200,7 @@ impl Confined<'_> {
 fn await_start(listener: &OwnedFd) -> StepResult<OwnedFd> {
     loop {
         let connection = socket::accept(listener).step("gate", || "start")?;
+        // Anything else, and an error, is not the word.
         if proto::await_parent(&connection, FromParent::Start).is_ok() {
             // Taken: a second `start` that waits in the queue sees the connection end without this word. Who said the
             // word may be dead by now; started is started, all the same.

@@ -77,7 +77,8 @@ fn prctl(
 
 /// The capabilities that this kernel knows, as a mask.
 pub fn known() -> u64 {
-    // PR_CAPBSET_READ fails with EINVAL behind the last one. Most kernels end at 40: start there.
+    // PR_CAPBSET_READ fails with EINVAL behind the last one. Most kernels end at 40: start there. Where a filter answers in the
+    // kernel's place too few are known, and what was not removed is seen when the process is verified.
     let mut last = 40;
     while last < LAST_EVER && prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(last + 1), 0).is_ok()
     {

@@ -203,6 +203,7 @@ impl Companion {
 impl Drop for Companion {
     fn drop(&mut self) {
         self.dismiss();
+        // Our own child: there is nothing to fail but that somebody has waited for it already.
         drop(process::wait(self.pid, true));
         restore_dumpable(self.dumpable);
     }
@@ -230,6 +231,7 @@ extern "C" fn run(shared: *mut libc::c_void) -> libc::c_int {
     // SAFETY: our own copy of the descriptor, of which no object in this process will make use.
     unsafe { rustix::io::close(shared.ours) };
     match shared.work() {
+        // A word, an end or an error: it is over.
         Ok(()) => drop(read_word(borrowed(shared.theirs))),
         Err(failed) => shared.failed.set(failed),
     }

@@ -26,7 +26,7 @@ pub enum Protection {
     SealedMemory,
 }
 
-/// What protects the running binary, if anything does.
+/// What protects the running binary, if anything does. What cannot be told protects nothing: then an image is made that does.
 pub fn protection() -> Option<Protection> {
     let vfs = rustix::fs::statvfs("/proc/self/exe").ok()?;
     if vfs.f_flag.contains(StatVfsMountFlags::RDONLY) {
@@ -126,6 +126,7 @@ pub fn protect() -> Result<Protection> {
         return Ok(Protection::ReadOnlyMount);
     }
     if let Some(protection) = protection() {
+        // A mark that is no number names no mount to be closed.
         if let Some(number) = number {
             remember_mount(number);
         }
@@ -153,6 +154,7 @@ pub fn protect() -> Result<Protection> {
 }
 
 fn into_c(s: std::ffi::OsString) -> CString {
+    // It came as a C string.
     CString::new(s.into_vec()).unwrap_or_default()
 }
 

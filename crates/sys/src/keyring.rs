@@ -1,15 +1,16 @@
 //! The session keyring: keyctl(2).
 
-use crate::error::{check, Context, Result};
+use crate::error::{check, Context, Error, Result};
+use rustix::io::Errno;
 use std::ffi::CString;
 
 /// Join (making it when missing) the session keyring of this name and return its serial number.
 pub fn join_session(name: &str) -> Result<i64> {
     const JOIN_SESSION_KEYRING: libc::c_long = 1;
-    let c = CString::new(name).unwrap_or_default();
+    let call = || format!("keyctl(JOIN_SESSION_KEYRING, \"{name}\")");
+    let c = CString::new(name).map_err(|_| Error::new(call(), Errno::INVAL))?;
     // SAFETY: c is NUL-terminated and only read.
-    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, c.as_ptr()) })
-        .call(|| format!("keyctl(JOIN_SESSION_KEYRING, \"{name}\")"))
+    check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, c.as_ptr()) }).call(call)
 }
 
 /// Make a session keyring without a name and join it. Nobody else can: joining by name takes the right to search, which a

@@ -2,8 +2,9 @@
 //!
 //! There is no wrapper of mount(2) here: nothing that takes a target path as a string.
 
-use crate::error::{check, Context, Result};
+use crate::error::{check, Context, Error, Result};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::path::Path;
 
@@ -75,6 +76,12 @@ fn cstring(path: &Path) -> CString {
     use std::os::unix::ffi::OsStrExt;
     // A NUL cannot get here: plans are checked; an embedded one would only shorten the path.
     CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
+}
+
+/// Cut short at a NUL, an option would be another one.
+fn text(text: &str) -> Result<CString> {
+    let call = || Error::new(format!("fsconfig({text:?}): contains a NUL byte"), Errno::INVAL);
+    CString::new(text).map_err(|_| call())
 }
 
 fn owned(ret: libc::c_long) -> OwnedFd {
@@ -167,7 +174,7 @@ pub struct FsContext {
 impl FsContext {
     /// Start configuring a file system of this type.
     pub fn open(fstype: &str) -> Result<Self> {
-        let name = CString::new(fstype).unwrap_or_default();
+        let name = text(fstype)?;
         // FSOPEN_CLOEXEC = 1
         // SAFETY: name is NUL-terminated and only read.
         let fd = check(unsafe { libc::syscall(libc::SYS_fsopen, name.as_ptr(), 1) })
@@ -194,8 +201,7 @@ impl FsContext {
 
     /// Set `key` to `value` (FSCONFIG_SET_STRING).
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
-        let (k, v) =
-            (CString::new(key).unwrap_or_default(), CString::new(value).unwrap_or_default());
+        let (k, v) = (text(key)?, text(value)?);
         self.config(1, Some(&k), Some(&v), 0).call(|| {
             self.explain(format!("fsconfig({}, SET_STRING, \"{key}\", \"{value}\")", self.name))
         })
@@ -203,14 +209,14 @@ impl FsContext {
 
     /// Set the flag `key` (FSCONFIG_SET_FLAG).
     pub fn set_flag(&self, key: &str) -> Result<()> {
-        let k = CString::new(key).unwrap_or_default();
+        let k = text(key)?;
         self.config(0, Some(&k), None, 0)
             .call(|| self.explain(format!("fsconfig({}, SET_FLAG, \"{key}\")", self.name)))
     }
 
     /// Set `key` to a descriptor (FSCONFIG_SET_FD).
     pub fn set_fd(&self, key: &str, fd: impl AsFd) -> Result<()> {
-        let k = CString::new(key).unwrap_or_default();
+        let k = text(key)?;
         self.config(5, Some(&k), None, fd.as_fd().as_raw_fd())
             .call(|| self.explain(format!("fsconfig({}, SET_FD, \"{key}\")", self.name)))
     }
@@ -272,4 +278,15 @@ pub fn open_path(path: &Path, nofollow: bool) -> Result<OwnedFd> {
     check(unsafe { libc::open(c.as_ptr(), flags) } as libc::c_long)
         .map(owned)
         .call(|| format!("open(\"{}\", O_PATH)", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_not_cut_short_at_a_nul() {
+        assert_eq!(text("a\0b").unwrap_err().errno(), Errno::INVAL);
+        assert_eq!(text("ro").unwrap().as_c_str(), c"ro");
+    }
 }

@@ -71,7 +71,8 @@ pub fn find_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<Option
     }
 }
 
-/// Whether `path` below `root` is a directory that no link leads to.
+/// Whether `path` below `root` is a directory that no link leads to, and that can be reached: for places in which something
+/// more is to be put, not for what is to be hidden.
 pub fn is_plain_dir(root: impl AsFd, path: &Path) -> bool {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     openat2_retrying(&root, path, flags, Mode::empty(), Links::Refused).is_ok()

@@ -20,6 +20,7 @@ pub mod flag {
 /// Install the filter (8 bytes per instruction, host byte order). Needs no_new_privs or CAP_SYS_ADMIN.
 /// With [`flag::NEW_LISTENER`] the notification descriptor comes back.
 pub fn load(program: &[u8], flags: u64) -> Result<Option<OwnedFd>> {
+    // The kernel refuses more than 4096 (BPF_MAXINSNS).
     let len = u16::try_from(program.len() / 8).unwrap_or(u16::MAX);
     let prog = libc::sock_fprog { len, filter: program.as_ptr() as *mut libc::sock_filter };
     // SAFETY: SECCOMP_SET_MODE_FILTER (1) copies len instructions from filter; the slice holds at least that many

@@ -116,7 +116,8 @@ pub fn clear_onlcr(tty: impl AsFd) -> Result<()> {
     put(tty, &t)
 }
 
-/// The byte that ends the input of whoever reads from `tty` (VEOF of termios(3)).
+/// The byte that ends the input of whoever reads from `tty` (VEOF of termios(3)); `None` also when the other side is closed, and
+/// nobody reads.
 pub fn end_of_input(tty: impl AsFd) -> Option<u8> {
     get(&tty).ok().map(|t| t.c_cc[libc::VEOF]).filter(|end| *end != 0)
 }

@@ -173,6 +173,24 @@ fn a_container_that_waits_or_has_ended_can_be_looked_at() {
 }
 
 #[test]
+fn a_damaged_record_is_told_and_is_no_clean_one() {
+    let container = Container::new(Bundle::sh("sleep 600")).up();
+    assert!(finding(&audit(&container, &[]), "record.posture").is_none());
+    for (file, id) in [("posture.json", "record.posture"), ("decisions.json", "record.decisions")] {
+        std::fs::write(container.state_dir().join(file), "{").unwrap();
+        let report = audit(&container, &[]);
+        let found = finding(&report, id).unwrap();
+        assert_eq!((&found["level"], &report["worst"]), (&json!("high"), &json!("high")));
+        let message = found["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("cannot be read: {file}: ")), "{message}");
+    }
+    // Not known is not the same as never compared.
+    assert!(finding(&audit(&container, &[]), "floor").is_none());
+    let done = container.command("audit").args(["--fail-on", "high", &container.id]).done();
+    assert_eq!(done.status.code(), Some(2));
+}
+
+#[test]
 fn a_process_of_nobodys_container_is_judged_by_what_it_has() {
     let own = std::process::id().to_string();
     let answer = Casemate::with(["audit", "--format", "json", "--pid", &own]).answer();

@@ -54,6 +54,13 @@ fn a_running_container_is_as_it_is_until_the_policy_changes() {
     // What the engine passed on its command line, and may not any more.
     let (word, _, status) = outcome("forbid = [\"rootfs.writable\"]");
     assert_eq!((word.as_str(), status), ("refused", 1));
+    // It runs, and is not left out because nothing can be compared.
+    std::fs::write(container.state_dir().join("decisions.json"), "{").unwrap();
+    let (found, _) = simulated(&root, &policy(""));
+    let one = &found["containers"][0];
+    assert_eq!((&one["outcome"], &found["problems"]), (&json!("unknown"), &json!([])));
+    let reason = one["differences"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("what was decided cannot be read: decisions.json: "), "{reason}");
     container.kill("KILL").ok();
     container.wait_status("stopped");
     let (found, status) = simulated(&root, &policy("profile = \"restricted\""));

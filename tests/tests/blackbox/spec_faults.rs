@@ -71,3 +71,30 @@ fn a_process_that_was_not_made_is_not_taken_for_one() {
     assert!(text.contains("which it is not"), "{text}");
     assert_eq!(container.leftovers(), Vec::<String>::new());
 }
+
+#[test]
+fn a_container_that_cannot_be_looked_at_is_not_taken_for_a_stopped_one() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 600")).up();
+    let text = answer(container.kill("TERM"), libc::SYS_pidfd_open, libc::EMFILE).refused();
+    assert!(text.contains("pidfd_open") && !text.contains("not running"), "{text}");
+    let every = answer(
+        container.verb("kill", &["--all"]).args(["TERM"]),
+        libc::SYS_pidfd_open,
+        libc::EMFILE,
+    );
+    let text = every.refused();
+    assert!(text.contains("open process") && text.contains("too many open files"), "{text}");
+    for damaged in ["", "{\"pid\":7,\"start_", "[]"] {
+        std::fs::write(container.state_dir().join("init.json"), damaged).unwrap();
+        for verb in ["state", "delete", "start", "ps"] {
+            let text = container.verb(verb, &[]).refused();
+            assert!(text.contains("init.json"), "{verb}: {text}");
+        }
+        let listed = container.command("list").done();
+        assert!(listed.stderr.contains("init.json"), "{}", listed.stderr);
+    }
+    // By force it goes, and nothing of it runs on.
+    container.delete().ok();
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}

@@ -91,12 +91,15 @@ fn target(args: &AuditArgs, global: &Global) -> Result<Target> {
     }
     let word = args.target.as_deref().unwrap_or(OsStr::new("."));
     let text = word.to_string_lossy();
+    // What is no id can be a directory.
     let id = container_id(&text).ok().filter(|_| config.is_none());
-    if let Some(id) = id.filter(|id| subject::is_container(global, id)) {
+    let is_container = id.as_deref().map_or(Ok(false), |id| subject::is_container(global, id));
+    if let (Ok(true), Some(id)) = (&is_container, id) {
         return Ok(Target::Container(id.into()));
     }
     let dir = path::directory(Some(word))?;
     if config.is_none() && !dir.join("config.json").exists() {
+        is_container?;
         bail!("{text}: neither a container nor a directory with a config.json");
     }
     Ok(Target::Bundle(dir, config))

@@ -48,6 +48,7 @@ fn find_ps() -> anyhow::Result<PathBuf> {
     std::env::split_paths(path)
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join("ps"))
+        // As a shell looks: what cannot be executed is passed over.
         .find(|program| rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok())
         .context("ps: executable file not found in $PATH\nhint: --format json needs no ps")
 }

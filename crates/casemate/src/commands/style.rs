@@ -86,6 +86,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
 
 /// How wide the terminal is; 120 where nobody can say.
 pub(crate) fn width() -> usize {
+    // No terminal, no width.
     let columns = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| size.ws_col);
     if columns < 60 {
         120

@@ -1,7 +1,7 @@
 //! Filling [`Stats`] from the files of a cgroup.
 
 use super::*;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::{keyed, Dir};
 use crate::handle::Cgroup;
 
@@ -32,10 +32,13 @@ fn text(dir: &Dir<'_>, file: &str) -> Result<String> {
 /// A file with one number; `max` is the largest one, a missing file 0.
 fn single(dir: &Dir<'_>, file: &str) -> Result<u64> {
     let text = text(dir, file)?;
-    Ok(match text.trim() {
-        "max" => u64::MAX,
-        number => number.parse().unwrap_or(0),
-    })
+    match text.trim() {
+        "max" => Ok(u64::MAX),
+        "" => Ok(0),
+        number => number
+            .parse()
+            .map_err(|_| Error::BadContent { path: dir.path.join(file), found: text.clone() }),
+    }
 }
 
 fn cpu(dir: &Dir<'_>) -> Result<CpuStats> {
@@ -65,7 +68,8 @@ fn cpuset(dir: &Dir<'_>) -> Result<CpusetStats> {
     })
 }
 
-/// The numbers of a list such as `0-2,7`.
+/// The numbers of a list such as `0-2,7`. As in all files with several entries, one that is not understood is left out: these
+/// numbers are shown, and nothing is decided by them.
 fn list(text: &str) -> Vec<u16> {
     let mut numbers = Vec::new();
     for part in text.trim().split(',') {
@@ -107,6 +111,7 @@ fn with_swap(dir: &Dir<'_>, memory: &MemoryEntry) -> Result<MemoryEntry> {
     })
 }
 
+/// A line that is none is left out, see [`list`].
 fn key_and_number(line: &str) -> Option<(String, u64)> {
     let (key, value) = line.split_once(' ')?;
     Some((key.to_owned(), value.trim().parse().ok()?))
@@ -147,6 +152,7 @@ fn add_device(blkio: &mut BlkioStats, line: &str) {
             "dios" => (&mut blkio.io_serviced_recursive, "Discard"),
             _ => continue,
         };
+        // As above: shown, and nothing more.
         let value = value.parse().unwrap_or(0);
         list.push(BlkioEntry { major, minor, op: op.to_owned(), value });
     }
@@ -186,6 +192,7 @@ fn psi(dir: &Dir<'_>, file: &str) -> Result<Option<Psi>> {
     Ok(Some(psi))
 }
 
+/// A number that is none is shown as 0, see [`list`].
 fn psi_line(line: &str) -> PsiLine {
     let mut found = PsiLine::default();
     for (key, value) in line.split_whitespace().filter_map(|word| word.split_once('=')) {

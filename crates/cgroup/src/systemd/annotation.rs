@@ -61,6 +61,7 @@ pub fn parse_value(text: &str) -> Option<Value> {
     number(text)
 }
 
+/// `None`: no number of that kind, which the caller names with the whole text.
 fn number(text: &str) -> Option<Value> {
     match text.split_once(char::is_whitespace).map(|(kind, rest)| (kind, rest.trim())) {
         Some(("int32", n)) => n.parse().ok().map(Value::I32),

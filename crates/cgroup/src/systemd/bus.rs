@@ -38,6 +38,7 @@ impl BusAddress {
     ///
     /// Errors: no session bus is named by the environment.
     pub fn of(manager: Manager) -> Result<Self> {
+        // A name that is no text names no bus.
         let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let address = match manager {
             Manager::System => {
@@ -67,6 +68,7 @@ impl fmt::Display for BusAddress {
     }
 }
 
+/// `None`: another kind of address, or one that is too long; without any left, connecting says so.
 fn socket_of(entry: &str) -> Option<SocketAddrUnix> {
     let options = entry.strip_prefix("unix:")?;
     options.split(',').find_map(|option| match option.split_once('=')? {
@@ -287,7 +289,8 @@ impl Bus {
 
 /// Whether the system bus belongs to root as the caller sees it. For root of a user namespace that tells a container with a
 /// systemd of its own (LXC, systemd-nspawn) from rootless podman, where the bus is the host's and its root is not mapped.
-/// The bus's own answers count uids as the bus sees them, so the kernel is asked.
+/// The bus's own answers count uids as the bus sees them, so the kernel is asked. A bus that cannot be reached is nobody's
+/// to make units with: then the caller counts as rootless, who uses his own.
 pub fn system_bus_is_roots() -> bool {
     let Ok(address) = BusAddress::of(Manager::System) else { return false };
     address.sockets().iter().any(|socket| {

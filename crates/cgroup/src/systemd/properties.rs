@@ -85,6 +85,7 @@ fn quota_per_second(quota: i64, period: u64) -> u64 {
     exact.checked_next_multiple_of(STEP).unwrap_or(INFINITY)
 }
 
+/// What is no list the kernel refuses when it is written to the cgroup itself.
 fn push_set(list: &mut Vec<Property>, name: &str, text: Option<&str>) {
     if let Some(bits) = text.filter(|text| !text.is_empty()).and_then(bit_set) {
         push(list, name, Value::Bytes(bits));

@@ -44,6 +44,7 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
 
 /// The handler's cgroup driver, for the kubelet's to be compared with; `None` when no handler is casemate.
 pub(super) fn systemd_driver(host: &Host) -> Option<bool> {
+    // A file that cannot be read is a check of containerd's own.
     let (config, _) = load(host).ok()?;
     PLUGINS.iter().find_map(|(_, plugin)| {
         let (_, runtime) = ours(&config, plugin).into_iter().next()?;

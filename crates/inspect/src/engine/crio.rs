@@ -38,6 +38,7 @@ pub(super) fn systemd_driver(host: &Host) -> bool {
     for dir in DIRS {
         paths.extend(host.names(dir, "").iter().map(|name| format!("{dir}/{name}")));
     }
+    // A file that cannot be read is a check of CRI-O's own.
     let config = layered(host, &paths).map(|(config, _)| config).unwrap_or_default();
     text(&config, &["crio", "runtime", "cgroup_manager"]).is_none_or(|name| name == "systemd")
 }

@@ -63,7 +63,10 @@ impl Engine {
             Self::Crio => crio::checks(host),
             Self::Kubernetes => kubernetes::checks(host),
         };
-        absent(host, self.program()).into_iter().chain(checks).collect()
+        let checks = absent(host, self.program()).into_iter().chain(checks);
+        let mut checks: Vec<Check> = checks.collect();
+        checks.extend(host.unread());
+        checks
     }
 }
 
@@ -111,11 +114,17 @@ fn program(host: &Host, id: &str, configured: &str) -> Check {
             format!("install casemate, or name the place where it is ({})", binary_path(host)),
         );
     };
-    let Ok(metadata) = host.path(&path).metadata() else {
-        return Check::new(id, Status::Missing, format!("{path} leads nowhere")).fix(format!(
-            "make it the link to an installed casemate, or name {}",
-            binary_path(host)
-        ));
+    let metadata = match host.path(&path).metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Check::new(id, Status::Missing, format!("{path} cannot be looked at: {error}"));
+        }
+        Err(_) => {
+            return Check::new(id, Status::Missing, format!("{path} leads nowhere")).fix(format!(
+                "make it the link to an installed casemate, or name {}",
+                binary_path(host)
+            ));
+        }
     };
     let mode = metadata.permissions().mode();
     if mode & 0o111 == 0 || !metadata.is_file() {

@@ -36,6 +36,7 @@ fn own_files(host: &Host) -> Vec<String> {
     if rustix::process::geteuid().is_root() || !host.is_live() {
         return Vec::new();
     }
+    // As podman takes them: a name that is no text is none.
     let Some(base) = std::env::var("XDG_CONFIG_HOME")
         .ok()
         .filter(|dir| !dir.is_empty())

@@ -39,7 +39,13 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
 }
 
 fn controllers(hierarchy: &Hierarchy) -> Vec<Check> {
-    let present = hierarchy.controllers().unwrap_or_default();
+    let present = match hierarchy.controllers() {
+        Ok(present) => present,
+        Err(error) => {
+            return vec![Check::new("cgroup.controllers", Status::Warning, error.to_string())
+                .needed_for("limits")]
+        }
+    };
     let one = |(name, needed_for): (&'static str, &'static str)| {
         let id = format!("cgroup.{name}");
         if present.iter().any(|controller| controller == name) {
@@ -54,6 +60,7 @@ fn controllers(hierarchy: &Hierarchy) -> Vec<Check> {
 
 /// `cgroup.kill` exists in every cgroup but the root.
 fn kill(hierarchy: &Hierarchy) -> Check {
+    // What cannot be listed has none to look at, which is said.
     let below = std::fs::read_dir(hierarchy.mount_point()).into_iter().flatten().flatten();
     let found = below.into_iter().find(|entry| entry.path().join("cgroup.procs").exists());
     let present = found.map(|entry| entry.path().join("cgroup.kill").exists());

@@ -1,6 +1,7 @@
 //! The kernel's release, the system calls that casemate is built on, and kernel parameters.
 
 use super::{Check, Host, Status};
+use casemate_runtime::caller::kernel_release;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 /// The first release with every call that a container needs (docs/KERNEL-FEATURES.md).
@@ -13,16 +14,9 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
     checks
 }
 
-/// Major and minor number of the running kernel.
-pub(super) fn numbers() -> (u32, u32) {
-    let text = rustix::system::uname().release().to_string_lossy().into_owned();
-    let mut parts = text.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse().ok());
-    (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
-}
-
 fn release() -> Check {
     let text = rustix::system::uname().release().to_string_lossy().into_owned();
-    let status = if numbers() >= OLDEST { Status::Ok } else { Status::Missing };
+    let status = if kernel_release() >= OLDEST { Status::Ok } else { Status::Missing };
     Check::new("kernel.release", status, text)
         .needed_for("every container: mount_setattr, clone3 with CLONE_INTO_CGROUP, openat2")
         .fix("Linux 5.12 or newer")
@@ -64,6 +58,7 @@ fn host_has_namespace(host: &Host, kind: &str) -> bool {
 
 /// How many may be made, and by whom.
 fn user_namespaces(host: &Host) -> Check {
+    // Files of the kernel's: one that is there has a number.
     let number = |path: &str| host.line(path).and_then(|text| text.parse::<u64>().ok());
     let most = number("/proc/sys/user/max_user_namespaces");
     let by_users = number("/proc/sys/kernel/unprivileged_userns_clone").unwrap_or(1) != 0

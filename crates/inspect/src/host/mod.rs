@@ -11,7 +11,11 @@ mod node;
 mod security;
 mod storage;
 
+use casemate_runtime::bundle::say;
 use serde::Serialize;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// How a check ended.
@@ -94,12 +98,14 @@ impl Check {
 #[derive(Clone, Debug)]
 pub struct Host {
     root: PathBuf,
+    /// What is there and could not be read, by path.
+    unread: RefCell<BTreeMap<PathBuf, Error>>,
 }
 
 impl Host {
     /// The host with its files below `root`; `/` for the running one.
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), unread: RefCell::default() }
     }
 
     /// Where a path of the host is to be found.
@@ -108,9 +114,40 @@ impl Host {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
+    /// The answer, if there is one; that there is none, for another reason than that nothing is there, is told by
+    /// [`Host::unread`].
+    fn known<T>(&self, path: &Path, answer: std::io::Result<T>) -> Option<T> {
+        match answer {
+            Ok(known) => Some(known),
+            Err(error) => {
+                if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
+                    self.unread
+                        .borrow_mut()
+                        .insert(path.to_owned(), Error(error.kind(), say(&error).to_string()));
+                }
+                None
+            }
+        }
+    }
+
+    /// A check that fails where files were there and could not be read since this was asked last: other checks took them for
+    /// absent.
+    pub fn unread(&self) -> Option<Check> {
+        let unread = self.unread.take();
+        let denied = unread.values().all(|Error(kind, _)| *kind == ErrorKind::PermissionDenied);
+        let ordinary = denied && !rustix::process::geteuid().is_root();
+        let status = if ordinary { Status::Info } else { Status::Warning };
+        let each = unread.iter().map(|(path, Error(_, why))| format!("{}: {why}", path.display()));
+        let found = each.collect::<Vec<_>>().join("; ");
+        let check = Check::new("host.files", status, format!("cannot be read: {found}"));
+        let check = check.needed_for("what the other checks say");
+        let check = if ordinary { check.hint("run this as root") } else { check };
+        (!unread.is_empty()).then_some(check)
+    }
+
     /// A file's text; `None` when it cannot be read.
     pub fn read(&self, path: impl AsRef<Path>) -> Option<String> {
-        let bytes = std::fs::read(self.path(path)).ok()?;
+        let bytes = self.known(path.as_ref(), std::fs::read(self.path(&path)))?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 
@@ -121,14 +158,16 @@ impl Host {
 
     /// Whether something has this name.
     pub fn exists(&self, path: impl AsRef<Path>) -> bool {
-        self.path(path).symlink_metadata().is_ok()
+        self.known(path.as_ref(), self.path(&path).symlink_metadata()).is_some()
     }
 
     /// The names in a directory that end in `suffix`, sorted; empty when there is no such directory.
     pub fn names(&self, dir: impl AsRef<Path>, suffix: &str) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.path(dir)) else { return Vec::new() };
+        let listed = std::fs::read_dir(self.path(&dir));
+        let listed = listed.and_then(|entries| entries.collect::<std::io::Result<Vec<_>>>());
+        let entries = self.known(dir.as_ref(), listed).unwrap_or_default();
         let mut names: Vec<String> = entries
-            .flatten()
+            .into_iter()
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .filter(|name| name.ends_with(suffix) && !name.starts_with('.'))
             .collect();
@@ -142,6 +181,10 @@ impl Host {
     }
 }
 
+/// Why something could not be read.
+#[derive(Clone, Debug)]
+struct Error(ErrorKind, String);
+
 /// Everything about the host, area by area.
 pub fn check(host: &Host) -> Vec<Check> {
     let mut checks = kernel::checks(host);
@@ -149,5 +192,27 @@ pub fn check(host: &Host) -> Vec<Check> {
     checks.extend(security::checks(host));
     checks.extend(storage::checks(host));
     checks.extend(node::checks(host));
+    checks.extend(host.unread());
     checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_and_cannot_be_read_is_told_once_and_what_is_not_there_is_not() {
+        let dir = std::env::temp_dir().join(format!("casemate-host-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("etc/policy.toml")).unwrap();
+        let host = Host::at(&dir);
+        assert_eq!(host.read("/etc/other.toml"), None);
+        assert!(!host.exists("/etc/other.toml/below"));
+        assert!(host.unread().is_none());
+        assert_eq!(host.read("/etc/policy.toml"), None);
+        let told = host.unread().unwrap();
+        assert_eq!(told.status, Status::Warning);
+        assert_eq!(told.found, "cannot be read: /etc/policy.toml: is a directory");
+        assert!(host.unread().is_none());
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
 }

@@ -25,12 +25,16 @@ fn policy(host: &Host) -> Check {
         files.insert(0, POLICY.to_owned());
     }
     let places = [DIR, DROP_INS].iter().filter(|path| host.exists(path));
-    let loose = places.map(|path| (*path).to_owned()).chain(files.iter().cloned()).find(|path| {
-        let metadata = host.path(path).symlink_metadata();
-        // What cannot be looked at is what `create` cannot read.
-        !metadata.is_ok_and(|m| m.uid() == 0 && (m.is_symlink() || m.mode() & 0o022 == 0))
-    });
-    if let Some(path) = loose {
+    for path in places.map(|path| (*path).to_owned()).chain(files.iter().cloned()) {
+        match host.path(&path).symlink_metadata() {
+            Ok(m) if m.uid() == 0 && (m.is_symlink() || m.mode() & 0o022 == 0) => continue,
+            Ok(_) => {}
+            // What cannot be looked at is what `create` cannot read.
+            Err(why) => {
+                let found = format!("{path} cannot be read: {why}: no container will be created");
+                return Check::new(id, Status::Missing, found);
+            }
+        }
         let found = format!("{path} does not belong to root alone: no container will be created");
         return Check::new(id, Status::Missing, found)
             .fix(format!("chown root:root {path} && chmod go-w {path}"));

@@ -1,7 +1,7 @@
 //! Security modules and filters: seccomp, AppArmor, SELinux, Landlock.
 
 use super::{Check, Host, Status};
-use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
+use casemate_runtime::caller;
 
 /// From this version on signals and abstract sockets can be kept inside (Linux 6.12).
 const LANDLOCK_WHOLE: u32 = 6;
@@ -27,9 +27,13 @@ fn seccomp(host: &Host) -> Check {
 
 /// One of the two is enough; without either that layer is missing.
 fn mandatory(host: &Host) -> Vec<Check> {
-    match (apparmor_enabled(), selinux_enabled()) {
-        (true, _) => vec![apparmor(host)],
-        (_, true) => vec![selinux(host)],
+    match (caller::apparmor(), caller::selinux()) {
+        (Ok(true), _) => vec![apparmor(host)],
+        (_, Ok(true)) => vec![selinux(host)],
+        (Err(why), _) | (_, Err(why)) => {
+            let found = format!("cannot be read: {why:#}: no container will be created");
+            vec![Check::new("security.mac", Status::Missing, found)]
+        }
         _ => vec![Check::new(
             "security.mac",
             Status::Info,

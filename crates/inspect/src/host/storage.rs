@@ -4,7 +4,9 @@ use super::{Check, Host, Status};
 use casemate_kernel::mountinfo;
 use casemate_policy::spec::IdMapping;
 use casemate_runtime::ids::{mapping_namespace, IdMaps};
+use casemate_sys::errno_text;
 use casemate_sys::mount::{self, attr, AttrChange, FsContext};
+use rustix::io::Errno;
 use std::path::Path;
 
 /// Where engines keep images and volumes.
@@ -32,7 +34,15 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
     }
     let mut seen = Vec::new();
     for (name, path) in STORES {
-        let Ok(device) = rustix::fs::stat(path).map(|stat| stat.st_dev) else { continue };
+        let device = match rustix::fs::stat(path) {
+            Ok(stat) => stat.st_dev,
+            Err(Errno::NOENT | Errno::NOTDIR) => continue,
+            Err(error) => {
+                let found = format!("{path} cannot be looked at: {}", errno_text(error));
+                checks.push(Check::new(format!("storage.idmap.{name}"), Status::Warning, found));
+                continue;
+            }
+        };
         if !seen.contains(&device) {
             seen.push(device);
             checks.push(idmap(name, Path::new(path)));
@@ -43,6 +53,7 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
 
 fn is_privileged() -> bool {
     const CAP_SYS_ADMIN: u64 = 1 << 21;
+    // capget(2) of the own process does not fail; without an answer less is tried.
     casemate_sys::caps::get().is_ok_and(|sets| sets.effective & CAP_SYS_ADMIN != 0)
 }
 
@@ -51,10 +62,15 @@ fn overlay(host: &Host) -> Check {
         text.lines().any(|line| line.split_whitespace().next_back() == Some("overlay"))
     });
     // Asking for it loads the module, which the first container would do too.
-    let found = listed || (host.is_live() && FsContext::open("overlay").is_ok());
-    let check = match found {
-        true => Check::new("storage.overlay", Status::Ok, "available"),
-        false => Check::new("storage.overlay", Status::Warning, "the kernel has no overlay"),
+    let asked = (!listed && host.is_live()).then(|| FsContext::open("overlay"));
+    let check = match asked {
+        _ if listed => Check::new("storage.overlay", Status::Ok, "available"),
+        Some(Ok(_)) => Check::new("storage.overlay", Status::Ok, "available"),
+        Some(Err(error)) if error.errno() != Errno::NODEV => {
+            let found = format!("not listed, and cannot be asked for: {error}");
+            Check::new("storage.overlay", Status::Warning, found)
+        }
+        _ => Check::new("storage.overlay", Status::Warning, "the kernel has no overlay"),
     };
     check.needed_for("images under podman, docker and containerd").fix("modprobe overlay")
 }

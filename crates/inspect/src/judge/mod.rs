@@ -87,6 +87,9 @@ const MEASURES: &[(&str, Judge, Insists)] = &[
 /// A judgement that only standards ask for, and whether the profile enforces it.
 pub fn measure(id: &str, seen: &Observation, profile: &Profile) -> Option<(Judgement, bool)> {
     let (_, judge, enforced) = MEASURES.iter().find(|(known, _, _)| *known == id)?;
+    if seen.is_unread(id) {
+        return Some((Judgement::unseen("cannot be read"), false));
+    }
     Some((judge(seen, profile), enforced(profile) && profile.name != ProfileName::Privileged))
 }
 
@@ -106,6 +109,9 @@ pub const EXTRA: &[(&str, &str)] = &[
 /// What was found about a control; `None` when nothing outside shows it.
 pub fn judge(id: &str, seen: &Observation, profile: &Profile) -> Option<Judgement> {
     let (_, judge) = JUDGES.iter().find(|(known, _)| *known == id)?;
+    if seen.is_unread(id) {
+        return Some(Judgement::unseen("cannot be read"));
+    }
     Some(judge(seen, profile))
 }
 

@@ -72,6 +72,7 @@ fn amount(limit: u64) -> String {
 pub(super) fn oom_score(seen: &Observation, _: &Profile) -> Judgement {
     match seen.oom_score_adj {
         Some(score) => Judgement::new(score >= 0, score.to_string()),
+        None if seen.origin == Origin::Kernel => Judgement::unseen("cannot be read"),
         None => Judgement::new(true, "inherited"),
     }
 }

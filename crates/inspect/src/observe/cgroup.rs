@@ -1,48 +1,57 @@
 //! Limits of a process's cgroup, of version 2, and of version 1 where another runtime still uses it.
 
 use super::{Limit, Limits};
-use casemate_cgroup::{Cgroup, Hierarchy};
+use anyhow::{Context as _, Result};
+use casemate_cgroup::{Cgroup, Error, Hierarchy};
+use rustix::io::Errno;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The limits that hold for a process, from the text of its /proc/PID/cgroup. `None`: it sits in the root of every
 /// hierarchy, or nothing is mounted.
-pub fn limits(text: &str) -> Option<Limits> {
+///
+/// # Errors
+/// A file that is there and cannot be read: it may hold any limit, or none.
+pub fn limits(text: &str) -> Result<Option<Limits>> {
     let mut limits = Limits::default();
     let mut any = false;
-    if let Some((mount, inner)) = unified(text) {
+    if let Some((mount, inner)) = unified(text)? {
         any |= inner != Path::new("/");
         let levels: Vec<PathBuf> = inner
             .ancestors()
             .filter(|level| *level != Path::new("/"))
             .map(|level| mount.join(level.strip_prefix("/").unwrap_or(level)))
             .collect();
-        limits.pids = smallest(&levels, "pids.max");
-        limits.memory = smallest(&levels, "memory.max");
-        limits.oom_group = oom_group(&levels);
-        limits.cpu = levels.first().is_some_and(|own| is_weighed(own));
-        limits.device_programs = programs(&levels);
+        limits.pids = smallest(&levels, "pids.max")?;
+        limits.memory = smallest(&levels, "memory.max")?;
+        limits.oom_group = oom_group(&levels)?;
+        limits.cpu = levels.first().map_or(Ok(false), |own| is_weighed(own))?;
+        limits.device_programs = programs(&levels)?;
     }
     for (controllers, inner) in version_1(text) {
         any |= inner != "/";
         let dir = |name: &str| PathBuf::from(format!("/sys/fs/cgroup/{name}{inner}"));
         let has = |name: &str| controllers.split(',').any(|controller| controller == name);
         if has("pids") {
-            limits.pids = least(limits.pids, number(&dir("pids").join("pids.max")));
+            limits.pids = least(limits.pids, number(&dir("pids").join("pids.max"))?);
         }
         if has("memory") {
-            let bytes = number(&dir("memory").join("memory.limit_in_bytes"));
+            let bytes = number(&dir("memory").join("memory.limit_in_bytes"))?;
             // "No limit" is the largest number of whole pages.
             limits.memory = least(limits.memory, bytes.filter(|bytes| *bytes < 1 << 62));
         }
     }
-    any.then_some(limits)
+    Ok(any.then_some(limits))
 }
 
 /// The mount of version 2 and the process's place in it.
-fn unified(text: &str) -> Option<(PathBuf, PathBuf)> {
-    let hierarchy = Hierarchy::discover().ok()?;
-    let inner = text.lines().find_map(|line| line.strip_prefix("0::"))?;
-    Some((hierarchy.mount_point().to_owned(), PathBuf::from(inner)))
+fn unified(text: &str) -> Result<Option<(PathBuf, PathBuf)>> {
+    let hierarchy = match Hierarchy::discover() {
+        Err(Error::CgroupV1Only | Error::NotMounted) => return Ok(None),
+        other => other?,
+    };
+    let inner = text.lines().find_map(|line| line.strip_prefix("0::"));
+    Ok(inner.map(|inner| (hierarchy.mount_point().to_owned(), PathBuf::from(inner))))
 }
 
 fn version_1(text: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -54,8 +63,24 @@ fn version_1(text: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-fn number(file: &Path) -> Limit {
-    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+/// Empty when there is no such file: the controller is off there, or the cgroup is gone.
+fn content(file: &Path) -> Result<String> {
+    match std::fs::read_to_string(file) {
+        Err(error) if is_gone(&error) => Ok(String::new()),
+        other => other.with_context(|| file.display().to_string()),
+    }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    // ENODEV: removed between open and read.
+    error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
+}
+
+fn number(file: &Path) -> Result<Limit> {
+    match content(file)?.trim() {
+        "" | "max" => Ok(None),
+        text => text.parse().map(Some).with_context(|| format!("{}: {text:?}", file.display())),
+    }
 }
 
 fn least(a: Limit, b: Limit) -> Limit {
@@ -66,31 +91,45 @@ fn least(a: Limit, b: Limit) -> Limit {
 }
 
 /// A limit of any level above holds too.
-fn smallest(levels: &[PathBuf], file: &str) -> Limit {
-    levels.iter().fold(None, |least_yet, level| least(least_yet, number(&level.join(file))))
+fn smallest(levels: &[PathBuf], file: &str) -> Result<Limit> {
+    let mut limits = levels.iter().map(|level| number(&level.join(file)));
+    limits.try_fold(None, |least_yet, limit| Ok(least(least_yet, limit?)))
 }
 
 /// The kernel ends the uppermost cgroup that says so, below the one whose memory has run out, that one included
 /// (cgroup-v2.rst, memory.oom.group).
-fn oom_group(levels: &[PathBuf]) -> Option<bool> {
-    let limited = levels.iter().position(|level| number(&level.join("memory.max")).is_some());
-    let domain = &levels[..limited.map_or(levels.len(), |index| index + 1)];
-    let of = |level: &PathBuf| number(&level.join("memory.oom.group")).map(|value| value == 1);
-    domain.iter().filter_map(of).reduce(|any, one| any | one)
+fn oom_group(levels: &[PathBuf]) -> Result<Option<bool>> {
+    let mut limited = None;
+    for (index, level) in levels.iter().enumerate() {
+        if number(&level.join("memory.max"))?.is_some() {
+            limited = Some(index);
+            break;
+        }
+    }
+    let mut found = None;
+    for level in &levels[..limited.map_or(levels.len(), |index| index + 1)] {
+        if let Some(value) = number(&level.join("memory.oom.group"))? {
+            found = Some(found.unwrap_or(false) | (value == 1));
+        }
+    }
+    Ok(found)
 }
 
-fn is_weighed(dir: &Path) -> bool {
-    let text = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap_or_default();
-    let quota = text("cpu.max");
-    let weight = text("cpu.weight");
-    (!quota.is_empty() && !quota.starts_with("max")) || !matches!(weight.trim(), "" | "100")
+fn is_weighed(dir: &Path) -> Result<bool> {
+    let quota = content(&dir.join("cpu.max"))?;
+    let weight = content(&dir.join("cpu.weight"))?;
+    Ok((!quota.is_empty() && !quota.starts_with("max")) || !matches!(weight.trim(), "" | "100"))
 }
 
-/// Counted on the cgroup itself and above: each of them may forbid.
-fn programs(levels: &[PathBuf]) -> Option<usize> {
-    let count = |dir: &PathBuf| Cgroup::open(dir).ok()?.device_program_count().ok();
-    let counts: Vec<usize> = levels.iter().map(count).collect::<Option<_>>()?;
-    Some(counts.iter().sum())
+/// Counted on the cgroup itself and above: each of them may forbid. `None`: not for this user to see, or gone.
+fn programs(levels: &[PathBuf]) -> Result<Option<usize>> {
+    let count = |dir: &PathBuf| match Cgroup::open(dir).and_then(|open| open.device_program_count())
+    {
+        Err(error) if error.is_permission() || error.is_gone() => Ok(None),
+        other => Ok(Some(other?)),
+    };
+    let counts: Vec<Option<usize>> = levels.iter().map(count).collect::<Result<_>>()?;
+    Ok(counts.into_iter().sum())
 }
 
 #[cfg(test)]
@@ -112,17 +151,31 @@ mod tests {
         let write = |level: usize, name: &str, text: &str| {
             std::fs::write(levels[level].join(name), text).unwrap();
         };
-        assert_eq!(oom_group(&levels), None);
+        assert_eq!(oom_group(&levels).unwrap(), None);
         for level in 0..3 {
             write(level, "memory.max", "max\n");
             write(level, "memory.oom.group", "0\n");
         }
         write(1, "memory.max", "4096\n");
         write(2, "memory.oom.group", "1\n");
-        assert_eq!(oom_group(&levels), Some(false));
+        assert_eq!(oom_group(&levels).unwrap(), Some(false));
         write(1, "memory.oom.group", "1\n");
-        assert_eq!(oom_group(&levels), Some(true));
+        assert_eq!(oom_group(&levels).unwrap(), Some(true));
         std::fs::remove_dir_all(&top).unwrap();
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_read_is_not_the_same_as_none() {
+        let dir = std::env::temp_dir().join(format!("casemate-limits-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("memory.max")).unwrap();
+        std::fs::write(dir.join("pids.max"), "max\n").unwrap();
+        std::fs::write(dir.join("cpu.max"), [0xff]).unwrap();
+        assert_eq!(number(&dir.join("pids.max")).unwrap(), None);
+        assert_eq!(number(&dir.join("hugetlb.max")).unwrap(), None);
+        assert!(number(&dir.join("memory.max")).is_err());
+        assert!(smallest(std::slice::from_ref(&dir), "memory.max").is_err());
+        assert!(is_weighed(&dir).is_err());
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

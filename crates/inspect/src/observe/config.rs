@@ -40,6 +40,7 @@ pub fn observe(spec: &Spec, default_filter: bool, paths: &BTreeSet<String>) -> O
         sysctls: Some(spec.linux.sysctl.keys().cloned().collect()),
         hooks: Some(hooks(spec)),
         escapes: None,
+        unread: Vec::new(),
         evidence: None,
     }
 }
@@ -101,6 +102,7 @@ fn limits(spec: &Spec) -> Limits {
     let Some(resources) = &spec.linux.resources else {
         return Limits { oom_group: Some(false), ..Limits::default() };
     };
+    // A negative number is no limit, and neither is `max`.
     let positive = |limit: Option<i64>| limit.and_then(|limit| u64::try_from(limit).ok());
     let unified = |file: &str| resources.unified.get(file).and_then(|text| text.parse().ok());
     let cpu = &resources.cpu;

@@ -24,7 +24,7 @@ pub struct Evidence {
     pub(super) namespaces: BTreeMap<NamespaceKind, Place>,
     /// RLIMIT_CORE, hard; `None`: could not be read.
     pub(super) core_limit: Option<u64>,
-    pub(super) oom_score_adj: Option<i32>,
+    pub(super) oom_score_adj: Part<i32>,
     /// `None`: cannot be seen by this user.
     pub(super) device_programs: Option<usize>,
     /// What only the record of a container tells.
@@ -78,12 +78,12 @@ impl Evidence {
             })),
             kernel_has: &kernel_has,
             status: Part::Seen(self.status.clone()),
-            uid_map: Part::Seen(ranges(&self.uid_map)),
-            gid_map: Part::Seen(ranges(&self.gid_map)),
+            uid_map: Part::Seen(self.uid_map.iter().map(IdRange::from).collect()),
+            gid_map: Part::Seen(self.gid_map.iter().map(IdRange::from).collect()),
             namespaces: Part::Seen(namespaces.collect()),
             filters: self.filters(),
             core_limit: self.core_limit.map_or_else(no_limit, |hard| Part::Seen(limit(hard))),
-            oom_score_adj: self.oom_score_adj.map_or(Part::NotLooked, Part::Seen),
+            oom_score_adj: self.oom_score_adj.clone(),
             devices_listed: match self.device_programs {
                 Some(programs) => Part::Seen(programs > 0),
                 None => Part::NotLooked,
@@ -119,15 +119,6 @@ fn namespace(kind: NamespaceKind) -> Option<Namespace> {
         NamespaceKind::User => Namespace::User,
         NamespaceKind::Time => return None,
     })
-}
-
-fn ranges(map: &[IdMapping]) -> Vec<IdRange> {
-    let range = |one: &IdMapping| IdRange {
-        inside: one.container_id,
-        outside: one.host_id,
-        count: one.size,
-    };
-    map.iter().map(range).collect()
 }
 
 fn kernel_has(path: &str) -> Fact {

@@ -12,6 +12,7 @@ pub mod process;
 pub mod sources;
 
 use casemate_policy::spec::{IdMapping, NamespaceKind};
+use rustix::io::Errno;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,6 +98,27 @@ pub struct Limits {
     pub device_programs: Option<usize>,
 }
 
+/// A fact that could not be read: what it would have shown is missing, which is a finding of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// Id of what was to be looked at: a control's, or a name of its own.
+    pub what: &'static str,
+    /// Other controls that would be judged by it.
+    pub controls: &'static [&'static str],
+    /// Why it could not be.
+    pub why: String,
+}
+
+impl Unread {
+    pub(crate) fn of(
+        what: &'static str,
+        controls: &'static [&'static str],
+        why: &impl std::fmt::Display,
+    ) -> Self {
+        Self { what, controls, why: why.to_string() }
+    }
+}
+
 /// One container, as seen.
 #[derive(Clone, Debug, Serialize)]
 pub struct Observation {
@@ -138,7 +160,7 @@ pub struct Observation {
     pub core_limit: Option<u64>,
     /// RLIMIT_NOFILE, hard; `None`: inherited.
     pub open_files: Option<u64>,
-    /// oom_score_adj; `None`: inherited.
+    /// oom_score_adj; `None`: inherited in a configuration, not seen in a process.
     pub oom_score_adj: Option<i32>,
     /// Limits of the cgroup; `None` without one.
     pub limits: Option<Limits>,
@@ -152,6 +174,8 @@ pub struct Observation {
     pub hooks: Option<Vec<String>>,
     /// Descriptors of directories that lie outside the container; only the kernel knows.
     pub escapes: Option<Vec<String>>,
+    /// What could not be read.
+    pub unread: Vec<Unread>,
     /// What the floor is asked about; only the kernel has it.
     #[serde(skip)]
     pub evidence: Option<Box<evidence::Evidence>>,
@@ -174,6 +198,11 @@ impl Observation {
     /// Whose namespace of this kind it is in; the host's when nothing else is known.
     pub fn place(&self, kind: NamespaceKind) -> Place {
         self.namespaces.get(&kind).copied().unwrap_or(Place::Host)
+    }
+
+    /// Whether what this control is judged by could not be read.
+    pub fn is_unread(&self, id: &str) -> bool {
+        self.unread.iter().any(|one| one.what == id || one.controls.contains(&id))
     }
 
     /// How far a path below /proc or /sys is closed.
@@ -220,9 +249,10 @@ pub fn covers(place: &str, path: &str) -> bool {
     path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Those of `paths` that the running kernel has.
+/// Those of `paths` that the running kernel has, or of which that cannot be told: they are worth hiding then, too.
 pub fn present<'a>(paths: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
-    paths.into_iter().filter(|path| rustix::fs::stat(*path).is_ok()).map(str::to_owned).collect()
+    let absent = |path: &str| matches!(rustix::fs::stat(path), Err(Errno::NOENT | Errno::NOTDIR));
+    paths.into_iter().filter(|path| !absent(path)).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -3,15 +3,19 @@
 
 use super::evidence::{Evidence, Maker};
 use super::mountinfo::{self, Line};
-use super::{cgroup, Capabilities, Mount, Observation, Origin, Place};
+use super::{cgroup, Capabilities, Mount, Observation, Origin, Place, Unread};
 use anyhow::{bail, Context as _, Result};
 use casemate_kernel::status::Status as KernelStatus;
+use casemate_policy::floor::Part;
 use casemate_policy::spec::{IdMapping, NamespaceKind};
-use casemate_runtime::caller::{apparmor_enabled, selinux_enabled};
+use casemate_runtime::caller::{apparmor, selinux};
 use casemate_runtime::procfs;
+use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 /// How many descriptors of a process are looked at.
 const MOST_DESCRIPTORS: usize = 4096;
@@ -27,12 +31,18 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
     let tables = (procfs::read_bytes(proc, &format!("{pid}/mountinfo"))?, host_mounts(proc)?);
     let (lines, host) = (mountinfo::parse(&tables.0)?, mountinfo::parse(&tables.1)?);
     let namespaces = namespaces(proc, pid)?;
-    let limits = procfs::read(proc, &format!("{pid}/limits")).unwrap_or_default();
+    let mut told = Told::default();
+    let limits = unless_ended(procfs::read(proc, &format!("{pid}/limits")));
+    let limits = told.or_default("rlimits", &["rlimits.core", "rlimits.defaults"], limits);
     let mounts = mounts(&lines, &host);
     let root = lines.iter().rev().find(|line| line.point == "/");
     let core_limit = hard_limit(&limits, "Max core file size");
     let oom_score_adj = oom_score_adj(proc, pid);
     let cgroup = cgroup::limits(&procfs::read(proc, &format!("{pid}/cgroup"))?);
+    let cgroup = told.or_default("process.cgroup", BY_CGROUP, cgroup.map_err(Shown));
+    let apparmor = label_of(apparmor(), || label(proc, pid, "apparmor/current"));
+    let selinux = label_of(selinux(), || label(proc, pid, "current"));
+    let escapes = unless_ended(descriptors(proc, pid, &lines));
     let inside = |map: &[IdMapping], id: u32| to_inside(map, id);
     let is_host = |map: &[IdMapping]| matches!(map, [one] if one.size == u32::MAX);
     let maker = Maker {
@@ -53,7 +63,7 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
         gid_map: gid_map.clone(),
         namespaces: namespaces.clone(),
         core_limit,
-        oom_score_adj,
+        oom_score_adj: oom_score_adj.clone(),
         device_programs: cgroup.and_then(|limits| limits.device_programs),
         maker,
     };
@@ -74,19 +84,64 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
         masked: Vec::new(),
         readonly: Vec::new(),
         present: paths.clone(),
-        apparmor: apparmor_enabled().then(|| label(proc, pid, "apparmor/current")),
-        selinux: selinux_enabled().then(|| label(proc, pid, "current")),
+        apparmor: told.or_default("apparmor.profile", &["mac.any"], apparmor.map_err(Shown)),
+        selinux: told.or_default("selinux.label", &["mac.any"], selinux.map_err(Shown)),
         core_limit,
         open_files: hard_limit(&limits, "Max open files"),
-        oom_score_adj,
+        oom_score_adj: match oom_score_adj {
+            Part::Seen(score) => Some(score),
+            // The floor has the reason.
+            Part::NotLooked | Part::Unreadable(_) => None,
+        },
         limits: cgroup,
         devices_listed: None,
         devices: device_binds(&mounts),
         sysctls: None,
         hooks: None,
-        escapes: descriptors(proc, pid, &lines),
+        escapes: told.or_default("process.descriptors", &[], escapes),
+        unread: told.0,
         mounts,
     })
+}
+
+/// What the limits of a cgroup are shown by.
+const BY_CGROUP: &[&str] =
+    &["pids.limit", "memory.limit", "cpu.limit", "devices.cgroup", "cgroup.own"];
+
+/// What could not be read.
+#[derive(Default)]
+struct Told(Vec<Unread>);
+
+impl Told {
+    /// The answer; without one, what stands for nothing, and why there is none.
+    fn or_default<T: Default, E: Display>(
+        &mut self,
+        what: &'static str,
+        controls: &'static [&'static str],
+        answer: Result<T, E>,
+    ) -> T {
+        answer.unwrap_or_else(|why| {
+            self.0.push(Unread::of(what, controls, &why));
+            T::default()
+        })
+    }
+}
+
+/// An error with its causes, in a line.
+struct Shown(anyhow::Error);
+
+impl Display for Shown {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{:#}", self.0)
+    }
+}
+
+/// A process that has ended meanwhile has nothing to be found.
+fn unless_ended<T: Default>(read: casemate_sys::Result<T>) -> casemate_sys::Result<T> {
+    match read {
+        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Ok(T::default()),
+        other => other,
+    }
 }
 
 /// The lines of /proc/PID/status that confinement shows in.
@@ -145,10 +200,18 @@ fn read_status(proc: &OwnedFd, pid: i32) -> Result<(KernelStatus, Status)> {
     Ok((seen, status))
 }
 
-/// `None`: cannot be read, or the process has ended meanwhile.
-fn oom_score_adj(proc: &OwnedFd, pid: i32) -> Option<i32> {
-    // A report says so; nothing is let in or left out by it.
-    procfs::read(proc, &format!("{pid}/oom_score_adj")).ok()?.trim().parse().ok()
+/// A process that has ended meanwhile has none, and nothing is found in it.
+fn oom_score_adj(proc: &OwnedFd, pid: i32) -> Part<i32> {
+    let read = procfs::read(proc, &format!("{pid}/oom_score_adj"));
+    match read {
+        Ok(text) => {
+            let none =
+                |error| Part::Unreadable(format!("/proc/{pid}/oom_score_adj: {error}: {text:?}"));
+            text.trim().parse().map_or_else(none, Part::Seen)
+        }
+        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Part::NotLooked,
+        Err(error) => Part::Unreadable(error.to_string()),
+    }
 }
 
 fn id_map(proc: &OwnedFd, pid: i32, file: &str) -> Result<Vec<IdMapping>> {
@@ -161,7 +224,8 @@ fn to_inside(map: &[IdMapping], id: u32) -> u32 {
     range.map_or(65534, |range| range.container_id + (id - range.host_id))
 }
 
-/// The host's mounts: those of pid 1, or the caller's own where pid 1 may not be looked at.
+/// The host's mounts: those of pid 1, or the caller's own where pid 1 may not be looked at; if these cannot be read either, that
+/// is the error.
 fn host_mounts(proc: &OwnedFd) -> Result<Vec<u8>> {
     match procfs::read_bytes(proc, "1/mountinfo") {
         Ok(table) => Ok(table),
@@ -192,8 +256,8 @@ fn namespaces(proc: &OwnedFd, pid: i32) -> Result<BTreeMap<NamespaceKind, Place>
         };
         // For an ordinary user pid 1 is closed; then the caller's own namespaces stand for the host's.
         let host = inode("1").or_else(|_| inode("self"));
-        let place = if host == Ok(own) { Place::Host } else { Place::Private };
-        found.insert(kind, place);
+        let host = host.with_context(|| format!("/proc/self/ns/{file}"))?;
+        found.insert(kind, if host == own { Place::Host } else { Place::Private });
     }
     Ok(found)
 }
@@ -228,10 +292,19 @@ fn reaches(line: &Line, host: &[Line]) -> bool {
     line.peers.is_some_and(|group| host.iter().any(|other| other.peers == Some(group)))
 }
 
-fn label(proc: &OwnedFd, pid: i32, file: &str) -> String {
+/// `None` where the module is off.
+fn label_of(is_on: Result<bool>, read: impl FnOnce() -> Result<String>) -> Result<Option<String>> {
+    is_on?.then(read).transpose()
+}
+
+fn label(proc: &OwnedFd, pid: i32, file: &str) -> Result<String> {
     let read = |name: &str| procfs::read(proc, &format!("{pid}/attr/{name}"));
-    let text = read(file).or_else(|_| read("current")).unwrap_or_default();
-    text.trim_end_matches(['\0', '\n']).to_owned()
+    let text = match read(file) {
+        // Before Linux 5.8 there is one file for all modules.
+        Err(error) if error.errno() == Errno::NOENT => unless_ended(read("current")),
+        other => unless_ended(other),
+    };
+    Ok(text?.trim_end_matches(['\0', '\n']).to_owned())
 }
 
 /// The hard limit of a line of /proc/PID/limits; unlimited is the largest number.
@@ -239,6 +312,7 @@ fn hard_limit(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     match line.split_whitespace().nth(1)? {
         "unlimited" => Some(u64::MAX),
+        // No number is no limit that could be shown: the floor says that there is none.
         number => number.parse().ok(),
     }
 }
@@ -261,30 +335,39 @@ fn device_binds(mounts: &[Mount]) -> Vec<String> {
 }
 
 /// Descriptors of directories on mounts that the process cannot reach by any path: the way out of CVE-2024-21626.
-fn descriptors(proc: &OwnedFd, pid: i32, mounts: &[Line]) -> Option<Vec<String>> {
+fn descriptors(
+    proc: &OwnedFd,
+    pid: i32,
+    mounts: &[Line],
+) -> casemate_sys::Result<Option<Vec<String>>> {
     let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-    let dir = rustix::fs::openat(proc, format!("{pid}/fd"), flags, Mode::empty()).ok()?;
+    let call = || format!("openat(/proc, \"{pid}/fd\")");
+    let dir = rustix::fs::openat(proc, format!("{pid}/fd"), flags, Mode::empty()).call(call)?;
     let mut found = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&dir).ok()?.flatten().take(MOST_DESCRIPTORS) {
+    for entry in rustix::fs::Dir::read_from(&dir).call(call)?.take(MOST_DESCRIPTORS) {
+        let entry = entry.call(call)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with('.') {
             continue;
         }
-        let Ok(stat) = rustix::fs::statat(&dir, entry.file_name(), AtFlags::empty()) else {
-            continue;
-        };
-        if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
-            continue;
+        match rustix::fs::statat(&dir, entry.file_name(), AtFlags::empty()) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => continue,
+            // Closed meanwhile.
+            Err(Errno::NOENT) => continue,
+            // A file system that does not let us look may hold a directory.
+            Ok(_) | Err(_) => {}
         }
-        let info = procfs::read(proc, &format!("{pid}/fdinfo/{name}")).unwrap_or_default();
+        // A descriptor that was closed meanwhile leads nowhere.
+        let info = unless_ended(procfs::read(proc, &format!("{pid}/fdinfo/{name}")))?;
         let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok());
         if mount.is_some_and(|id: u64| !mounts.iter().any(|line| line.id == id)) {
             let target = rustix::fs::readlinkat(&dir, entry.file_name(), Vec::new());
-            let target = target.map(|t| t.to_string_lossy().into_owned()).unwrap_or_default();
+            let target = target.map(|t| t.to_string_lossy().into_owned());
+            let target = target.unwrap_or_else(|error| format!("cannot be read: {error}"));
             found.push(format!("{name} -> {target}"));
         }
     }
-    Some(found)
+    Ok(Some(found))
 }
 
 #[cfg(test)]
@@ -300,6 +383,36 @@ mod tests {
         assert!(seen.mounts.iter().any(|mount| mount.point == "/"));
         assert!(seen.core_limit.is_some());
         assert!(Status::read(&proc, i32::MAX).is_err());
+    }
+
+    #[test]
+    fn a_score_that_cannot_be_read_is_told_and_that_of_an_ended_process_is_not() {
+        let proc = procfs::open().unwrap();
+        assert!(matches!(oom_score_adj(&proc, std::process::id() as i32), Part::Seen(_)));
+        assert_eq!(oom_score_adj(&proc, i32::MAX), Part::NotLooked);
+        // A directory in place of procfs stands for a file that cannot be read: reading its entry fails with EISDIR.
+        let dir = std::env::temp_dir().join(format!("casemate-oom-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("1/oom_score_adj")).unwrap();
+        std::fs::create_dir_all(dir.join("2")).unwrap();
+        std::fs::write(dir.join("2/oom_score_adj"), "much\n").unwrap();
+        let proc = OwnedFd::from(std::fs::File::open(&dir).unwrap());
+        for pid in [1, 2] {
+            let Part::Unreadable(why) = oom_score_adj(&proc, pid) else { panic!("{pid}") };
+            assert!(why.contains("oom_score_adj"), "{why}");
+        }
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn descriptors_that_cannot_be_listed_are_not_none() {
+        let dir = std::env::temp_dir().join(format!("casemate-fds-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("1")).unwrap();
+        std::fs::write(dir.join("1/fd"), "").unwrap();
+        let proc = OwnedFd::from(std::fs::File::open(&dir).unwrap());
+        let seen = |pid| unless_ended(descriptors(&proc, pid, &[]));
+        assert_eq!(seen(1).unwrap_err().errno(), Errno::NOTDIR);
+        assert_eq!(seen(2).unwrap(), None);
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

@@ -134,7 +134,10 @@ pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> Cont
     let now = judge(id, material.effective, material.profile);
     let promised = material.recorded.and_then(|seen| judge(id, seen, material.profile));
     let unseen = now.as_ref().is_none_or(|judgement| judgement.holds.is_none());
-    let status = if is_for_exec(row.id) && mode == Mode::Enforce {
+    let status = if material.effective.is_unread(id) {
+        // What was decided says nothing about what is, and that it cannot be read is a finding of its own.
+        Status::Unknown
+    } else if is_for_exec(row.id) && mode == Mode::Enforce {
         Status::Enforced
     } else if now.is_none() && mode == Mode::Off && leading.is_none() && material.in_force.is_some()
     {

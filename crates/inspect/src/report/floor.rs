@@ -23,6 +23,9 @@ pub struct FloorReport {
     /// What the host may have mounted in the container since.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub propagated: Vec<Propagated>,
+    /// Whether it was compared is not known.
+    #[serde(skip)]
+    unreadable: bool,
     /// The container is casemate's.
     #[serde(skip)]
     ours: bool,
@@ -54,6 +57,8 @@ pub struct Propagated {
 pub struct Recorded {
     /// The release that compared.
     pub compared_by: Option<String>,
+    /// The record cannot be read, which is reported as such.
+    pub unreadable: bool,
 }
 
 /// Of a process that runs; a configuration shows nothing of what the kernel makes of it.
@@ -66,6 +71,7 @@ pub(super) fn report(material: &Material<'_>) -> Option<FloorReport> {
     Some(FloorReport {
         profile: profile.as_str(),
         compared_by: material.floor.compared_by.clone(),
+        unreadable: material.floor.unreadable,
         violations: violations.into_iter().map(violation).collect(),
         propagated: propagated
             .into_iter()
@@ -93,7 +99,7 @@ impl FloorReport {
                 finding(Level::High, id, message)
             })
             .collect();
-        if self.compared_by.is_none() {
+        if self.compared_by.is_none() && !self.unreadable {
             let message = "made by a release that did not compare it with a floor: what is below \
                            was let in when it was made; make it anew";
             found.push(finding(Level::Low, ID.to_owned(), message.to_owned()));

@@ -10,7 +10,7 @@ pub use control::{ControlReport, Status};
 pub use drift::{differences, Peer};
 pub use floor::{FloorReport, FloorViolation, Propagated, Recorded as RecordedFloor};
 
-use crate::observe::Observation;
+use crate::observe::{Observation, Unread};
 use crate::standards::StandardReport;
 use casemate_policy::{Mode, Overrides, Profile, ProfileName, Severity, Source, CONTROLS};
 use serde::{Deserialize, Serialize};
@@ -117,10 +117,22 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// The decisions of a JSON list; what is none is left out.
-    pub fn list(value: &Value) -> Vec<Self> {
-        let entries = value.as_array().into_iter().flatten();
-        entries.filter_map(|entry| Self::deserialize(entry).ok()).collect()
+    /// The decisions of a JSON list.
+    ///
+    /// # Errors
+    /// It is no list, or an entry is no decision: a list with a gap would be another one than was decided.
+    pub fn list(value: Value) -> serde_json::Result<Vec<Self>> {
+        serde_json::from_value(value)
+    }
+}
+
+/// As bad as what it may hide.
+fn unread(unread: &Unread) -> Finding {
+    Finding {
+        level: Level::High,
+        control: unread.what.to_owned(),
+        message: format!("cannot be read: {}", unread.why),
+        pointer: String::new(),
     }
 }
 
@@ -161,6 +173,8 @@ pub struct Material<'a> {
     pub peers: Vec<Peer>,
     /// What the record knows of the floor.
     pub floor: RecordedFloor,
+    /// What could not be read, beside what is in force.
+    pub unread: Vec<Unread>,
 }
 
 /// The report.
@@ -207,6 +221,7 @@ impl Material<'_> {
         let mut findings: Vec<Finding> =
             controls.iter().filter_map(ControlReport::finding).collect();
         findings.extend(differences(&self));
+        findings.extend(self.unread.iter().chain(&self.effective.unread).map(unread));
         let floor = floor::report(&self);
         findings.extend(floor.iter().flat_map(FloorReport::findings));
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
@@ -260,4 +275,48 @@ fn verdict(controls: &[ControlReport], findings: &[Finding], ours: bool) -> Stri
     };
     let whose = if ours { "" } else { "; casemate did not make it" };
     format!("{holding} of {} hold, {rest}{whose}.", controls.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use casemate_policy::spec::Spec;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn what_cannot_be_read_is_a_finding_and_holds_no_aim_whatever_was_decided() {
+        let text = br#"{"ociVersion": "1.0.2", "root": {"path": "r"}, "linux": {"resources": {"pids": {"limit": 9}}}}"#;
+        let seen = |unread| {
+            let seen = crate::observe::config::observe(
+                &Spec::parse(text).unwrap(),
+                false,
+                &BTreeSet::new(),
+            );
+            Observation { unread, ..seen }
+        };
+        let status = |seen: &Observation| {
+            let added = r#"[{"rule": "pids.limit", "verdict": "added"}]"#;
+            let material = Material {
+                subject: Subject::default(),
+                profile: ProfileName::Hardened.profile(),
+                in_force: Some(ProfileName::Hardened),
+                overrides: Overrides::default(),
+                asked: None,
+                effective: seen,
+                recorded: None,
+                decisions: Decision::list(serde_json::from_str(added).unwrap()).unwrap(),
+                peers: Vec::new(),
+                floor: RecordedFloor::default(),
+                unread: Vec::new(),
+            };
+            let report = material.report(&[]);
+            let control = report.controls.iter().find(|control| control.id == "pids.limit");
+            let found = report.findings.iter().find(|finding| finding.control == "process.cgroup");
+            (control.unwrap().status, found.map(|found| (found.level, found.message.clone())))
+        };
+        assert_eq!(status(&seen(Vec::new())), (Status::Enforced, None));
+        let unread = Unread::of("process.cgroup", &["pids.limit"], &"read pids.max: EIO");
+        let told = (Level::High, "cannot be read: read pids.max: EIO".to_owned());
+        assert_eq!(status(&seen(vec![unread])), (Status::Unknown, Some(told)));
+    }
 }

@@ -67,6 +67,7 @@ fn oci_version(version: &str) -> Result<(), SpecError> {
     }
     // A pre-release or build suffix ("1.2.0-rc.1+dev") does not change the major version.
     let core = version.split(['-', '+']).next().unwrap_or_default();
+    // A part that is no number makes it no version.
     let numbers: Option<Vec<u32>> = core.split('.').map(|part| part.parse().ok()).collect();
     match numbers.as_deref() {
         Some([1, _, _]) => Ok(()),

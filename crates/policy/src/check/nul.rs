@@ -15,6 +15,7 @@ pub(crate) fn nul_bytes(text: &str) -> Result<(), SpecError> {
     if !text.contains("\\u0000") {
         return Ok(());
     }
+    // What is no JSON the reader of the configuration refuses.
     let Ok(document) = serde_json::from_str::<Value>(text) else { return Ok(()) };
     match find(&document, String::new()) {
         Some(path) => Err(SpecError::new(path, "contains a NUL byte")),

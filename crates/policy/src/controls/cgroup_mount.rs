@@ -49,6 +49,7 @@ pub(crate) fn readonly(
     let mut changed = false;
     for (index, mount) in asked.iter_mut().enumerate() {
         let is_cgroup = matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"));
+        // What cannot be read was refused when the configuration was checked.
         let Ok(flags) = MountPlanFlags::parse(&mount.options) else { continue };
         let read_only = flags.attrs.set & attr::RDONLY != 0;
         let writable = mount.options.iter().any(|option| option == "rw");

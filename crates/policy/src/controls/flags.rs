@@ -141,6 +141,7 @@ fn bound(draft: &Draft<'_>, index: usize, destination: &str) -> u64 {
 
 /// The options that are missing for these flags.
 fn add(mount: &Mount, wanted: u64) -> Vec<String> {
+    // As above.
     let Ok(flags) = MountPlanFlags::parse(&mount.options) else { return Vec::new() };
     let wanted = NAMES.iter().filter(|(bit, _)| wanted & bit != 0);
     wanted.flat_map(|(bit, name)| missing(&flags, *bit, name)).collect()

@@ -4,7 +4,7 @@ use super::tree::{is_read_only, point, root, Tree};
 use super::{Floor, Part, Phase};
 use casemate_kernel::attr;
 use casemate_kernel::mountinfo::Mount;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
     if !floor.is_hardened() {
@@ -42,7 +42,7 @@ fn repeats(tree: &Tree<'_, '_>, mount: &Mount<'_>) -> bool {
 /// Mounts that are made in the container must not appear on the host.
 fn shared(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
     let Part::Seen(host) = &floor.seen.host else { return };
-    let groups: HashSet<u64> = host.mounts.iter().filter_map(|mount| mount.shared).collect();
+    let groups: BTreeSet<u64> = host.mounts.iter().filter_map(|mount| mount.shared).collect();
     for mount in tree.mounts() {
         if mount.shared.is_some_and(|group| groups.contains(&group)) {
             let what = || format!("{} is in a peer group of the host's", point(mount));

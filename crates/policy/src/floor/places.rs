@@ -6,7 +6,7 @@
 use super::observed::Host;
 use super::tree::{self, is_read_only, is_within, Tree};
 use casemate_kernel::mountinfo::{Mount, Superblock};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a place reaches. What contains a place has it too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,12 +144,12 @@ struct Located {
 
 /// The places of one host.
 pub(super) struct Places {
-    superblocks: HashSet<Superblock>,
+    superblocks: BTreeSet<Superblock>,
     /// The host's root is out of sight, so that a file system that is not seen may still be the host's.
     blind: bool,
     /// The file system on which the host's root lies.
     root: Option<Superblock>,
-    located: HashMap<Superblock, Vec<Located>>,
+    located: BTreeMap<Superblock, Vec<Located>>,
 }
 
 impl Places {
@@ -159,7 +159,7 @@ impl Places {
             superblocks: host.mounts.iter().map(|mount| mount.superblock).collect(),
             blind: tree.visible("/").is_none(),
             root: tree.visible("/").map(|mount| mount.superblock),
-            located: HashMap::new(),
+            located: BTreeMap::new(),
         };
         let mut put = |path: &str, reach: Reach, allow: Option<&'static str>| {
             let Some(mount) = tree.visible(path) else { return };

@@ -3,7 +3,6 @@
 use casemate_kernel::attr;
 use casemate_kernel::mountinfo::{unescape, Mount};
 use std::borrow::Cow;
-use std::collections::HashMap;
 
 /// Where a mount is, without escapes. Bytes that are no UTF-8 are replaced: no place that is looked for has any.
 pub(super) fn point<'m>(mount: &Mount<'m>) -> Cow<'m, str> {
@@ -38,9 +37,10 @@ pub(super) fn is_read_only(mount: &Mount<'_>) -> bool {
 #[derive(Debug)]
 pub struct Tree<'m, 't> {
     mounts: &'m [Mount<'t>],
-    by_id: HashMap<u64, usize>,
-    /// By parent and mount point, the latest.
-    children: HashMap<(u64, &'t [u8]), usize>,
+    /// Numbers of mounts with their places in the table, in order.
+    by_id: Vec<(u64, usize)>,
+    /// The same by the parent and the mount point; of several, the latest is the last.
+    children: Vec<(u64, &'t [u8], usize)>,
     /// The first mount at `/`.
     top: Option<usize>,
 }
@@ -49,15 +49,16 @@ impl<'m, 't> Tree<'m, 't> {
     /// From the lines of one mountinfo.
     #[must_use]
     pub fn new(mounts: &'m [Mount<'t>]) -> Self {
-        let by_id: HashMap<u64, usize> =
-            mounts.iter().enumerate().map(|(index, mount)| (mount.id, index)).collect();
-        let mut children = HashMap::with_capacity(mounts.len());
+        let numbered = || mounts.iter().enumerate();
+        let mut by_id: Vec<_> = numbered().map(|(index, mount)| (mount.id, index)).collect();
+        by_id.sort_unstable();
+        let mut children: Vec<_> =
+            numbered().map(|(index, mount)| (mount.parent, mount.point, index)).collect();
+        children.sort_unstable();
         let mut top = None;
-        for (index, mount) in mounts.iter().enumerate() {
-            children.insert((mount.parent, mount.point), index);
+        for (index, mount) in numbered().filter(|(_, mount)| mount.point == b"/") {
             // The root of the mount namespace is its own parent, or has one that is out of sight.
-            let is_top = mount.parent == mount.id || !by_id.contains_key(&mount.parent);
-            if mount.point == b"/" && is_top {
+            if mount.parent == mount.id || find(&by_id, mount.parent).is_none() {
                 top.get_or_insert(index);
             }
         }
@@ -85,12 +86,18 @@ impl<'m, 't> Tree<'m, 't> {
     fn uppermost(&self, mut at: usize, place: &[u8]) -> usize {
         // A mount that is its own parent does not lie on itself.
         for _ in 0..self.mounts.len() {
-            match self.children.get(&(self.mounts[at].id, place)) {
-                Some(next) if *next != at => at = *next,
+            match self.latest_child(self.mounts[at].id, place) {
+                Some(next) if next != at => at = next,
                 _ => break,
             }
         }
         at
+    }
+
+    fn latest_child(&self, parent: u64, place: &[u8]) -> Option<usize> {
+        let end = self.children.partition_point(|(p, at, _)| (*p, *at) <= (parent, place));
+        let (p, at, index) = self.children[..end].last()?;
+        ((*p, *at) == (parent, place)).then_some(*index)
     }
 
     /// True for the mount that `/` is.
@@ -100,7 +107,7 @@ impl<'m, 't> Tree<'m, 't> {
 
     /// The mount that this one lies on.
     pub(super) fn parent(&self, mount: &Mount<'_>) -> Option<&'m Mount<'t>> {
-        let parent = self.by_id.get(&mount.parent).map(|index| &self.mounts[*index]);
+        let parent = find(&self.by_id, mount.parent).map(|index| &self.mounts[index]);
         parent.filter(|parent| parent.id != mount.id)
     }
 
@@ -114,6 +121,12 @@ impl<'m, 't> Tree<'m, 't> {
     pub(super) fn may_be_propagated(&self, mount: &Mount<'_>) -> bool {
         mount.master.is_some() && self.parent(mount).is_some_and(|parent| parent.master.is_some())
     }
+}
+
+/// Of several mounts with one number, the latest.
+fn find(by_id: &[(u64, usize)], id: u64) -> Option<usize> {
+    let end = by_id.partition_point(|(number, _)| *number <= id);
+    by_id[..end].last().filter(|(number, _)| *number == id).map(|(_, index)| *index)
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ fn twice(text: &str, at: usize) -> Option<String> {
     ))
 }
 
-/// The key of an assignment, if the table that `earlier` ends in has it already, and on which line,
+/// Help for a message: what cannot be parsed has none. The key of an assignment, if the table that `earlier` ends in has it already, and on which line,
 /// counted from 0.
 fn first_of(earlier: &str, assignment: &str) -> Option<(String, usize)> {
     const HERE: &str = "\"where it ends\"";

@@ -133,7 +133,7 @@ impl Builder<'_, '_> {
             parent: self.holder(&point).map_or(0, |line| line.id),
             superblock: (0, FIRST_NEW + u32::try_from(number).unwrap_or(u32::MAX >> 1)),
             root: b"/".to_vec(),
-            point,
+            point: point.into_owned(),
             flags: 0,
             peers: None,
             fstype: fstype.to_owned(),
@@ -149,7 +149,7 @@ impl Builder<'_, '_> {
         let point = text(&point);
         let rest = source.strip_prefix(point.trim_end_matches('/')).unwrap_or_default();
         let mut root = mount.root.strip_suffix(b"/").unwrap_or(mount.root).to_vec();
-        root.extend(escape(rest.as_bytes()));
+        root.extend_from_slice(&escape(rest.as_bytes()));
         if root.is_empty() {
             root.push(b'/');
         }

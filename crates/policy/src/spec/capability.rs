@@ -68,6 +68,7 @@ impl Capability {
     pub fn from_name(name: &str) -> Option<Self> {
         let bare = strip_prefix_ignore_case(name);
         let index = NAMES.iter().position(|known| known[4..].eq_ignore_ascii_case(bare))?;
+        // There are 64 at most.
         u8::try_from(index).ok().map(Self)
     }
 

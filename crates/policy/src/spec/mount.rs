@@ -2,6 +2,7 @@
 //! their meaning.
 
 use super::de::{is_default, non_empty, nullable, objects};
+use casemate_kernel::id_map::IdRange;
 use serde::{Deserialize, Serialize};
 
 /// One entry of `mounts`.
@@ -54,6 +55,13 @@ pub struct IdMapping {
     /// How many ids.
     #[serde(deserialize_with = "nullable")]
     pub size: u32,
+}
+
+/// As the kernel shows it.
+impl From<&IdMapping> for IdRange {
+    fn from(mapping: &IdMapping) -> Self {
+        Self { inside: mapping.container_id, outside: mapping.host_id, count: mapping.size }
+    }
 }
 
 impl IdMapping {

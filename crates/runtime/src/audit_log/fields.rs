@@ -27,6 +27,7 @@ fn put(fields: &mut Fields, key: &str, value: impl Into<Value>) {
 pub(super) fn of_caller(proc: &OwnedFd) -> Fields {
     let mut fields = Fields::new();
     let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+    // What cannot be read has no field: a record that says less is one, and an ended parent has nothing to say.
     let line = |path: &str| procfs::read(proc, path).ok().map(|text| text.trim().to_owned());
     put(&mut fields, "user.uid", rustix::process::getuid().as_raw());
     if let Some(login) = line("self/loginuid").and_then(|text| text.parse::<u32>().ok()) {

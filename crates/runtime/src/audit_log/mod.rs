@@ -25,6 +25,7 @@ static WARNING: Mutex<Option<String>> = Mutex::new(None);
 
 /// What was to be written down and was not, since this was asked last.
 pub fn take_warning() -> Option<String> {
+    // A thread that panicked with the lock has ended the program.
     WARNING.lock().ok()?.take()
 }
 
@@ -169,6 +170,7 @@ pub(crate) fn around<T>(
     let mut trail = Trail::begin_lax(global, event, id);
     if trail.0.is_some() {
         // Before the work: it may be what removes the record.
+        // Without it the record has the id alone; why it cannot be read, the work says.
         if let Ok(container) = Container::load(global, id) {
             // What it could complain of is for those who start something.
             trail.of_record(&container.record).ok();

@@ -36,6 +36,7 @@ pub(crate) fn files(hooks: &Hooks) -> BTreeMap<String, HookFile> {
     let mut files = BTreeMap::new();
     for (kind, list) in hooks.kinds().iter().filter(|(kind, _)| *kind != "startContainer") {
         for (index, Hook { path, .. }) in list.iter().enumerate() {
+            // Without a path or a digest it is on no list, and a record says that it is not known.
             let real = std::fs::read_link(path).ok().filter(|_| path.starts_with("/proc/"));
             let real = real.or_else(|| real_path(Path::new(path))).unwrap_or_default();
             let file = HookFile {
@@ -48,7 +49,7 @@ pub(crate) fn files(hooks: &Hooks) -> BTreeMap<String, HookFile> {
     files
 }
 
-/// Without links, as the kernel has it.
+/// Without links, as the kernel has it; `None` when that cannot be told, see [`files`].
 fn real_path(path: &Path) -> Option<PathBuf> {
     let proc = crate::procfs::open().ok()?;
     let file = casemate_sys::mount::open_path(path, false).ok()?;

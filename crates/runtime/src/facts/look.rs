@@ -41,7 +41,8 @@ impl Engines {
     }
 }
 
-/// An engine by what it keeps in `dir`. A name that cannot be looked up is none of ours.
+/// An engine by what it keeps in `dir`. A name that cannot be looked up is none of ours: root can look up all but those of a
+/// file system that is gone, and who cannot has nothing to bind there.
 fn signed(dir: &Path) -> Option<EngineFact> {
     let there =
         |name: &str| rustix::fs::statat(CWD, dir.join(name), AtFlags::SYMLINK_NOFOLLOW).is_ok();
@@ -136,9 +137,13 @@ impl Look {
     }
 }
 
-/// Others than root can name a file as engines do, and keep nobody from a directory by that.
+/// Others than root can name a file as engines do, and keep nobody from a directory by that. One whose owner cannot be told
+/// may be root's.
 fn is_roots(dir: &OwnedFd, name: &str) -> bool {
-    rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|stat| stat.st_uid == 0)
+    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat.st_uid == 0,
+        Err(error) => error != Errno::NOENT,
+    }
 }
 
 /// A second link to a file that no container is to see has that file's name too.
@@ -191,6 +196,7 @@ fn without_dpkg() -> Package {
 
 /// The package whose list of files has the directory `top`.
 fn search(info: &Path, top: &str) -> Result<Option<String>, Errno> {
+    // An error without a number is none of the kernel's.
     let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
     let line = format!("\n{top}\n");
     for entry in std::fs::read_dir(info).map_err(errno)? {

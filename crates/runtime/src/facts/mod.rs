@@ -84,6 +84,7 @@ fn look_at_mounts(
         .root(spec, container)
         .map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
     facts.root = Some(root);
+    facts.mountinfo = table;
     Ok(())
 }
 

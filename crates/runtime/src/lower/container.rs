@@ -194,7 +194,8 @@ fn root_plan(
         mounts: super::mounts::lower(spec, &mounts)?,
         devices: super::devices::nodes(spec, &namespaces.ids)?,
         symlinks: super::devices::links(spec),
-        masked: super::masks::expand(&spec.linux.masked_paths, plain),
+        masked: super::masks::expand(&spec.linux.masked_paths, plain)
+            .context("linux.maskedPaths")?,
         readonly_paths: paths(&spec.linux.readonly_paths),
         readonly: spec.root.readonly,
         cwd: PathBuf::from(&process.cwd),

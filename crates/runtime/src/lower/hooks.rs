@@ -53,6 +53,7 @@ fn one(hook: &SpecHook, label: String, default: &DefaultEnv) -> Result<Hook> {
 
 /// 0: none given.
 fn seconds(hook: &SpecHook) -> u64 {
+    // Admission refuses what is not positive.
     hook.timeout.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(0)
 }
 
@@ -67,6 +68,7 @@ fn own_environment() -> Vec<CString> {
         .filter_map(|(mut name, value)| {
             name.push("=");
             name.push(value);
+            // It came as a C string: there is none in it that ends it.
             CString::new(name.into_vec()).ok()
         })
         .collect()

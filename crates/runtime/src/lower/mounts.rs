@@ -1,6 +1,7 @@
 //! `mounts`: option strings to attributes, sources to absolute paths, ids to the host's.
 
 use crate::bundle::Bundle;
+use crate::caller::selinux;
 use crate::ids::{mapping_namespace, IdMaps};
 use crate::lower::propagation_of;
 use crate::userns::idmap::{Mapper, Wanted};
@@ -329,6 +330,7 @@ fn overlay(
     if mount.kind.as_deref() != Some("overlay") {
         return Ok(None);
     }
+    // As said above: its control has refused them in every other profile.
     let Ok(named) = casemate_policy::layers(mount) else { return Ok(None) };
     let identity = |index: usize| match judged.and_then(|judged| judged.get(index)) {
         Some(LayerFact { path, source: SourceFact::Missing(why), .. }) => {
@@ -345,7 +347,7 @@ fn overlay(
     let layers = named.into_iter().enumerate().map(resolve).collect::<Result<Vec<_>>>()?;
     let other = flags.data.iter().filter(|option| !casemate_policy::is_layer(&option.key));
     let mut options: Vec<_> = other.map(|o| (o.key.clone(), o.value.clone())).collect();
-    options.extend(label_option(spec, "overlay"));
+    options.extend(label_option(spec, "overlay")?);
     let mapper = context.mapper.as_ref();
     let plan = crate::overlay::from_layers(context.proc, &layers, options, mapper.is_some());
     let plan = match (plan, mapper) {
@@ -388,9 +390,7 @@ fn filesystem(
             options.push((option.key.clone(), value));
         }
     }
-    if let Some(label) = label_option(spec, &fstype) {
-        options.push(label);
-    }
+    options.extend(label_option(spec, &fstype)?);
     let is_tmpfs = fstype == "tmpfs";
     let has_mode = options.iter().any(|(key, _)| key == "mode");
     Ok(MountSource::Filesystem {
@@ -398,7 +398,7 @@ fn filesystem(
         or_bind: stand_in(&fstype, context.nested),
         content: if flags.tmpcopyup && is_tmpfs { Content::Copy } else { Content::Nothing },
         inherit_mode: is_tmpfs && !has_mode,
-        label: attribute(spec, &fstype),
+        label: attribute(spec, &fstype)?,
         options,
         fstype,
     })
@@ -420,6 +420,7 @@ fn translate(
 ) -> Result<Option<Option<String>>> {
     let text = value.map(str::to_owned);
     let is_id = matches!(key, "uid" | "gid") && matches!(fstype, "tmpfs" | "devpts" | "ramfs");
+    // What is no number is for the kernel to refuse.
     let Some(id) = text.as_deref().filter(|_| is_id).and_then(|text| text.parse::<u32>().ok())
     else {
         return Ok(Some(text));
@@ -433,20 +434,27 @@ fn translate(
 }
 
 /// `linux.mountLabel` for a file system that was made with the namespace, and takes no other option any more.
-fn attribute(spec: &Spec, fstype: &str) -> Option<String> {
-    let label = spec.linux.mount_label.clone().filter(|_| fstype == "mqueue");
-    label.filter(|_| crate::caller::selinux_enabled())
+fn attribute(spec: &Spec, fstype: &str) -> Result<Option<String>> {
+    match &spec.linux.mount_label {
+        Some(label) if fstype == "mqueue" && selinux()? => Ok(Some(label.clone())),
+        _ => Ok(None),
+    }
 }
 
 /// `linux.mountLabel` as an option, for file systems that take one.
-fn label_option(spec: &Spec, fstype: &str) -> Option<(String, Option<String>)> {
-    let label = spec.linux.mount_label.as_ref()?;
-    let labelled = matches!(fstype, "tmpfs" | "devpts" | "overlay" | "ramfs");
+///
+/// # Errors
+/// Whether SELinux is on cannot be read: the label must not be left out for that.
+fn label_option(spec: &Spec, fstype: &str) -> Result<Option<(String, Option<String>)>> {
+    let Some(label) = &spec.linux.mount_label else { return Ok(None) };
+    // The kernel knows the option only while SELinux is on; otherwise the label means nothing.
+    if !matches!(fstype, "tmpfs" | "devpts" | "overlay" | "ramfs") || !selinux()? {
+        return Ok(None);
+    }
     let kinds = ["rootcontext", "fscontext", "defcontext"];
     let asked = spec.annotations.get("run.oci.mount_context_type").map(String::as_str);
     let key = asked.filter(|kind| kinds.contains(kind)).unwrap_or("context");
-    // The kernel knows the option only while SELinux is on; otherwise the label means nothing.
-    (labelled && crate::caller::selinux_enabled()).then(|| (key.to_owned(), Some(label.clone())))
+    Ok(Some((key.to_owned(), Some(label.clone()))))
 }
 
 #[cfg(test)]

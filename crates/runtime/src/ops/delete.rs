@@ -26,16 +26,22 @@ pub fn delete(global: &Global, request: &DeleteRequest) -> Result<()> {
 }
 
 fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
-    let state = match StateRoot::open(&global.root)?.container(&request.id) {
-        Err(_) if request.force => return Ok(()),
-        other => other?,
+    let root = StateRoot::open(&global.root)?;
+    let state = match root.find(&request.id)? {
+        None if request.force => return Ok(()),
+        None => root.container(&request.id)?,
+        Some(state) => state,
     };
-    let loaded = state.load();
+    let loaded = match state.load() {
+        // Of a record that can be read all but for its init, what the container has is known, and goes.
+        Err(error) if request.force => state.load_without_init().map_err(|_| error),
+        other => other,
+    };
     let record = match loaded {
         Ok(Some(record)) => record,
         // A create that was cut short before it wrote anything, or a record that cannot be read: by force it goes. The
         // directory of another runtime that shares the root stays, and its container with it.
-        Ok(None) if !state.is_locked() => {
+        Ok(None) if !state.is_locked()? => {
             if !state.is_foreign()? {
                 state.remove()?;
             }
@@ -49,7 +55,7 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
         Err(e) => return Err(e),
     };
     let container = Container { state, record, proc: crate::procfs::open()? };
-    match container.status() {
+    match container.status()? {
         Status::Stopped | Status::Created => {}
         Status::Creating if !request.force => {
             bail!("cannot delete container {} that is being created", request.id)
@@ -70,7 +76,7 @@ pub(crate) fn kill_everything(container: &Container) -> Result<()> {
             Err(e) if e.errno() != rustix::io::Errno::SRCH => return Err(e.into()),
             _ => {}
         }
-        if let Some(cgroup) = container.cgroup() {
+        if let Some(cgroup) = container.cgroup()? {
             cgroup.kill_all()?;
         }
         let spec = rustix::event::Timespec { tv_sec: DEATH.as_secs() as i64, tv_nsec: 0 };
@@ -80,10 +86,13 @@ pub(crate) fn kill_everything(container: &Container) -> Result<()> {
         if ended == 0 {
             bail!("container init still running");
         }
-    } else if let Some(cgroup) = container.cgroup() {
+    } else if let Some(cgroup) = container.cgroup()? {
         // Processes without their init: a shared pid namespace, or one that was killed from outside.
-        if !cgroup.procs(true).unwrap_or_default().is_empty() {
-            cgroup.kill_all()?;
+        match cgroup.procs(true) {
+            Ok(pids) if pids.is_empty() => {}
+            Err(error) if error.is_gone() => {}
+            Ok(_) => cgroup.kill_all()?,
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

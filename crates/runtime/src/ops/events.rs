@@ -16,10 +16,11 @@ pub fn events(
     emit: &mut dyn FnMut(Value) -> Result<()>,
 ) -> Result<()> {
     let container = Container::load(global, &request.id)?;
-    if container.status() == Status::Stopped {
+    if container.status()? == Status::Stopped {
         bail!("container with id {} is not running", request.id);
     }
-    let open = || container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to watch"));
+    let open =
+        || container.cgroup()?.ok_or_else(|| anyhow!("the container has no cgroup to watch"));
     let cgroup = open()?;
     if request.once {
         return emit(stats(&request.id, &cgroup)?);

@@ -74,6 +74,7 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
         Ok(master) => master,
         Err(error) => {
             child.dismiss();
+            // The first error is the one to tell.
             process::wait(child.pid, true).ok();
             return Err(error);
         }
@@ -296,7 +297,7 @@ impl<'a> Births<'a> {
                 asked = true;
                 Some(below(&own.path, path)?)
             }
-            (Some(own), None) => Cgroup::open(&own.path).ok(),
+            (Some(_), None) => container.cgroup()?,
         };
         let births = Self { first, second, record, asked };
         if births.first.is_none() {
@@ -307,6 +308,7 @@ impl<'a> Births<'a> {
 
     /// The second choice, which a privileged caller hardly ever needs: it is looked for only when the first takes no process.
     fn second(&self) -> Option<&Cgroup> {
+        // Why there is none, `explain` tells, if the launch fails for it.
         self.second.get_or_init(|| self.where_init_is()).as_ref().ok()?.as_ref()
     }
 

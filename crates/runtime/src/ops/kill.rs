@@ -27,13 +27,13 @@ pub fn kill(global: &Global, request: &KillRequest) -> Result<()> {
 
 fn signal(global: &Global, request: &KillRequest) -> Result<()> {
     let container = Container::load(global, &request.id)?;
-    let status = container.status();
     if request.all {
         return kill_all(&container, request.signal);
     }
+    let status = container.status()?;
     // A container without a pid namespace of its own does not end with its init.
     if request.signal == SIGKILL && container.record.shared_pid_namespace {
-        if let Some(cgroup) = container.cgroup() {
+        if let Some(cgroup) = container.cgroup()? {
             return Ok(cgroup.kill_all()?);
         }
     }
@@ -46,7 +46,7 @@ fn signal(global: &Global, request: &KillRequest) -> Result<()> {
     }
     // A frozen process dies only when it may run again.
     if request.signal == SIGKILL && status == Status::Paused {
-        if let Some(cgroup) = container.cgroup() {
+        if let Some(cgroup) = container.cgroup()? {
             cgroup.thaw(THAW)?;
         }
     }
@@ -54,7 +54,7 @@ fn signal(global: &Global, request: &KillRequest) -> Result<()> {
 }
 
 fn kill_all(container: &Container, signal: i32) -> Result<()> {
-    match container.cgroup() {
+    match container.cgroup()? {
         Some(cgroup) if signal == SIGKILL => Ok(cgroup.kill_all()?),
         Some(cgroup) => Ok(cgroup.signal_all_raw(signal)?),
         None => match container.init()? {

@@ -12,18 +12,18 @@ const MAPPING: &str = "org.casemate.uid-map";
 
 /// One container's state.
 pub fn state(global: &Global, id: &ContainerId) -> Result<StateReport> {
-    Ok(report(&Container::load(global, id)?, String::new()))
+    report(&Container::load(global, id)?, String::new())
 }
 
-fn report(container: &Container, owner: String) -> StateReport {
-    let status = container.status();
+fn report(container: &Container, owner: String) -> Result<StateReport> {
+    let status = container.status()?;
     let record = &container.record;
     let mut annotations = record.spec.annotations.clone();
     if record.id_range.is_some() {
         // Whose processes these are on the host: root of the container is none of the users that ps can name.
         annotations.insert(MAPPING.to_owned(), crate::userns::shown(&record.spec));
     }
-    StateReport {
+    Ok(StateReport {
         oci_version: record.spec.oci_version.clone(),
         id: record.id.clone(),
         pid: record.init.filter(|_| status.is_alive()).map_or(0, |init| init.pid),
@@ -33,7 +33,7 @@ fn report(container: &Container, owner: String) -> StateReport {
         created: record.created.clone(),
         annotations,
         owner,
-    }
+    })
 }
 
 /// All containers of the state root. Directories of other runtimes are passed over; entries that cannot be read are
@@ -45,24 +45,26 @@ pub fn list(global: &Global) -> Result<ListReport> {
     }
     let mut answer = ListReport::default();
     for id in root.ids()? {
-        let loaded = root.container(&id).and_then(|state| Ok((state.load()?, state)));
-        match loaded {
-            Ok((Some(record), state)) => {
-                let container = Container { state, record, proc: crate::procfs::open()? };
-                let owner = user_name(container.record.owner);
-                answer.containers.push(report(&container, owner));
-            }
-            Ok((None, _)) => {}
-            // Deleted while we looked, or a file.
-            Err(e) if format!("{e:#}").contains("does not exist") => {}
+        match entry(&root, &id) {
+            Ok(found) => answer.containers.extend(found),
             Err(e) => answer.problems.push(format!("load container {id}: {e:#}")),
         }
     }
     Ok(answer)
 }
 
+/// `None`: deleted while we looked, a file, or another runtime's.
+fn entry(root: &StateRoot, id: &ContainerId) -> Result<Option<StateReport>> {
+    let Some(state) = root.find(id)? else { return Ok(None) };
+    let Some(record) = state.load()? else { return Ok(None) };
+    let container = Container { state, record, proc: crate::procfs::open()? };
+    let owner = user_name(container.record.owner);
+    report(&container, owner).map(Some)
+}
+
 /// The host's name for a uid, read from /etc/passwd alone: no NSS in a static binary.
 fn user_name(uid: u32) -> String {
+    // A column for people: without a name the number stands there.
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = passwd.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -75,10 +77,10 @@ fn user_name(uid: u32) -> String {
 /// Pids of all processes of a container, in the runtime's pid namespace; none for a stopped one.
 pub fn ps(global: &Global, id: &ContainerId) -> Result<Vec<i32>> {
     let container = Container::load(global, id)?;
-    if container.status() == Status::Stopped {
+    if container.status()? == Status::Stopped {
         return Ok(Vec::new());
     }
-    match container.cgroup() {
+    match container.cgroup()? {
         Some(cgroup) => Ok(cgroup.procs(true)?),
         None => Ok(container.record.init.iter().map(|init| init.pid).collect()),
     }

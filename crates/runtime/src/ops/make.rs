@@ -4,23 +4,25 @@ use crate::audit_log::Trail;
 use crate::cgroups;
 use crate::decide::{decide, Decided};
 use crate::lower::container::{lower_container, Lowered};
+use crate::namespaces::{self, Held};
 use crate::request::{CreateRequest, Global};
 use crate::state::{CgroupRecord, InitRecord, Record, SeccompRecord, StateDir, StateRoot};
 use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
 use crate::userns::{self, Unmappable};
 use crate::verify::Posture;
-use crate::{ids, namespaces, netdev, notify, pid_file, procfs, selinux};
+use crate::{ids, netdev, notify, pid_file, procfs, selinux};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_sandbox::hooks;
-use casemate_sandbox::launch::{launch, Birth, Spawned};
+use casemate_sandbox::launch::{launch, Birth, Parked, Spawned};
 use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter, UserNamespace};
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, socket, Context as _};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 /// Who holds the container until it is started.
@@ -176,6 +178,45 @@ fn build(
     undo.push("poststop hooks", move || {
         Ok(hooks::run_all(&poststop.0, &poststop.1.render("stopped", 0))?)
     });
+    let (cgroup, placeholder) = make_cgroup(state, &decided, &mut record, undo)?;
+    if let (Some(cgroup), Some(uid)) = (&cgroup, cgroups::delegated_to(&decided.spec)) {
+        hand_over(cgroup, lowered.maps.host_uid(uid), record.rootless)?;
+    }
+    if let (true, Some(label)) = (lowered.relabel, &decided.spec.linux.mount_label) {
+        selinux::relabel(&lowered.rootfs, label)?;
+    }
+    let (plan, held) = complete_plan(state, &decided, lowered, (mode, &record))?;
+    let joined = joined_network(&plan)?;
+    let target = (cgroup.as_ref(), record.cgroup.as_ref());
+    let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
+    drop(placeholder);
+    provide(&decided, lowered, &child, joined, undo)?;
+    // It has ended by now, or is about to.
+    drop(held);
+    // While the child builds its tree: everything that does not need the result.
+    write_down(state, &decided, lowered, (&mut record, child.pid))?;
+    let devices = match &cgroup {
+        Some(cgroup) => decided.cgroup.load_devices(cgroup)?,
+        None => None,
+    };
+    casemate_sys::exe::release_mount();
+    let master =
+        serve(lowered, console, &record, &child).map_err(|e| oom_or(e, cgroup.as_ref()))?;
+    let mut posture = lowered.expectation.verify(&decided.proc, child.pid)?;
+    posture.hook_digests = decided.hook_digests();
+    if let (Some(cgroup), Some(devices)) = (&cgroup, &devices) {
+        decided.cgroup.attach_devices(cgroup, devices)?;
+    }
+    Ok(Built { record, proc: decided.proc, child, master, posture })
+}
+
+/// The cgroup, and what holds its place until init is inside; recorded as it turned out.
+fn make_cgroup(
+    state: &StateDir,
+    decided: &Decided,
+    record: &mut Record,
+    undo: &mut Undo,
+) -> Result<(Option<Cgroup>, Option<Parked>)> {
     let made = decided.cgroup.make()?;
     let planned = record.cgroup.clone();
     match (&made, &mut record.cgroup) {
@@ -189,16 +230,19 @@ fn build(
     if record.cgroup != planned {
         // Only systemd knows beforehand where its scopes go, and only the kernel whether we may make one at all and whether
         // it was there.
-        state.save(&record)?;
+        state.save(record)?;
     }
-    let (cgroup, placeholder) =
-        made.map_or((None, None), |made| (Some(made.cgroup), made.placeholder));
-    if let (Some(cgroup), Some(uid)) = (&cgroup, cgroups::delegated_to(&decided.spec)) {
-        hand_over(cgroup, lowered.maps.host_uid(uid), record.rootless)?;
-    }
-    if let (true, Some(label)) = (lowered.relabel, &decided.spec.linux.mount_label) {
-        selinux::relabel(&lowered.rootfs, label)?;
-    }
+    Ok(made.map_or((None, None), |made| (Some(made.cgroup), made.placeholder)))
+}
+
+/// What the plan could not have before there was a state directory: the gate, the socket for readiness, and the namespaces
+/// that a process holds for it until it has joined them.
+fn complete_plan(
+    state: &StateDir,
+    decided: &Decided,
+    lowered: &mut Lowered,
+    (mode, record): (HeldBy, &Record),
+) -> Result<(ContainerPlan, Option<Held>)> {
     let mut plan = lowered.plan.take().ok_or_else(|| anyhow!("the plan was used already"))?;
     if mode == HeldBy::Created {
         plan.gate = Gate::Listener(state.make_gate()?);
@@ -210,47 +254,60 @@ fn build(
     if let Some(held) = &held {
         held.join(&decided.proc, &mut plan.namespaces)?;
     }
-    let joined = joined_network(&plan)?;
     let state_root = state.path().parent().unwrap_or(Path::new("/")).to_owned();
     let pid_namespace = lowered.pid_namespace.as_ref();
     lowered.expectation.join(&plan.namespaces, pid_namespace, &state_root)?;
-    let target = (cgroup.as_ref(), record.cgroup.as_ref());
-    let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
-    drop(placeholder);
+    Ok((plan, held))
+}
+
+/// What the new process waits for, and from now on its end.
+fn provide(
+    decided: &Decided,
+    lowered: &Lowered,
+    child: &Spawned,
+    joined: Option<OwnedFd>,
+    undo: &mut Undo,
+) -> Result<()> {
     let pid = child.pid;
     let channel = child.channel.try_clone().map_err(|e| crate::bundle::say(&e))?;
     undo.push("container init", move || kill_init(pid, &channel));
-    if let Some(moved) = move_devices(&decided, pid, joined)? {
+    if let Some(moved) = move_devices(decided, pid, joined)? {
         undo.push("network devices", move || moved.give_back());
     }
-    finish_map(&decided, lowered, &child)?;
-    // It has ended by now, or is about to.
-    drop(held);
-    // While the child builds its tree: everything that does not need the result.
-    let start_time = procfs::stat(&decided.proc, pid).map_or(0, |stat| stat.start_time);
-    let init = InitRecord { pid, start_time };
+    finish_map(decided, lowered, child)
+}
+
+/// Who init is, and the files that the record refers to.
+fn write_down(
+    state: &StateDir,
+    decided: &Decided,
+    lowered: &Lowered,
+    (record, pid): (&mut Record, i32),
+) -> Result<()> {
+    // We have not waited for it: its number is not anybody else's, even if it has ended.
+    let stat =
+        procfs::stat(&decided.proc, pid)?.ok_or_else(|| anyhow!("container init is gone"))?;
+    let init = InitRecord { pid, start_time: stat.start_time };
     state.save_init(&init)?;
     record.init = Some(init);
-    store_beside(state, &decided, lowered)?;
-    let devices = match &cgroup {
-        Some(cgroup) => decided.cgroup.load_devices(cgroup)?,
-        None => None,
-    };
-    casemate_sys::exe::release_mount();
+    store_beside(state, decided, lowered)
+}
+
+/// Do what the new process asks for until it is ready; the terminal's other side, if it has one that stays here.
+fn serve(
+    lowered: &mut Lowered,
+    console: ConsoleSink,
+    record: &Record,
+    child: &Spawned,
+) -> Result<Option<OwnedFd>> {
     let supervision = Supervision {
         console,
         hooks: std::mem::take(&mut lowered.parent_hooks),
         hook_state: &lowered.hook_state,
-        listener: agent(&record),
+        listener: agent(record),
         limit: crate::lower::hooks::limit(&record.spec.hooks.create_container),
     };
-    let master = supervision.serve(&child).map_err(|e| oom_or(e, cgroup.as_ref()))?;
-    let mut posture = lowered.expectation.verify(&decided.proc, pid)?;
-    posture.hook_digests = decided.hook_digests();
-    if let (Some(cgroup), Some(devices)) = (&cgroup, &devices) {
-        decided.cgroup.attach_devices(cgroup, devices)?;
-    }
-    Ok(Built { record, proc: decided.proc, child, master, posture })
+    supervision.serve(child)
 }
 
 fn first_record(
@@ -395,10 +452,13 @@ fn finish_map(decided: &Decided, lowered: &Lowered, child: &Spawned) -> Result<(
 /// Without the channel it ends by itself, in case that the signal does not reach it.
 fn kill_init(pid: i32, channel: &OwnedFd) -> Result<()> {
     let ended = socket::end(channel);
-    if let Ok(pidfd) = process::pidfd_open(pid) {
-        process::pidfd_signal(&pidfd, 9).or(ended)?;
+    match process::pidfd_open(pid) {
+        Ok(pidfd) => process::pidfd_signal(&pidfd, 9).or(ended)?,
+        // Gone already: reaped when its end was noticed.
+        Err(e) if e.errno() == Errno::SRCH => return Ok(()),
+        Err(e) => ended.map_err(|_| e)?,
     }
-    // Gone already: reaped when its end was noticed.
+    // As above.
     process::wait(pid, true).ok();
     Ok(())
 }
@@ -409,6 +469,7 @@ fn oom_or(error: anyhow::Error, cgroup: Option<&Cgroup>) -> anyhow::Error {
         Some(Ok(kills)) if kills > 0 => {
             error.context("container init was OOM-killed (memory limit too low?)")
         }
+        // Why it could not be counted is not why the container ended.
         _ => error,
     }
 }

@@ -34,10 +34,11 @@ use crate::procfs;
 use crate::request::Global;
 use crate::state::{Record, StateDir, StateRoot, Status};
 use crate::ContainerId;
-use anyhow::{bail, Result};
+use anyhow::{bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_sys::process;
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 
 /// A container as the commands after `create` find it.
 pub(crate) struct Container {
@@ -54,7 +55,7 @@ impl Container {
         Ok(Self { state, record, proc: procfs::open()? })
     }
 
-    pub(crate) fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Result<Status> {
         Status::of(&self.record, &self.state, &self.proc)
     }
 
@@ -62,17 +63,21 @@ impl Container {
     /// that was used again cannot slip in between.
     pub(crate) fn init(&self) -> Result<Option<OwnedFd>> {
         let Some(init) = self.record.init else { return Ok(None) };
-        let Ok(pidfd) = process::pidfd_open(init.pid) else { return Ok(None) };
-        let same = procfs::stat(&self.proc, init.pid).is_some_and(|stat| {
-            stat.start_time == init.start_time && !matches!(stat.state, 'Z' | 'X')
-        });
-        Ok(same.then_some(pidfd))
+        let pidfd = match process::pidfd_open(init.pid) {
+            // The number of a process that is gone may be that of another one's thread by now: EINVAL, or ENOENT on newer
+            // kernels (pidfd_open(2)).
+            Err(e) if matches!(e.errno(), Errno::SRCH | Errno::INVAL | Errno::NOENT) => {
+                return Ok(None)
+            }
+            other => other.context("container init")?,
+        };
+        Ok(init.is_alive(&self.proc)?.then_some(pidfd))
     }
 
     /// Init as above, and what the container does meanwhile; `None` when there is no init.
     pub(crate) fn living(&self) -> Result<Option<(OwnedFd, Status)>> {
-        let init = self.init()?;
-        Ok(init.map(|init| (init, Status::while_init_lives(&self.record, &self.state))))
+        let Some(init) = self.init()? else { return Ok(None) };
+        Ok(Some((init, Status::while_init_lives(&self.record, &self.state)?)))
     }
 
     /// The socket for readiness, bound now, if a service manager waits for it.
@@ -85,8 +90,14 @@ impl Container {
     }
 
     /// The container's cgroup, if it has one that still exists.
-    pub(crate) fn cgroup(&self) -> Option<Cgroup> {
-        let record = self.record.cgroup.as_ref()?;
-        Cgroup::open(&record.path).ok()
+    ///
+    /// # Errors
+    /// It cannot be opened, for another reason than that it is gone.
+    pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {
+        let Some(record) = &self.record.cgroup else { return Ok(None) };
+        match Cgroup::open(&record.path) {
+            Err(error) if error.is_gone() => Ok(None),
+            other => other.map(Some).context("cgroup"),
+        }
     }
 }

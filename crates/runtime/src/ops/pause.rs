@@ -18,12 +18,12 @@ pub fn pause(global: &Global, id: &ContainerId) -> Result<()> {
 
 fn freeze(global: &Global, id: &ContainerId) -> Result<()> {
     let container = Container::load(global, id)?;
-    match container.status() {
+    match container.status()? {
         Status::Created | Status::Running => {}
         _ => bail!("container not running"),
     }
     let cgroup =
-        container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to freeze"))?;
+        container.cgroup()?.ok_or_else(|| anyhow!("the container has no cgroup to freeze"))?;
     Ok(cgroup.freeze(FREEZE)?)
 }
 
@@ -34,10 +34,10 @@ pub fn resume(global: &Global, id: &ContainerId) -> Result<()> {
 
 fn thaw(global: &Global, id: &ContainerId) -> Result<()> {
     let container = Container::load(global, id)?;
-    if container.status() != Status::Paused {
+    if container.status()? != Status::Paused {
         bail!("container not paused");
     }
     let cgroup =
-        container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to thaw"))?;
+        container.cgroup()?.ok_or_else(|| anyhow!("the container has no cgroup to thaw"))?;
     Ok(cgroup.thaw(FREEZE)?)
 }

@@ -41,6 +41,7 @@ pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
         relay.await_ready(&child.pidfd, child.pid)?;
     }
     if let Err(error) = run_poststart(&container) {
+        // Killed, and reaped now or by whoever comes after us.
         process::wait(child.pid, true).ok();
         super::delete::destroy(&container)?;
         return Err(error);
@@ -49,6 +50,7 @@ pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
     let exit = foreground.wait(child.pid, &child.pidfd, master, relay);
     if !request.keep {
         let mut trail = Trail::begin_lax(global, "delete", &request.create.id);
+        // What it could complain of is for those who start something.
         trail.of_record(&container.record).ok();
         trail.finish(super::delete::clean_up(&container))?;
     }

@@ -28,7 +28,7 @@ fn release(global: &Global, id: &ContainerId, trail: &mut Trail) -> Result<()> {
     let container = Container::load(global, id)?;
     trail.of_record(&container.record)?;
     container.state.lock()?;
-    match container.status() {
+    match container.status()? {
         Status::Created => {}
         Status::Stopped => bail!("cannot start a container that has stopped"),
         Status::Running => bail!("cannot start an already running container"),

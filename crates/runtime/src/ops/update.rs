@@ -15,6 +15,7 @@ use casemate_policy::{harden_resources, HostFacts};
 pub fn update(global: &Global, request: &UpdateRequest) -> Result<()> {
     around(global, "update", &request.id, |trail| {
         trail.set("casemate.resources", || {
+            // Null for what is no JSON, which is refused below.
             serde_json::from_slice(&request.resources).unwrap_or_default()
         });
         apply(global, request)
@@ -24,7 +25,7 @@ pub fn update(global: &Global, request: &UpdateRequest) -> Result<()> {
 fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
     let mut container = Container::load(global, &request.id)?;
     container.state.lock()?;
-    if container.status() == Status::Stopped {
+    if container.status()? == Status::Stopped {
         bail!("container not running");
     }
     if request.l3_cache_schema.is_some() || request.mem_bw_schema.is_some() {
@@ -39,7 +40,7 @@ fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
     let merged = container.record.limits.merge(&change);
     merged.validate().context("linux.resources")?;
     let cgroup =
-        container.cgroup().ok_or_else(|| anyhow!("the container has no cgroup to limit"))?;
+        container.cgroup()?.ok_or_else(|| anyhow!("the container has no cgroup to limit"))?;
     if let Err(error) = crate::cgroups::update(&cgroup, &container.record, &merged) {
         // Back to what was in force; the first error is the one to tell.
         crate::cgroups::update(&cgroup, &container.record, &container.record.limits).ok();
@@ -51,7 +52,7 @@ fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
 
 /// The controllers of the cgroup that the container has.
 fn facts(container: &Container) -> Result<HostFacts> {
-    let controllers = match container.cgroup() {
+    let controllers = match container.cgroup()? {
         Some(_) => Hierarchy::discover()?.controllers()?,
         None => Vec::new(),
     };

@@ -189,6 +189,7 @@ fn entries(path: &Path) -> Result<(Vec<Span>, Vec<Span>)> {
     for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
         let mut fields = line.split(':');
         let (name, first, count) = (fields.next(), fields.next(), fields.next());
+        // What is no number makes the line one without a range: an error if it is ours.
         let number = |text: Option<&str>| text.and_then(|text| text.trim().parse::<u32>().ok());
         let span = number(first).zip(number(count)).map(|(first, count)| Span { first, count });
         match (name, span) {

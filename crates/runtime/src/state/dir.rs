@@ -130,13 +130,22 @@ impl StateRoot {
 
     /// Open the directory of an existing container, without looking at what is in it.
     pub fn container(&self, id: &ContainerId) -> Result<StateDir> {
-        let root = self.dir()?;
+        self.dir()?;
+        self.find(id)?.ok_or_else(|| anyhow!("container does not exist"))
+    }
+
+    /// The same; `None` when there is no such directory.
+    ///
+    /// # Errors
+    /// Whether there is one cannot be told, or it cannot be opened.
+    pub fn find(&self, id: &ContainerId) -> Result<Option<StateDir>> {
+        let Some(root) = &self.dir else { return Ok(None) };
         match rustix::fs::openat(root, &**id, DIR, Mode::empty()) {
             Ok(dir) => {
                 let root = rustix::io::fcntl_dupfd_cloexec(root, 3).call(|| "dup(state root)")?;
-                Ok(StateDir { id: id.to_string(), path: self.path.join(id), root, dir })
+                Ok(Some(StateDir { id: id.to_string(), path: self.path.join(id), root, dir }))
             }
-            Err(Errno::NOENT | Errno::NOTDIR) => bail!("container does not exist"),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(e) => Err(e)
                 .call(|| format!("openat({}, \"{id}\")", self.path.display()))
                 .context("state"),
@@ -164,10 +173,11 @@ impl StateDir {
     }
 
     /// Whether another command holds the lock right now.
-    pub fn is_locked(&self) -> bool {
+    pub fn is_locked(&self) -> Result<bool> {
         match rustix::fs::flock(&self.dir, FlockOperation::NonBlockingLockShared) {
-            Ok(()) => rustix::fs::flock(&self.dir, FlockOperation::Unlock).is_err(),
-            Err(_) => true,
+            Ok(()) => self.unlock().map(|()| false),
+            Err(Errno::WOULDBLOCK) => Ok(true),
+            Err(e) => Err(e).call(|| format!("flock({})", self.id)).context("state"),
         }
     }
 
@@ -214,15 +224,28 @@ impl StateDir {
 
     /// Read a file of the directory.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
+        self.read_opened(name, self.open(name))
+    }
+
+    /// The same of a file that an older release did not write, or that a container does not have yet.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn read_if_there(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        match self.open(name) {
+            Err(Errno::NOENT) => Ok(None),
+            opened => self.read_opened(name, opened).map(Some),
+        }
+    }
+
+    fn open(&self, name: &str) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.dir, name, flags, Mode::empty())
+    }
+
+    fn read_opened(&self, name: &str, opened: rustix::io::Result<OwnedFd>) -> Result<Vec<u8>> {
         let about = || format!("state of {}: {name}", self.id);
-        let file = rustix::fs::openat(
-            &self.dir,
-            name,
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .call(|| format!("openat(\"{name}\")"))
-        .with_context(about)?;
+        let file = opened.call(|| format!("openat(\"{name}\")")).with_context(about)?;
         let mut bytes = Vec::new();
         File::from(file).read_to_end(&mut bytes).map_err(|e| say(&e)).with_context(about)?;
         Ok(bytes)
@@ -248,12 +271,18 @@ impl StateDir {
     }
 
     /// Whether the container's process was verified.
-    pub fn is_complete(&self) -> bool {
+    pub fn is_complete(&self) -> Result<bool> {
         self.exists(POSTURE)
     }
 
-    fn exists(&self, name: &str) -> bool {
-        rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    fn exists(&self, name: &str) -> Result<bool> {
+        match rustix::fs::statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(e) => Err(e)
+                .call(|| format!("statat(\"{name}\")"))
+                .with_context(|| format!("state of {}", self.id)),
+        }
     }
 
     /// Store the record.
@@ -264,12 +293,17 @@ impl StateDir {
 
     /// Load the record; `None` when the directory has none (a create that was cut short, or another runtime's).
     pub fn load(&self) -> Result<Option<Box<Record>>> {
-        if !self.exists(RECORD) {
-            return Ok(None);
-        }
-        let mut record = match parse(&self.read(RECORD)?) {
+        let Some(mut record) = self.load_without_init()? else { return Ok(None) };
+        record.init = self.load_init()?;
+        Ok(Some(record))
+    }
+
+    /// The same, whatever is known of init: to remove a container by force.
+    pub fn load_without_init(&self) -> Result<Option<Box<Record>>> {
+        let Some(bytes) = self.read_if_there(RECORD)? else { return Ok(None) };
+        let record = match parse(&bytes) {
             // The first record is written in place: its creator is still at it, or was killed over it.
-            Err(_) if !self.exists(INIT) => return Ok(None),
+            Err(error) if error.is_eof() && !self.exists(INIT)? => return Ok(None),
             other => other.with_context(|| format!("state of {}: {RECORD}", self.id))?,
         };
         if record.format != FORMAT {
@@ -279,16 +313,22 @@ impl StateDir {
                 record.format
             );
         }
-        if self.exists(INIT) {
-            // Cut short in the middle of it, the creator was killed, and init has ended with it.
-            record.init = serde_json::from_slice(&self.read(INIT)?).ok();
-        }
         Ok(Some(record))
+    }
+
+    fn load_init(&self) -> Result<Option<InitRecord>> {
+        let Some(bytes) = self.read_if_there(INIT)? else { return Ok(None) };
+        match serde_json::from_slice(&bytes) {
+            // Cut short in the middle of it, the creator was killed, and init has ended with it. A container that was
+            // completed has an init, and may be running.
+            Err(error) if error.is_eof() && !self.is_complete()? => Ok(None),
+            other => other.map(Some).with_context(|| format!("state of {}: {INIT}", self.id)),
+        }
     }
 
     /// Whether init waits behind the gate: created and not started. A `start` that was killed may have left the gate
     /// standing with nobody behind it, so it is knocked at: init lets a caller without a word go, and waits on.
-    pub fn has_gate(&self) -> bool {
+    pub fn has_gate(&self) -> Result<bool> {
         let knock = || -> rustix::io::Result<()> {
             // Not blocking: the queue may be full while startContainer hooks run.
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -296,7 +336,14 @@ impl StateDir {
             let socket = rustix::net::socket_with(family, kind, flags, None)?;
             rustix::net::connect(&socket, &SocketAddrUnix::new(self.gate_path())?)
         };
-        self.exists(GATE) && !matches!(knock(), Err(Errno::CONNREFUSED | Errno::NOENT))
+        if !self.exists(GATE)? {
+            return Ok(false);
+        }
+        match knock() {
+            Ok(()) | Err(Errno::AGAIN) => Ok(true),
+            Err(Errno::CONNREFUSED | Errno::NOENT) => Ok(false),
+            Err(e) => Err(e).call(|| "connect()").with_context(|| format!("gate of {}", self.id)),
+        }
     }
 
     /// Make the gate. Through /proc/self/fd, because a socket's path may have 107 bytes and a state root more.

@@ -1,7 +1,8 @@
 //! What a container is doing now: asked of the kernel each time, never stored.
 
-use super::{Record, StateDir};
+use super::{InitRecord, Record, StateDir};
 use crate::procfs;
+use anyhow::{Context as _, Result};
 use casemate_cgroup::Cgroup;
 use rustix::fd::AsFd;
 
@@ -38,35 +39,57 @@ impl Status {
     }
 
     /// Ask. A zombie counts as gone, so that `delete` works before whoever owns the process has reaped it.
-    pub fn of(record: &Record, state: &StateDir, proc: impl AsFd) -> Self {
+    ///
+    /// # Errors
+    /// Something cannot be looked at. A container of which nothing is known is not stopped: commands that rest on that
+    /// would give its ids to others, or remove what it uses.
+    pub fn of(record: &Record, state: &StateDir, proc: impl AsFd) -> Result<Self> {
         let Some(init) = record.init else {
             // A create that was killed left no lock behind.
-            return if state.is_locked() { Self::Creating } else { Self::Stopped };
+            return Ok(if state.is_locked()? { Self::Creating } else { Self::Stopped });
         };
-        let alive = procfs::stat(proc, init.pid).is_some_and(|stat| {
-            stat.start_time == init.start_time && !matches!(stat.state, 'Z' | 'X')
-        });
-        if alive {
+        if init.is_alive(proc)? {
             Self::while_init_lives(record, state)
         } else {
-            Self::Stopped
+            Ok(Self::Stopped)
         }
     }
 
     /// The same, by who knows that init lives.
-    pub fn while_init_lives(record: &Record, state: &StateDir) -> Self {
-        let frozen = record.cgroup.as_ref().is_some_and(|cgroup| {
-            // A cgroup that vanishes under our feet is not frozen.
-            Cgroup::open(&cgroup.path).and_then(|cgroup| cgroup.is_frozen()).unwrap_or(false)
-        });
-        if frozen {
+    ///
+    /// # Errors
+    /// As of [`Status::of`].
+    pub fn while_init_lives(record: &Record, state: &StateDir) -> Result<Self> {
+        Ok(if is_frozen(record)? {
             Self::Paused
-        } else if !state.is_complete() && state.is_locked() {
+        } else if !state.is_complete()? && state.is_locked()? {
             Self::Creating
-        } else if state.has_gate() {
+        } else if state.has_gate()? {
             Self::Created
         } else {
             Self::Running
-        }
+        })
+    }
+}
+
+fn is_frozen(record: &Record) -> Result<bool> {
+    let Some(cgroup) = &record.cgroup else { return Ok(false) };
+    match Cgroup::open(&cgroup.path).and_then(|cgroup| cgroup.is_frozen()) {
+        // A cgroup that vanishes under our feet is not frozen.
+        Err(error) if error.is_gone() => Ok(false),
+        other => other.context("cgroup"),
+    }
+}
+
+impl InitRecord {
+    /// Whether the process is there, and is the one that was recorded.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub(crate) fn is_alive(&self, proc: impl AsFd) -> Result<bool> {
+        let stat = procfs::stat(proc, self.pid).context("container init")?;
+        Ok(stat.is_some_and(|stat| {
+            stat.start_time == self.start_time && !matches!(stat.state, 'Z' | 'X')
+        }))
     }
 }

@@ -35,6 +35,7 @@ pub(super) fn wanted(spec: &Spec) -> Wanted {
     }
     for option in spec.mounts.iter().filter(|mount| !mount.is_bind()).flat_map(|m| &m.options) {
         match option.split_once('=') {
+            // What is no number is for the file system to refuse.
             Some(("uid", id)) => found.uid.extend(id.parse::<u32>().ok()),
             Some(("gid", id)) => found.gid.extend(id.parse::<u32>().ok()),
             _ => {}

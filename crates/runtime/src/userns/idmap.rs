@@ -94,6 +94,7 @@ impl Mapper<'_> {
     ) -> Result<DetachedTree> {
         if !has_namespaces {
             let clone = mount::clone_tree(source, recursive)?;
+            // In one call, or mount by mount, which tells what refuses.
             if self.map(&clone, recursive).is_ok() {
                 return Ok(DetachedTree {
                     top: clone,

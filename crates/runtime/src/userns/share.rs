@@ -2,10 +2,12 @@
 
 use crate::ids::{read_map, IdMaps};
 use crate::pool::ids::Range;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use casemate_policy::spec::{NamespaceKind, Spec};
+use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
 use rustix::fs::AtFlags;
+use rustix::io::Errno;
 
 /// A namespace that is joined by path.
 pub(super) struct Joined {
@@ -38,9 +40,13 @@ pub(super) fn joined(spec: &Spec) -> Vec<Joined> {
 /// name another container's namespaces by its process (`/proc/PID/ns/ipc`).
 pub(super) fn user_namespace(proc: &OwnedFd, joined: &[Joined]) -> Result<Option<Shared>> {
     let Some(pid) = joined.iter().find_map(|joined| pid_of(&joined.path)) else { return Ok(None) };
-    let inode = |path: &str| rustix::fs::statat(proc, path, AtFlags::empty()).map(|st| st.st_ino);
-    let theirs = inode(&format!("{pid}/ns/user"));
-    if theirs.is_err() || theirs == inode("self/ns/user") {
+    let inode = |path: &str| match rustix::fs::statat(proc, path, AtFlags::empty()) {
+        // It has ended: who opens the namespaces tells.
+        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        other => other.map(|st| Some(st.st_ino)).call(|| format!("statat(/proc, \"{path}\")")),
+    };
+    let theirs = inode(&format!("{pid}/ns/user")).context("user namespace of the pod")?;
+    if theirs.is_none() || theirs == inode("self/ns/user")? {
         return Ok(None);
     }
     let maps =
@@ -55,6 +61,7 @@ pub(super) fn user_namespace(proc: &OwnedFd, joined: &[Joined]) -> Result<Option
 
 fn pid_of(path: &str) -> Option<i32> {
     let (pid, rest) = path.strip_prefix("/proc/")?.split_once('/')?;
+    // `self`, for one, is no number.
     rest.starts_with("ns/").then(|| pid.parse().ok()).flatten()
 }
 

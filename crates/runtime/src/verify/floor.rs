@@ -94,7 +94,11 @@ impl Question {
         if !self.is_asked() {
             return Ok(());
         }
-        let host = procfs::read_bytes(proc, "self/mountinfo")?;
+        // As the controls saw it: a second look costs as much as the host has mounts.
+        let host = match plan.facts.mountinfo.is_empty() {
+            true => procfs::read_bytes(proc, "self/mountinfo")?,
+            false => plan.facts.mountinfo.clone(),
+        };
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let rootfs = plan.facts.root.as_ref().map(|root| root.path.clone());
         let found = plan.spec.below_floor(&PlanFacts {

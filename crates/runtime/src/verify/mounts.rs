@@ -8,7 +8,8 @@ use casemate_sandbox::plan::{ContainerPlan, DetachedTree, MountPlan, MountSource
 use casemate_sys::mount::attr;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -123,7 +124,7 @@ impl MountClaims {
         let mounts = mountinfo::parse(table)?;
         self.verify_kinds(&mounts)?;
         // What was mounted later at a place covers what was there before.
-        let uppermost: HashMap<&[u8], &Mount<'_>> =
+        let uppermost: BTreeMap<&[u8], &Mount<'_>> =
             mounts.iter().map(|mount| (mount.point, mount)).collect();
         let root = uppermost.get(&b"/"[..]).copied();
         let root_readonly = root.is_some_and(|root| root.has("ro"));
@@ -164,14 +165,14 @@ impl MountClaims {
         }
         let of_kernel = || mounts.iter().filter(|m| KERNEL_FILE_SYSTEMS.contains(&m.fstype));
         for volume in self.volumes.iter().map(|path| escaped(path)) {
-            if of_kernel().any(|mount| mount.point == volume) {
+            if of_kernel().any(|mount| *mount.point == *volume) {
                 // Judged by the rules, as its own source is one.
                 continue;
             }
             let below = |point: &[u8]| {
                 point.strip_prefix(&volume[..]).is_some_and(|rest| rest.starts_with(b"/"))
             };
-            let planned = |point: &[u8]| self.planned.keys().any(|path| escaped(path) == point);
+            let planned = |point: &[u8]| self.planned.keys().any(|path| *escaped(path) == *point);
             if let Some(mount) = of_kernel().find(|m| below(m.point) && !planned(m.point)) {
                 bail!(
                     "the bind mount {} brings the host's {} along at {} (rule mounts.sources); \
@@ -202,7 +203,7 @@ fn shown(mount: &Mount<'_>) -> String {
     String::from_utf8_lossy(mount.point).into_owned()
 }
 
-fn escaped(path: &Path) -> Vec<u8> {
+fn escaped(path: &Path) -> Cow<'_, [u8]> {
     mountinfo::escape(path.as_os_str().as_bytes())
 }
 

@@ -87,6 +87,7 @@ fn unescape(text: &[u8]) -> PathBuf {
     let mut rest = text;
     while let Some((byte, behind)) = rest.split_first() {
         let octal = behind.get(..3).filter(|_| *byte == b'\\');
+        // What is no number is a backslash.
         let code = octal
             .and_then(|digits| std::str::from_utf8(digits).ok())
             .and_then(|digits| u8::from_str_radix(digits, 8).ok());

@@ -323,9 +323,13 @@ fn apply_recursive(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
 /// decides where its links lead, at any moment. So the path is looked up once more without links, and has to be the same.
 fn attach_at(root: &OwnedFd, place: &OwnedFd, tree: impl AsFd, plan: &MountPlan) -> StepResult<()> {
     if plan.links == Links::InRoot && is_procfs(place)? {
-        let identity = |fd: &OwnedFd| rustix::fs::fstat(fd).map(|st| (st.st_dev, st.st_ino)).ok();
+        let identity = |fd: &OwnedFd| -> casemate_sys::Result<_> {
+            let found = rustix::fs::fstat(fd).call(|| "fstat()")?;
+            Ok((found.st_dev, found.st_ino))
+        };
+        // A path that cannot be looked up without links is not the same, whatever the error.
         let direct = handle_in_root(root, &plan.destination, Links::Refused).ok();
-        if direct.as_ref().and_then(identity) != identity(place) {
+        if direct.as_ref().map(identity).transpose()? != Some(identity(place)?) {
             return Err(Failure::new("mount", "a link leads into a procfs"));
         }
     }

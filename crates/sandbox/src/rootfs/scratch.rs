@@ -54,6 +54,7 @@ impl Writable {
         let shown = if self.is_root {
             mount::clone_tree(place, false)?
         } else {
+            // Where no overlay can be made, what is there is copied, which tells what fails.
             let Some(above) = self.above.get_or_init(|| layer(root, place, plan).ok()) else {
                 return Ok(false);
             };

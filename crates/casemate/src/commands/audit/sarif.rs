@@ -95,7 +95,7 @@ fn result(finding: &Finding, rules: &Rules, report: &Report, config: Option<&str
 }
 
 /// The configuration as it is now, for the lines: what stands in the report was read before. A bundle whose container
-/// runs may be gone.
+/// runs may be gone; then findings have no lines.
 fn text(config: &str) -> Option<String> {
     let path = Path::new(config);
     let bytes = path.is_file().then(|| read_capped(path).ok()).flatten()?;
