@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn whether_all_processes_end_together_is_asked_up_to_the_first_limit() {
-        let top = std::env::temp_dir().join(format!("casemate-oom-{}", std::process::id()));
+        let top = std::env::temp_dir().join(format!("casemate-oom-group-{}", std::process::id()));
         let levels = ["pod/own/leaf", "pod/own", "pod"].map(|level| top.join(level));
         std::fs::create_dir_all(&levels[0]).unwrap();
         let write = |level: usize, name: &str, text: &str| {
