@@ -34,10 +34,8 @@ pub(crate) struct Asked {
     pub(crate) destinations: Vec<String>,
     /// The sandbox of a pod.
     pub(crate) sandbox: bool,
-    /// The sandbox of its pod and the uid of that, as an engine names them.
-    pub(crate) pod: (Option<String>, Option<String>),
-    /// The former, where it is certain that CRI-O says so.
-    pub(crate) crio_sandbox: Option<String>,
+    /// Its pod, as an engine names it.
+    pub(crate) pod: mounts::Pod,
     /// The caller's groups are to be kept.
     pub(crate) keeps_groups: bool,
 }
@@ -63,8 +61,7 @@ impl Asked {
             mount_label: linux.mount_label.clone(),
             destinations: uncovered(&spec.mounts),
             sandbox: memory::is_sandbox(&spec.annotations),
-            pod: mounts::pod(&spec.annotations),
-            crio_sandbox: mounts::crio_sandbox(spec),
+            pod: mounts::Pod::of(spec),
             keeps_groups: groups::are_kept(&spec.annotations),
         }
     }

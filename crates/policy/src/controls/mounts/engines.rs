@@ -206,32 +206,56 @@ fn is_container(name: &str, scope: &Scope<'_>) -> bool {
 
 /// The pod, where the engine says which one it is: the kubelet names it by its uid, containerd by its sandbox.
 fn is_pod(engine: Engine, name: &str, scope: &Scope<'_>) -> bool {
-    let pod = match engine {
+    let of_pod = match engine {
         // Anybody could say so to podman, whose annotations are the user's.
-        Engine::Storage => return scope.crio_sandbox == Some(name),
-        Engine::Kubelet => scope.pod_uid,
-        _ => scope.sandbox,
+        Engine::Storage => return scope.pod.crio_sandbox.as_deref() == Some(name),
+        Engine::Kubelet => scope.pod.has_uid(name),
+        _ => scope.pod.has_sandbox(name),
     };
-    pod.is_none_or(|pod| pod == name) || name == scope.facts.container
+    of_pod || name == scope.facts.container
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::Pod;
     use super::*;
     use crate::facts::MountFacts;
 
     #[test]
+    fn the_pod_is_named_by_its_engine_or_its_cgroup_and_by_no_container_of_podmans() {
+        let spec = |annotations: &str, cgroup: &str| {
+            let text = format!(
+                r#"{{"ociVersion":"1.0.2","root":{{"path":"r"}},"annotations":{{{annotations}}},
+                    "linux":{{"cgroupsPath":"{cgroup}"}}}}"#
+            );
+            Pod::of(&crate::spec::Spec::parse(text.as_bytes()).unwrap())
+        };
+        let containerd =
+            r#""io.kubernetes.cri.sandbox-id":"s1","io.kubernetes.cri.sandbox-uid":"u-1""#;
+        let pod = spec(containerd, "kubepods-podu_1.slice:cri-containerd:c1");
+        assert!(pod.has_uid("u-1") && pod.has_sandbox("s1"));
+        assert!(!pod.has_uid("u-2") && !pod.has_sandbox("s2"));
+        for cgroup in
+            ["kubepods-besteffort-podu_1.slice:docker:c1", "/kubepods/burstable/podu-1/c1"]
+        {
+            let pod = spec("", cgroup);
+            assert!(pod.has_uid("u-1") && !pod.has_uid("u-2"), "{cgroup}");
+        }
+        let claimed = r#""io.kubernetes.pod.uid":"u-1""#;
+        let podman = spec(claimed, "machine.slice:libpod:c1");
+        assert!(!podman.has_uid("u-1") && !podman.has_sandbox("s1"));
+        let by_hand = spec(claimed, "/c1");
+        assert!(by_hand.has_uid("u-1") && !by_hand.has_uid("u-2"));
+        // Nobody says whose it is.
+        assert!(spec("", "/c1").has_uid("u-1"));
+    }
+
+    #[test]
     fn what_an_engine_makes_is_told_from_what_it_keeps() {
         let facts = MountFacts { container: "c1".to_owned(), ..MountFacts::default() };
-        let (sandbox, joined) = (Some("p1"), Vec::new());
-        let scope = Scope {
-            facts: &facts,
-            sandbox,
-            crio_sandbox: Some("p1"),
-            pod_uid: Some("p1"),
-            data: &[],
-            joined,
-        };
+        let name = || Some("p1".to_owned());
+        let pod = Pod { nobodys: false, sandbox: name(), crio_sandbox: name(), uid: name() };
+        let scope = Scope { facts: &facts, pod: &pod, data: &[], joined: Vec::new() };
         let whose = |engine, path: &str| whose(engine, "/e", &format!("/e/{path}"), &scope, &[]);
         for (engine, path) in [
             (Engine::Storage, "overlay-containers/c1/userdata/secrets/x"),
