@@ -7,9 +7,11 @@ pub mod attr;
 mod error;
 pub mod fact;
 pub mod id_map;
+pub mod ids;
 pub mod magic;
 pub mod mountinfo;
 pub mod status;
 
 pub use error::ParseError;
 pub use fact::Fact;
+pub use ids::{HostId, InnerId};

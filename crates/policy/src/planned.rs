@@ -10,7 +10,7 @@ use crate::hardened::HardenedSpec;
 use crate::spec::{DeviceRule, DeviceRuleKind, IdMapping, NamespaceKind, Process, RlimitKind};
 use casemate_kernel::id_map::IdRange;
 use casemate_kernel::status::Status;
-use casemate_kernel::{mountinfo, Fact, ParseError};
+use casemate_kernel::{mountinfo, Fact, InnerId, ParseError};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Overrides of file systems that only the floor knows by these names.
@@ -92,8 +92,7 @@ impl HardenedSpec {
     /// Ids are the host's where the maps are known.
     fn status(&self, process: &Process) -> Status {
         let id = |map: &[IdMapping], id: u32| {
-            let range = map.iter().find(|range| range.contains(id));
-            range.map_or(id, |range| range.host_id.wrapping_add(id - range.container_id))
+            map.iter().find_map(|range| range.to_host(InnerId(id))).map_or(id, |host| host.0)
         };
         let mut status = Status {
             uid: [id(&self.linux.uid_mappings, process.user.uid); 4],

@@ -4,6 +4,7 @@
 
 mod common;
 
+use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::{Capability, IdMapping, Mount, Process, Propagation, RlimitKind, Spec};
 use casemate_policy::{
     harden, harden_as, harden_process, CallerLimits, ControlId, Decision, Hardened, HardenedSpec,
@@ -436,7 +437,8 @@ fn cve_2024_40635_exec_with_an_id_that_wraps_is_refused() {
         harden_process(process, &container, CallerLimits::default()).unwrap_err().to_string();
     assert!(refusal.contains("/process/user/additionalGids/0: 4294967295 is above"), "{refusal}");
     let mut document = full();
-    let high = IdMapping { container_id: 3_000_000_000, host_id: 1_000_000, size: 10 };
+    let high =
+        IdMapping { container_id: InnerId(3_000_000_000), host_id: HostId(1_000_000), size: 10 };
     put(&mut document, "/linux/uidMappings/-", json!(high));
     let container = hardened(parse(&document).unwrap()).spec;
     let process = exec_process(&[("/process/user/uid", json!(3_000_000_005_u32))]);

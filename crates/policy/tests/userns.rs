@@ -4,6 +4,7 @@
 
 mod common;
 
+use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::{IdMapping, NamespaceKind, Spec};
 use casemate_policy::{
     harden_as, Choice, ControlId, Hardened, HardenedSpec, HostFacts, ProfileName, Refusal, Source,
@@ -45,7 +46,7 @@ fn without(kind: &str) -> Spec {
 }
 
 fn map(first: u32) -> Vec<IdMapping> {
-    vec![IdMapping { container_id: 0, host_id: first, size: 65536 }]
+    vec![IdMapping { container_id: InnerId(0), host_id: HostId(first), size: 65536 }]
 }
 
 #[test]
@@ -69,7 +70,7 @@ fn who_has_no_ids_to_give_and_who_asks_for_a_namespace_are_left_alone() {
     put(&mut document, "/linux/gidMappings", line);
     let done = hardened(parse(&document).unwrap(), &[]);
     assert!(done.spec.extras().auto_userns.is_none());
-    assert_eq!(done.spec.linux.uid_mappings[0].host_id, 500_000);
+    assert_eq!(done.spec.linux.uid_mappings[0].host_id, HostId(500_000));
     assert_eq!(verdict(&done), [Verdict::Kept]);
 }
 

@@ -3,6 +3,7 @@
 use crate::procfs;
 use anyhow::{anyhow, Context as _, Result};
 use casemate_kernel::{id_map, magic};
+use casemate_kernel::{HostId, InnerId};
 use casemate_policy::HostFacts;
 use casemate_sys::{caps, errno_text};
 use rustix::fd::AsFd;
@@ -45,7 +46,7 @@ impl Caller {
 /// Only the initial user namespace maps all ids onto themselves in one line.
 fn in_initial_user_namespace(proc: impl AsFd) -> Result<bool> {
     let maps = id_map::parse(&procfs::read(proc, "self/uid_map")?)?;
-    Ok(maps == [id_map::IdRange { inside: 0, outside: 0, count: u32::MAX }])
+    Ok(maps == [id_map::IdRange { inside: InnerId(0), outside: HostId(0), count: u32::MAX }])
 }
 
 /// What the policy wants to know about the host. Only what some control looks at is read: this is on the way of every

@@ -2,6 +2,7 @@
 
 use crate::bundle::say;
 use anyhow::{bail, Context as _, Result};
+use casemate_kernel::{id_map, HostId, InnerId};
 use casemate_policy::spec::IdMapping;
 use casemate_sandbox::holder::{self, Holder, User};
 use casemate_sys::Context as _;
@@ -18,23 +19,21 @@ pub struct IdMaps {
     pub gid: Vec<IdMapping>,
 }
 
-fn to_host(map: &[IdMapping], id: u32) -> Option<u32> {
+fn to_host(map: &[IdMapping], id: InnerId) -> Option<HostId> {
     if map.is_empty() {
-        return Some(id);
+        return Some(HostId(id.0));
     }
-    map.iter()
-        .find(|range| range.contains(id))
-        .map(|range| range.host_id + (id - range.container_id))
+    map.iter().find_map(|range| range.to_host(id))
 }
 
 impl IdMaps {
     /// The host's number for a user id of the container; `None` when it is not mapped.
-    pub fn host_uid(&self, id: u32) -> Option<u32> {
+    pub fn host_uid(&self, id: InnerId) -> Option<HostId> {
         to_host(&self.uid, id)
     }
 
     /// The host's number for a group id of the container; `None` when it is not mapped.
-    pub fn host_gid(&self, id: u32) -> Option<u32> {
+    pub fn host_gid(&self, id: InnerId) -> Option<HostId> {
         to_host(&self.gid, id)
     }
 
@@ -43,11 +42,11 @@ impl IdMaps {
     ///
     /// `None`: by ourselves. So it is too where the id may be a person's: outside of the namespace, its maker has every
     /// capability over it (user_namespaces(7)), volumes that others own among what is in there.
-    pub fn maker(&self) -> Option<(u32, u32)> {
+    pub fn maker(&self) -> Option<(HostId, HostId)> {
         /// Ids of people and services end here, those for containers begin (systemd's UIDS-GIDS).
-        const FIRST: u32 = 65536;
-        fn first(map: &[IdMapping]) -> Option<u32> {
-            let root = map.iter().find(|range| range.contains(0));
+        const FIRST: HostId = HostId(65536);
+        fn first(map: &[IdMapping]) -> Option<HostId> {
+            let root = map.iter().find(|range| range.contains(InnerId::ROOT));
             root.map(|range| range.host_id).or_else(|| map.first().map(|range| range.host_id))
         }
         first(&self.uid).zip(first(&self.gid)).filter(|(uid, gid)| *uid.min(gid) >= FIRST)
@@ -80,8 +79,7 @@ pub fn write_maps(proc: impl AsFd, pid: i32, maps: &IdMaps, privileged: bool) ->
 }
 
 fn needs_helper(maps: &IdMaps) -> bool {
-    let own =
-        |map: &[IdMapping], id: u32| matches!(map, [one] if one.size == 1 && one.host_id == id);
+    let own = |map: &[IdMapping], id: u32| matches!(map, [one] if one.size == 1 && one.host_id == HostId(id));
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     !(own(&maps.uid, uid) && own(&maps.gid, gid))
 }
@@ -106,7 +104,7 @@ fn run_helper(name: &str, pid: i32, map: &[IdMapping]) -> Result<()> {
     let mut command = std::process::Command::new(name);
     command.arg(pid.to_string());
     for range in map {
-        command.args([range.container_id, range.host_id, range.size].map(|n| n.to_string()));
+        command.args([range.container_id.0, range.host_id.0, range.size].map(|n| n.to_string()));
     }
     // Engines call with an empty environment.
     if std::env::var_os("PATH").is_none() {
@@ -124,22 +122,18 @@ fn run_helper(name: &str, pid: i32, map: &[IdMapping]) -> Result<()> {
 /// Read a map back from the kernel, in ids of our own namespace.
 pub fn read_map(proc: impl AsFd, pid: i32, file: &str) -> Result<Vec<IdMapping>> {
     let text = crate::procfs::read(proc, &format!("{pid}/{file}"))?;
-    text.lines()
-        .map(|line| {
-            let mut numbers = line.split_whitespace().map(str::parse::<u32>);
-            match (numbers.next(), numbers.next(), numbers.next()) {
-                (Some(Ok(container_id)), Some(Ok(host_id)), Some(Ok(size))) => {
-                    Ok(IdMapping { container_id, host_id, size })
-                }
-                _ => bail!("/proc/{pid}/{file}: unexpected line {line:?}"),
-            }
-        })
-        .collect()
+    let ranges = id_map::parse(&text).with_context(|| format!("/proc/{pid}/{file}"))?;
+    Ok(ranges.into_iter().map(IdMapping::from).collect())
 }
 
 /// A user namespace that exists only for its maps: for idmapped mounts.
 pub fn mapping_namespace(proc: &OwnedFd, maps: &IdMaps) -> Result<OwnedFd> {
-    let holder: Holder = holder::hold(0, User::New(maps.maker()), proc.as_fd(), Vec::new())?;
+    let holder: Holder = holder::hold(
+        0,
+        User::New(maps.maker().map(|(uid, gid)| (uid.0, gid.0))),
+        proc.as_fd(),
+        Vec::new(),
+    )?;
     write_maps(proc, holder.pid(), maps, true)?;
     Ok(holder.namespace(proc, "user")?)
 }
@@ -150,21 +144,26 @@ mod tests {
 
     #[test]
     fn ids_translate_inside_their_range_only() {
-        let map = vec![IdMapping { container_id: 0, host_id: 100_000, size: 1000 }];
+        let map =
+            vec![IdMapping { container_id: InnerId(0), host_id: HostId(100_000), size: 1000 }];
         let maps = IdMaps { uid: map.clone(), gid: map };
-        assert_eq!(maps.host_uid(0), Some(100_000));
-        assert_eq!(maps.host_gid(999), Some(100_999));
-        assert_eq!(maps.host_uid(1000), None);
-        assert_eq!(IdMaps::default().host_uid(7), Some(7));
+        assert_eq!(maps.host_uid(InnerId(0)), Some(HostId(100_000)));
+        assert_eq!(maps.host_gid(InnerId(999)), Some(HostId(100_999)));
+        assert_eq!(maps.host_uid(InnerId(1000)), None);
+        assert_eq!(IdMaps::default().host_uid(InnerId(7)), Some(HostId(7)));
     }
 
     #[test]
     fn a_user_namespace_is_made_by_an_id_of_its_own() {
-        let line = |container_id, host_id| IdMapping { container_id, host_id, size: 10 };
+        let line = |inside, outside| IdMapping {
+            container_id: InnerId(inside),
+            host_id: HostId(outside),
+            size: 10,
+        };
         let maps = |uid: Vec<IdMapping>| IdMaps { gid: uid.clone(), uid };
         let (low, high) = (line(10, 70_000), line(0, 500_000));
-        assert_eq!(maps(vec![low, high]).maker(), Some((500_000, 500_000)));
-        assert_eq!(maps(vec![low]).maker(), Some((70_000, 70_000)));
+        assert_eq!(maps(vec![low, high]).maker(), Some((HostId(500_000), HostId(500_000))));
+        assert_eq!(maps(vec![low]).maker(), Some((HostId(70_000), HostId(70_000))));
         // Nobody else gets a say about the container.
         assert_eq!(maps(vec![line(0, 1000)]).maker(), None);
         assert_eq!(IdMaps::default().maker(), None);

@@ -317,7 +317,7 @@ fn enter_user(
     }
     let place = match &user {
         Some(fd) => User::Joined(fd.as_fd()),
-        None => User::New(prepared.maps.maker()),
+        None => User::New(prepared.maps.maker().map(|(uid, gid)| (uid.0, gid.0))),
     };
     let holder = holder::hold(held, place, proc.as_fd(), theirs)?;
     if user.is_none() {

@@ -8,6 +8,7 @@ use crate::caller::Caller;
 use crate::request::Global;
 use crate::{ids, procfs};
 use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_kernel::InnerId;
 use casemate_policy::spec::Spec;
 use casemate_policy::{choose, AuditPolicy, Choice, CommandLine, NodePolicy, Subject};
 use rustix::fd::{AsFd, OwnedFd};
@@ -44,7 +45,9 @@ fn host_uid(caller: &Caller) -> Result<u32> {
     let own = rustix::process::getpid().as_raw_nonzero().get();
     let uid = ids::read_map(procfs::open()?, own, "uid_map")?;
     // Not even mapped: nobody that a rule could name.
-    Ok(ids::IdMaps { uid, gid: Vec::new() }.host_uid(caller.euid).unwrap_or(u32::MAX))
+    Ok(ids::IdMaps { uid, gid: Vec::new() }
+        .host_uid(InnerId(caller.euid))
+        .map_or(u32::MAX, |uid| uid.0))
 }
 
 /// What was read, and for which `--policy-dir`: a command asks for it more than once, and reads it

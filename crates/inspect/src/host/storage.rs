@@ -2,6 +2,7 @@
 
 use super::{Check, Host, Status};
 use casemate_kernel::mountinfo;
+use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::IdMapping;
 use casemate_runtime::ids::{mapping_namespace, IdMaps};
 use casemate_sys::errno_text;
@@ -91,7 +92,7 @@ fn idmap(name: &str, path: &Path) -> Check {
 
 fn try_idmap(path: &Path) -> anyhow::Result<()> {
     let proc = casemate_runtime::procfs::open()?;
-    let range = IdMapping { container_id: 0, host_id: 1_000_000_000, size: 65536 };
+    let range = IdMapping { container_id: InnerId(0), host_id: HostId(1_000_000_000), size: 65536 };
     let userns = mapping_namespace(&proc, &IdMaps { uid: vec![range], gid: vec![range] })?;
     let tree = mount::clone_tree(mount::open_path(path, true)?, false)?;
     let change = AttrChange {

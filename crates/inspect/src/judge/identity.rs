@@ -2,6 +2,7 @@
 
 use super::{some, Judgement};
 use crate::observe::{Observation, Origin, Place};
+use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::{Capability, NamespaceKind};
 use casemate_policy::Profile;
 
@@ -42,9 +43,11 @@ pub(super) fn user_namespace(seen: &Observation, _: &Profile) -> Judgement {
     if seen.place(NamespaceKind::User) == Place::Host {
         return Judgement::new(false, "the host's: root is root");
     }
-    let root = seen.uid_map.iter().find(|range| range.contains(0));
+    let root = seen.uid_map.iter().find(|range| range.contains(InnerId::ROOT));
     match root {
-        Some(range) if range.host_id == 0 => Judgement::new(false, "root is the host's root"),
+        Some(range) if range.host_id == HostId(0) => {
+            Judgement::new(false, "root is the host's root")
+        }
         Some(range) => {
             let shown = format!("root is {} on the host, {} ids", range.host_id, range.size);
             Judgement::new(true, shown)

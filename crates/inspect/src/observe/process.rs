@@ -6,6 +6,7 @@ use super::mountinfo::{self, Line};
 use super::{cgroup, Capabilities, Mount, Observation, Origin, Place, Unread};
 use anyhow::{bail, Context as _, Result};
 use casemate_kernel::status::Status as KernelStatus;
+use casemate_kernel::HostId;
 use casemate_policy::floor::Part;
 use casemate_policy::spec::{IdMapping, NamespaceKind};
 use casemate_runtime::caller::{apparmor, selinux};
@@ -220,8 +221,7 @@ fn id_map(proc: &OwnedFd, pid: i32, file: &str) -> Result<Vec<IdMapping>> {
 
 /// The number that the process itself sees; the kernel's "nobody" for one that it does not have.
 fn to_inside(map: &[IdMapping], id: u32) -> u32 {
-    let range = map.iter().find(|range| id >= range.host_id && id - range.host_id < range.size);
-    range.map_or(65534, |range| range.container_id + (id - range.host_id))
+    map.iter().find_map(|range| range.to_inner(HostId(id))).map_or(65534, |inner| inner.0)
 }
 
 /// The host's mounts: those of pid 1, or the caller's own where pid 1 may not be looked at; if these cannot be read either, that
@@ -373,6 +373,7 @@ fn descriptors(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use casemate_kernel::InnerId;
 
     #[test]
     fn own_process_can_be_looked_at_and_sits_in_its_own_namespaces() {
@@ -417,7 +418,7 @@ mod tests {
 
     #[test]
     fn host_numbers_become_those_of_the_container() {
-        let map = [IdMapping { container_id: 0, host_id: 1_000_000, size: 65536 }];
+        let map = [IdMapping { container_id: InnerId(0), host_id: HostId(1_000_000), size: 65536 }];
         assert_eq!(to_inside(&map, 1_000_033), 33);
         assert_eq!(to_inside(&map, 33), 65534);
     }

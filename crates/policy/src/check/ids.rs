@@ -1,6 +1,7 @@
 //! User and group ids, and the mappings they pass through.
 
 use crate::spec::{IdMapping, Linux, Process, SpecError};
+use casemate_kernel::InnerId;
 
 /// Most lines that `/proc/PID/uid_map` takes (user_namespaces(7), Linux 4.15).
 const MAX_MAPPINGS: usize = 340;
@@ -24,7 +25,8 @@ pub(crate) fn container_ids(process: &Process, linux: &Linux) -> Result<(), Spec
 }
 
 fn one_id(path: &str, id: u32, mappings: &[IdMapping]) -> Result<(), SpecError> {
-    if id <= HIGHEST || (id != u32::MAX && mappings.iter().any(|range| range.contains(id))) {
+    if id <= HIGHEST || (id != u32::MAX && mappings.iter().any(|range| range.contains(InnerId(id))))
+    {
         return Ok(());
     }
     Err(SpecError::new(
@@ -45,15 +47,15 @@ pub(super) fn mappings(path: &str, mappings: &[IdMapping]) -> Result<(), SpecErr
             return fail("size must not be 0");
         }
         let (inside, outside) =
-            (span(range.container_id, range.size), span(range.host_id, range.size));
+            (span(range.container_id.0, range.size), span(range.host_id.0, range.size));
         if inside.1 > u64::from(u32::MAX) || outside.1 > u64::from(u32::MAX) {
             return fail("the range goes beyond 4294967294");
         }
         for earlier in &mappings[..i] {
-            if overlap(inside, span(earlier.container_id, earlier.size)) {
+            if overlap(inside, span(earlier.container_id.0, earlier.size)) {
                 return fail("container ids overlap those of an earlier mapping");
             }
-            if overlap(outside, span(earlier.host_id, earlier.size)) {
+            if overlap(outside, span(earlier.host_id.0, earlier.size)) {
                 return fail("host ids overlap those of an earlier mapping");
             }
         }

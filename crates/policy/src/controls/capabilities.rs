@@ -4,6 +4,7 @@ use super::prelude::*;
 use crate::overrides::Overrides;
 use crate::profile::Profile;
 use crate::spec::{CapSet, Capabilities, NamespaceKind};
+use casemate_kernel::InnerId;
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 
@@ -170,7 +171,8 @@ fn last_group(draft: &Draft<'_>) -> Option<u32> {
         Some(namespace) if namespace.path.is_some() => None,
         Some(_) => {
             let maps = &draft.asked.gid_mappings;
-            let first = maps.iter().find(|map| map.container_id == 0 && map.size > 0)?;
+            let first =
+                maps.iter().find(|map| map.container_id == InnerId::ROOT && map.size > 0)?;
             Some((first.size - 1).min(i32::MAX as u32))
         }
     }

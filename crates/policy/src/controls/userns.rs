@@ -9,6 +9,7 @@ use super::prelude::*;
 use crate::decision::Decision;
 use crate::overrides::Source;
 use crate::spec::{Capability, IdMapping, Namespace, NamespaceKind};
+use casemate_kernel::HostId;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
@@ -194,7 +195,7 @@ pub(crate) fn auto(
 }
 
 /// Ids below this belong to the host's users and services (login.defs(5), systemd's UIDS-GIDS); subordinate ids lie above.
-const LOWEST_FREE: u32 = 65536;
+const LOWEST_FREE: HostId = HostId(65536);
 
 /// Users of a user namespace that the configuration brings.
 pub(crate) fn uid_mappings(
@@ -333,7 +334,7 @@ impl HardenedSpec {
         gid: Vec<IdMapping>,
     ) -> Decision {
         let namespace = Namespace { kind: NamespaceKind::User, path: join };
-        let first = |map: &[IdMapping]| map.first().map_or(0, |range| range.host_id);
+        let first = |map: &[IdMapping]| map.first().map_or(HostId(0), |range| range.host_id);
         let reason = format!(
             "root in the container is user {} and group {} on the host, to whom nothing belongs",
             first(&uid),

@@ -4,10 +4,11 @@ use super::observed::{Namespace, Part};
 use super::{Floor, Phase};
 use crate::profile::ProfileName;
 use casemate_kernel::id_map::IdRange;
+use casemate_kernel::{HostId, InnerId};
 
 /// Below this, ids belong to the host's own users and services: distributions and engines hand out ranges from here up
 /// (subuid(5), systemd's UIDS-GIDS.md).
-pub(super) const FIRST_FREE: u32 = 65536;
+pub(super) const FIRST_FREE: HostId = HostId(65536);
 
 /// The kind, what it is called, and the override that permits sharing it.
 const SHARED: [(Namespace, &str, Option<&str>); 6] = [
@@ -99,8 +100,9 @@ fn root(floor: &mut Floor<'_>) {
     else {
         return;
     };
-    let uid = status.uid.iter().any(|id| inside(uids, *id) == Some(0));
-    let gid = status.gid.iter().chain(&status.groups).any(|id| inside(gids, *id) == Some(0));
+    let uid = status.uid.iter().any(|id| inside(uids, *id) == Some(InnerId::ROOT));
+    let gid =
+        status.gid.iter().chain(&status.groups).any(|id| inside(gids, *id) == Some(InnerId::ROOT));
     if uid || gid {
         let what = || format!("it runs as root{}", if uid { "" } else { "'s group" });
         floor.violation("process.root", Some("process.root"), what);
@@ -108,13 +110,9 @@ fn root(floor: &mut Floor<'_>) {
 }
 
 /// What an id is in the container; without a map the same.
-fn inside(map: &[IdRange], id: u32) -> Option<u32> {
+fn inside(map: &[IdRange], id: u32) -> Option<InnerId> {
     if map.is_empty() {
-        return Some(id);
+        return Some(InnerId(id));
     }
-    let offset = |range: &IdRange| {
-        let offset = id.checked_sub(range.outside).filter(|offset| *offset < range.count)?;
-        range.inside.checked_add(offset)
-    };
-    map.iter().find_map(offset)
+    map.iter().find_map(|range| range.to_inner(HostId(id)))
 }

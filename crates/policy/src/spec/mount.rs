@@ -3,6 +3,7 @@
 
 use super::de::{is_default, non_empty, nullable, objects};
 use casemate_kernel::id_map::IdRange;
+use casemate_kernel::{HostId, InnerId};
 use serde::{Deserialize, Serialize};
 
 /// One entry of `mounts`.
@@ -48,10 +49,10 @@ impl Mount {
 pub struct IdMapping {
     /// First id inside.
     #[serde(rename = "containerID", deserialize_with = "nullable")]
-    pub container_id: u32,
+    pub container_id: InnerId,
     /// First id outside.
     #[serde(rename = "hostID", deserialize_with = "nullable")]
-    pub host_id: u32,
+    pub host_id: HostId,
     /// How many ids.
     #[serde(deserialize_with = "nullable")]
     pub size: u32,
@@ -64,11 +65,28 @@ impl From<&IdMapping> for IdRange {
     }
 }
 
+impl From<IdRange> for IdMapping {
+    fn from(IdRange { inside, outside, count }: IdRange) -> Self {
+        Self { container_id: inside, host_id: outside, size: count }
+    }
+}
+
 impl IdMapping {
     /// True when `id` of the inside lies in this range.
     #[must_use]
-    pub fn contains(&self, id: u32) -> bool {
-        id >= self.container_id
-            && u64::from(id) < u64::from(self.container_id) + u64::from(self.size)
+    pub fn contains(&self, id: InnerId) -> bool {
+        self.to_host(id).is_some()
+    }
+
+    /// The host's number for an id of the container; `None`: it is not in the range.
+    #[must_use]
+    pub fn to_host(&self, id: InnerId) -> Option<HostId> {
+        IdRange::from(self).to_host(id)
+    }
+
+    /// The container's number for an id of the host.
+    #[must_use]
+    pub fn to_inner(&self, id: HostId) -> Option<InnerId> {
+        IdRange::from(self).to_inner(id)
     }
 }

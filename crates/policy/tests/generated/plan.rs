@@ -5,6 +5,7 @@ use crate::host::{escaped, rest_of, Host};
 use casemate_kernel::id_map::IdRange;
 use casemate_kernel::mountinfo::Mount;
 use casemate_kernel::status::Status;
+use casemate_kernel::{HostId, InnerId};
 use casemate_policy::floor::{Namespace, Part};
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
 use casemate_policy::spec::{IdMapping, Mount as Asked, NamespaceKind, Propagation};
@@ -318,7 +319,7 @@ pub(crate) fn ids(spec: &HardenedSpec, map: &[IdMapping]) -> Part<Vec<IdRange>> 
         Some(namespace) if namespace.path.is_some() => Part::NotLooked,
         Some(_) => Part::Seen(map.iter().map(range).collect()),
         None if spec.extras().auto_userns.is_some() => {
-            Part::Seen(vec![IdRange { inside: 0, outside: 655_360, count: 65536 }])
+            Part::Seen(vec![IdRange { inside: InnerId(0), outside: HostId(655_360), count: 65536 }])
         }
         None => Part::Seen(Vec::new()),
     }
@@ -335,12 +336,11 @@ pub(crate) fn status(spec: &HardenedSpec) -> Part<Status> {
         status.ambient = sets.ambient.mask;
     }
     let outside = |map: &Part<Vec<IdRange>>, id: u32| match map {
-        Part::Seen(map) => map
-            .iter()
-            .find(|range| id >= range.inside && id - range.inside < range.count)
-            .map_or(if map.is_empty() { id } else { u32::MAX }, |range| {
-                range.outside + (id - range.inside)
-            }),
+        Part::Seen(map) if map.is_empty() => id,
+        Part::Seen(map) => {
+            let host = map.iter().find_map(|range| range.to_host(InnerId(id)));
+            host.map_or(u32::MAX, |host| host.0)
+        }
         _ => id,
     };
     let (uids, gids) = (ids(spec, &spec.linux.uid_mappings), ids(spec, &spec.linux.gid_mappings));

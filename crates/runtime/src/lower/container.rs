@@ -11,6 +11,7 @@ use crate::userns::idmap::Mapper;
 use crate::userns::Unmappable;
 use crate::verify::Expectation;
 use anyhow::{anyhow, bail, Context as _, Result};
+use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::{NamespaceKind, Process};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{
@@ -171,8 +172,10 @@ fn root_plan(
         let reason = "the groups of the caller are kept, which are nobody's among other ids";
         return Err(Unmappable::new(reason.to_owned()).into());
     }
-    let owner =
-        |host: Option<u32>, what: &str| host.ok_or_else(|| anyhow!("{what}: 0 is not mapped"));
+    let owner = |host: Option<HostId>, what: &str| match host {
+        Some(id) => Ok(id.0),
+        None => Err(anyhow!("{what}: 0 is not mapped")),
+    };
     // Without a slash at the end: a file would not be found by such a name, and left as it is.
     let plain = |path: &String| Path::new(path).components().collect();
     let paths = |list: &[String]| list.iter().map(plain).collect();
@@ -188,8 +191,8 @@ fn root_plan(
         prepared: shown.prepared,
         propagation: super::root_propagation(spec.linux.rootfs_propagation),
         owner: (
-            owner(namespaces.ids.host_uid(0), "linux.uidMappings")?,
-            owner(namespaces.ids.host_gid(0), "linux.gidMappings")?,
+            owner(namespaces.ids.host_uid(InnerId::ROOT), "linux.uidMappings")?,
+            owner(namespaces.ids.host_gid(InnerId::ROOT), "linux.gidMappings")?,
         ),
         mounts: super::mounts::lower(spec, &mounts)?,
         devices: super::devices::nodes(spec, &namespaces.ids)?,
@@ -219,8 +222,9 @@ fn expectation(
     process: &Process,
     maps: &IdMaps,
 ) -> Result<Expectation> {
-    let uid = maps.host_uid(process.user.uid).unwrap_or(process.user.uid);
-    let gid = maps.host_gid(process.user.gid).unwrap_or(process.user.gid);
+    let (uid, gid) = (process.user.uid, process.user.gid);
+    let uid = maps.host_uid(InnerId(uid)).unwrap_or(HostId(uid));
+    let gid = maps.host_gid(InnerId(gid)).unwrap_or(HostId(gid));
     let mut expected = Expectation::of_container(plan, maps, (uid, gid));
     expected.demand(plan, &decided.spec);
     expected.ask_floor_of_plan(decided, &plan.root.rootfs)?;

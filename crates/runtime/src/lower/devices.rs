@@ -3,6 +3,7 @@
 use crate::ids::IdMaps;
 use anyhow::{anyhow, Result};
 use casemate_cgroup::devices::{DeviceAccess, DeviceKind as RuleKind, DeviceRule as CgroupRule};
+use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::{Device, DeviceKind as SpecKind, DeviceRule, DeviceRuleKind, Spec};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{DeviceKind, DeviceNode};
@@ -39,8 +40,9 @@ pub fn nodes(spec: &Spec, ids: &IdMaps) -> Result<Vec<DeviceNode>> {
     if dev_is_bound(spec) {
         return Ok(Vec::new());
     }
+    let root = |id: Option<HostId>| id.map_or(0, |id| id.0);
     let asked = |path: &str| spec.linux.devices.iter().any(|device| device.path == path);
-    let (uid, gid) = (ids.host_uid(0).unwrap_or(0), ids.host_gid(0).unwrap_or(0));
+    let (uid, gid) = (root(ids.host_uid(InnerId::ROOT)), root(ids.host_gid(InnerId::ROOT)));
     let default =
         DEFAULT.iter().filter(|(path, ..)| !asked(path)).map(|(path, major, minor)| DeviceNode {
             path: PathBuf::from(path),
@@ -62,8 +64,8 @@ pub fn nodes(spec: &Spec, ids: &IdMaps) -> Result<Vec<DeviceNode>> {
 }
 
 fn node(device: &Device, ids: &IdMaps) -> Result<DeviceNode> {
-    let owner = |id: Option<u32>, host: Option<u32>, name: &str| {
-        host.ok_or_else(|| {
+    let owner = |id: Option<u32>, host: Option<HostId>, name: &str| {
+        host.map(|id| id.0).ok_or_else(|| {
             anyhow!("{name} {} is not mapped into the user namespace", id.unwrap_or(0))
         })
     };
@@ -77,8 +79,8 @@ fn node(device: &Device, ids: &IdMaps) -> Result<DeviceNode> {
         major: u32::try_from(device.major)?,
         minor: u32::try_from(device.minor)?,
         mode: device.file_mode.unwrap_or(0o666) & 0o7777,
-        uid: owner(device.uid, ids.host_uid(device.uid.unwrap_or(0)), "uid")?,
-        gid: owner(device.gid, ids.host_gid(device.gid.unwrap_or(0)), "gid")?,
+        uid: owner(device.uid, ids.host_uid(InnerId(device.uid.unwrap_or(0))), "uid")?,
+        gid: owner(device.gid, ids.host_gid(InnerId(device.gid.unwrap_or(0))), "gid")?,
     })
 }
 

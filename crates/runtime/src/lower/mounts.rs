@@ -8,6 +8,7 @@ use crate::userns::idmap::{Mapper, Wanted};
 use crate::userns::Unmappable;
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_kernel::magic;
+use casemate_kernel::InnerId;
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
 use casemate_policy::{FileFact, HardenedSpec, LayerFact, LayerRole, SourceFact};
@@ -277,16 +278,19 @@ fn idmap(
 }
 
 fn translate_maps(maps: &mut IdMaps, ids: &IdMaps) -> Result<()> {
-    let unmapped = |id: u32| {
+    let unmapped = |id: InnerId| {
         Unmappable::new(format!(
             "a mount shows files as those of {id}, an id that the container does not have"
         ))
     };
+    // What a mount's own mapping calls the host's side is the container's (config.md, "mounts": uidMappings).
     for range in &mut maps.uid {
-        range.host_id = ids.host_uid(range.host_id).ok_or_else(|| unmapped(range.host_id))?;
+        let outside = InnerId(range.host_id.0);
+        range.host_id = ids.host_uid(outside).ok_or_else(|| unmapped(outside))?;
     }
     for range in &mut maps.gid {
-        range.host_id = ids.host_gid(range.host_id).ok_or_else(|| unmapped(range.host_id))?;
+        let outside = InnerId(range.host_id.0);
+        range.host_id = ids.host_gid(outside).ok_or_else(|| unmapped(outside))?;
     }
     Ok(())
 }
@@ -425,7 +429,11 @@ fn translate(
     else {
         return Ok(Some(text));
     };
-    let host = if key == "uid" { context.ids.host_uid(id) } else { context.ids.host_gid(id) };
+    let host = if key == "uid" {
+        context.ids.host_uid(InnerId(id))
+    } else {
+        context.ids.host_gid(InnerId(id))
+    };
     match host {
         Some(host) => Ok(Some(Some(host.to_string()))),
         None if context.unprivileged => Ok(None),

@@ -2,6 +2,7 @@
 
 use crate::ids::IdMaps;
 use anyhow::{anyhow, bail, Context, Result};
+use casemate_kernel::InnerId;
 use casemate_policy::spec::{
     Capabilities, IoPriorityClass, Linux, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode,
     NamespaceKind, PersonalityDomain, Process, RlimitKind, Scheduler, SchedulerFlag,
@@ -64,10 +65,17 @@ pub fn early(process: &Process, linux: &Linux, context: &ProcessContext<'_>) -> 
             .context("linux.memoryPolicy")?,
         keyring: context.keyring.clone(),
         keyring_label: process.selinux_label.clone(),
-        stdio_owner: context.stdio_ids.host_uid(process.user.uid).ok_or_else(|| {
-            anyhow!("process.user.uid {}: not mapped into the user namespace", process.user.uid)
-        })?,
+        stdio_owner: stdio_owner(process, context)?,
     })
+}
+
+/// Who is to own the standard streams.
+fn stdio_owner(process: &Process, context: &ProcessContext<'_>) -> Result<u32> {
+    let uid = process.user.uid;
+    let owner = context.stdio_ids.host_uid(InnerId(uid));
+    let owner = owner
+        .ok_or_else(|| anyhow!("process.user.uid {uid}: not mapped into the user namespace"))?;
+    Ok(owner.0)
 }
 
 /// The name of the session keyring that the container's processes share. runc's way is a name that can be guessed, so that

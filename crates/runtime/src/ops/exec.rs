@@ -15,6 +15,7 @@ use crate::supervise::{self, await_exec, SeccompAgent, Supervision};
 use crate::verify::Expectation;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Hierarchy};
+use casemate_kernel::InnerId;
 use casemate_policy::spec::{Capabilities, Capability, Process};
 use casemate_policy::{harden_process, HardenedProcess};
 use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Mover, Spawned};
@@ -219,8 +220,8 @@ fn plan(
         anyhow!("process.user.{what} {id}: not mapped into the user namespace")
     };
     let ids = (
-        maps.host_uid(plan.uid).ok_or_else(|| unmapped("uid", plan.uid))?,
-        maps.host_gid(plan.gid).ok_or_else(|| unmapped("gid", plan.gid))?,
+        maps.host_uid(InnerId(plan.uid)).ok_or_else(|| unmapped("uid", plan.uid))?,
+        maps.host_gid(InnerId(plan.gid)).ok_or_else(|| unmapped("gid", plan.gid))?,
     );
     let mut expectation = Expectation::of_process(&plan, &early, &maps, ids);
     // Whether it was to have a user namespace was decided when it was made.

@@ -14,6 +14,7 @@ use crate::verify::Posture;
 use crate::{ids, netdev, notify, pid_file, procfs, selinux};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
+use casemate_kernel::{HostId, InnerId};
 use casemate_sandbox::hooks;
 use casemate_sandbox::launch::{launch, Birth, Parked, Spawned};
 use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter, UserNamespace};
@@ -180,7 +181,7 @@ fn build(
     });
     let (cgroup, placeholder) = make_cgroup(state, &decided, &mut record, undo)?;
     if let (Some(cgroup), Some(uid)) = (&cgroup, cgroups::delegated_to(&decided.spec)) {
-        hand_over(cgroup, lowered.maps.host_uid(uid), record.rootless)?;
+        hand_over(cgroup, lowered.maps.host_uid(InnerId(uid)), record.rootless)?;
     }
     if let (true, Some(label)) = (lowered.relabel, &decided.spec.linux.mount_label) {
         selinux::relabel(&lowered.rootfs, label)?;
@@ -395,11 +396,11 @@ fn spawn(
 }
 
 /// Let the container manage what is below its cgroup.
-fn hand_over(cgroup: &Cgroup, uid: Option<u32>, rootless: bool) -> Result<()> {
+fn hand_over(cgroup: &Cgroup, uid: Option<HostId>, rootless: bool) -> Result<()> {
     let uid = uid.ok_or_else(|| {
         anyhow!("process.user.uid: is not mapped, the cgroup cannot be handed over to it")
     })?;
-    match cgroup.delegate(uid) {
+    match cgroup.delegate(uid.0) {
         Err(e) if rootless && e.is_permission() => Ok(()),
         other => other.context("cgroup"),
     }

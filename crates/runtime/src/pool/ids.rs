@@ -157,7 +157,7 @@ impl Supply for Source {
                 let Some(text) = super::of_process(proc, pid, file)? else { continue };
                 let map = id_map::parse(&text)?;
                 let own = map.into_iter().filter(|range| range.count < u32::MAX);
-                spans.extend(own.map(|range| Span { first: range.outside, count: range.count }));
+                spans.extend(own.map(|range| Span { first: range.outside.0, count: range.count }));
             }
         }
         let meets = |range: &&Range| {

@@ -6,6 +6,7 @@
 use crate::ids::IdMaps;
 use crate::pool::ids::{Range, SIZE};
 use anyhow::{bail, Result};
+use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::{IdMapping, Spec};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,8 +55,8 @@ impl Wanted {
 
     /// Whether these maps have all of them.
     pub(super) fn are_in(&self, maps: &IdMaps) -> bool {
-        self.uid.iter().all(|id| maps.host_uid(*id).is_some())
-            && self.gid.iter().all(|id| maps.host_gid(*id).is_some())
+        self.uid.iter().all(|id| maps.host_uid(InnerId(*id)).is_some())
+            && self.gid.iter().all(|id| maps.host_gid(InnerId(*id)).is_some())
     }
 }
 
@@ -72,7 +73,11 @@ fn map(first: u32, high: &BTreeSet<u32>) -> Result<Vec<IdMapping>> {
         places.insert(place, *id);
     }
     let (mut lines, mut next) = (Vec::new(), 0);
-    let line = |container_id, place, size| IdMapping { container_id, host_id: first + place, size };
+    let line = |inside, place, size| IdMapping {
+        container_id: InnerId(inside),
+        host_id: HostId(first + place),
+        size,
+    };
     for (place, id) in places {
         let place = SPARE + place;
         if place > next {
@@ -91,7 +96,7 @@ mod tests {
 
     fn lines(high: &[u32]) -> Vec<(u32, u32, u32)> {
         let map = map(1_000_000, &high.iter().copied().collect()).unwrap();
-        map.iter().map(|line| (line.container_id, line.host_id, line.size)).collect()
+        map.iter().map(|line| (line.container_id.0, line.host_id.0, line.size)).collect()
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use crate::ids::IdMaps;
 use anyhow::{anyhow, Context as _, Result};
+use casemate_kernel::InnerId;
 use casemate_policy::spec::{Capability, Spec};
 use casemate_sandbox::plan::Sysctl;
 
@@ -45,12 +46,13 @@ pub(crate) fn translate_ping(sysctls: &mut [Sysctl], writer: Writer, maps: &IdMa
     if first > last {
         return Ok(());
     }
-    let range = maps.gid.iter().find(|range| range.contains(first));
+    let range = maps.gid.iter().find(|range| range.contains(InnerId(first)));
     let range = range.ok_or_else(|| anyhow!("group {first} is not mapped")).with_context(about)?;
-    let last = last.min(range.container_id + (range.size - 1));
+    let last = last.min(range.container_id.0 + (range.size - 1));
     let shown = |id: u32| match writer {
         Writer::Inside => id,
-        Writer::Host => range.host_id + (id - range.container_id),
+        // Inside of the range, both of them.
+        Writer::Host => range.to_host(InnerId(id)).map_or(id, |host| host.0),
     };
     sysctl.value = format!("{} {}", shown(first), shown(last));
     Ok(())
@@ -59,10 +61,12 @@ pub(crate) fn translate_ping(sysctls: &mut [Sysctl], writer: Writer, maps: &IdMa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use casemate_kernel::HostId;
     use casemate_policy::spec::IdMapping;
 
     fn translated(value: &str, writer: Writer) -> Result<String> {
-        let map = vec![IdMapping { container_id: 0, host_id: 100_000, size: 65536 }];
+        let map =
+            vec![IdMapping { container_id: InnerId(0), host_id: HostId(100_000), size: 65536 }];
         let maps = IdMaps { uid: map.clone(), gid: map };
         let mut list = [Sysctl { path: PING.to_owned(), value: value.to_owned() }];
         translate_ping(&mut list, writer, &maps)?;

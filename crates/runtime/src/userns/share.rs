@@ -3,6 +3,7 @@
 use crate::ids::{read_map, IdMaps};
 use crate::pool::ids::Range;
 use anyhow::{Context as _, Result};
+use casemate_kernel::InnerId;
 use casemate_policy::spec::{NamespaceKind, Spec};
 use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
@@ -51,11 +52,14 @@ pub(super) fn user_namespace(proc: &OwnedFd, joined: &[Joined]) -> Result<Option
     }
     let maps =
         IdMaps { uid: read_map(proc, pid, "uid_map")?, gid: read_map(proc, pid, "gid_map")? };
-    let range = maps.host_uid(0).zip(maps.host_gid(0)).filter(|_| !maps.uid.is_empty());
+    let range = maps
+        .host_uid(InnerId::ROOT)
+        .zip(maps.host_gid(InnerId::ROOT))
+        .filter(|_| !maps.uid.is_empty());
     Ok(range.map(|(uid, gid)| Shared {
         path: format!("/proc/{pid}/ns/user"),
         maps,
-        range: Range { uid, gid },
+        range: Range { uid: uid.0, gid: gid.0 },
     }))
 }
 

@@ -15,6 +15,7 @@ use crate::ids::IdMaps;
 use crate::procfs;
 use anyhow::{bail, Context as _, Result};
 use casemate_kernel::status::Status;
+use casemate_kernel::HostId;
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{CapabilityPlan, ContainerPlan, Early, Namespaces, ProcessPlan};
 use claims::Claims;
@@ -28,8 +29,8 @@ use std::path::Path;
 /// What the process must look like, taken from the plan before the plan is handed over.
 #[derive(Clone, Debug)]
 pub struct Expectation {
-    uid: u32,
-    gid: u32,
+    uid: HostId,
+    gid: HostId,
     caps: CapabilityPlan,
     no_new_privs: bool,
     /// SELinux labels of the process, and of the root file system where that is ours to label.
@@ -80,7 +81,12 @@ pub struct Posture {
 
 impl Expectation {
     /// Of a process, with its ids in the runtime's user namespace.
-    pub fn of_process(plan: &ProcessPlan, early: &Early, maps: &IdMaps, ids: (u32, u32)) -> Self {
+    pub fn of_process(
+        plan: &ProcessPlan,
+        early: &Early,
+        maps: &IdMaps,
+        ids: (HostId, HostId),
+    ) -> Self {
         Self {
             uid: ids.0,
             gid: ids.1,
@@ -94,7 +100,7 @@ impl Expectation {
     }
 
     /// Of a container.
-    pub fn of_container(plan: &ContainerPlan, maps: &IdMaps, ids: (u32, u32)) -> Self {
+    pub fn of_container(plan: &ContainerPlan, maps: &IdMaps, ids: (HostId, HostId)) -> Self {
         let process = Self::of_process(&plan.process, &plan.early, maps, ids);
         Self { mounts: MountClaims::of(plan), ..process }
     }
@@ -190,7 +196,7 @@ impl Expectation {
     fn compare(&self, seen: &Status) -> Result<()> {
         let [_, uid, _, _] = seen.uid;
         let [_, gid, _, _] = seen.gid;
-        if (uid, gid) != (self.uid, self.gid) {
+        if (HostId(uid), HostId(gid)) != (self.uid, self.gid) {
             bail!("ids are {uid}:{gid}, planned {}:{}", self.uid, self.gid);
         }
         if self.no_new_privs && !seen.no_new_privs {

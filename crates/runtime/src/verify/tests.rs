@@ -2,6 +2,7 @@
 
 use super::mounts::Planned;
 use super::*;
+use casemate_kernel::InnerId;
 use casemate_policy::spec::IdMapping;
 use casemate_sys::mount::attr;
 use casemate_sys::ns::flag;
@@ -24,8 +25,8 @@ fn expectation() -> Expectation {
     let all =
         CapabilityPlan { bounding: !0, effective: !0, permitted: !0, inheritable: !0, ambient: !0 };
     Expectation {
-        uid: me.uid[1],
-        gid: me.gid[1],
+        uid: HostId(me.uid[1]),
+        gid: HostId(me.gid[1]),
         caps: all,
         no_new_privs: false,
         selinux: (None, None),
@@ -46,7 +47,7 @@ fn a_process_as_planned_passes_and_one_with_more_does_not() {
     assert!(text.contains("bounding capabilities are"), "{text}");
     let nnp = Expectation { no_new_privs: true, ..expectation() };
     assert!(nnp.verify(&proc, pid).is_err());
-    let other = Expectation { uid: 4711, ..expectation() };
+    let other = Expectation { uid: HostId(4711), ..expectation() };
     assert!(other.verify(&proc, pid).is_err());
 }
 
@@ -94,7 +95,7 @@ fn limits_and_maps_that_are_not_the_planned_ones_are_found() {
         rlimits_may_shrink: may_shrink,
         ..Early::default()
     };
-    let range = IdMapping { container_id: 0, host_id: 4711, size: 1 };
+    let range = IdMapping { container_id: InnerId(0), host_id: HostId(4711), size: 1 };
     let maps = IdMaps { uid: vec![range], gid: Vec::new() };
     for (early, maps, what) in [
         (early(false), IdMaps::default(), "resource limit 1 is "),

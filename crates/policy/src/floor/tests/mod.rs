@@ -7,7 +7,7 @@ use super::*;
 use casemate_kernel::id_map::IdRange;
 use casemate_kernel::mountinfo::parse;
 use casemate_kernel::status::Status;
-use casemate_kernel::Fact;
+use casemate_kernel::{Fact, HostId, InnerId};
 use std::collections::BTreeMap;
 
 const HOST: &str = "\
@@ -63,7 +63,7 @@ fn own_namespaces() -> BTreeMap<Namespace, bool> {
 }
 
 fn seen<'t>(container: &'t str, host: &'t str) -> Observed<'t> {
-    let ranges = vec![IdRange { inside: 0, outside: 100_000, count: 65536 }];
+    let ranges = vec![IdRange { inside: InnerId(0), outside: HostId(100_000), count: 65536 }];
     Observed {
         mounts: Part::of(parse(container.as_bytes())),
         host: Part::Seen(Host {

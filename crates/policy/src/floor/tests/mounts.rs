@@ -241,6 +241,7 @@ fn baseline_shows_all_of_procfs_only_where_no_id_is_the_hosts() {
         found.iter().any(|violation| violation.invariant == "paths.masked")
     };
     assert!(!masked(&seen));
-    seen.uid_map = Part::Seen(vec![IdRange { inside: 0, outside: 0, count: 65536 }]);
+    seen.uid_map =
+        Part::Seen(vec![IdRange { inside: InnerId(0), outside: HostId(0), count: 65536 }]);
     assert!(masked(&seen));
 }

@@ -81,7 +81,7 @@ fn a_process_has_what_confines_it() {
 #[test]
 fn no_id_of_the_host_is_the_containers() {
     let low = |seen: &mut Observed<'_>| {
-        let range = IdRange { inside: 1, outside: 0, count: 1 };
+        let range = IdRange { inside: InnerId(1), outside: HostId(0), count: 1 };
         seen.gid_map = Part::Seen(vec![range]);
     };
     assert_eq!(of_process(ProfileName::Hardened, low, &[]), ["userns.ids"]);
