@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""report.py DIR [--write FILE]: Markdown tables of what hack/attack found; into FILE between its markers if asked."""
+"""report.py DIR [--write FILE]: Markdown tables of what hack/attack found; into FILE between its markers if asked. Fails if
+hardened or restricted gave what a configuration asked for."""
 import json
 import pathlib
 import sys
@@ -58,10 +59,37 @@ def locked(found):
     return table(["Undone by root of the container with CAP_SYS_ADMIN", *names], rows)
 
 
+def asked(groups):
+    names = [name for name in COLUMNS if any(name in found for group in groups.values() for found in group.values())]
+    rows, total, passed = [], 0, dict.fromkeys(names, 0)
+    for kind, attacks in groups.items():
+        for attack, found in attacks.items():
+            results = [found[name] for name in names]
+            total += 1
+            for name, result in zip(names, results):
+                passed[name] += result == "done"
+            if len({result == "done" for result in results}) > 1:
+                rows.append([kind, attack, *["**done**" if result == "done" else result for result in results]])
+    counts = ["", f"done, of {total}", *[str(passed[name]) for name in names]]
+    return table(["Kind", "What the configuration or the caller does", *names], [counts] + rows)
+
+
+def given(groups):
+    """What must not be: (profile, attack)."""
+    return [
+        (name, attack)
+        for attacks in groups.values()
+        for attack, found in attacks.items()
+        for name in ("hardened", "restricted")
+        if found[name] == "done"
+    ]
+
+
 def main():
     directory = pathlib.Path(sys.argv[1])
     names = COLUMNS + ["locked-casemate", "locked-crun", "locked-runc"]
     found = {name: load(directory, name) for name in names}
+    groups = load(directory, "asked")
     versions = [p.read_text().strip() for p in sorted(directory.glob("*.version"))]
     lines = [
         "Made by `hack/attack --write`" + (f", with {' and '.join(versions)}" if versions else "") + ". The bundle is what",
@@ -70,6 +98,11 @@ def main():
         *attempts(found),
         "",
         *locked(found),
+        "",
+        "What is asked for, one change each; under `restricted` by uid 1000. An entry that is the name of a control: refused by it;",
+        "*refused*: by something else; *no*: it runs, without what was asked for. *not here*: cannot be shown on the host it was made on.",
+        "",
+        *asked(groups),
     ]
     text = "\n".join(lines)
     print(text)
@@ -79,6 +112,9 @@ def main():
         before, rest = page.split(BEGIN)
         after = rest.split(END)[1]
         path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    for name, attack in given(groups):
+        print(f"attack: {name} gives it: {attack}", file=sys.stderr)
+    sys.exit(bool(given(groups)))
 
 
 main()
