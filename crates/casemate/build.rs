@@ -22,12 +22,15 @@ fn link_early_entry() {
     };
     let known = is("CARGO_CFG_TARGET_ARCH", "x86_64") || is("CARGO_CFG_TARGET_ARCH", "aarch64");
     let optimised = ["2", "3", "s", "z"].iter().any(|level| is("OPT_LEVEL", level));
-    if known && optimised && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
+    // What `hack/bench --ablate` measures the lack of.
+    let without = |name: &str| is("CARGO_CFG_CASEMATE_WITHOUT", name);
+    if known && optimised && is("CARGO_CFG_TARGET_FEATURE", "crt-static") && !without("early") {
         println!("cargo::rustc-link-arg-bins=-Wl,-e,casemate_entry,-u,casemate_entry");
     }
     let x86_64 = is("CARGO_CFG_TARGET_ARCH", "x86_64");
     println!("cargo::rerun-if-changed={HOT}");
-    if x86_64 && optimised && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
+    if x86_64 && optimised && is("CARGO_CFG_TARGET_FEATURE", "crt-static") && !without("hot-order")
+    {
         // What making and entering containers executes lies together at the front (hack/hot writes the list). The kernel
         // maps 64 KiB at a fault, and a third of the program is used, a little of it everywhere otherwise. A name that the
         // linker does not find is nothing to it.
@@ -37,7 +40,7 @@ fn link_early_entry() {
             println!("cargo::rustc-link-arg-bins={argument}");
         }
     }
-    if x86_64 && is("CARGO_CFG_TARGET_FEATURE", "crt-static") {
+    if x86_64 && is("CARGO_CFG_TARGET_FEATURE", "crt-static") && !without("packed-relocations") {
         // Seven thousand relocations in 2 KiB instead of 170, which every start would read. GNU ld knows it for this
         // architecture since 2.38, the C library since 2.36.
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");

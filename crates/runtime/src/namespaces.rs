@@ -324,10 +324,13 @@ fn enter_user(
         write_maps(proc, holder.pid(), &prepared.maps, true)?;
     }
     holder.release()?;
-    let stand = user.is_some();
+    let meanwhile = cfg!(not(casemate_without = "holder-meanwhile"));
+    let stand = user.is_some() || !meanwhile;
     if stand {
         // It is in the user namespace that it joins for certain only when it has answered.
         holder.wait()?;
+    }
+    if user.is_some() {
         adopt_maps(prepared, proc, holder.pid())?;
     }
     prepared.ids = prepared.maps.clone();

@@ -145,7 +145,8 @@ impl Companion {
         let maker = order.maker.filter(|_| kinds != 0).map(Maker::become_it).transpose();
         let maker = maker.inspect_err(|_| restore_dumpable(dumpable))?;
         let mut pidfd: libc::c_int = -1;
-        let flags = libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD | kinds as libc::c_int;
+        let memory = if cfg!(casemate_without = "shared-memory") { 0 } else { libc::CLONE_VM };
+        let flags = memory | libc::CLONE_PIDFD | libc::SIGCHLD | kinds as libc::c_int;
         // SAFETY: the stack is a mapping of its own, and it and `shared` are kept until the process has ended (`drop`). `run`
         // shares nothing else with this process that is not constant: see there.
         let ret = unsafe {

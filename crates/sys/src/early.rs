@@ -155,7 +155,9 @@ unsafe extern "C" fn casemate_early(stack: *const usize) {
     unsafe {
         if let Some(program) = Program::find(stack) {
             protect(stack, &program);
-            program.populate_data();
+            if cfg!(not(casemate_without = "populate-data")) {
+                program.populate_data();
+            }
         }
     }
 }
@@ -244,6 +246,7 @@ impl Program {
 /// Rust's start-up code asks for it, to be able to say "stack overflow" of a fault in the page below. The C library's answer for
 /// the first thread is to read /proc/self/maps with sscanf(3), fifty thousand instructions for a sentence that nobody has seen yet;
 /// the page below ends the program with or without it. Linked in place of the C library's where that is static.
+#[cfg(not(casemate_without = "stack-unknown"))]
 #[no_mangle]
 extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut libc::pthread_attr_t) -> libc::c_int {
     libc::ENOSYS
@@ -270,7 +273,11 @@ unsafe fn protect(stack: *const usize, program: &Program) -> Option<()> {
         let length =
             ok(call(nr::READLINKAT, AT_FDCWD, SELF.as_ptr() as usize, path as usize, PATH, 0))?;
         let (image, mount) = overlay_image()?;
-        let taken = program.map_again(image).and_then(|code| run_from(image, code, stack));
+        let taken = if cfg!(casemate_without = "mapped-image") {
+            None
+        } else {
+            program.map_again(image).and_then(|code| run_from(image, code, stack))
+        };
         if taken.is_none() {
             execute((image, mount), stack, (path, length));
             call(nr::CLOSE, mount, 0, 0, 0, 0);

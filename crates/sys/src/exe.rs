@@ -90,6 +90,9 @@ fn remember_mount(raw: i32) -> bool {
         MOUNT.store(raw, Ordering::Relaxed);
         // Nobody but us.
         crate::fd::set_cloexec(raw);
+        if cfg!(casemate_without = "late-close") {
+            release_mount();
+        }
     }
     known
 }
