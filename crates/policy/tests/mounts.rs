@@ -263,6 +263,17 @@ fn another_subvolume_of_the_hosts_file_system_is_the_host_unless_it_is_a_place_f
 }
 
 #[test]
+fn a_file_that_only_root_may_read_is_not_bound_by_one_of_several_names() {
+    let secret =
+        |path: &str| FileFact { kind: FileKind::Regular, shared_secret: true, ..dir(path) };
+    assert_eq!(class(bind(secret("/home/u/notes"))).as_deref(), Some("mounts.host-root"));
+    assert!(bind_as(secret("/home/u/notes"), host(), &choice(&["mounts.host-root"])).is_ok());
+    // What an engine made for the container is where nobody else writes.
+    let given = "/var/lib/containers/storage/overlay-containers/c0ffee/userdata/secrets/key";
+    assert!(bind(secret(given)).is_ok());
+}
+
+#[test]
 fn places_that_the_policy_calls_data_are_let_in() {
     let mut listed = choice(&[]);
     listed.overrides.values.paths_data = Some(vec!["/etc/myapp".to_owned()]);

@@ -264,6 +264,33 @@ fn a_link_to_a_secret_is_the_secret() {
 }
 
 #[test]
+fn a_second_name_of_a_file_that_only_root_may_read_is_refused() {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+    requires!(root);
+    let dir = casemate_tests::scratch::Dir::new("links");
+    let (key, link) = (dir.path().join("id_ed25519"), dir.path().join("notes"));
+    std::fs::write(&key, "key").unwrap();
+    std::fs::hard_link(&key, &link).unwrap();
+    let bound = || {
+        Container::new(Bundle::sh("cat /mnt/k >/dev/null; echo ran=1").bind(
+            &link,
+            "/mnt/k",
+            &["ro"],
+        ))
+    };
+    let mode = |mode| std::fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+    mode(0o600);
+    let text = bound().run().refused();
+    assert!(text.contains("mounts.host-root"), "{text}");
+    mode(0o644);
+    assert_eq!(bound().run().ok().value("ran"), "1");
+    mode(0o600);
+    std::fs::remove_file(&key).unwrap();
+    assert_eq!(bound().run().ok().value("ran"), "1", "it has one name now");
+}
+
+#[test]
 fn a_remount_opens_nothing_that_was_closed() {
     requires!(root);
     let script = "touch /mnt/casemate-canary 2>&1; grep ' /mnt ' /proc/self/mountinfo";

@@ -27,6 +27,8 @@ pub struct FileFact {
     /// Mount points of the host whose content lies below this directory on its file system, and what
     /// the runtime keeps there.
     pub holds: Vec<String>,
+    /// A file of root's with several names, that others may not read.
+    pub shared_secret: bool,
     /// On the file system that holds `/`, but outside of what `/` shows of it: another subvolume, or
     /// a snapshot.
     pub outside_root: bool,

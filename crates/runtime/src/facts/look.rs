@@ -146,7 +146,8 @@ fn is_roots(dir: &OwnedFd, name: &str) -> bool {
     }
 }
 
-/// A second link to a file that no container is to see has that file's name too.
+/// A second link to a file that no container is to see has that file's name too. Of other files of root's that have several
+/// names, and that only root may read, nobody can tell what else they are.
 ///
 /// # Errors
 /// A file that cannot be looked at, for another reason than that it does not exist.
@@ -162,6 +163,7 @@ pub(super) fn links(stat: &Stat, file: &mut FileFact) -> Result<(), String> {
     if file.kind != FileKind::Regular || stat.st_nlink < 2 {
         return Ok(());
     }
+    file.shared_secret = stat.st_uid == 0 && stat.st_mode & 0o007 == 0;
     for path in SECRETS.iter().filter(|path| **path != file.path) {
         match rustix::fs::lstat(*path) {
             Ok(secret) if (secret.st_dev, secret.st_ino) == (file.device, file.inode) => {

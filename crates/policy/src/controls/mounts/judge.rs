@@ -76,6 +76,10 @@ fn seen(file: &FileFact, scope: &Scope<'_>, root: bool) -> Seen {
         let inner = by_name(&FileFact::default(), name, scope, root).judgement;
         judgement = judgement.stricter(inner.with_note(|| format!(" (contains {name})")));
     }
+    if root && file.shared_secret && judgement == Judgement::LetIn && !given {
+        let note = " (has another name, and only root may read it)";
+        judgement = Judgement::refused("mounts.host-root", note);
+    }
     if root && file.outside_root && judgement == Judgement::LetIn && !given && !in_tree(&file.path)
     {
         let note = " (lies on the file system that holds /, in another subvolume)";

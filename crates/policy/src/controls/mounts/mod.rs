@@ -96,6 +96,7 @@ pub(crate) const TYPES: Control = Control {
 /// | what is or holds the runtime's own program, or that of the engine which has started it, even where it is data; `/opt/{bin,cni,containerd,k3s,kata,nri,rke2}` | read-only: `mounts.host-system` |
 /// | `/`; the rest of `/etc`, `/run`; `/var`, `/var/lib`, package databases, cron and at; `/boot`; `/root` and its dot entries | refused: `mounts.host-root`, `-etc`, `-run`, `-var`, `-boot`, `-home` |
 /// | what is or holds an active swap file | refused: `mounts.host-root` |
+/// | a single file of root's that only root may read and that has another name elsewhere (a hard link) | refused: `mounts.host-root` |
 /// | what is or holds the image of a mounted loop device | read-only: `mounts.host-system` |
 /// | procfs; sysfs; a cgroup file system; `/dev` (single devices: `devices.nodes`); other file systems of the kernel | refused: `mounts.host-proc`, `-sys`, `-cgroup`, `-dev`, `mounts.kernel-fs` |
 /// | engines' sockets, by place and by name, also inside of a directory (of two levels and 512 entries, and wherever one listens in the network namespace of the runtime); systemd's private socket; another socket of root | refused: `mounts.docker-sock`, `-containerd-sock`, `-crio-sock`, `-podman-sock`, `-systemd-sock`, `mounts.socket` |
