@@ -72,6 +72,22 @@ impl Cmd {
         self
     }
 
+    /// Have another program run it: `args` in front of it and its own arguments.
+    pub fn through<S: AsRef<OsStr>>(
+        mut self,
+        program: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> Self {
+        let mut outer = Command::new(program);
+        outer.args(args).arg(self.inner.get_program()).args(self.inner.get_args());
+        outer.env_clear().stdin(Stdio::null());
+        for (key, value) in self.inner.get_envs() {
+            outer.env(key, value.unwrap_or_default());
+        }
+        self.inner = outer;
+        self
+    }
+
     /// Shorten, or lengthen, the time limit.
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;

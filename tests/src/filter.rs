@@ -1,7 +1,8 @@
-//! A kernel that answers otherwise: a filter around a command, and all that it makes.
+//! A kernel that answers otherwise: a filter around a command and all that it makes, or a tracer that changes single answers.
 
 use crate::command::Cmd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 
 /// Have system call `number` do nothing and answer `errno`; 0 is success.
 pub fn answer(mut command: Cmd, number: libc::c_long, errno: i32) -> Cmd {
@@ -26,4 +27,18 @@ pub fn answer(mut command: Cmd, number: libc::c_long, errno: i32) -> Cmd {
     // SAFETY: one bare system call between fork and exec.
     unsafe { command.inner.pre_exec(install) };
     command
+}
+
+/// Have strace(1) change answers of the command: `rule` as behind its `-e inject=`. Needs the program.
+pub fn inject(command: Cmd, rule: &str) -> Cmd {
+    command.through("strace", ["-f", "-o", "/dev/null", "-e", &format!("inject={rule}")])
+}
+
+/// The same where a call is about this path.
+pub fn inject_at(command: Cmd, path: &Path, rule: &str) -> Cmd {
+    let name = path.file_name().and_then(|name| name.to_str()).expect("a path of a test's own");
+    let (path, rule) = (path.to_str().expect("as its name"), format!("inject={rule}"));
+    // By its name as well, which is looked for in a directory.
+    let paths = ["-P", path, "-P", name];
+    command.through("strace", [&["-f", "-o", "/dev/null"], &paths[..], &["-e", &rule]].concat())
 }

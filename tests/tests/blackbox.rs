@@ -92,6 +92,8 @@ mod spec_namespaces;
 mod spec_no_pivot;
 #[path = "blackbox/spec_process.rs"]
 mod spec_process;
+#[path = "blackbox/spec_records.rs"]
+mod spec_records;
 #[path = "blackbox/spec_refusals.rs"]
 mod spec_refusals;
 #[path = "blackbox/spec_rootless.rs"]

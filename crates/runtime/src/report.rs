@@ -15,7 +15,7 @@ pub struct StateReport {
     pub id: String,
     /// Host pid of init; 0 when stopped.
     pub pid: i32,
-    /// creating, created, running, paused or stopped.
+    /// creating, created, running, paused or stopped; in `list` also unreadable.
     pub status: String,
     /// Absolute bundle directory.
     pub bundle: String,
@@ -33,7 +33,7 @@ pub struct StateReport {
 /// What `list` answers.
 #[derive(Debug, Default)]
 pub struct ListReport {
-    /// The readable containers, ordered by id.
+    /// The containers, ordered by id.
     pub containers: Vec<StateReport>,
     /// One message for each entry that could not be read; printed to stderr, exit status stays 0.
     pub problems: Vec<String>,

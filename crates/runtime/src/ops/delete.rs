@@ -1,14 +1,18 @@
 //! `delete`: everything that a container left on the host goes.
 
+use super::unreadable::Unreadable;
 use super::Container;
 use crate::audit_log::around;
 use crate::lower::hooks::of_record;
 use crate::request::{DeleteRequest, Global};
-use crate::state::{StateRoot, Status};
+use crate::state::{CgroupRecord, StateDir, StateRoot, Status};
 use anyhow::{bail, Context as _, Result};
+use casemate_cgroup::Cgroup;
 use casemate_sandbox::hooks;
 use casemate_sys::process;
 use rustix::event::{poll, PollFd, PollFlags};
+use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use std::time::Duration;
 
 /// How long init may take to die of SIGKILL.
@@ -32,15 +36,10 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
         None => root.container(&request.id)?,
         Some(state) => state,
     };
-    let loaded = match state.load() {
-        // Of a record that can be read all but for its init, what the container has is known, and goes.
-        Err(error) if request.force => state.load_without_init().map_err(|_| error),
-        other => other,
-    };
-    let record = match loaded {
+    let record = match state.load() {
         Ok(Some(record)) => record,
-        // A create that was cut short before it wrote anything, or a record that cannot be read: by force it goes. The
-        // directory of another runtime that shares the root stays, and its container with it.
+        // A create that was cut short before it wrote anything: by force it goes. The directory of another runtime that
+        // shares the root stays, and its container with it.
         Ok(None) if !state.is_locked()? => {
             if !state.is_foreign()? {
                 state.remove()?;
@@ -50,7 +49,7 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
             }
             bail!("container does not exist");
         }
-        Err(_) if request.force => return state.remove(),
+        Err(why) if request.force => return remove_unreadable(state, why),
         Ok(None) => bail!("container does not exist"),
         Err(e) => return Err(e),
     };
@@ -69,14 +68,37 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
     destroy(&container)
 }
 
+/// By what can be read it goes as a whole, or it stays as a whole.
+fn remove_unreadable(state: StateDir, why: anyhow::Error) -> Result<()> {
+    // Another time it may be read, and the poststop hooks that it names run.
+    let errno = why.downcast_ref::<casemate_sys::Error>().map(casemate_sys::Error::errno);
+    if matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM)) {
+        return Err(why);
+    }
+    match state.load_without_init() {
+        // Its init is not known: it is in the cgroup.
+        Ok(Some(record)) if record.cgroup.as_ref().is_some_and(CgroupRecord::is_known) => {
+            let container = Container { state, record, proc: crate::procfs::open()? };
+            kill_everything(&container)?;
+            destroy(&container)
+        }
+        _ => Unreadable::new(state, why)?.remove(),
+    }
+}
+
 /// Kill init and wait for it; whatever is left in the cgroup goes with it.
 pub(crate) fn kill_everything(container: &Container) -> Result<()> {
-    if let Some(init) = container.init()? {
+    end(container.init()?, container.cgroup()?)
+}
+
+/// The same of a container of which these are known.
+pub(crate) fn end(init: Option<OwnedFd>, cgroup: Option<Cgroup>) -> Result<()> {
+    if let Some(init) = init {
         match process::pidfd_signal(&init, super::kill::SIGKILL) {
-            Err(e) if e.errno() != rustix::io::Errno::SRCH => return Err(e.into()),
+            Err(e) if e.errno() != Errno::SRCH => return Err(e.into()),
             _ => {}
         }
-        if let Some(cgroup) = container.cgroup()? {
+        if let Some(cgroup) = cgroup {
             cgroup.kill_all()?;
         }
         let spec = rustix::event::Timespec { tv_sec: DEATH.as_secs() as i64, tv_nsec: 0 };
@@ -86,7 +108,7 @@ pub(crate) fn kill_everything(container: &Container) -> Result<()> {
         if ended == 0 {
             bail!("container init still running");
         }
-    } else if let Some(cgroup) = container.cgroup()? {
+    } else if let Some(cgroup) = cgroup {
         // Processes without their init: a shared pid namespace, or one that was killed from outside.
         match cgroup.procs(true) {
             Ok(pids) if pids.is_empty() => {}

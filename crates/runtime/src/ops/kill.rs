@@ -1,9 +1,10 @@
 //! `kill`: signals, to a process that is certainly the container's.
 
+use super::unreadable::Unreadable;
 use super::Container;
 use crate::audit_log::around;
 use crate::request::{Global, KillRequest};
-use crate::state::Status;
+use crate::state::{StateRoot, Status};
 use anyhow::{bail, Result};
 use casemate_sys::process;
 use std::time::Duration;
@@ -26,7 +27,13 @@ pub fn kill(global: &Global, request: &KillRequest) -> Result<()> {
 }
 
 fn signal(global: &Global, request: &KillRequest) -> Result<()> {
-    let container = Container::load(global, &request.id)?;
+    let state = StateRoot::open(&global.root)?.container(&request.id)?;
+    let record = match state.load() {
+        Err(why) => return Unreadable::new(state, why)?.signal(request),
+        Ok(None) => bail!("container does not exist"),
+        Ok(Some(record)) => record,
+    };
+    let container = Container { state, record, proc: crate::procfs::open()? };
     if request.all {
         return kill_all(&container, request.signal);
     }

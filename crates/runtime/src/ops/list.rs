@@ -1,6 +1,6 @@
 //! `state`, `list`, `ps`: questions that change nothing.
 
-use super::Container;
+use super::{unreadable, Container};
 use crate::report::{ListReport, StateReport};
 use crate::request::Global;
 use crate::state::{StateRoot, Status};
@@ -36,8 +36,8 @@ fn report(container: &Container, owner: String) -> Result<StateReport> {
     })
 }
 
-/// All containers of the state root. Directories of other runtimes are passed over; entries that cannot be read are
-/// reported beside the others.
+/// All containers of the state root. Directories of other runtimes are passed over; containers that cannot be read are among
+/// the others, and why is told beside them.
 pub fn list(global: &Global) -> Result<ListReport> {
     let root = StateRoot::open(&global.root)?;
     if !root.exists() && global.root_is_explicit {
@@ -45,10 +45,11 @@ pub fn list(global: &Global) -> Result<ListReport> {
     }
     let mut answer = ListReport::default();
     for id in root.ids()? {
-        match entry(&root, &id) {
-            Ok(found) => answer.containers.extend(found),
-            Err(e) => answer.problems.push(format!("load container {id}: {e:#}")),
-        }
+        let found = entry(&root, &id);
+        answer.containers.extend(found.unwrap_or_else(|e| {
+            answer.problems.push(format!("load container {id}: {e:#}"));
+            Some(unreadable::report(&root, &id))
+        }));
     }
     Ok(answer)
 }
@@ -63,7 +64,7 @@ fn entry(root: &StateRoot, id: &ContainerId) -> Result<Option<StateReport>> {
 }
 
 /// The host's name for a uid, read from /etc/passwd alone: no NSS in a static binary.
-fn user_name(uid: u32) -> String {
+pub(super) fn user_name(uid: u32) -> String {
     // A column for people: without a name the number stands there.
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let name = passwd.lines().find_map(|line| {

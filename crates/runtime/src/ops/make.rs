@@ -289,7 +289,7 @@ fn write_down(
     let stat =
         procfs::stat(&decided.proc, pid)?.ok_or_else(|| anyhow!("container init is gone"))?;
     let init = InitRecord { pid, start_time: stat.start_time };
-    state.save_init(&init)?;
+    state.save_init(&init, record)?;
     record.init = Some(init);
     store_beside(state, decided, lowered)
 }

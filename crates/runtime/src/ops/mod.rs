@@ -13,6 +13,7 @@ mod permit;
 mod policy;
 mod run;
 mod start;
+mod unreadable;
 mod update;
 
 pub use create::create;
@@ -32,13 +33,19 @@ pub use update::update;
 use crate::notify::Relay;
 use crate::procfs;
 use crate::request::Global;
-use crate::state::{Record, StateDir, StateRoot, Status};
+use crate::state::{CgroupRecord, Record, StateDir, StateRoot, Status};
 use crate::ContainerId;
 use anyhow::{bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
-use casemate_sys::process;
 use rustix::fd::OwnedFd;
-use rustix::io::Errno;
+
+/// A container's cgroup, if it still exists.
+fn open_cgroup(record: &CgroupRecord) -> Result<Option<Cgroup>> {
+    match Cgroup::open(&record.path) {
+        Err(error) if error.is_gone() => Ok(None),
+        other => other.map(Some).context("cgroup"),
+    }
+}
 
 /// A container as the commands after `create` find it.
 pub(crate) struct Container {
@@ -59,19 +66,9 @@ impl Container {
         Status::of(&self.record, &self.state, &self.proc)
     }
 
-    /// A pidfd of init that is certainly init: the start time is compared after the descriptor is open, so that a pid
-    /// that was used again cannot slip in between.
+    /// A pidfd of init; `None` when it is gone.
     pub(crate) fn init(&self) -> Result<Option<OwnedFd>> {
-        let Some(init) = self.record.init else { return Ok(None) };
-        let pidfd = match process::pidfd_open(init.pid) {
-            // The number of a process that is gone may be that of another one's thread by now: EINVAL, or ENOENT on newer
-            // kernels (pidfd_open(2)).
-            Err(e) if matches!(e.errno(), Errno::SRCH | Errno::INVAL | Errno::NOENT) => {
-                return Ok(None)
-            }
-            other => other.context("container init")?,
-        };
-        Ok(init.is_alive(&self.proc)?.then_some(pidfd))
+        self.record.init.map_or(Ok(None), |init| init.open(&self.proc))
     }
 
     /// Init as above, and what the container does meanwhile; `None` when there is no init.
@@ -94,10 +91,6 @@ impl Container {
     /// # Errors
     /// It cannot be opened, for another reason than that it is gone.
     pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {
-        let Some(record) = &self.record.cgroup else { return Ok(None) };
-        match Cgroup::open(&record.path) {
-            Err(error) if error.is_gone() => Ok(None),
-            other => other.map(Some).context("cgroup"),
-        }
+        self.record.cgroup.as_ref().map_or(Ok(None), open_cgroup)
     }
 }

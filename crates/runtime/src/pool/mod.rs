@@ -361,6 +361,33 @@ pub(crate) fn release<R: Resource>(dir: &Path, name: &str) -> Result<()> {
     }
 }
 
+/// Give back what the container with this state directory has, as the files themselves tell.
+///
+/// # Errors
+/// The directory's files.
+pub(crate) fn release_of<R: Resource>(dir: &Path, state: &OwnedFd) -> Result<()> {
+    let dir = match rustix::fs::open(dir, READ_DIR, Mode::empty()) {
+        Ok(dir) => dir,
+        // Root's alone: an ordinary user's container has nothing in there.
+        Err(Errno::NOENT | Errno::ACCESS) => return Ok(()),
+        Err(e) => return Err(e).call(|| format!("open({})", dir.display())).context(R::WHAT),
+    };
+    let own = rustix::fs::fstat(state).call(|| "fstat()").context(R::WHAT)?;
+    for entry in entries::<R>(&dir)? {
+        let Some(bytes) = read(&dir, &entry.name).context(R::WHAT)? else { continue };
+        // What is cut short is dropped by whoever comes across it.
+        let Ok(who) = serde_json::from_slice::<Claimant>(&bytes) else { continue };
+        match rustix::fs::statat(rustix::fs::CWD, &who.state, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(st) if (st.st_dev, st.st_ino) == (own.st_dev, own.st_ino) => {
+                remove::<R>(&dir, &entry.name)?;
+            }
+            // Another container's, which may be anywhere.
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn remove<R: Resource>(dir: &OwnedFd, name: &str) -> Result<()> {
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),

@@ -109,6 +109,11 @@ pub(crate) fn release(name: &str) -> Result<()> {
     pool::release::<Pair>(Path::new(DIR), name)
 }
 
+/// The same for a container whose record cannot be read.
+pub(crate) fn release_of(state: &rustix::fd::OwnedFd) -> Result<()> {
+    pool::release_of::<Pair>(Path::new(DIR), state)
+}
+
 /// Make the root file system one that the label opens: an overlay of our own gets the label as a whole. True when the files
 /// of a plain directory are to be relabelled.
 ///

@@ -1,6 +1,6 @@
 //! The state root and a container's directory in it, by descriptor.
 
-use super::record::{InitRecord, Record, FORMAT};
+use super::record::{Held, InitRecord, LastResort, Record, FORMAT};
 use crate::bundle::say;
 use crate::verify::Posture;
 use crate::ContainerId;
@@ -10,6 +10,7 @@ use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use serde::Deserialize;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -35,8 +36,9 @@ const RECORD: &str = "record.json";
 const INIT: &str = "init.json";
 const POSTURE: &str = "posture.json";
 const GATE: &str = "gate";
-/// Everything that a container's directory usually holds.
-const FILES: [&str; 6] = [RECORD, INIT, POSTURE, "seccomp.bpf", "decisions.json", GATE];
+/// Everything that a container's directory usually holds, in the order in which it goes: a removal that is cut short leaves a
+/// container of which less and less is known to have been, and never one of which it is not known what it is.
+const FILES: [&str; 6] = [GATE, POSTURE, "seccomp.bpf", "decisions.json", INIT, RECORD];
 
 const DIR: OFlags =
     OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
@@ -153,6 +155,23 @@ impl StateRoot {
     }
 }
 
+/// What every format of the record begins with.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+}
+
+fn other_format(format: &str) -> anyhow::Error {
+    let number =
+        |format: &str| format.strip_prefix("casemate/").and_then(|n| n.parse::<u32>().ok());
+    let newer = number(format) > number(FORMAT);
+    let hint = " (hint: a newer release made the container: use that one; kill and delete --force work with this one, too)";
+    anyhow!(
+        "has format {format:?}, and this release reads {FORMAT:?}{}",
+        if newer { hint } else { "" }
+    )
+}
+
 /// Not inline, and in a box: the record is large, and each place that it comes by would have room for it on the stack.
 #[inline(never)]
 fn parse(bytes: &[u8]) -> serde_json::Result<Box<Record>> {
@@ -247,7 +266,10 @@ impl StateDir {
         let about = || format!("state of {}: {name}", self.id);
         let file = opened.call(|| format!("openat(\"{name}\")")).with_context(about)?;
         let mut bytes = Vec::new();
-        File::from(file).read_to_end(&mut bytes).map_err(|e| say(&e)).with_context(about)?;
+        let read = File::from(file).read_to_end(&mut bytes);
+        let errno =
+            |e: std::io::Error| e.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
+        read.map_err(errno).call(|| "read()").with_context(about)?;
         Ok(bytes)
     }
 
@@ -260,9 +282,10 @@ impl StateDir {
         )
     }
 
-    /// Store who init is.
-    pub fn save_init(&self, init: &InitRecord) -> Result<()> {
-        self.write_new(INIT, &[&serde_json::to_vec(init)?])
+    /// Store who init is, and what of the record is needed to end the container.
+    pub fn save_init(&self, init: &InitRecord, record: &Record) -> Result<()> {
+        let file = LastResort { init: *init, held: Some(Held::of(record)) };
+        self.write_new(INIT, &[&serde_json::to_vec(&file)?])
     }
 
     /// Store what was read back: the container is complete.
@@ -300,30 +323,50 @@ impl StateDir {
 
     /// The same, whatever is known of init: to remove a container by force.
     pub fn load_without_init(&self) -> Result<Option<Box<Record>>> {
-        let Some(bytes) = self.read_if_there(RECORD)? else { return Ok(None) };
-        let record = match parse(&bytes) {
-            // The first record is written in place: its creator is still at it, or was killed over it.
-            Err(error) if error.is_eof() && !self.exists(INIT)? => return Ok(None),
-            other => other.with_context(|| format!("state of {}: {RECORD}", self.id))?,
+        let about = || format!("state of {}: {RECORD}", self.id);
+        let Some(bytes) = self.read_if_there(RECORD)? else {
+            // Written before everything else and removed after it.
+            if self.exists(INIT)? || self.is_complete()? {
+                return Err(anyhow!("is missing")).with_context(about);
+            }
+            return Ok(None);
         };
-        if record.format != FORMAT {
-            bail!(
-                "state of {}: {RECORD} has format {:?}, this release reads {FORMAT:?}",
-                self.id,
-                record.format
-            );
+        match parse(&bytes) {
+            // The first record is written in place: its creator is still at it, or was killed over it.
+            Err(error) if error.is_eof() && !self.exists(INIT)? && !self.is_complete()? => Ok(None),
+            Ok(record) if record.format == FORMAT => Ok(Some(record)),
+            Ok(record) => Err(other_format(&record.format)).with_context(about),
+            // Of another layout, it says so in the one place that all have.
+            Err(error) => match serde_json::from_slice::<Head>(&bytes) {
+                Ok(head) if head.format != FORMAT => Err(other_format(&head.format)),
+                _ => Err(error.into()),
+            }
+            .with_context(about),
         }
-        Ok(Some(record))
     }
 
     fn load_init(&self) -> Result<Option<InitRecord>> {
-        let Some(bytes) = self.read_if_there(INIT)? else { return Ok(None) };
+        let Some(bytes) = self.read_if_there(INIT)? else {
+            if self.is_complete()? {
+                bail!("state of {}: {INIT}: is missing", self.id);
+            }
+            return Ok(None);
+        };
         match serde_json::from_slice(&bytes) {
             // Cut short in the middle of it, the creator was killed, and init has ended with it. A container that was
             // completed has an init, and may be running.
             Err(error) if error.is_eof() && !self.is_complete()? => Ok(None),
             other => other.map(Some).with_context(|| format!("state of {}: {INIT}", self.id)),
         }
+    }
+
+    /// What is known of a container whose record cannot be read.
+    ///
+    /// # Errors
+    /// init.json is not there, or cannot be read either.
+    pub(crate) fn load_last_resort(&self) -> Result<LastResort> {
+        let bytes = self.read(INIT)?;
+        serde_json::from_slice(&bytes).with_context(|| format!("state of {}: {INIT}", self.id))
     }
 
     /// Whether init waits behind the gate: created and not started. A `start` that was killed may have left the gate

@@ -3,7 +3,7 @@
 //! ```text
 //! <root>/<id>/           locked (flock) while a command changes the container; mode 0711
 //!     record.json        the record, written before anything else is made; replaced atomically by update
-//!     init.json          who init is, written as soon as it exists
+//!     init.json          who init is and what goes with it, written as soon as it exists; of one layout in all releases
 //!     posture.json       what was read back before the program ran: the container is complete
 //!     seccomp.bpf        the compiled filters, for exec
 //!     decisions.json     what the policy changed, and why
@@ -17,6 +17,6 @@ mod record;
 mod status;
 
 pub use dir::{StateDir, StateRoot};
-pub(crate) use record::FORMAT;
 pub use record::{CgroupRecord, InitRecord, Record, SeccompRecord};
+pub(crate) use record::{Held, FORMAT};
 pub use status::Status;

@@ -73,6 +73,33 @@ pub struct InitRecord {
     pub start_time: u64,
 }
 
+/// What init.json holds. The record's layout may change from one release to the next; that of this file stays, so that every
+/// release can end every container.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LastResort {
+    /// Who init is.
+    #[serde(flatten)]
+    pub(crate) init: InitRecord,
+    /// What goes with it; releases up to 0.2.0 have not told.
+    #[serde(default)]
+    pub(crate) held: Option<Held>,
+}
+
+/// What has to be removed with a container, for who cannot read its record.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Held {
+    /// As in the record.
+    pub(crate) cgroup: Option<CgroupRecord>,
+    /// As in the record.
+    pub(crate) rootless: bool,
+}
+
+impl Held {
+    pub(crate) fn of(record: &Record) -> Self {
+        Self { cgroup: record.cgroup.clone(), rootless: record.rootless }
+    }
+}
+
 /// The container's cgroup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupRecord {
@@ -83,6 +110,13 @@ pub struct CgroupRecord {
     /// What its files said, if the cgroup existed before the container: then it is given back, not removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Contents>,
+}
+
+impl CgroupRecord {
+    /// Whether it is the container's already, so that all that is in it is.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.path.as_os_str().is_empty()
+    }
 }
 
 /// One compiled filter.

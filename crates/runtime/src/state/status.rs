@@ -4,7 +4,9 @@ use super::{InitRecord, Record, StateDir};
 use crate::procfs;
 use anyhow::{Context as _, Result};
 use casemate_cgroup::Cgroup;
-use rustix::fd::AsFd;
+use casemate_sys::process;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 
 /// Status of a container (runtime-spec "State"; `paused` is runc's).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,23 @@ fn is_frozen(record: &Record) -> Result<bool> {
 }
 
 impl InitRecord {
+    /// A pidfd of init that is certainly init: the start time is compared after the descriptor is open, so that a pid
+    /// that was used again cannot slip in between. `None`: it is gone.
+    ///
+    /// # Errors
+    /// It cannot be told.
+    pub(crate) fn open(&self, proc: impl AsFd) -> Result<Option<OwnedFd>> {
+        let pidfd = match process::pidfd_open(self.pid) {
+            // The number of a process that is gone may be that of another one's thread by now: EINVAL, or ENOENT on newer
+            // kernels (pidfd_open(2)).
+            Err(e) if matches!(e.errno(), Errno::SRCH | Errno::INVAL | Errno::NOENT) => {
+                return Ok(None)
+            }
+            other => other.context("container init")?,
+        };
+        Ok(self.is_alive(proc)?.then_some(pidfd))
+    }
+
     /// Whether the process is there, and is the one that was recorded.
     ///
     /// # Errors

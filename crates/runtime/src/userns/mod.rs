@@ -129,6 +129,11 @@ pub(crate) fn release(name: &str) -> Result<()> {
     pool::release::<Range>(Path::new(DIR), name)
 }
 
+/// The same for a container whose record cannot be read.
+pub(crate) fn release_of(state: &rustix::fd::OwnedFd) -> Result<()> {
+    pool::release_of::<Range>(Path::new(DIR), state)
+}
+
 /// How the kernel shows the mapping: for `state`.
 pub(crate) fn shown(spec: &Spec) -> String {
     let lines: Vec<String> = spec
