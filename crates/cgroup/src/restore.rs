@@ -37,6 +37,14 @@ impl Cgroup {
         for controller in enabled.split_whitespace() {
             dir.write("cgroup.subtree_control", &format!("-{controller}"))?;
         }
+        self.restore_settings(before)
+    }
+
+    /// Give each file the content that [`Cgroup::contents`] has read.
+    ///
+    /// Errors: a file that takes it in no order.
+    pub fn restore_settings(&self, before: &Contents) -> Result<()> {
+        let dir = self.dir();
         // Some files depend on others (cpu.max.burst on cpu.max, cpu.weight on cpu.idle): what is refused while those are
         // still the container's is tried again, and that answer counts.
         for (name, text) in before {

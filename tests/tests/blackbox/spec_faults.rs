@@ -1,8 +1,10 @@
 //! A kernel that does not do what it is asked for, or says that it has: every command ends.
 
-use casemate_tests::filter::answer;
-use casemate_tests::{requires, Bundle, Container};
+use casemate_tests::filter::{answer, inject};
+use casemate_tests::scratch::Dir;
+use casemate_tests::{host, programs, requires, Bundle, Container};
 use serde_json::json;
+use std::process::Command;
 
 /// `create`, what becomes of it, and an `exec` into another container.
 fn every_command_ends(number: libc::c_long, errno: i32) {
@@ -97,4 +99,41 @@ fn a_container_that_cannot_be_looked_at_is_not_taken_for_a_stopped_one() {
     // By force it goes, and nothing of it runs on.
     container.delete().ok();
     assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+/// The state root is full, or the last step fails: neither the limits nor the record are new.
+#[test]
+fn an_update_that_cannot_be_recorded_changes_no_limit() {
+    requires!(root);
+    requires!(program "strace");
+    host::isolate();
+    let root = Dir::new("full");
+    let small = ["-t", "tmpfs", "-o", "size=256k,mode=0700", "small"];
+    let mounted = programs::status(Command::new("mount").args(small).arg(root.path())).unwrap();
+    assert!(mounted.success());
+    let container = Container::new(Bundle::sh("sleep 600")).in_root(root.path()).up();
+    let dirs = host::cgroups_named(&container.id);
+    let depth = || std::fs::read_to_string(format!("{}/cgroup.max.depth", dirs[0])).unwrap();
+    let file = container.bundle.dir().join("resources.json");
+    let update = |depth: &str| {
+        let resources = json!({"unified": {"cgroup.max.depth": depth}}).to_string();
+        casemate_tests::bundle::write(&file, resources);
+        container.verb("update", &["--resources", file.to_str().unwrap()])
+    };
+    let record = container.record();
+    let text = inject(update("5"), "renameat,renameat2:error=EIO").refused();
+    assert!(text.contains("record.json") && text.contains("renameat"), "{text}");
+    assert_eq!((depth().as_str(), container.record() == record), ("max\n", true));
+    update("6").ok();
+    let filler = root.path().join("filler");
+    std::fs::write(&filler, vec![1; 1 << 20]).unwrap_err();
+    let text = update("7").refused();
+    assert!(text.contains("no space left on device"), "{text}");
+    assert_eq!(depth(), "6\n");
+    std::fs::remove_file(&filler).unwrap();
+    update("8").ok();
+    assert_eq!(depth(), "8\n");
+    container.delete().ok();
+    let gone = programs::status(Command::new("umount").arg(root.path())).unwrap();
+    assert!(gone.success());
 }

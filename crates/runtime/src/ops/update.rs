@@ -1,12 +1,12 @@
-//! `update`: new limits for a container, the old ones back when that fails.
+//! `update`: new limits for a container and its record, or the old ones for both.
 
 use super::Container;
 use crate::audit_log::around;
 use crate::lower;
 use crate::request::{Global, UpdateRequest};
-use crate::state::Status;
+use crate::state::{Record, Status};
 use anyhow::{anyhow, bail, Context as _, Result};
-use casemate_cgroup::Hierarchy;
+use casemate_cgroup::{Cgroup, Contents, Hierarchy, Limits};
 use casemate_policy::spec::Resources;
 use casemate_policy::{harden_resources, HostFacts};
 
@@ -41,13 +41,22 @@ fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
     merged.validate().context("linux.resources")?;
     let cgroup =
         container.cgroup()?.ok_or_else(|| anyhow!("the container has no cgroup to limit"))?;
-    if let Err(error) = crate::cgroups::update(&cgroup, &container.record, &merged) {
-        // Back to what was in force; the first error is the one to tell.
-        crate::cgroups::update(&cgroup, &container.record, &container.record.limits).ok();
-        return Err(error).context("linux.resources");
-    }
-    container.record.limits = merged;
-    container.state.save(&container.record)
+    // What the record does not name, the change may set for the first time: files tell it. What cannot be read stays.
+    let before = cgroup.contents().unwrap_or_default();
+    let old = std::mem::replace(&mut container.record.limits, merged);
+    let record = &container.record;
+    let back = || take_back(&cgroup, record, (&old, &before));
+    let change = || {
+        let changed = crate::cgroups::update(&cgroup, record, &record.limits);
+        changed.inspect_err(|_| back()).context("linux.resources")
+    };
+    container.state.save_with(record, change, back)
+}
+
+/// Back to what was in force. The error that led here is the one to tell.
+fn take_back(cgroup: &Cgroup, record: &Record, (limits, before): (&Limits, &Contents)) {
+    crate::cgroups::update(cgroup, record, limits).ok();
+    cgroup.restore_settings(before).ok();
 }
 
 /// The controllers of the cgroup that the container has.

@@ -212,6 +212,12 @@ impl StateDir {
 
     /// Replace a file in one step.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        self.prepare(name, content)?;
+        self.put_in_place(name)
+    }
+
+    /// The part of it that takes space.
+    fn prepare(&self, name: &str, content: &[u8]) -> Result<()> {
         let temporary = format!(".{name}.new");
         let flags =
             OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -219,10 +225,37 @@ impl StateDir {
         let file = rustix::fs::openat(&self.dir, &temporary, flags, Mode::from_raw_mode(0o600))
             .call(|| format!("openat(\"{temporary}\")"))
             .with_context(about)?;
-        File::from(file).write_all(content).map_err(|e| say(&e)).with_context(about)?;
-        rustix::fs::renameat(&self.dir, &temporary, &self.dir, name)
+        let written = File::from(file).write_all(content);
+        written.inspect_err(|_| self.forget(name)).map_err(|e| say(&e)).with_context(about)
+    }
+
+    fn put_in_place(&self, name: &str) -> Result<()> {
+        rustix::fs::renameat(&self.dir, format!(".{name}.new"), &self.dir, name)
             .call(|| "renameat()")
-            .with_context(about)
+            .with_context(|| format!("state of {}: {name}", self.id))
+            .inspect_err(|_| self.forget(name))
+    }
+
+    /// What was prepared is not used. The next one replaces it where it cannot be removed.
+    fn forget(&self, name: &str) {
+        rustix::fs::unlinkat(&self.dir, format!(".{name}.new"), AtFlags::empty()).ok();
+    }
+
+    /// Store the record, and have `change` done that it tells of: both, or neither. There is room for it before the change
+    /// begins.
+    ///
+    /// # Errors
+    /// That of `change`, which takes itself back; or of the last step, after `back` was called.
+    pub(crate) fn save_with(
+        &self,
+        record: &Record,
+        change: impl FnOnce() -> Result<()>,
+        back: impl FnOnce(),
+    ) -> Result<()> {
+        let bytes = serde_json::to_vec(record).with_context(|| format!("state of {}", self.id))?;
+        self.prepare(RECORD, &bytes)?;
+        change().inspect_err(|_| self.forget(RECORD))?;
+        self.put_in_place(RECORD).inspect_err(|_| back())
     }
 
     /// Write a file that nobody reads before the record names it.
