@@ -1,6 +1,6 @@
 //! A kernel that does not do what it is asked for, or says that it has: every command ends.
 
-use casemate_tests::filter::{answer, inject};
+use casemate_tests::filter::{answer, inject, inject_at};
 use casemate_tests::scratch::Dir;
 use casemate_tests::{host, programs, requires, Bundle, Container};
 use serde_json::json;
@@ -98,6 +98,21 @@ fn a_container_that_cannot_be_looked_at_is_not_taken_for_a_stopped_one() {
     }
     // By force it goes, and nothing of it runs on.
     container.delete().ok();
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+/// The id would be taken for ever.
+#[test]
+fn a_create_that_cannot_have_its_directory_leaves_none() {
+    requires!(root);
+    requires!(program "strace");
+    let container = Container::new(Bundle::sh("true"));
+    let missing = inject_at(container.create(), &container.state_dir(), "openat:error=ENFILE");
+    let text = missing.refused();
+    assert!(text.contains("too many open files in system"), "{text}");
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+    let text = inject_at(container.create(), &container.state_dir(), "flock:error=EIO").refused();
+    assert!(text.contains("flock"), "{text}");
     assert_eq!(container.leftovers(), Vec::<String>::new());
 }
 

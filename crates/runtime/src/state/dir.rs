@@ -125,9 +125,12 @@ impl StateRoot {
                     .context("state")
             }
         }
-        let state = self.container(id)?;
-        state.lock()?;
-        Ok(state)
+        let locked = self.container(id).and_then(|state| state.lock().map(|()| state));
+        // What came of it so far is an empty directory, in whose place nobody could make a container. The first error is the
+        // one to tell.
+        locked.inspect_err(|_| {
+            rustix::fs::unlinkat(root, &**id, AtFlags::REMOVEDIR).ok();
+        })
     }
 
     /// Open the directory of an existing container, without looking at what is in it.
