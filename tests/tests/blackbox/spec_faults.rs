@@ -2,9 +2,10 @@
 
 use casemate_tests::filter::{answer, inject, inject_at};
 use casemate_tests::scratch::Dir;
-use casemate_tests::{host, programs, requires, Bundle, Container};
+use casemate_tests::{host, programs, requires, wait, Bundle, Container};
 use serde_json::json;
 use std::process::Command;
+use std::time::Duration;
 
 /// `create`, what becomes of it, and an `exec` into another container.
 fn every_command_ends(number: libc::c_long, errno: i32) {
@@ -151,4 +152,25 @@ fn an_update_that_cannot_be_recorded_changes_no_limit() {
     container.delete().ok();
     let gone = programs::status(Command::new("umount").arg(root.path())).unwrap();
     assert!(gone.success());
+}
+
+/// A pause in between would have the start wait for an answer until somebody resumes the container.
+#[test]
+fn a_pause_waits_until_a_start_is_through() {
+    requires!(root);
+    let bundle = Bundle::sh("sleep 600").bind_own("/shared").edit(|c| {
+        let script = "touch /shared/begun; sleep 1";
+        c["hooks"] = json!({"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]});
+    });
+    let begun = bundle.dir().join("shared/begun");
+    let container = Container::new(bundle).verbatim();
+    container.create().ok();
+    let start = container.start().limit(Duration::from_secs(60)).spawn();
+    wait::until("the hook runs", || wait::equal(&begun.exists(), &true));
+    container.verb("pause", &[]).ok();
+    let done = start.done();
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert_eq!(container.state()["status"], "paused");
+    container.verb("resume", &[]).ok();
+    assert_eq!(container.state()["status"], "running");
 }

@@ -18,6 +18,8 @@ pub fn pause(global: &Global, id: &ContainerId) -> Result<()> {
 
 fn freeze(global: &Global, id: &ContainerId) -> Result<()> {
     let container = Container::load(global, id)?;
+    // A `start` that has found it created, and now waits for its answer, would wait until it is resumed.
+    container.state.lock()?;
     match container.status()? {
         Status::Created | Status::Running => {}
         _ => bail!("container not running"),
