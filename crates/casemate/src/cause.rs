@@ -5,7 +5,7 @@
 //! in the chain it stands.
 
 use crate::cli::UsageError;
-use casemate_runtime::report::InitFailure;
+use casemate_runtime::report::{bounded, InitFailure};
 use std::io;
 
 const HINT_LINE: &str = "\nhint: ";
@@ -41,6 +41,8 @@ impl Cause {
             }
             cause.errno = errno_of(link).and_then(errno_name).or(cause.errno);
         }
+        cause.message = bounded(cause.message);
+        cause.hint = cause.hint.map(bounded);
         cause
     }
 
@@ -197,6 +199,17 @@ mod tests {
     fn message_is_one_line_without_control_characters() {
         let cause = Cause::of(&anyhow::anyhow!("mount \"/a\nb\u{1b}[2J\" failed\n"));
         assert_eq!(cause.message, "mount \"/a\\nb\\u{1b}[2J\" failed");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_in_the_middle_with_its_length() {
+        let error = anyhow::anyhow!("is not absolute (hint: {})", "h".repeat(9000));
+        let cause = Cause::of(&error.context("ä".repeat(35_000)));
+        assert!(cause.message.starts_with('ä') && cause.message.ends_with("is not absolute"));
+        assert!(cause.message.contains(" (70017 bytes in all) "), "{}", cause.message);
+        assert!(cause.line().len() < 8200);
+        let short = "x".repeat(4000);
+        assert_eq!(bounded(short.clone()), short);
     }
 
     #[test]

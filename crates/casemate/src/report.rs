@@ -7,6 +7,7 @@
 use crate::cause::Cause;
 use crate::cli::GlobalArgs;
 use anyhow::{bail, Context};
+use casemate_runtime::report::bounded;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -103,7 +104,7 @@ impl Reporter {
         if level > self.most {
             return;
         }
-        let cause = Cause { message: message.to_owned(), ..Cause::default() };
+        let cause = Cause { message: bounded(message.to_owned()), ..Cause::default() };
         let record = self.record(level, &cause);
         if let Some(log) = &mut self.log {
             // A note is never worth failing for.

@@ -38,3 +38,20 @@ pub struct ListReport {
     /// One message for each entry that could not be read; printed to stderr, exit status stays 0.
     pub problems: Vec<String>,
 }
+
+/// Longer error texts are cut.
+const MOST: usize = 4000;
+/// What stays of their end, where the reason mostly stands.
+const END: usize = 1000;
+
+/// Names and values from a bundle, which errors show, may be as long as their author likes, and engines pass lines on whole: the
+/// middle is left out, with the length told.
+pub fn bounded(text: String) -> String {
+    if text.len() <= MOST {
+        return text;
+    }
+    let fits = |at: &usize| text.is_char_boundary(*at);
+    let first = (0..=MOST - END).rev().find(fits).unwrap_or(0);
+    let last = (text.len() - END..text.len()).find(fits).unwrap_or(text.len());
+    format!("{} ... ({} bytes in all) ... {}", &text[..first], text.len(), &text[last..])
+}

@@ -3,7 +3,7 @@
 use casemate_tests::filter::{answer, inject, inject_at};
 use casemate_tests::scratch::Dir;
 use casemate_tests::{host, programs, requires, wait, Bundle, Container};
-use serde_json::json;
+use serde_json::{json, Value};
 use std::process::Command;
 use std::time::Duration;
 
@@ -173,4 +173,37 @@ fn a_pause_waits_until_a_start_is_through() {
     assert_eq!(container.state()["status"], "paused");
     container.verb("resume", &[]).ok();
     assert_eq!(container.state()["status"], "running");
+}
+
+/// A name in an error is as long as the bundle's author likes, and engines pass the line on.
+#[test]
+fn an_error_about_a_long_text_is_cut_wherever_it_is_told() {
+    requires!(root);
+    let long = "x".repeat(70_000);
+    for change in [
+        |c: &mut Value, long: &str| c["process"]["cwd"] = json!(long),
+        |c: &mut Value, long: &str| c["mounts"][0]["type"] = json!(long),
+        |c: &mut Value, long: &str| c["process"]["args"] = json!([long]),
+        |c: &mut Value, long: &str| c["ociVersion"] = json!(long),
+    ] {
+        let bundle = Bundle::sh("true").edit(|c| change(c, &long));
+        let log = bundle.dir().join("log");
+        for format in ["text", "json"] {
+            let options = ["--log", log.to_str().unwrap(), "--log-format", format, "--debug"];
+            let container = Container::new(bundle_of(&bundle)).global(&options);
+            let text = container.run().refused();
+            assert!(text.len() < 10_000, "{} bytes", text.len());
+            let logged = std::fs::read_to_string(&log).unwrap();
+            let most = logged.lines().map(str::len).max();
+            assert!(most < Some(10_000), "{most:?}");
+            std::fs::remove_file(&log).unwrap();
+        }
+        let text = Container::new(bundle_of(&bundle)).run().refused();
+        assert!(text.len() < 10_000, "{} bytes", text.len());
+    }
+}
+
+fn bundle_of(other: &Bundle) -> Bundle {
+    let config = other.config.clone();
+    Bundle::new().edit(|c| *c = config)
 }

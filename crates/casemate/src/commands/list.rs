@@ -4,7 +4,7 @@ use super::{Context, Outcome};
 use crate::cli::observe::ListArgs;
 use crate::{backend, output};
 use anyhow::{bail, Context as _};
-use casemate_runtime::report::StateReport;
+use casemate_runtime::report::{bounded, StateReport};
 use std::io::Write;
 
 #[inline(never)]
@@ -12,6 +12,7 @@ pub(crate) fn execute(args: &ListArgs, context: &mut Context<'_>) -> Outcome {
     let report = backend::list(&context.global)?;
     for problem in &report.problems {
         // runc prints these to standard error too, and they are no failure.
+        let problem = bounded(problem.clone());
         let _unwritable = writeln!(std::io::stderr(), "{problem}");
     }
     let text =

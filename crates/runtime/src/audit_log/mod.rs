@@ -10,6 +10,7 @@ mod sink;
 
 use crate::decide::Decided;
 use crate::ops::Container;
+use crate::report::bounded;
 use crate::request::Global;
 use crate::state::Record;
 use crate::ContainerId;
@@ -134,7 +135,7 @@ impl Trail {
             inner.fields.insert("casemate.decisions".to_owned(), refused);
         }
         let outcome = if refusal.is_some() { "REFUSED" } else { "FAILURE" };
-        let written = inner.write(outcome, Some(&format!("{error:#}")));
+        let written = inner.write(outcome, Some(&bounded(format!("{error:#}"))));
         if let Err(error) = written {
             warn(&error);
         }
