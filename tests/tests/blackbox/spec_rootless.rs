@@ -223,6 +223,37 @@ fn subordinate_ids_are_mapped_with_the_system_helpers() {
     assert_eq!(rootless.left(), 0);
 }
 
+/// With hidepid=1 (proc(5)) the user may not look at it, and must not have to wait until it ends.
+#[test]
+fn a_stopped_container_whose_pid_is_another_users_by_now_is_stopped_and_goes() {
+    requires!(root);
+    requires!(program "setpriv");
+    let rootless = Rootless::new("sleep 600");
+    let hidden = |args: &[&str]| {
+        let script = "mount -t proc -o hidepid=1 proc /proc && exec \"$@\"";
+        let command = rootless.command(args);
+        command.through("unshare", ["--mount", "sh", "-c", script, "sh"])
+    };
+    let id = id();
+    let bundle = rootless.bundle.dir().to_str().unwrap();
+    // To make one, its processes have to be looked at before they are the user's.
+    rootless.command(&["run", "--detach", "--bundle", bundle, &id]).ok();
+    assert!(hidden(&["state", &id]).ok().stdout.contains("\"running\""));
+    let init = rootless.runtime_dir.path().join("casemate").join(&id).join("init.json");
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&init).unwrap()).unwrap();
+    hidden(&["kill", &id, "KILL"]).ok();
+    wait::until("it is stopped", || {
+        let state = hidden(&["state", &id]).done();
+        wait::equal(&state.stdout.contains("\"stopped\""), &true).map_err(|_| state.stderr)
+    });
+    // In place of a number that was used again: a process of root's.
+    record["pid"] = json!(1);
+    std::fs::write(&init, record.to_string()).unwrap();
+    assert!(hidden(&["state", &id]).ok().stdout.contains("\"stopped\""));
+    hidden(&["delete", "--force", &id]).ok();
+    assert_eq!(rootless.left(), 0);
+}
+
 fn user_name() -> Option<String> {
     let text = std::fs::read_to_string("/etc/passwd").ok()?;
     let line =

@@ -101,12 +101,24 @@ impl InitRecord {
         Ok(self.is_alive(proc)?.then_some(pidfd))
     }
 
+    /// Whether the number is certainly another's by now: it is somebody's to whom the caller may send no signal. Who has made a
+    /// container may always signal its init, as the owner of its user namespace where not as the same user.
+    fn is_foreign(&self) -> bool {
+        let signalled =
+            process::pidfd_open(self.pid).and_then(|init| process::pidfd_signal(&init, 0));
+        matches!(signalled, Err(e) if matches!(e.errno(), Errno::PERM | Errno::SRCH))
+    }
+
     /// Whether the process is there, and is the one that was recorded.
     ///
     /// # Errors
     /// It cannot be told.
     pub(crate) fn is_alive(&self, proc: impl AsFd) -> Result<bool> {
-        let stat = procfs::stat(proc, self.pid).context("container init")?;
+        let stat = match procfs::stat(proc, self.pid) {
+            // With hidepid=1 (proc(5)) an ordinary user may not look at the processes of others.
+            Err(e) if matches!(e.errno(), Errno::PERM | Errno::ACCESS) && self.is_foreign() => None,
+            other => other.context("container init")?,
+        };
         Ok(stat.is_some_and(|stat| {
             stat.start_time == self.start_time && !matches!(stat.state, 'Z' | 'X')
         }))
