@@ -4,6 +4,7 @@ use casemate_tests::filter::{answer, inject, inject_at};
 use casemate_tests::scratch::Dir;
 use casemate_tests::{host, programs, requires, wait, Bundle, Container};
 use serde_json::{json, Value};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
