@@ -21,6 +21,8 @@
 
 #![allow(clippy::missing_safety_doc)]
 
+mod limits;
+
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
@@ -57,6 +59,9 @@ core::arch::global_asm!(
 
 #[cfg(target_arch = "x86_64")]
 mod nr {
+    pub(super) const WRITE: usize = 1;
+    pub(super) const EXIT_GROUP: usize = 231;
+    pub(super) const PRLIMIT64: usize = 302;
     pub(super) const CLOSE: usize = 3;
     pub(super) const MMAP: usize = 9;
     pub(super) const BRK: usize = 12;
@@ -72,6 +77,9 @@ mod nr {
 
 #[cfg(target_arch = "aarch64")]
 mod nr {
+    pub(super) const WRITE: usize = 64;
+    pub(super) const EXIT_GROUP: usize = 94;
+    pub(super) const PRLIMIT64: usize = 261;
     pub(super) const CLOSE: usize = 57;
     pub(super) const MMAP: usize = 222;
     pub(super) const BRK: usize = 214;
@@ -153,6 +161,7 @@ pub(crate) fn mount() -> Option<i32> {
 unsafe extern "C" fn casemate_early(stack: *const usize) {
     // SAFETY: called once by casemate_entry with the initial stack pointer.
     unsafe {
+        limits::refuse_tiny();
         if let Some(program) = Program::find(stack) {
             protect(stack, &program);
             if cfg!(not(casemate_without = "populate-data")) {

@@ -208,3 +208,90 @@ fn bundle_of(other: &Bundle) -> Bundle {
     let config = other.config.clone();
     Bundle::new().edit(|c| *c = config)
 }
+
+/// Whether an ELF file names a dynamic loader (elf(5), PT_INTERP).
+fn has_interpreter(elf: &[u8]) -> bool {
+    let number = |at: usize| usize::from(u16::from_le_bytes([elf[at], elf[at + 1]]));
+    let (first, size, count) = (number(32), number(54), number(56));
+    (0..count).any(|i| elf[first + i * size] == 3)
+}
+
+/// The kernel would end it with SIGSEGV, of which nobody can tell where it comes from. (With less data than the file's writable
+/// part, 240 KiB, it does not even execute it.)
+#[test]
+fn limits_that_are_too_small_to_run_with_are_told_in_one_line() {
+    requires!(root);
+    let begins_in_our_code = !has_interpreter(&std::fs::read(host::runtime()).unwrap());
+    requires!(begins_in_our_code, "needs a binary as hack/build makes it");
+    let container = Container::new(Bundle::sh("true"));
+    for (limit, name) in [("--stack=65536", "RLIMIT_STACK"), ("--data=262144", "RLIMIT_DATA")] {
+        for command in [container.run(), container.command("list"), container.delete()] {
+            let text = command.through("prlimit", [limit]).refused();
+            assert!(text.contains(name) && text.contains("hint"), "{text}");
+        }
+    }
+    for limit in ["--stack=131072", "--data=1048576"] {
+        container.run().through("prlimit", [limit]).ok();
+    }
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+/// Three answers: it is there, it is gone, it cannot be told. One failed look is neither of the first two.
+#[test]
+fn one_failed_look_at_init_is_an_error_and_ends_no_container() {
+    requires!(root);
+    requires!(program "strace");
+    let container = Container::new(Bundle::sh("sleep 600")).up();
+    let pid = container.pid();
+    let stat = format!("/proc/{pid}/stat");
+    let commands = || {
+        [
+            container.verb("state", &[]),
+            container.verb("delete", &[]),
+            container.kill("URG"),
+            container.exec("true"),
+            container.verb("ps", &[]),
+            container.verb("pause", &[]),
+            container.delete(),
+        ]
+    };
+    for command in commands() {
+        let text = inject_at(command, Path::new(&stat), "read:error=EIO").refused();
+        assert!(text.contains("/stat") && text.contains("input/output error"), "{text}");
+        assert_eq!(container.pid(), pid);
+    }
+    container.delete().ok();
+}
+
+#[test]
+fn a_command_without_descriptors_says_so_and_ends_no_container() {
+    requires!(root);
+    requires!(program "prlimit");
+    let container = Container::new(Bundle::sh("sleep 600")).up();
+    let pid = container.pid();
+    for limit in 3..14 {
+        let limit = format!("--nofile={limit}");
+        for verb in ["state", "delete", "kill", "exec"] {
+            let command = match verb {
+                "kill" => container.kill("URG"),
+                "exec" => container.exec("true"),
+                verb => container.verb(verb, &[]),
+            };
+            let done = command.through("prlimit", [&limit]).done();
+            let about = format!("{verb} {limit}: {} {}{}", done.status, done.stdout, done.stderr);
+            let wrong = ["stopped\"", "container not running", "does not exist", "panicked"];
+            assert!(!wrong.iter().any(|part| about.contains(part)), "{about}");
+            assert!(done.status.success() || done.stderr.lines().count() == 1, "{about}");
+            assert_eq!(container.pid(), pid, "{about}");
+        }
+    }
+    for limit in 3..14 {
+        let done = container.delete().through("prlimit", [format!("--nofile={limit}")]).done();
+        match done.status.success() {
+            true => assert_eq!(container.leftovers(), Vec::<String>::new(), "{limit}"),
+            false => assert!(container.state_dir().exists(), "{limit}: {}", done.stderr),
+        }
+    }
+    container.delete().ok();
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
