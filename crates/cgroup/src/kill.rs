@@ -30,6 +30,13 @@ impl Cgroup {
         }
     }
 
+    /// The same of a cgroup that stays. Without cgroup.kill: a kernel that counts its uses (seen with Linux 6.18) compares the
+    /// count of the cgroup that a child of clone3(2) is born into with that of its parent's own, and kills what is born into
+    /// one that has ever been killed.
+    pub fn kill_all_of_kept(&self) -> Result<()> {
+        self.kill_each()
+    }
+
     fn kill_each(&self) -> Result<()> {
         match self.signal_all(Signal::KILL) {
             Err(error) if error.is_gone() => Ok(()),

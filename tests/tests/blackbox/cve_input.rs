@@ -135,6 +135,31 @@ fn a_cgroups_path_above_other_cgroups_does_not_reach_their_processes() {
     assert_eq!((depth.as_str(), after.as_str()), ("max\n", "max\n"));
 }
 
+/// On Linux 6.18 a process that is born into a cgroup dies at once if cgroup.kill has ever been written there.
+#[test]
+fn a_cgroup_that_was_there_before_can_be_used_again_and_again() {
+    requires!(root);
+    requires!(host::cgroup_mount().is_some(), "needs cgroup2");
+    let name = format!("casemate-test-{}-again", std::process::id());
+    let own = host::cgroup_mount().unwrap().join(&name);
+    std::fs::create_dir_all(&own).unwrap();
+    let made = || {
+        let bundle = Bundle::sh("echo ran=1; sleep 600");
+        Container::new(bundle.edit(|c| c["linux"]["cgroupsPath"] = json!(format!("/{name}"))))
+    };
+    for end in ["delete", "kill"] {
+        let container = made().up();
+        if end == "kill" {
+            container.command("kill").args(["--all", container.id.as_str(), "KILL"]).ok();
+        }
+        container.command("delete").args(["--force", container.id.as_str()]).ok();
+    }
+    let container = made().up();
+    container.exec("true").ok();
+    container.command("delete").args(["--force", container.id.as_str()]).ok();
+    std::fs::remove_dir(&own).unwrap();
+}
+
 #[test]
 fn a_cgroups_path_is_not_deeper_or_longer_than_one_line_can_say() {
     let deep = "/a".repeat(33);

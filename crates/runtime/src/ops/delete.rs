@@ -88,18 +88,31 @@ fn remove_unreadable(state: StateDir, why: anyhow::Error) -> Result<()> {
 
 /// Kill init and wait for it; whatever is left in the cgroup goes with it.
 pub(crate) fn kill_everything(container: &Container) -> Result<()> {
-    end(container.init()?, container.cgroup()?)
+    end(container.init()?, container.cgroup()?, kept(container))
 }
 
-/// The same of a container of which these are known.
-pub(crate) fn end(init: Option<OwnedFd>, cgroup: Option<Cgroup>) -> Result<()> {
+/// Whether the cgroup was there before the container, and is given back.
+pub(crate) fn kept(container: &Container) -> bool {
+    container.record.cgroup.as_ref().is_some_and(|cgroup| cgroup.before.is_some())
+}
+
+/// SIGKILL for everything in the cgroup.
+pub(crate) fn kill_all(cgroup: &Cgroup, kept: bool) -> casemate_cgroup::Result<()> {
+    match kept {
+        true => cgroup.kill_all_of_kept(),
+        false => cgroup.kill_all(),
+    }
+}
+
+/// The same of a container of which these are known. `kept`: the cgroup stays.
+pub(crate) fn end(init: Option<OwnedFd>, cgroup: Option<Cgroup>, kept: bool) -> Result<()> {
     if let Some(init) = init {
         match process::pidfd_signal(&init, super::kill::SIGKILL) {
             Err(e) if e.errno() != Errno::SRCH => return Err(e.into()),
             _ => {}
         }
         if let Some(cgroup) = cgroup {
-            cgroup.kill_all()?;
+            kill_all(&cgroup, kept)?;
         }
         let spec = rustix::event::Timespec { tv_sec: DEATH.as_secs() as i64, tv_nsec: 0 };
         let ended = rustix::io::retry_on_intr(|| {
@@ -113,7 +126,7 @@ pub(crate) fn end(init: Option<OwnedFd>, cgroup: Option<Cgroup>) -> Result<()> {
         match cgroup.procs(true) {
             Ok(pids) if pids.is_empty() => {}
             Err(error) if error.is_gone() => {}
-            Ok(_) => cgroup.kill_all()?,
+            Ok(_) => kill_all(&cgroup, kept)?,
             Err(error) => return Err(error.into()),
         }
     }

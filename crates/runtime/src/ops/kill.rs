@@ -41,7 +41,7 @@ fn signal(global: &Global, request: &KillRequest) -> Result<()> {
     // A container without a pid namespace of its own does not end with its init.
     if request.signal == SIGKILL && container.record.shared_pid_namespace {
         if let Some(cgroup) = container.cgroup()? {
-            return Ok(cgroup.kill_all()?);
+            return Ok(super::delete::kill_all(&cgroup, super::delete::kept(&container))?);
         }
     }
     let Some(init) = container.init()? else { bail!("container not running") };
@@ -62,7 +62,9 @@ fn signal(global: &Global, request: &KillRequest) -> Result<()> {
 
 fn kill_all(container: &Container, signal: i32) -> Result<()> {
     match container.cgroup()? {
-        Some(cgroup) if signal == SIGKILL => Ok(cgroup.kill_all()?),
+        Some(cgroup) if signal == SIGKILL => {
+            Ok(super::delete::kill_all(&cgroup, super::delete::kept(container))?)
+        }
         Some(cgroup) => Ok(cgroup.signal_all_raw(signal)?),
         None => match container.init()? {
             Some(init) => Ok(process::pidfd_signal(&init, signal)?),

@@ -105,7 +105,7 @@ impl Unreadable {
         else {
             return Err(stays(self.why, &self.state));
         };
-        end(self.living()?.map(|(_, pidfd)| pidfd), self.cgroup()?)?;
+        end(self.living()?.map(|(_, pidfd)| pidfd), self.cgroup()?, false)?;
         if let Some(cgroup) = &held.cgroup {
             crate::cgroups::remove(cgroup, held.rootless).context("cgroup")?;
         }
