@@ -78,8 +78,7 @@ fn of_bundle(
     config: Option<&PathBuf>,
     standards: &[&'static Standard],
 ) -> Result<Report> {
-    let id =
-        dir.file_name().map_or("bundle".to_owned(), |name| name.to_string_lossy().into_owned());
+    let id = casemate_runtime::bundle::container_of(dir).unwrap_or_else(|| "bundle".to_owned());
     let found = survey(global, dir, config, &id)?;
     let profile = values(global, found.profile)?;
     let paths = kernel_paths(profile);

@@ -73,3 +73,13 @@ pub fn say(error: &std::io::Error) -> anyhow::Error {
         None => anyhow::anyhow!(error.to_string()),
     }
 }
+/// The container that a bundle is for, by the name of its directory; podman and CRI-O keep it in `ID/userdata`. For reports: what
+/// engines make for a container has its id in the path.
+#[must_use]
+pub fn container_of(dir: &Path) -> Option<String> {
+    let named = match dir.file_name()?.to_str()? {
+        "userdata" => dir.parent()?.file_name()?.to_str()?,
+        name => name,
+    };
+    Some(named.to_owned())
+}

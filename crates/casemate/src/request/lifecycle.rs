@@ -102,7 +102,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<ExplainRequest> {
     let id = match &args.id {
         Some(id) => container_id(id)?,
         // A bundle's directory is usually named after its container; any valid id will do.
-        None => match bundle.file_name().map(|name| container_id(&name.to_string_lossy())) {
+        None => match casemate_runtime::bundle::container_of(&bundle).map(|id| container_id(&id)) {
             Some(Ok(id)) => id,
             _ => container_id("explained")?,
         },
