@@ -92,7 +92,10 @@ impl HardenedSpec {
     /// Ids are the host's where the maps are known.
     fn status(&self, process: &Process) -> Status {
         let id = |map: &[IdMapping], id: u32| {
-            map.iter().find_map(|range| range.to_host(InnerId(id))).map_or(id, |host| host.0)
+            let host = map.iter().find_map(|range| range.to_host(InnerId(id)));
+            // Nobody's: a process with an id that is not mapped cannot be started.
+            let unmapped = if map.is_empty() { id } else { u32::MAX };
+            host.map_or(unmapped, |host| host.0)
         };
         let mut status = Status {
             uid: [id(&self.linux.uid_mappings, process.user.uid); 4],

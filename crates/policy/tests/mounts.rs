@@ -348,6 +348,30 @@ fn what_is_mounted_below_a_recursive_bind_is_judged_too() {
 }
 
 #[test]
+fn what_lies_on_the_hosts_procfs_does_not_come_with_its_pid_namespace() {
+    let run = |recursive: bool| {
+        let mut document = plain();
+        document["mounts"].as_array_mut().unwrap().retain(|mount| mount["destination"] != "/proc");
+        let namespaces = document["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.retain(|namespace| namespace["type"] != "pid");
+        let option = if recursive { "rbind" } else { "bind" };
+        let mount =
+            json!({"destination": "/proc", "type": "bind", "source": "/proc", "options": [option]});
+        put(&mut document, "/mounts/-", mount);
+        let spec = parse(&document).unwrap();
+        let misc = FileFact { fs_type: 0x4249_4e4d, ..dir("/proc/sys/fs/binfmt_misc") };
+        let at = "sys/fs/binfmt_misc".to_owned();
+        let below = SubMount { at, fs_name: "binfmt_misc".to_owned(), file: misc };
+        let below = if recursive { vec![below] } else { Vec::new() };
+        let file = FileFact { fs_type: 0x9fa0, below, ..dir("/proc") };
+        let sources = [(spec.mounts.len() - 1, SourceFact::Found(Box::new(file)))].into();
+        harden_as(spec, &choice(&["namespaces.host-pid"]), &HostFacts { sources, ..host() })
+    };
+    assert!(run(false).is_ok());
+    assert_eq!(class(run(true)).as_deref(), Some("mounts.kernel-fs"));
+}
+
+#[test]
 fn a_source_that_was_not_looked_at_is_refused() {
     let mount = json!({"destination": "/vol", "source": "/srv", "options": ["bind"]});
     let refusal =

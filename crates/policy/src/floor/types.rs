@@ -108,6 +108,9 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
     }
     // A new one holds nothing of the host's: terminals and queues that are made in the container.
     let shared = base == "mqueue" && floor.granted("namespaces.host-ipc");
+    if of_host && base == "mqueue" && floor.granted("mounts.host-dev") {
+        return;
+    }
     if shared || (!of_host && matches!(base, "devpts" | "mqueue")) {
         return memory(floor, mount);
     }

@@ -2,7 +2,7 @@
 
 use super::PlanFacts;
 use crate::check::clean;
-use crate::facts::SourceFact;
+use crate::facts::{FileKind, SourceFact};
 use crate::floor::Tree;
 use crate::hardened::HardenedSpec;
 use crate::mount_options::{attr, MountPlanFlags};
@@ -24,6 +24,8 @@ struct Line {
     peers: Option<u64>,
     fstype: String,
     options: String,
+    /// Nothing lies below its place.
+    is_file: bool,
 }
 
 struct Builder<'h, 't> {
@@ -37,8 +39,10 @@ pub(super) fn of(spec: &HardenedSpec, facts: &PlanFacts<'_>, host: &[Mount<'_>])
     for (index, mount) in spec.mounts.iter().enumerate() {
         // Numbers as the bundle counts.
         let index = index.checked_sub(spec.extras().added_mounts);
-        let source = source(mount, index.and_then(|index| facts.sources.get(&index)), facts);
-        builder.mount(spec, mount, &source);
+        let led_to = index.and_then(|index| facts.sources.get(&index));
+        let is_file =
+            matches!(led_to, Some(SourceFact::Found(file)) if file.kind != FileKind::Directory);
+        builder.mount(spec, mount, (&source(mount, led_to, facts), is_file));
     }
     for path in &spec.linux.readonly_paths {
         builder.read_only(&clean(path));
@@ -76,7 +80,7 @@ impl Builder<'_, '_> {
         self.lines.push(line);
     }
 
-    fn mount(&mut self, spec: &HardenedSpec, mount: &Asked, source: &str) {
+    fn mount(&mut self, spec: &HardenedSpec, mount: &Asked, (source, is_file): (&str, bool)) {
         // What cannot be understood is not mounted.
         let Ok(flags) = MountPlanFlags::parse(&mount.options) else { return };
         let place = clean(&mount.destination);
@@ -100,12 +104,17 @@ impl Builder<'_, '_> {
             None => format!(",{}", option.key),
         });
         line.options.extend(data);
+        line.is_file = is_file && flags.bind.is_some();
         self.lines.push(line);
     }
 
     /// The same file system once more, read-only.
     fn read_only(&mut self, path: &str) {
         let Some((inside, of)) = self.visible(path) else { return };
+        if of.is_file && !inside.is_empty() {
+            // Nothing is there, so nothing of it can be shown again.
+            return self.mask(path);
+        }
         let mut root = of.root.strip_suffix(b"/").unwrap_or(&of.root).to_vec();
         root.extend(inside);
         let line = Line {
@@ -138,6 +147,7 @@ impl Builder<'_, '_> {
             peers: None,
             fstype: fstype.to_owned(),
             options: String::new(),
+            is_file: false,
         }
     }
 
@@ -163,13 +173,13 @@ impl Builder<'_, '_> {
         }
     }
 
-    /// The mount that a place lies on: the longest of those above it, of several the latest.
+    /// The mount that a place lies on: of those above it the latest, which hides what was there before, on whatever level.
     fn holder(&self, point: &[u8]) -> Option<&Line> {
         let above = |line: &&Line| {
             let rest = point.strip_prefix(line.point.strip_suffix(b"/").unwrap_or(&line.point));
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
         };
-        self.lines.iter().filter(above).max_by_key(|line| (line.point.len(), line.id))
+        self.lines.iter().rfind(above)
     }
 
     /// What is seen at a path, and where in it the path is, escaped.

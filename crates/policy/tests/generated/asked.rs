@@ -105,6 +105,8 @@ pub(crate) fn process(
 fn is_within(made: &Rlimit, asked: Option<&Rlimit>, facts: &HostFacts) -> bool {
     use casemate_policy::spec::RlimitKind::{Core, Memlock, Nofile};
     let most = match (asked, made.kind) {
+        // As below: with a program behind the pattern 1 is less than 0.
+        (Some(asked), Core) => Some((asked.soft.max(1), asked.hard.max(1))),
         (Some(asked), _) => Some((asked.soft, asked.hard)),
         (None, Nofile) => facts.limits.nofile,
         (None, Memlock) => facts.limits.memlock,

@@ -90,20 +90,9 @@ impl Line {
 }
 
 impl Table<'_> {
-    /// The line of the mount on which a path lies.
+    /// The line of the mount on which a path lies: each was seen at its place when it was made, and hid what was there.
     fn on(&self, path: &str) -> usize {
-        let mut at = 0;
-        for (index, line) in self.lines.iter().enumerate().skip(1) {
-            // Below what is seen so far, and not hidden with it.
-            if rest_of(path, &line.point).is_some() && self.reaches(at, line.parent) {
-                at = index;
-            }
-        }
-        at
-    }
-
-    fn reaches(&self, at: usize, parent: usize) -> bool {
-        at == parent || self.lines[parent].point == self.lines[at].point && parent >= at
+        self.lines.iter().rposition(|line| rest_of(path, &line.point).is_some()).unwrap_or(0)
     }
 
     fn add(&mut self, mut line: Line) {

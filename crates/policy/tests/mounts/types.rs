@@ -27,6 +27,21 @@ fn a_type_is_refused_by_the_name_of_its_kind() {
 }
 
 #[test]
+fn an_override_for_another_place_or_source_leaves_the_restrictions() {
+    let last = |mount: Value, allow: &str| {
+        let made = mounted(mount, &[allow]).unwrap();
+        made.spec.mounts.last().unwrap().options.clone()
+    };
+    let second = json!({"destination": "/mnt", "type": "sysfs", "source": "sysfs"});
+    let options = last(second, "mounts.second-sysfs");
+    assert!(["ro", "nosuid", "nodev", "noexec"].iter().all(|o| options.iter().any(|x| x == o)));
+    let named = json!({"destination": "/sys", "type": "sysfs", "options": ["source=/dev/sda1"]});
+    assert!(last(named, "mounts.unknown-fs").contains(&"ro".to_owned()));
+    let proc = json!({"destination": "/mnt", "type": "proc", "source": "proc"});
+    assert!(last(proc, "mounts.second-proc").contains(&"nosuid".to_owned()));
+}
+
+#[test]
 fn options_of_kernel_file_systems_are_tightened_and_not_refused() {
     let mut document = plain();
     document["mounts"] = json!([

@@ -453,20 +453,21 @@ fn one_type(draft: &mut Draft<'_>, asked: &mut [Mount], index: usize) -> Result<
         (None, false) => types::judge(&kind, &destination, &flags),
     };
     let what = if flags.remount { "a remount".to_owned() } else { format!("a mount of {kind}") };
+    let mut quiet = true;
     if let Judgement::Refused { class, note } = found.judgement {
         let Some(source) = class.and_then(|class| draft.allows(class)) else {
             let reason = format!("{what} on {destination}{note}");
             return Err(draft.refuse(control, pointer, reason, class));
         };
         draft.log.waive(control, pointer, source, format!("{what} on {destination} as asked for"));
-        return Ok(false);
+        quiet = false;
     }
     let mut wanted = found.restrict;
     if kind == "sysfs" && draft.allows("mounts.host-sys").is_some() {
         wanted &= !attr::RDONLY;
     }
     let reason = format!("{what} shows the kernel, not data");
-    Ok(!restrict(draft, (control, index), &mut asked[index], wanted, reason))
+    Ok(!restrict(draft, (control, index), &mut asked[index], wanted, reason) && quiet)
 }
 
 /// Adds the options for these bits of [`attr`]; false if there is nothing to add.

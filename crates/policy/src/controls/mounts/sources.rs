@@ -43,10 +43,14 @@ fn bound(draft: &mut Draft<'_>, mount: &mut Mount, index: usize) -> Result<bool,
         }
     };
     let shown = mount.source.clone().unwrap_or_default();
-    if let Some(judgement) = expected(draft, mount, file) {
-        return settle(draft, (mount, index), &shown, &pointer, judgement);
-    }
-    let judgement = draft.judge(file);
+    let judgement = match expected(draft, mount, file) {
+        // The host's sysfs comes with all that lies on it, at the same places: the masks are for that.
+        Some(judgement) if file.fs_type == magic::SYSFS => {
+            return settle(draft, (mount, index), &shown, &pointer, judgement);
+        }
+        Some(judgement) => judgement,
+        None => draft.judge(file),
+    };
     let mut quiet = settle(draft, (mount, index), &shown, &pointer, judgement)?;
     for below in &file.below {
         let shown = format!("{shown} (brings {} along at {})", below.fs_name, below.at);

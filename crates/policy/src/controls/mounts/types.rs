@@ -43,21 +43,32 @@ pub(super) fn judge(kind: &str, destination: &str, flags: &MountPlanFlags) -> Ty
     match flags.data.iter().find(|option| option.key == "source").filter(|_| !is_refused) {
         Some(option) => {
             let note = format!(": option {:?} names a source of its own", option.key);
-            refused("mounts.unknown-fs", note)
+            TypeJudgement { restrict: found.restrict, ..refused("mounts.unknown-fs", note) }
         }
         None => found,
     }
 }
 
+/// An override for another place is for that alone: what the type is restricted to stays.
 fn by_kind(kind: &str, destination: &str) -> TypeJudgement {
     let on = |place: &str| destination == place;
+    let elsewhere =
+        |class, restrict, note: &str| TypeJudgement { restrict, ..refused(class, note) };
     match kind {
         "proc" if on("/proc") => let_in(QUIET),
-        "proc" => refused("mounts.second-proc", " belongs on /proc, where parts of it are hidden"),
+        "proc" => {
+            let note = " belongs on /proc, where parts of it are hidden";
+            elsewhere("mounts.second-proc", QUIET, note)
+        }
         "sysfs" if on("/sys") => let_in(QUIET | attr::RDONLY),
-        "sysfs" => refused("mounts.second-sysfs", " belongs on /sys, where parts of it are hidden"),
+        "sysfs" => {
+            let note = " belongs on /sys, where parts of it are hidden";
+            elsewhere("mounts.second-sysfs", QUIET | attr::RDONLY, note)
+        }
         "cgroup" | "cgroup2" if covers("/sys/fs/cgroup", destination) => let_in(QUIET),
-        "cgroup" | "cgroup2" => refused("mounts.host-cgroup", " belongs on /sys/fs/cgroup"),
+        "cgroup" | "cgroup2" => {
+            elsewhere("mounts.host-cgroup", QUIET, " belongs on /sys/fs/cgroup")
+        }
         "devpts" | "mqueue" | "tmpfs" | "ramfs" | "hugetlbfs" | "overlay" => ordinary(destination),
         // The kernel has no such type, and says so.
         "none" | "bind" => let_in(0),
