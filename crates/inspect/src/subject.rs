@@ -212,6 +212,7 @@ fn maker(record: &Record, status: Status, root: &Path) -> Maker {
             .is_empty()
             .then(|| "the container was made without".to_owned()),
         places: vec![root.display().to_string()],
+        data: record.spec.places_for_data(),
         program: casemate_sys::exe::on_host().ok().map(|path| path.display().to_string()),
         granted: record.spec.names_for_floor(),
     }

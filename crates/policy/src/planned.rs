@@ -53,6 +53,12 @@ impl HardenedSpec {
         names
     }
 
+    /// What the node's policy calls data. Without links: the floor compares with what the kernel shows.
+    #[must_use]
+    pub fn places_for_data(&self) -> Vec<String> {
+        self.overrides().values.paths_data.clone().unwrap_or_default()
+    }
+
     /// What of the plan is below the floor of its profile.
     ///
     /// # Errors
@@ -71,6 +77,7 @@ impl HardenedSpec {
                 mounts: host,
                 own_places: facts.own_places.to_vec(),
                 program: None,
+                data: self.places_for_data(),
             }),
             kernel_has: &|_| Fact::Yes,
             status: process.map_or(Part::NotLooked, |process| Part::Seen(self.status(process))),

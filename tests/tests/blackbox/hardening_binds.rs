@@ -193,3 +193,18 @@ fn set_user_id_files_and_device_nodes_of_volumes_have_no_effect() {
     let allowed = make(&["--allow", "mounts.suid,mounts.dev"]);
     assert!(!allowed.value("/mnt").contains("nodev"), "{}", allowed.value("/mnt"));
 }
+
+/// The floor has to know of it as well as the control.
+#[test]
+fn a_place_that_the_nodes_policy_calls_data_is_bound() {
+    requires!(root);
+    let ssl = Path::new("/etc/ssl");
+    requires!(ssl.is_dir(), "no /etc/ssl here");
+    refused(ssl, "mounts.host-etc");
+    let dir = Dir::new("policy");
+    let policy = "[values]\n\"paths.data\" = [\"/etc/ssl\"]\n";
+    std::fs::write(dir.path().join("policy.toml"), policy).unwrap();
+    let container =
+        bound(ssl, "echo ran=1").global(&["--policy-dir", dir.path().to_str().unwrap()]);
+    assert_eq!(container.run().ok().value("ran"), "1");
+}

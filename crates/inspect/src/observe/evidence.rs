@@ -46,6 +46,8 @@ pub struct Maker {
     pub places: Vec<String>,
     /// Its own program.
     pub program: Option<String>,
+    /// Places for data that the node's policy named when the container was made.
+    pub data: Vec<String>,
     /// Names of overrides that the container has.
     pub granted: BTreeSet<String>,
 }
@@ -75,6 +77,7 @@ impl Evidence {
                 mounts,
                 own_places: self.maker.places.clone(),
                 program: self.maker.program.clone(),
+                data: self.maker.data.clone(),
             })),
             kernel_has: &kernel_has,
             status: Part::Seen(self.status.clone()),

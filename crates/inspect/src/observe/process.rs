@@ -54,6 +54,7 @@ pub fn observe(proc: &OwnedFd, pid: i32, paths: &BTreeSet<String>) -> Result<Obs
         unmappable: None,
         places: Vec::new(),
         program: None,
+        data: Vec::new(),
         granted: BTreeSet::new(),
     };
     let evidence = Evidence {

@@ -74,6 +74,8 @@ pub struct Host<'t> {
     pub own_places: Vec<String>,
     /// The runtime's own program.
     pub program: Option<String>,
+    /// Places for data that the node's policy names.
+    pub data: Vec<String>,
 }
 
 /// One container.

@@ -1,8 +1,8 @@
 //! An overlay, put together for the container or by somebody on the host before: its layers are places of the host like the source of a bind.
 
 use super::places::{by_name, Access};
-use super::tree::{is_read_only, point};
-use super::Floor;
+use super::tree::{is_read_only, is_within, point};
+use super::{Floor, Part};
 use casemate_kernel::mountinfo::{unescape, Mount};
 
 /// The options that name directories (Documentation/filesystems/overlayfs.rst), and whether they are written.
@@ -19,6 +19,9 @@ pub(super) fn check(floor: &mut Floor<'_>, mount: &Mount<'_>) {
     for (layer, access) in layers(mount) {
         let access = if is_read_only(mount) { Access::Read } else { access };
         let granted = |name: &str| floor.granted(name);
+        if is_data(floor, &layer) {
+            continue;
+        }
         if let Some(hit) = by_name(&layer, access, floor.seen.caller.privileged)
             .filter(|hit| !hit.is_excused(granted))
         {
@@ -26,6 +29,12 @@ pub(super) fn check(floor: &mut Floor<'_>, mount: &Mount<'_>) {
             floor.violation("mounts.places", hit.allow, what);
         }
     }
+}
+
+/// The node's policy calls it data.
+fn is_data(floor: &Floor<'_>, path: &str) -> bool {
+    let Part::Seen(host) = &floor.seen.host else { return false };
+    host.data.iter().any(|top| is_within(path, top))
 }
 
 fn layers(mount: &Mount<'_>) -> Vec<(String, Access)> {

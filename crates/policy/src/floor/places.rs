@@ -140,6 +140,8 @@ struct Located {
     name: String,
     reach: Reach,
     allow: Option<&'static str>,
+    /// Whatever the node's policy says.
+    always: bool,
 }
 
 /// The places of one host.
@@ -150,6 +152,8 @@ pub(super) struct Places {
     /// The file system on which the host's root lies.
     root: Option<Superblock>,
     located: BTreeMap<Superblock, Vec<Located>>,
+    /// Where the places for data are that the node's policy names.
+    data: Vec<(Superblock, String)>,
 }
 
 impl Places {
@@ -160,25 +164,21 @@ impl Places {
             blind: tree.visible("/").is_none(),
             root: tree.visible("/").map(|mount| mount.superblock),
             located: BTreeMap::new(),
+            data: host.data.iter().filter_map(|path| located(&tree, path)).collect(),
         };
-        let mut put = |path: &str, reach: Reach, allow: Option<&'static str>| {
-            let Some(mount) = tree.visible(path) else { return };
-            let Some(rest) = path.strip_prefix(tree::point(mount).trim_end_matches('/')) else {
-                return;
-            };
-            let at = format!("{}{rest}", tree::root(mount).trim_end_matches('/'));
-            let at = at.trim_end_matches('/').to_owned();
-            let row = Located { path: at, name: path.to_owned(), reach, allow };
-            places.located.entry(mount.superblock).or_default().push(row);
+        let mut put = |path: &str, (reach, allow): (Reach, Option<&'static str>), always: bool| {
+            let Some((superblock, at)) = located(&tree, path) else { return };
+            let row = Located { path: at, name: path.to_owned(), reach, allow, always };
+            places.located.entry(superblock).or_default().push(row);
         };
         for path in &host.own_places {
-            put(path, Reach::Own, None);
+            put(path, (Reach::Own, None), true);
         }
         if let Some(path) = host.program.as_ref().filter(|_| privileged) {
-            put(path, Reach::Write, SYSTEM);
+            put(path, (Reach::Write, SYSTEM), true);
         }
         for (path, reach, allow) in PLACES.iter().filter(|row| privileged || counts_for_all(row)) {
-            put(path, *reach, *allow);
+            put(path, (*reach, *allow), allow.is_none());
         }
         places
     }
@@ -201,12 +201,27 @@ impl Places {
             return Some(hit);
         }
         let located = self.located.get(&mount.superblock)?;
+        let is_data = |(superblock, at): &(Superblock, String)| {
+            *superblock == mount.superblock && is_within(&shown, at)
+        };
+        let data = self.data.iter().any(is_data);
         let rows = || {
-            located.iter().map(|row| (row.path.as_str(), row.name.as_str(), row.reach, row.allow))
+            located
+                .iter()
+                .filter(|row| row.always || !data)
+                .map(|row| (row.path.as_str(), row.name.as_str(), row.reach, row.allow))
         };
         let hit = find(rows, &shown, access)?;
         (!hit.is_excused(granted)).then_some(hit)
     }
+}
+
+/// The file system on which a path of the host lies, and where on that.
+fn located(tree: &Tree<'_, '_>, path: &str) -> Option<(Superblock, String)> {
+    let mount = tree.visible(path)?;
+    let rest = path.strip_prefix(tree::point(mount).trim_end_matches('/'))?;
+    let at = format!("{}{rest}", tree::root(mount).trim_end_matches('/'));
+    Some((mount.superblock, at.trim_end_matches('/').to_owned()))
 }
 
 fn counts_for_all((path, reach, _): &Row) -> bool {

@@ -44,6 +44,8 @@ pub(super) struct Question {
     pub(super) own_places: Vec<String>,
     /// The program that runs here.
     pub(super) program: Option<String>,
+    /// Places for data that the node's policy names.
+    data: Vec<String>,
     /// The host's mountinfo, read when the plan is looked at; containers mount nothing there.
     host: Option<Vec<u8>>,
 }
@@ -85,6 +87,7 @@ impl Question {
             unmappable,
             own_places: Vec::new(),
             program: None,
+            data: spec.places_for_data(),
             host: None,
         }
     }
@@ -137,6 +140,7 @@ impl Question {
                     mounts,
                     own_places: self.own_places.clone(),
                     program: self.program.clone(),
+                    data: self.data.clone(),
                 })),
                 None => Part::NotLooked,
             },

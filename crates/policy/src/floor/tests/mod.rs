@@ -70,6 +70,7 @@ fn seen<'t>(container: &'t str, host: &'t str) -> Observed<'t> {
             mounts: parse(host.as_bytes()).unwrap(),
             own_places: vec!["/srv/state".to_owned()],
             program: Some("/opt/tools/casemate".to_owned()),
+            data: vec!["/etc/myapp".to_owned()],
         }),
         kernel_has: &kernel_has,
         status: Part::Seen(status()),
