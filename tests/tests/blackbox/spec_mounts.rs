@@ -410,6 +410,23 @@ fn a_tmpfs_takes_over_the_mode_of_what_it_covers() {
 }
 
 #[test]
+fn a_tmpfs_on_a_place_that_the_image_lacks_is_for_every_user() {
+    requires!(root);
+    let place = json!({"destination": "/not/there/yet", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev"]});
+    for hardened in [false, true] {
+        let script =
+            "echo mode=$(stat -c %a /not/there/yet); touch /not/there/yet/file && echo made=1";
+        let bundle = Bundle::sh(script).mount(place.clone()).edit(|c| {
+            c["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+        });
+        let container = Container::new(bundle);
+        let container = if hardened { container } else { container.verbatim() };
+        let done = container.output();
+        assert_eq!((done.value("mode"), done.value("made")), ("1777", "1"));
+    }
+}
+
+#[test]
 fn a_cgroup_mount_shows_the_containers_own_cgroup() {
     requires!(root);
     let container = Container::new(Bundle::sh(
