@@ -1,9 +1,10 @@
 //! `process` and the parts of `linux` that belong to it: identity, capabilities, limits, scheduling, as the payload finds
 //! them.
 
-use casemate_tests::{host, programs, requires, Bundle, Container, Done};
+use casemate_tests::{host, programs, requires, Bundle, Cmd, Container, Done};
 use serde_json::{json, Value};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// Run `script` verbatim after `change`.
 fn run(script: &str, change: impl FnOnce(&mut Value)) -> Done {
@@ -377,6 +378,46 @@ fn the_memory_policy_is_set_for_init_and_exec() {
     running.done();
     let text = refused(|c| c["linux"]["memoryPolicy"] = json!({"mode": "MPOL_WISH"}));
     assert!(text.contains("linux.memoryPolicy.mode"), "{text}");
+}
+
+/// `run` by a caller that ignores these signals.
+fn run_ignoring(signals: &str, container: &Container) -> Cmd {
+    container.bundle.save();
+    Cmd::new("env", container.bundle.dir())
+        .args([&format!("--ignore-signal={signals}")])
+        .args([host::runtime()])
+        .args([Path::new("--root"), &container.root()])
+        .args(["--profile", "privileged", "run", "--bundle"])
+        .args([container.bundle.dir()])
+        .args([&container.id])
+}
+
+#[test]
+fn signals_that_the_caller_ignores_have_their_default_action_for_the_program() {
+    requires!(root);
+    // No shell, which would ignore signals of its own accord.
+    let bundle = Bundle::new().args(&["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"]);
+    let seen = bundle.dir().join("seen");
+    let hook = format!("grep -E '^Sig(Ign|Blk)' /proc/self/status > {}", seen.display());
+    let container = Container::new(bundle.edit(|c| {
+        c["hooks"]["createRuntime"] = json!([{"path": "/bin/sh", "args": ["sh", "-c", hook]}]);
+    }));
+    let done = run_ignoring("TERM,HUP,INT,PIPE,CHLD,RTMIN,RTMAX", &container).ok();
+    for text in [done.stdout, std::fs::read_to_string(&seen).unwrap()] {
+        let masks: Vec<_> = text.lines().map(|line| line.split_once(":\t").unwrap().1).collect();
+        assert_eq!(masks, ["0000000000000000"; 2], "{text}");
+    }
+}
+
+#[test]
+fn a_caller_that_ignores_the_ends_of_its_children_gets_the_programs_status() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("exit 7").edit(|c| {
+        c["hooks"]["createRuntime"] = json!([{"path": "/bin/true"}]);
+    }));
+    let done = run_ignoring("CHLD", &container).done();
+    assert_eq!((done.code(), &*done.stderr), (7, ""));
+    assert_eq!(container.leftovers(), Vec::<String>::new());
 }
 
 #[test]
