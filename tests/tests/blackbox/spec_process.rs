@@ -488,3 +488,24 @@ fn streams_belong_to_the_payloads_user() {
     );
     assert!(host::is_root());
 }
+
+#[test]
+fn a_process_limit_of_zero_is_none_at_create_and_update() {
+    requires!(root);
+    let controllers = host::cgroup_mount().map(|dir| dir.join("cgroup.controllers"));
+    let controllers = controllers.and_then(|file| std::fs::read_to_string(file).ok());
+    requires!(
+        controllers.is_some_and(|list| list.split_whitespace().any(|name| name == "pids")),
+        "needs the pids controller in cgroup v2"
+    );
+    let container = Container::new(Bundle::sh("sleep 600").edit(|c| {
+        c["linux"]["resources"]["pids"] = json!({"limit": 0});
+    }))
+    .up();
+    let limit = || container.exec("cat /sys/fs/cgroup/pids.max").ok().stdout;
+    assert_eq!(limit(), "max\n");
+    container.verb("update", &["--pids-limit", "100"]).ok();
+    assert_eq!(limit(), "100\n");
+    container.verb("update", &["--pids-limit", "0"]).ok();
+    assert_eq!(limit(), "max\n");
+}

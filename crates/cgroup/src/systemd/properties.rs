@@ -29,9 +29,7 @@ pub(super) fn of_limits(limits: &Limits, version: u32) -> Result<Vec<Property>> 
     push_number(&mut list, "MemoryLow", convert::number(memory.reservation));
     push_number(&mut list, "MemorySwapMax", convert::swap_max(memory.limit, memory.swap)?);
     of_cpu(&mut list, &limits.cpu, version);
-    // systemd takes 0 for "not given"; the file gets the 0 afterwards.
-    let pids = limits.pids.map(|pids| if pids == 0 { 1 } else { pids });
-    push_number(&mut list, "TasksMax", convert::pids_max(pids));
+    push_number(&mut list, "TasksMax", convert::pids_max(limits.pids));
     if version >= HAS_CPUSETS {
         push_set(&mut list, "AllowedCPUs", limits.cpuset.cpus.as_deref());
         push_set(&mut list, "AllowedMemoryNodes", limits.cpuset.mems.as_deref());

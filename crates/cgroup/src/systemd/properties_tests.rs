@@ -22,7 +22,7 @@ fn limits_become_properties() {
     assert_eq!(value(&list, "MemorySwapMax"), Some(Value::U64(u64::MAX)));
     assert_eq!(value(&list, "CPUWeight"), Some(Value::U64(100)));
     assert_eq!(value(&list, "CPUQuotaPerSecUSec"), Some(Value::U64(500_000)));
-    assert_eq!(value(&list, "TasksMax"), Some(Value::U64(1)));
+    assert_eq!(value(&list, "TasksMax"), Some(Value::U64(u64::MAX)));
     assert_eq!(value(&list, "OOMPolicy"), Some(Value::Str("kill".into())));
     assert_eq!(value(&list, "MemoryLow"), None);
 }
