@@ -8,13 +8,13 @@ use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// The mountinfo lines of one mount point, split into fields.
-fn mounts_at<'t>(text: &'t str, point: &str) -> Vec<Vec<&'t str>> {
+pub(super) fn mounts_at<'t>(text: &'t str, point: &str) -> Vec<Vec<&'t str>> {
     let lines = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     lines.filter(|fields| fields.get(4) == Some(&point)).collect()
 }
 
 /// Mount options, and optional fields with what follows, of the topmost mount there.
-fn mount_at(text: &str, point: &str) -> (String, String) {
+pub(super) fn mount_at(text: &str, point: &str) -> (String, String) {
     let all = mounts_at(text, point);
     let fields = all.last().unwrap_or_else(|| panic!("nothing is mounted on {point}:\n{text}"));
     (fields[5].to_owned(), fields[6..].join(" "))
@@ -407,23 +407,6 @@ fn a_tmpfs_takes_over_the_mode_of_what_it_covers() {
     std::fs::set_permissions(bundle.rootfs().join("mnt"), PermissionsExt::from_mode(0o1770))
         .unwrap();
     assert_eq!(run(bundle).value("mode"), "1770");
-}
-
-#[test]
-fn a_tmpfs_on_a_place_that_the_image_lacks_is_for_every_user() {
-    requires!(root);
-    let place = json!({"destination": "/not/there/yet", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev"]});
-    for hardened in [false, true] {
-        let script =
-            "echo mode=$(stat -c %a /not/there/yet); touch /not/there/yet/file && echo made=1";
-        let bundle = Bundle::sh(script).mount(place.clone()).edit(|c| {
-            c["process"]["user"] = json!({"uid": 1000, "gid": 1000});
-        });
-        let container = Container::new(bundle);
-        let container = if hardened { container } else { container.verbatim() };
-        let done = container.output();
-        assert_eq!((done.value("mode"), done.value("made")), ("1777", "1"));
-    }
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(super) fn mount(
     if *content == Content::CopyOrLayer && writable.show(root, &place, plan)? {
         return Ok(None);
     }
-    let detached = match create(plan, inherited, set) {
+    let detached = match create(root, &place, plan, (inherited, set)) {
         Err(e) if matches!(e.errno(), Errno::PERM | Errno::BUSY) => match or_bind {
             Some(path) => {
                 attach_at(root, &place, host_part(path, plan)?, plan)?;
@@ -67,23 +67,32 @@ fn mode_of_destination(root: &OwnedFd, plan: &MountPlan) -> StepResult<Option<u3
     Ok(Some(stat.st_mode & 0o7777))
 }
 
-/// fsopen, options, fsmount with the attributes `set`.
-fn create(plan: &MountPlan, mode: Option<u32>, set: u64) -> casemate_sys::Result<OwnedFd> {
+/// fsopen, options, fsmount with the attributes `set`; where an option is too long for that, mount(2).
+fn create(
+    root: &OwnedFd,
+    place: &OwnedFd,
+    plan: &MountPlan,
+    (mode, set): (Option<u32>, u64),
+) -> casemate_sys::Result<OwnedFd> {
     let MountSource::Filesystem { fstype, source, options, .. } = &plan.source else {
         return Err(casemate_sys::Error::new("fsopen", Errno::INVAL));
     };
+    let mode = mode.map(|mode| ("mode".to_owned(), Some(format!("{mode:o}"))));
+    if mount::needs_one_string(source.as_deref(), options) {
+        let options: Vec<_> = options.iter().cloned().chain(mode).collect();
+        let made = mount::from_one_string(place, (fstype, source.as_deref()), &options, set);
+        rustix::process::fchdir(root).call(|| "fchdir(rootfs)")?;
+        return made;
+    }
     let fs = FsContext::open(fstype)?;
     if let Some(source) = source {
         fs.set("source", source)?;
     }
-    for (key, value) in options {
+    for (key, value) in options.iter().chain(&mode) {
         match value {
             Some(value) => fs.set(key, value)?,
             None => fs.set_flag(key)?,
         }
-    }
-    if let Some(mode) = mode {
-        fs.set("mode", &format!("{mode:o}"))?;
     }
     fs.mount(set)
 }

@@ -1,0 +1,96 @@
+//! Mounts where runtimes easily differ: what a new file system is made with, what several mounts at one place come to.
+
+use super::spec_mounts::{mount_at, mounts_at};
+use casemate_tests::bundle::write;
+use casemate_tests::{requires, Bundle, Container};
+use serde_json::json;
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn a_tmpfs_on_a_place_that_the_image_lacks_is_for_every_user() {
+    requires!(root);
+    let place = json!({"destination": "/not/there/yet", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "nodev"]});
+    for hardened in [false, true] {
+        let script =
+            "echo mode=$(stat -c %a /not/there/yet); touch /not/there/yet/file && echo made=1";
+        let bundle = Bundle::sh(script).mount(place.clone()).edit(|c| {
+            c["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+        });
+        let container = Container::new(bundle);
+        let container = if hardened { container } else { container.verbatim() };
+        let done = container.output();
+        assert_eq!((done.value("mode"), done.value("made")), ("1777", "1"));
+    }
+}
+
+/// Longer than fsconfig(2) takes.
+const LONG: usize = 300;
+
+#[test]
+fn options_longer_than_255_bytes_reach_the_file_system() {
+    requires!(root);
+    let name = "s".repeat(LONG);
+    let mount = json!({"destination": "/mnt", "type": "tmpfs", "source": name, "options": ["noexec", "sync", "size=128k"]});
+    for hardened in [false, true] {
+        let script = "cat /proc/self/mountinfo; echo mode=$(stat -c %a /mnt)";
+        let bundle = Bundle::sh(script).mount(mount.clone());
+        std::fs::set_permissions(bundle.rootfs().join("mnt"), PermissionsExt::from_mode(0o1750))
+            .unwrap();
+        let container = Container::new(bundle);
+        let done = if hardened { container } else { container.verbatim() }.output();
+        let (attributes, rest) = mount_at(&done.stdout, "/mnt");
+        assert!(attributes.starts_with("rw,") && attributes.contains("noexec"), "{attributes}");
+        assert!(rest.contains(&name) && rest.contains("sync,size=128k"), "{rest}");
+        assert_eq!(mounts_at(&done.stdout, "/mnt").len(), 1, "{}", done.stdout);
+        assert_eq!(done.value("mode"), "1750");
+    }
+}
+
+#[test]
+fn the_list_of_an_overlays_layers_may_be_long() {
+    requires!(root);
+    let bundle = Bundle::sh("cat /mnt/upper /mnt/lower; cat /proc/self/mountinfo");
+    let long = bundle.dir().join("l".repeat(LONG / 2)).join("l".repeat(LONG / 2));
+    for name in ["upper", "lower"] {
+        std::fs::create_dir_all(long.join(name)).unwrap();
+        write(&long.join(name).join(name), format!("{name}\n"));
+    }
+    let layers =
+        format!("lowerdir={}:{}", long.join("upper").display(), long.join("lower").display());
+    // The second is an option that only the kernel knows: then it reads the list, too.
+    for more in [&["ro"][..], &["ro", "fsync=auto"]] {
+        let options: Vec<&str> = std::iter::once(&*layers).chain(more.iter().copied()).collect();
+        let mount = json!({"destination": "/mnt", "type": "overlay", "source": "overlay", "options": options});
+        let mut tried = vec![false];
+        tried.extend((more.len() == 1).then_some(true));
+        for hardened in tried {
+            let bundle = Bundle::new().edit(|c| *c = bundle.config.clone()).mount(mount.clone());
+            let container = Container::new(bundle);
+            let done = if hardened { container } else { container.verbatim() }.output();
+            assert!(done.stdout.starts_with("upper\nlower\n"), "{}", done.stdout);
+            assert!(mount_at(&done.stdout, "/mnt").0.starts_with("ro"), "{}", done.stdout);
+        }
+    }
+}
+
+/// `ctr run --mount type=bind,dst=/dev/shm` adds to a list that has a /dev/shm.
+#[test]
+fn of_mounts_at_one_place_the_last_counts() {
+    requires!(root);
+    let tmpfs = json!({"destination": "/mnt/a", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "noexec", "ro"]});
+    for (bind_last, hardened) in [(true, true), (true, false), (false, true), (false, false)] {
+        let bundle =
+            Bundle::sh("cat /proc/self/mountinfo; touch /mnt/a/x && echo made=1 || echo made=0");
+        std::fs::create_dir(bundle.rootfs().join("mnt/a")).unwrap();
+        let bundle = if bind_last {
+            bundle.mount(tmpfs.clone()).bind_own("/mnt/a")
+        } else {
+            bundle.bind_own("/mnt/a").mount(tmpfs.clone())
+        };
+        let container = Container::new(bundle);
+        let done = if hardened { container } else { container.verbatim() }.output();
+        assert_eq!(mounts_at(&done.stdout, "/mnt/a").len(), 2, "{}", done.stdout);
+        assert_eq!(mount_at(&done.stdout, "/mnt/a").0.contains("noexec"), !bind_last);
+        assert_eq!(done.value("made"), if bind_last { "1" } else { "0" });
+    }
+}
