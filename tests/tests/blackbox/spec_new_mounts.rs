@@ -94,3 +94,18 @@ fn of_mounts_at_one_place_the_last_counts() {
         assert_eq!(done.value("made"), if bind_last { "1" } else { "0" });
     }
 }
+
+/// As above, by a link of the image: what is mounted last is known under the other name only.
+#[test]
+fn a_mount_that_a_link_leads_onto_another_counts_there() {
+    requires!(root);
+    for hardened in [true, false] {
+        let bundle = Bundle::sh("cat /proc/self/mountinfo");
+        std::fs::create_dir(bundle.rootfs().join("mnt/a")).unwrap();
+        std::os::unix::fs::symlink("/mnt/a", bundle.rootfs().join("link")).unwrap();
+        let tmpfs = json!({"destination": "/mnt/a", "type": "tmpfs", "source": "tmpfs", "options": ["noexec"]});
+        let container = Container::new(bundle.mount(tmpfs).bind_own("/link"));
+        let done = if hardened { container } else { container.verbatim() }.output();
+        assert!(!mount_at(&done.stdout, "/mnt/a").0.contains("noexec"), "{}", done.stdout);
+    }
+}
