@@ -113,7 +113,8 @@ impl<'c> Namespaced<'c> {
         }
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let state = plan.hook_state.render("created", pid);
-        hooks::run_all(&plan.create_container, &state)?;
+        let enter = || namespaces::enter_user_for_hook(&plan.namespaces);
+        hooks::run_all_confined(&plan.create_container, &state, &enter)?;
         tree.seal()?.pivot(&plan.host_proc)?;
         identity::limit_descriptors(&plan.early)?;
         if console.is_none() {

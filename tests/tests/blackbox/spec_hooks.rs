@@ -153,6 +153,41 @@ fn a_hook_is_given_exactly_its_environment_and_arguments() {
     }
 }
 
+/// Writes to the rootfs as well as it can, as hooks of GPUs do (ld.so.cache).
+fn writing_hook(bundle: Bundle) -> Bundle {
+    let text = format!(
+        "{{ cat /proc/self/uid_map; grep CapBnd /proc/self/status; id -u; mknod {0}/dev/sda b 8 0 2>&1 | grep -o 'not permitted'; }} > {0}/etc/written",
+        bundle.rootfs().display()
+    );
+    let hook = script(&bundle, "hook", &text);
+    std::fs::set_permissions(bundle.dir(), PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.edit(|c| c["hooks"]["createContainer"] = json!([{"path": hook}]))
+}
+
+const SEEN: &str = "cat /etc/written; echo owner=$(stat -c %u /etc/written)";
+
+#[test]
+fn a_create_container_hook_runs_in_the_containers_user_namespace() {
+    requires!(root);
+    let own = Container::new(writing_hook(Bundle::sh(SEEN)).user_namespace(700_000));
+    let done = own.verbatim().output();
+    let map: Vec<_> = done.stdout.split_whitespace().take(3).collect();
+    assert_eq!(map, ["0", "700000", "65536"]);
+    assert!(done.stdout.contains("not permitted"), "{}", done.stdout);
+    assert_eq!(done.value("owner"), "0");
+}
+
+#[test]
+fn a_create_container_hook_can_write_to_the_hardened_root() {
+    requires!(root);
+    for options in [&[][..], &["--allow", "rootfs.writable"]] {
+        let done = Container::new(writing_hook(Bundle::sh(SEEN))).global(options).output();
+        let map: Vec<_> = done.stdout.split_whitespace().take(3).collect();
+        assert_eq!((map[0], map[1] == "0", map[2]), ("0", false, "65536"), "{}", done.stdout);
+        assert_eq!(done.value("owner"), "0");
+    }
+}
+
 #[test]
 fn a_hook_may_be_a_magic_link_with_another_name() {
     requires!(root);
