@@ -377,6 +377,8 @@ pub struct Hook {
     pub args: Vec<CString>,
     /// Environment.
     pub env: Vec<CString>,
+    /// Working directory, if it is there, else `/`; `None`: that of the process it runs beside.
+    pub dir: Option<PathBuf>,
     /// The bundle names none: startContainer hooks get a HOME beside it, as the program does.
     pub home: bool,
     /// Seconds; 0: none given.

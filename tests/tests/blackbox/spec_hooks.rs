@@ -153,6 +153,28 @@ fn a_hook_is_given_exactly_its_environment_and_arguments() {
     }
 }
 
+#[test]
+fn a_hook_begins_in_the_bundle_or_the_root_where_a_configuration_is_used_as_written() {
+    requires!(root);
+    for profile in ["privileged", "hardened"] {
+        let bundle = logged(Bundle::sh("true").edit(|c| c["process"]["cwd"] = json!("/tmp")));
+        let container = Container::new(bundle).global(&["--profile", profile]);
+        container.run().ok();
+        let lines = log(&container);
+        let (bundle, rootfs) = (container.bundle.dir(), container.bundle.rootfs());
+        let written = |kind: &str| match kind {
+            "createContainer" => rootfs.display().to_string(),
+            "startContainer" => "/tmp".to_owned(),
+            _ => bundle.display().to_string(),
+        };
+        for kind in KINDS {
+            let line = lines.iter().find(|line| line.starts_with(&format!("{kind} "))).unwrap();
+            let expected = if profile == "privileged" { written(kind) } else { "/".to_owned() };
+            assert_eq!(field(line, "pwd"), expected, "{profile} {kind}");
+        }
+    }
+}
+
 /// Writes to the rootfs as well as it can, as hooks of GPUs do (ld.so.cache).
 fn writing_hook(bundle: Bundle) -> Bundle {
     let text = format!(

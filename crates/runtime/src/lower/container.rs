@@ -1,6 +1,6 @@
 //! Step 6: the whole of a container's plan, put together from what the neighbours lower.
 
-use super::hooks::DefaultEnv;
+use super::hooks::{lower, Defaults};
 use super::mounts::MountContext;
 use super::process::ProcessContext;
 use crate::decide::Decided;
@@ -61,7 +61,7 @@ pub(crate) fn lower_container(
     let keyring = context.keyring.clone();
     let early = super::process::early(process, &spec.linux, &context)?;
     let payload = super::process::plan(process, &spec.linux, context)?;
-    let hooks = lower_hooks(spec, process)?;
+    let hooks = lower_hooks(spec, process, (&bundle.dir, &rootfs))?;
     let hook_state = super::hooks::state(
         &spec.oci_version,
         &request.id,
@@ -234,36 +234,20 @@ struct LoweredHooks {
     poststop: Vec<Hook>,
 }
 
-/// The environment of hooks that name none.
-pub(crate) fn hook_environment(spec: &HardenedSpec) -> DefaultEnv {
-    if spec.is_verbatim() {
-        DefaultEnv::Inherit
-    } else {
-        DefaultEnv::Minimal
-    }
-}
-
-fn lower_hooks(spec: &HardenedSpec, process: &Process) -> Result<LoweredHooks> {
-    let env = hook_environment(spec);
-    let in_container = match env {
-        DefaultEnv::Inherit => DefaultEnv::Given(process.env.clone()),
-        _ => DefaultEnv::Minimal,
-    };
-    let mut parent = super::hooks::lower("prestart", &spec.hooks.prestart, &env)?;
-    parent.extend(super::hooks::lower("createRuntime", &spec.hooks.create_runtime, &env)?);
+fn lower_hooks(
+    spec: &HardenedSpec,
+    process: &Process,
+    (bundle, rootfs): (&Path, &Path),
+) -> Result<LoweredHooks> {
+    let (hooks, host) = (&spec.hooks, Defaults::of_host(spec, bundle));
+    let (tree, own) = (Defaults::of_tree(spec, rootfs), Defaults::of_process(spec, process));
+    let mut parent = lower("prestart", &hooks.prestart, &host)?;
+    parent.extend(lower("createRuntime", &hooks.create_runtime, &host)?);
     Ok(LoweredHooks {
         parent,
-        create_container: super::hooks::lower(
-            "createContainer",
-            &spec.hooks.create_container,
-            &DefaultEnv::Minimal,
-        )?,
-        start_container: super::hooks::lower(
-            "startContainer",
-            &spec.hooks.start_container,
-            &in_container,
-        )?,
-        poststop: super::hooks::lower("poststop", &spec.hooks.poststop, &env)?,
+        create_container: lower("createContainer", &hooks.create_container, &tree)?,
+        start_container: lower("startContainer", &hooks.start_container, &own)?,
+        poststop: lower("poststop", &hooks.poststop, &host)?,
     })
 }
 
