@@ -36,5 +36,6 @@ pub mod survey;
 pub mod undo;
 mod userns;
 pub mod verify;
+pub mod warnings;
 
 pub use container_id::ContainerId;

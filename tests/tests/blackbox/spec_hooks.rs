@@ -301,6 +301,41 @@ fn a_failing_poststop_hook_does_not_keep_the_others_from_running() {
 }
 
 #[test]
+fn a_failing_poststop_hook_is_a_warning_in_the_log() {
+    requires!(root);
+    for create_fails in [false, true] {
+        let bundle = logged(Bundle::sh("true"));
+        let hook = script(&bundle, "fail", "echo went wrong; exit 3");
+        let bundle = bundle.edit(|c| {
+            c["hooks"]["poststop"].as_array_mut().unwrap().insert(0, json!({"path": hook}));
+            if create_fails {
+                c["hooks"]["createRuntime"] = json!([{"path": "/bin/false"}]);
+            }
+        });
+        let file = bundle.dir().join("casemate.log");
+        let options = ["--log", file.to_str().unwrap(), "--log-format", "json"];
+        let container = Container::new(bundle).verbatim().global(&options);
+        if create_fails {
+            container.create().refused();
+        } else {
+            container.create().ok();
+            let done = container.verb("delete", &["--force"]).ok();
+            assert_eq!((&*done.stdout, &*done.stderr), ("", ""));
+        }
+        assert!(log(&container).last().unwrap().starts_with("poststop2 "));
+        let text = std::fs::read_to_string(file).unwrap();
+        let records: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(records[0]["level"], "warning", "{text}");
+        let message = records[0]["msg"].as_str().unwrap();
+        assert!(message.starts_with("hooks.poststop[0] "), "{message}");
+        assert!(message.ends_with("fail: exit status 3, output: went wrong"), "{message}");
+        assert_eq!(records.len(), 1 + usize::from(create_fails), "{text}");
+        assert_eq!(container.leftovers(), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_hook_that_takes_too_long_is_killed() {
     requires!(root);
     let bundle = Bundle::sh("true");

@@ -14,7 +14,6 @@ use crate::verify::Posture;
 use crate::{ids, netdev, notify, pid_file, procfs, selinux};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
-use casemate_sandbox::hooks;
 use casemate_sandbox::launch::{launch, Birth, Parked, Spawned};
 use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter, UserNamespace};
 use casemate_sandbox::proto::{tell_child, FromParent};
@@ -176,7 +175,8 @@ fn build(
     state.save_first(&record)?;
     let poststop = (lowered.poststop.clone(), lowered.hook_state.clone());
     undo.push("poststop hooks", move || {
-        Ok(hooks::run_all(&poststop.0, &poststop.1.render("stopped", 0))?)
+        super::delete::run_poststop(&poststop.0, &poststop.1);
+        Ok(())
     });
     let (cgroup, placeholder) = make_cgroup(state, &decided, &mut record, undo)?;
     if let (Some(cgroup), Some(uid)) = (&cgroup, cgroups::delegated_to(&decided.spec)) {
