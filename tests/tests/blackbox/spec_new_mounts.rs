@@ -109,3 +109,13 @@ fn a_mount_that_a_link_leads_onto_another_counts_there() {
         assert!(!mount_at(&done.stdout, "/mnt/a").0.contains("noexec"), "{}", done.stdout);
     }
 }
+
+#[test]
+fn a_file_bound_onto_a_directory_is_told_as_engines_know_it() {
+    requires!(root);
+    let bundle = Bundle::sh("true");
+    let file = bundle.dir().join("file");
+    write(&file, "");
+    let text = Container::new(bundle.bind(&file, "/mnt", &[])).run().refused();
+    assert!(text.contains("mounts[7] /mnt") && text.contains("not a directory"), "{text}");
+}
