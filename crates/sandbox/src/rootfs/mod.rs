@@ -295,11 +295,31 @@ fn isolate_parent(rootfs: &Path) -> StepResult<()> {
 /// on one that is ours).
 fn apply_attributes(fd: impl AsFd, plan: &MountPlan, set: u64) -> StepResult<()> {
     apply_recursive(&fd, plan)?;
-    if set | plan.clear != 0 {
-        let change = AttrChange { set, clear: plan.clear, ..AttrChange::default() };
-        mount::set_attr(&fd, change, false)?;
-    }
+    change_attributes(&fd, set, plan.clear, false)?;
     apply_propagation(fd, plan)
+}
+
+/// Attributes that only somebody with more privilege may take away (mount_namespaces(7)) stay: `rw`, which engines write for
+/// every volume that is not read-only, then finds one that is. What is to be set is set or is an error.
+fn change_attributes(
+    fd: impl AsFd,
+    set: u64,
+    clear: u64,
+    recursive: bool,
+) -> casemate_sys::Result<()> {
+    if set | clear == 0 {
+        return Ok(());
+    }
+    let change = |clear: u64| AttrChange { set, clear, ..AttrChange::default() };
+    // The kernel wants the old mode of access times named when there is a new one.
+    let replaced = if set & attr::ATIME_MASK == 0 { 0 } else { clear & attr::ATIME_MASK };
+    match mount::set_attr(&fd, change(clear), recursive) {
+        Err(e) if e.errno() == Errno::PERM && clear != replaced => match set | replaced {
+            0 => Ok(()),
+            _ => mount::set_attr(&fd, change(replaced), recursive),
+        },
+        other => other,
+    }
 }
 
 fn apply_propagation(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
@@ -311,11 +331,7 @@ fn apply_propagation(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
 }
 
 fn apply_recursive(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
-    let (set, clear) = (plan.recursive_set, plan.recursive_clear);
-    if set | clear != 0 {
-        mount::set_attr(fd, AttrChange { set, clear, ..AttrChange::default() }, true)?;
-    }
-    Ok(())
+    Ok(change_attributes(fd, plan.recursive_set, plan.recursive_clear, true)?)
 }
 
 /// Attach a mount at the place that was found for it. Never where a link has led into a procfs: what lies there would cover
