@@ -1,7 +1,7 @@
 //! `process` and the parts of `linux` that belong to it: identity, capabilities, limits, scheduling, as the payload finds
 //! them.
 
-use casemate_tests::{host, programs, requires, Bundle, Cmd, Container, Done};
+use casemate_tests::{filter, host, programs, requires, Bundle, Cmd, Container, Done};
 use serde_json::{json, Value};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -445,6 +445,17 @@ fn the_session_keyring_is_the_containers_own_unless_refused() {
     let container = Container::new(Bundle::sh("sleep 600")).verbatim().up();
     let done = container.exec_command(&[], &["probe", "keyring"]).ok();
     assert!(done.value("keyring").ends_with(&format!(";_ses.{}", container.id)), "{}", done.stdout);
+}
+
+#[test]
+fn a_quota_of_keys_that_is_used_up_is_named_with_what_helps() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("true"));
+    let command = filter::answer(container.run(), libc::SYS_keyctl, libc::EDQUOT);
+    let text = command.refused();
+    for part in ["session keyring", "kernel.keys.maxkeys", "keyring.inherited"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
 }
 
 #[test]
