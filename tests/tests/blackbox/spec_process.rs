@@ -459,6 +459,22 @@ fn a_quota_of_keys_that_is_used_up_is_named_with_what_helps() {
 }
 
 #[test]
+fn a_named_apparmor_profile_is_refused_where_there_is_no_apparmor() {
+    requires!(root);
+    let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
+    requires!(!enabled.is_ok_and(|text| text.starts_with(b"Y")), "needs a host without AppArmor");
+    for profile in ["privileged", "hardened"] {
+        let bundle = Bundle::sh("true").edit(|c| c["process"]["apparmorProfile"] = json!("mine"));
+        let text = Container::new(bundle).global(&["--profile", profile]).run().refused();
+        assert!(
+            text.contains("mine") && text.contains("AppArmor is not enabled on this host"),
+            "{text}"
+        );
+    }
+    run("true", |c| c["process"]["apparmorProfile"] = json!("unconfined"));
+}
+
+#[test]
 fn groups_are_kept_with_the_annotation() {
     requires!(root);
     let container = Container::new(Bundle::sh("echo groups=$(id -G)").edit(|c| {

@@ -132,7 +132,6 @@ fn process_context<'a>(
         keep_fds,
         extra_env: crate::listen_fds::environment(),
         keep_groups: decided.spec.keeps_groups(),
-        verbatim: decided.spec.is_verbatim(),
     })
 }
 
