@@ -328,6 +328,7 @@ fn first_record(
         format: crate::state::FORMAT.to_owned(),
         id: request.id.to_string(),
         bundle: decided.bundle.dir.clone(),
+        config: decided.bundle.config_file.clone(),
         rootfs: lowered.rootfs.clone(),
         created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
         owner: decided.caller.euid,
