@@ -121,6 +121,9 @@ impl<'c> Namespaced<'c> {
             identity::own_stdio(plan.early.stdio_owner)?;
         }
         namespaces::enter_user_last(&plan.namespaces)?;
+        if let UserNamespace::EnterLast(_) = plan.namespaces.user {
+            rootfs::share_again(&plan.root)?;
+        }
         match (console, &plan.namespaces.user) {
             // In the user namespace by now, so the owner is as the container knows it.
             (Some(console), UserNamespace::EnterLast(_)) => {

@@ -119,3 +119,20 @@ fn a_file_bound_onto_a_directory_is_told_as_engines_know_it() {
     let text = Container::new(bundle.bind(&file, "/mnt", &[])).run().refused();
     assert!(text.contains("mounts[7] /mnt") && text.contains("not a directory"), "{text}");
 }
+
+#[test]
+fn a_shared_bind_is_shared_in_a_user_namespace_too() {
+    requires!(root);
+    for own_user_namespace in [false, true] {
+        for option in ["shared", "rshared"] {
+            let bundle = Bundle::sh("cat /proc/self/mountinfo");
+            let shared = bundle.dir().join("shared");
+            std::fs::create_dir(&shared).unwrap();
+            let bundle = bundle.bind(&shared, "/mnt", &[option]);
+            let bundle = if own_user_namespace { bundle.user_namespace(700_000) } else { bundle };
+            let done = Container::new(bundle).verbatim().output();
+            let (_, rest) = mount_at(&done.stdout, "/mnt");
+            assert!(rest.starts_with("shared:"), "{own_user_namespace} {option}: {rest}");
+        }
+    }
+}
