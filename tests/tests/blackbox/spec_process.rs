@@ -536,3 +536,26 @@ fn a_process_limit_of_zero_is_none_at_create_and_update() {
     container.verb("update", &["--pids-limit", "0"]).ok();
     assert_eq!(limit(), "max\n");
 }
+
+#[test]
+fn a_cgroup_in_a_fresh_place_has_all_controllers_that_can_be_had() {
+    requires!(root);
+    let mount = host::cgroup_mount();
+    requires!(mount.is_some(), "needs cgroup v2");
+    let mount = mount.unwrap();
+    let all = std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap();
+    requires!(!all.trim().is_empty(), "needs a controller in cgroup v2");
+    let parent = format!("casemate-test-controllers-{}", std::process::id());
+    // Without a limit that would need one.
+    let container = Container::new(Bundle::sh("sleep 600").edit(|c| {
+        c["linux"]["cgroupsPath"] = json!(format!("/{parent}/web"));
+        c["linux"]["resources"] = json!({});
+    }))
+    .verbatim();
+    container.create().ok();
+    let web = mount.join(&parent).join("web");
+    let have = std::fs::read_to_string(web.join("cgroup.controllers")).unwrap();
+    container.delete().ok();
+    std::fs::remove_dir(mount.join(&parent)).unwrap();
+    assert_eq!(have, all);
+}
