@@ -136,3 +136,40 @@ fn a_shared_bind_is_shared_in_a_user_namespace_too() {
         }
     }
 }
+
+#[test]
+fn a_bind_keeps_restrictions_of_its_source_that_it_does_not_name_unless_it_is_used_as_written() {
+    requires!(root);
+    casemate_tests::host::isolate();
+    let volume = casemate_tests::scratch::Dir::new("volume");
+    let mut mount = std::process::Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "nosuid,nodev,noexec,ro", "none"]).arg(volume.path());
+    assert!(casemate_tests::programs::status(&mut mount).unwrap().success());
+    let all = "ro,nosuid,nodev,noexec,relatime";
+    let cases = [
+        (&[][..], all, all),
+        (&["private"], all, all),
+        (&["rw"], "rw,relatime", "rw,nosuid,nodev,noexec,relatime"),
+        (&["nosuid"], "rw,nosuid,relatime", all),
+        (&["ro", "nodev"], "ro,nodev,relatime", all),
+        (&["rro", "noexec"], "ro,noexec,relatime", all),
+    ];
+    for (options, written, hardened) in cases {
+        let at = |container: Container| {
+            mount_at(&container.output().stdout, "/mnt").0.replace(",idmapped", "")
+        };
+        let container = || {
+            Container::new(Bundle::sh("cat /proc/self/mountinfo").bind(
+                volume.path(),
+                "/mnt",
+                options,
+            ))
+        };
+        assert_eq!(at(container().verbatim()), written, "{options:?}");
+        assert_eq!(at(container()), hardened, "{options:?}");
+    }
+    let mut umount = std::process::Command::new("umount");
+    assert!(casemate_tests::programs::status(umount.arg("-l").arg(volume.path()))
+        .unwrap()
+        .success());
+}
