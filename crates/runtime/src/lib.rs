@@ -29,6 +29,7 @@ pub(crate) mod pool;
 pub mod procfs;
 pub mod report;
 pub mod request;
+mod room;
 mod selinux;
 pub mod state;
 pub mod supervise;

@@ -4,6 +4,7 @@
 use casemate_tests::{filter, host, programs, requires, Bundle, Cmd, Container, Done};
 use serde_json::{json, Value};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 
 /// Run `script` verbatim after `change`.
@@ -558,4 +559,38 @@ fn a_cgroup_in_a_fresh_place_has_all_controllers_that_can_be_had() {
     container.delete().ok();
     std::fs::remove_dir(mount.join(&parent)).unwrap();
     assert_eq!(have, all);
+}
+
+#[test]
+fn a_caller_with_few_descriptors_makes_a_container_with_many_volumes() {
+    requires!(root);
+    for options in [&[][..], &["--profile", "privileged"]] {
+        let mut bundle = Bundle::sh("echo soft=$(ulimit -Sn) hard=$(ulimit -Hn)");
+        let seen = bundle.dir().join("seen");
+        let volume = bundle.dir().join("shared");
+        std::fs::create_dir(&volume).unwrap();
+        for number in 0..100 {
+            bundle = bundle.bind(&volume, &format!("/tmp/{number}"), &[]);
+        }
+        let hook = format!("ulimit -Sn > {}", seen.display());
+        let container = Container::new(bundle.edit(|c| {
+            c["process"]["rlimits"] = json!([]);
+            c["hooks"]["createRuntime"] = json!([{"path": "/bin/sh", "args": ["sh", "-c", hook]}]);
+        }))
+        .global(options);
+        let mut command = container.run();
+        let own = libc::rlimit { rlim_cur: 40, rlim_max: 2000 };
+        // SAFETY: one bare system call between fork and exec.
+        unsafe {
+            command.inner.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &own) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            })
+        };
+        let done = command.ok();
+        if !options.is_empty() {
+            assert_eq!(done.stdout, "soft=40 hard=2000\n");
+        }
+        assert_eq!(std::fs::read_to_string(seen).unwrap(), "40\n");
+    }
 }

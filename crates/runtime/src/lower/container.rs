@@ -23,6 +23,8 @@ use std::path::{Path, PathBuf};
 
 /// The plan and what the parent keeps of it.
 pub(crate) struct Lowered {
+    /// For the descriptors of the plan.
+    pub(crate) room: Option<crate::room::Room>,
     pub(crate) plan: Option<ContainerPlan>,
     pub(crate) expectation: Expectation,
     pub(crate) pid_namespace: Option<OwnedFd>,
@@ -98,6 +100,7 @@ pub(crate) fn lower_container(
         filters,
         keyring,
         parent_hooks: hooks.parent,
+        room: None,
         poststop: hooks.poststop,
         hook_state,
         rootfs,

@@ -98,6 +98,7 @@ pub(crate) fn make(
             Ok(Made { state, record, proc, child, master, undo, posture })
         }
         Err(error) => {
+            lowering.room = None;
             let error = undo.roll_back(error);
             // The state directory goes last, as it was made first.
             match state.remove() {
@@ -124,6 +125,7 @@ fn begin(
         });
     }
     let mut lease = userns::provide(decided, &request.id, global.root.join(&request.id))?;
+    let room = crate::room::Room::make()?;
     let mut lowered = plan(request, decided);
     if let (Err(error), true) = (&lowered, lease.is_some()) {
         if let Some(reason) = error.downcast_ref::<Unmappable>() {
@@ -142,7 +144,11 @@ fn begin(
             userns::release(&lease.name)
         });
     }
-    let lowered = lowered?;
+    let mut lowered = lowered?;
+    if let Some(plan) = &mut lowered.plan {
+        room.keep_from(&mut plan.early);
+    }
+    lowered.room = Some(room);
     let root = StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?;
     Ok((lowered, root.reserve(&request.id)?))
 }
@@ -190,6 +196,7 @@ fn build(
     let target = (cgroup.as_ref(), record.cgroup.as_ref());
     let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
     drop(placeholder);
+    lowered.room = None;
     provide(&decided, lowered, &child, joined, undo)?;
     // It has ended by now, or is about to.
     drop(held);
