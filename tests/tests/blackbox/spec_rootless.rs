@@ -92,6 +92,23 @@ fn an_ordinary_user_runs_a_container() {
 }
 
 #[test]
+fn the_multiplexer_among_the_devices_is_the_containers_own() {
+    requires!(root);
+    requires!(program "setpriv");
+    let script = "echo ptmx=$(readlink /dev/ptmx); : <>/dev/ptmx && echo open=1";
+    let device = json!([{"path": "/dev/ptmx", "type": "c", "major": 5, "minor": 2, "fileMode": 0o666, "uid": 0, "gid": 0}]);
+    let done = Rootless::new(script).edit(|c| c["linux"]["devices"] = device.clone()).run(&id());
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert_eq!((done.value("ptmx"), done.value("open")), ("pts/ptmx", "1"));
+    for profile in ["hardened", "privileged"] {
+        let bundle = Bundle::sh(script).edit(|c| c["linux"]["devices"] = device.clone());
+        let container = casemate_tests::Container::new(bundle).global(&["--profile", profile]);
+        let done = container.output();
+        assert_eq!((done.value("ptmx"), done.value("open")), ("pts/ptmx", "1"));
+    }
+}
+
+#[test]
 fn an_ordinary_user_manages_a_container_command_by_command() {
     requires!(root);
     requires!(program "setpriv");
