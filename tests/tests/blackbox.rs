@@ -88,6 +88,8 @@ mod spec_lifecycle;
 mod spec_mounts;
 #[path = "blackbox/spec_namespaces.rs"]
 mod spec_namespaces;
+#[path = "blackbox/spec_new_mounts.rs"]
+mod spec_new_mounts;
 #[path = "blackbox/spec_no_pivot.rs"]
 mod spec_no_pivot;
 #[path = "blackbox/spec_process.rs"]

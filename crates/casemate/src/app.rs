@@ -31,7 +31,7 @@ pub(crate) fn run(argv: Vec<OsString>) -> u8 {
             commands::execute(*asked, &mut commands::Context { global, reporter: &mut reporter })
         }
     });
-    if let Some(warning) = casemate_runtime::audit_log::take_warning() {
+    for warning in casemate_runtime::warnings::take() {
         reporter.note(Level::Warning, &warning);
     }
     outcome.unwrap_or_else(|failure| {

@@ -19,14 +19,14 @@ mod request;
 mod values;
 mod version;
 
-use casemate_sys::memory;
+use casemate_sys::{memory, signals};
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: memory::Allocator = memory::Allocator;
 
 fn main() -> ExitCode {
-    if let Err(error) = protect_own_binary() {
+    if let Err(error) = protect_own_binary().and_then(|()| signals::watch_children()) {
         eprintln!("casemate: {error}");
         return ExitCode::FAILURE;
     }

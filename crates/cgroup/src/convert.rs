@@ -68,9 +68,10 @@ pub fn io_weight(weight: u16) -> Option<u64> {
     }
 }
 
-/// pids.max: negative is unlimited, zero a limit.
+/// pids.max: negative and zero are unlimited. No container could start with a limit of none, and podman writes 0 for its
+/// `--pids-limit=0`, which means unlimited.
 pub fn pids_max(limit: Option<i64>) -> Option<String> {
-    limit.map(|limit| if limit < 0 { "max".to_owned() } else { limit.to_string() })
+    limit.map(|limit| if limit <= 0 { "max".to_owned() } else { limit.to_string() })
 }
 
 #[cfg(test)]
@@ -140,7 +141,7 @@ mod tests {
     fn numbers_below_zero_are_unlimited() {
         assert_eq!(number(Some(-1)).unwrap(), "max");
         assert_eq!(number(Some(0)), None);
-        assert_eq!(pids_max(Some(0)).unwrap(), "0");
+        assert_eq!(pids_max(Some(0)).unwrap(), "max");
         assert_eq!(pids_max(Some(-1)).unwrap(), "max");
         assert_eq!(pids_max(None), None);
     }

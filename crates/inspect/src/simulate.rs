@@ -189,10 +189,12 @@ fn judged(
     let Some(bundle) = &found.bundle else {
         return unknown("the state does not say where the bundle is".to_owned());
     };
-    if let Err(error) = bundle.join("config.json").metadata() {
-        return unknown(format!("{}: {error}", bundle.join("config.json").display()));
+    let named = record.and_then(|record| record.config.as_ref());
+    let file = named.cloned().unwrap_or_else(|| bundle.join("config.json"));
+    if let Err(error) = file.metadata() {
+        return unknown(format!("{}: {error}", file.display()));
     }
-    match survey(&as_it_was_called(global, record), bundle, None, &found.id) {
+    match survey(&as_it_was_called(global, record), bundle, named, &found.id) {
         // What `create` would say: a policy that forbids, a configuration that cannot be read.
         Err(error) => whole(Outcome::Refused, format!("{error:#}")),
         Ok(then) => {

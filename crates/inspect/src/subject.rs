@@ -130,7 +130,7 @@ fn of_container(global: &Global, id: &str, standards: &[&'static Standard]) -> R
         kind: "container",
         id: Some(id.to_owned()),
         bundle: Some(record.bundle.display().to_string()),
-        config: Some(record.bundle.join("config.json").display().to_string()),
+        config: Some(record.config_file().display().to_string()),
         pid,
         status: Some(status.name().to_owned()),
         runtime: Some("casemate"),
@@ -194,7 +194,7 @@ fn recorded(record: &Record, paths: &BTreeSet<String>) -> Observation {
 
 /// The bundle may be gone, or be another one by now; then nothing is said about it: what was asked is no fact about the container.
 fn asked(record: &Record, paths: &BTreeSet<String>) -> Option<Observation> {
-    let bytes = casemate_runtime::bundle::read_capped(&record.bundle.join("config.json")).ok()?;
+    let bytes = casemate_runtime::bundle::read_capped(&record.config_file()).ok()?;
     Some(config::observe(&Spec::parse(&bytes).ok()?, false, paths))
 }
 

@@ -61,6 +61,7 @@ pub(crate) fn load() -> Result<()> {
         path,
         args: words.iter().map(|word| (*word).to_owned()).collect(),
         env: vec![c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".to_owned()],
+        dir: Some(PathBuf::from("/")),
         home: false,
         timeout: 30,
     };

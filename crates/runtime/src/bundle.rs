@@ -14,15 +14,24 @@ const MAX_CONFIG: u64 = 16 << 20;
 pub struct Bundle {
     /// Absolute directory.
     pub dir: PathBuf,
-    /// The bytes of config.json; nothing reads the file again.
+    /// The bytes of the configuration; nothing reads the file again.
     pub config: Vec<u8>,
+    /// The file that the caller has named in place of config.json.
+    pub config_file: Option<PathBuf>,
 }
 
 impl Bundle {
     /// Read `config` (default: `<dir>/config.json`).
     pub fn open(dir: &Path, config: Option<&Path>) -> Result<Self> {
         let path = config.map_or_else(|| dir.join("config.json"), Path::to_path_buf);
-        Ok(Self { dir: dir.to_path_buf(), config: read_regular(&path)? })
+        let config_file = config.map(Path::to_path_buf);
+        Ok(Self { dir: dir.to_path_buf(), config: read_regular(&path)?, config_file })
+    }
+
+    /// What messages call the configuration.
+    pub(crate) fn config_name(&self) -> String {
+        let named = self.config_file.as_ref().map(|path| path.display().to_string());
+        named.unwrap_or_else(|| "config.json".to_owned())
     }
 
     /// `path` as the bundle means it: relative paths start at the bundle.

@@ -166,8 +166,12 @@ impl CgroupPlan {
         let made = match &self.place {
             Place::Nowhere => return Ok(None),
             Place::Directory(inner) => {
-                match Cgroup::create_with(hierarchy, inner, &self.limits.needed_controllers(), &[])
-                {
+                // Those that no limit needs as well, as far as they can be had: payloads that make cgroups of their own find
+                // what other runtimes give them, and an update need not enable one beside running processes.
+                let all = hierarchy.controllers()?;
+                let all: Vec<&str> = all.iter().map(String::as_str).collect();
+                let needed = self.limits.needed_controllers();
+                match Cgroup::create_with(hierarchy, inner, &needed, &all) {
                     Ok(cgroup) => {
                         // Before anything is written to it.
                         let before = cgroup.existed().then(|| cgroup.contents()).transpose()?;

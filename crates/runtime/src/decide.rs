@@ -52,7 +52,7 @@ impl Decided {
     pub(crate) fn without_user_namespace(&mut self, why: &str, old_kernel: bool) -> Result<()> {
         self.facts.unmappable = Some(why.to_owned());
         self.facts.unmappable_by_kernel = old_kernel;
-        let spec = Spec::parse(&self.bundle.config).context("config.json")?;
+        let spec = Spec::parse(&self.bundle.config).with_context(|| self.bundle.config_name())?;
         let hardened = harden_as(spec, &self.choice, &self.facts)?;
         (self.spec, self.decisions) = (hardened.spec, hardened.decisions);
         crate::selinux::assign(self);
@@ -87,7 +87,7 @@ pub(crate) fn decide_by(
     harden: impl FnOnce(Spec, &Choice, &HostFacts) -> Result<Hardened, Refusal>,
 ) -> Result<Box<Decided>> {
     let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
-    let spec = Spec::parse(&bundle.config).context("config.json")?;
+    let spec = Spec::parse(&bundle.config).with_context(|| bundle.config_name())?;
     let proc = procfs::open()?;
     let caller = Caller::probe(&proc)?;
     let choice = policy_choice::choice(global, &spec, &caller, id)?;

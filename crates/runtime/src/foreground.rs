@@ -161,8 +161,6 @@ impl Terminal {
             }
             None => None,
         };
-        // The host's terminal adds carriage returns itself; without one nobody wants them.
-        tty::clear_onlcr(&master)?;
         Ok(Self { master, saved, stdin_open: true })
     }
 

@@ -29,6 +29,7 @@ pub(crate) mod pool;
 pub mod procfs;
 pub mod report;
 pub mod request;
+mod room;
 mod selinux;
 pub mod state;
 pub mod supervise;
@@ -36,5 +37,6 @@ pub mod survey;
 pub mod undo;
 mod userns;
 pub mod verify;
+pub mod warnings;
 
 pub use container_id::ContainerId;

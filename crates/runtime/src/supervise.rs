@@ -94,6 +94,8 @@ impl Supervision<'_> {
             if let Some(size) = tty::size(rustix::stdio::stdin()) {
                 tty::set_size(&master, size)?;
             }
+            // The host's terminal adds carriage returns itself; without one nobody wants them.
+            tty::clear_onlcr(&master)?;
             return Ok(Some(master));
         };
         let name = format!("/dev/pts/{}", tty::number(&master)?);

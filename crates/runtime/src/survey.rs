@@ -46,7 +46,8 @@ pub fn survey(
     })?;
     crate::userns::foretell(&mut decided, id)?;
     crate::selinux::foretell(&mut decided, id)?;
-    let asked = Spec::parse(&decided.bundle.config).context("config.json")?;
+    let asked =
+        Spec::parse(&decided.bundle.config).with_context(|| decided.bundle.config_name())?;
     let (profile, overrides) = chosen.unwrap_or((ProfileName::DEFAULT, Overrides::default()));
     let mut decisions = decided.decisions;
     let rules: Vec<ControlId> = refused.iter().map(|decision| decision.rule).collect();

@@ -1,8 +1,8 @@
 //! Hooks: programs of the bundle's author that run beside the container's process, one after the other.
 //!
-//! A hook gets its own environment and nothing of ours: no descriptors but its standard streams, `/` as working
-//! directory (CVE-2025-23266: a hook that starts in the rootfs can be made to load the container's libraries), the
-//! state JSON on standard input. Its output is kept and shown only when it fails.
+//! A hook gets its own environment and nothing of ours: no descriptors but its standard streams, the working directory of
+//! the plan (`/` unless a configuration is used as written, CVE-2025-23266: a hook that starts in the rootfs can be made to
+//! load the container's libraries), the state JSON on standard input. Its output is kept and shown only when it fails.
 
 use crate::failure::Step;
 use crate::plan::Hook;
@@ -11,8 +11,10 @@ use casemate_sys::process::{self, clone_process, exit_now, Cloned, ExecVectors, 
 use casemate_sys::{errno_text, fd, signals, Context};
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, SeekFrom};
+use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// How much of a failing hook's output goes into the message.
@@ -94,6 +96,14 @@ fn shown(output: &OwnedFd) -> String {
     }
 }
 
+/// A bundle that is gone by the time of a poststop hook has none to be entered.
+fn enter(dir: &Path) -> casemate_sys::Result<()> {
+    match rustix::process::chdir(dir) {
+        Err(Errno::NOENT) => rustix::process::chdir("/").call(|| "chdir(\"/\")"),
+        other => other.call(|| format!("chdir({dir:?})")),
+    }
+}
+
 /// The child's side of a hook.
 fn become_hook(hook: &Hook, input: &OwnedFd, output: &OwnedFd, confine: Confine<'_>) -> ! {
     let setup = || -> StepResult<()> {
@@ -101,7 +111,9 @@ fn become_hook(hook: &Hook, input: &OwnedFd, output: &OwnedFd, confine: Confine<
         fd::place(output, 1)?;
         fd::place(output, 2)?;
         fd::cloexec_from(3)?;
-        rustix::process::chdir("/").call(|| "chdir(\"/\")")?;
+        if let Some(dir) = &hook.dir {
+            enter(dir)?;
+        }
         signals::reset()?;
         Ok(())
     };

@@ -3,7 +3,7 @@
 use crate::failure::Step;
 use crate::lsm;
 use crate::plan::Early;
-use crate::StepResult;
+use crate::{Failure, StepResult};
 use casemate_sys::{keyring, process, sched, tty, Context};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
@@ -76,6 +76,10 @@ fn shrink(resource: u32, soft: u64, hard: u64) -> casemate_sys::Result<()> {
     process::set_rlimit(resource, soft.min(most), hard.min(most))
 }
 
+/// Keys are counted by user: keyrings(7), `/proc/sys/kernel/keys`.
+const KEY_QUOTA_HINT: &str = " (hint: raise kernel.keys.maxkeys, for root kernel.keys.root_maxkeys; --allow keyring.inherited with \
+    --no-new-keyring, keyring = false of containers.conf, makes none)";
+
 fn join_keyring(early: &Early, host_proc: impl AsFd) -> StepResult<()> {
     let Some(name) = &early.keyring else { return Ok(()) };
     if let Some(label) = &early.keyring_label {
@@ -85,6 +89,12 @@ fn join_keyring(early: &Early, host_proc: impl AsFd) -> StepResult<()> {
     match joined {
         // A kernel without keyrings has none to protect.
         Err(e) if e.errno() == Errno::NOSYS => Ok(()),
+        Err(e) if e.errno() == Errno::DQUOT => {
+            let mut failure = Failure::from(e).about("session keyring");
+            failure.step = "keyring".to_owned();
+            failure.message.push_str(KEY_QUOTA_HINT);
+            Err(failure)
+        }
         Err(e) => Err(e).step("keyring", || "session keyring"),
         Ok(_) if name.is_empty() => Ok(()),
         Ok(serial) => keyring::let_owner_search(serial).step("keyring", || "session keyring"),

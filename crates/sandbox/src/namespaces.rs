@@ -56,6 +56,22 @@ pub(crate) fn enter_user_last(plan: &Namespaces) -> StepResult<()> {
     Ok(())
 }
 
+/// A createContainer hook runs "in the container namespace" (runtime-spec), before we do ourselves: as the container's root,
+/// which is also who can write to a rootfs that is shown with the container's ids. In our own mount namespace, in which it
+/// sees the tree and can mount nothing.
+pub(crate) fn enter_user_for_hook(plan: &Namespaces) -> StepResult<()> {
+    if let UserNamespace::EnterLast(fd) = &plan.user {
+        match process::set_groups(&[]) {
+            // Denied for good in a namespace that an ordinary user made: then there are none of the host's.
+            Err(e) if e.errno() == Errno::PERM => {}
+            other => other.step("hook", || "groups")?,
+        }
+        ns::setns(fd, flag::USER).step("hook", || "linux.namespaces user")?;
+        become_root()?;
+    }
+    Ok(())
+}
+
 /// Ids of root where they are mapped; a namespace without uid 0 is entered with what the map gives.
 fn become_root() -> StepResult<()> {
     for result in [process::set_res_gid(0, 0, 0), process::set_res_uid(0, 0, 0)] {

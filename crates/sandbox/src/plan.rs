@@ -291,7 +291,7 @@ pub enum MountSource {
         or_bind: Option<PathBuf>,
         /// Whether the new file system (tmpfs) begins with what the destination holds.
         content: Content,
-        /// Take over the destination's mode (tmpfs without a mode option).
+        /// Take over the destination's mode, if it is there (tmpfs without a mode option).
         inherit_mode: bool,
         /// SELinux label of its top, for what does not take one as a parameter.
         label: Option<String>,
@@ -377,6 +377,8 @@ pub struct Hook {
     pub args: Vec<CString>,
     /// Environment.
     pub env: Vec<CString>,
+    /// Working directory, if it is there, else `/`; `None`: that of the process it runs beside.
+    pub dir: Option<PathBuf>,
     /// The bundle names none: startContainer hooks get a HOME beside it, as the program does.
     pub home: bool,
     /// Seconds; 0: none given.

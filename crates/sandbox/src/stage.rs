@@ -113,13 +113,17 @@ impl<'c> Namespaced<'c> {
         }
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let state = plan.hook_state.render("created", pid);
-        hooks::run_all(&plan.create_container, &state)?;
+        let enter = || namespaces::enter_user_for_hook(&plan.namespaces);
+        hooks::run_all_confined(&plan.create_container, &state, &enter)?;
         tree.seal()?.pivot(&plan.host_proc)?;
         identity::limit_descriptors(&plan.early)?;
         if console.is_none() {
             identity::own_stdio(plan.early.stdio_owner)?;
         }
         namespaces::enter_user_last(&plan.namespaces)?;
+        if let UserNamespace::EnterLast(_) = plan.namespaces.user {
+            rootfs::share_again(&plan.root)?;
+        }
         match (console, &plan.namespaces.user) {
             // In the user namespace by now, so the owner is as the container knows it.
             (Some(console), UserNamespace::EnterLast(_)) => {

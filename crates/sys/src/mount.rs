@@ -1,6 +1,6 @@
 //! The mount API by file descriptor: detached mounts are configured first and attached last.
 //!
-//! There is no wrapper of mount(2) here: nothing that takes a target path as a string.
+//! There is no wrapper of mount(2) here that takes a target path as a string: what needs that call mounts on the working directory.
 
 use crate::error::{check, Context, Error, Result};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -244,6 +244,88 @@ impl FsContext {
     }
 }
 
+/// Options are read by fsconfig(2) up to this many bytes.
+const VALUE_MAX: usize = 255;
+
+/// Options that mount(2) wants as flags.
+const FLAGS: [(&str, libc::c_ulong); 4] = [
+    ("sync", libc::MS_SYNCHRONOUS),
+    ("mand", libc::MS_MANDLOCK),
+    ("dirsync", libc::MS_DIRSYNC),
+    ("lazytime", libc::MS_LAZYTIME),
+];
+
+/// Options of security modules, whose values may be quoted.
+const LABELS: [&str; 4] = ["context", "fscontext", "defcontext", "rootcontext"];
+
+/// A parameter of a file system: key, value (none: a flag).
+pub type FsOption = (String, Option<String>);
+
+/// A file system that fsconfig(2) cannot make.
+#[must_use]
+pub fn needs_one_string(source: Option<&str>, options: &[FsOption]) -> bool {
+    let values = options.iter().filter_map(|(_, value)| value.as_deref());
+    values.chain(source).any(|text| text.len() > VALUE_MAX)
+}
+
+/// A new file system with these [`attr`] bits, detached, from options in one string, which may have a page: mount(2). It is
+/// mounted on `place` for a moment, so that is taken as the working directory, and left so.
+pub fn from_one_string(
+    place: &OwnedFd,
+    (fstype, source): (&str, Option<&str>),
+    options: &[FsOption],
+    attrs: u64,
+) -> Result<OwnedFd> {
+    let about = || format!("mount({fstype})");
+    let (flags, data) = one_string(fstype, options)?;
+    let (name, data) = (text(fstype)?, text(&data)?);
+    let source = text(source.unwrap_or(fstype))?;
+    rustix::process::fchdir(place).call(|| "fchdir(mount point)")?;
+    // SAFETY: all strings are NUL-terminated, outlive the call and are only read.
+    let made = unsafe {
+        libc::mount(source.as_ptr(), c".".as_ptr(), name.as_ptr(), flags, data.as_ptr().cast())
+    };
+    check(libc::c_long::from(made)).call(about)?;
+    // A root's ".." is the root itself, with what is mounted on it: the new mount, without the name of the place, which may
+    // have become another one's.
+    let resolve = rustix::fs::ResolveFlags::IN_ROOT;
+    let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+    let top = rustix::fs::openat2(place, "..", flags, rustix::fs::Mode::empty(), resolve)
+        .call(|| "openat2(new mount)")?;
+    let detached = clone_tree(&top, false)?;
+    rustix::process::fchdir(&top).call(|| "fchdir(new mount)")?;
+    detach_here()?;
+    rustix::process::fchdir(place).call(|| "fchdir(mount point)")?;
+    set_attr(&detached, AttrChange { set: attrs, ..AttrChange::default() }, false)?;
+    Ok(detached)
+}
+
+/// Flags and data of mount(2). A comma would begin another option, which nobody has judged.
+fn one_string(fstype: &str, options: &[FsOption]) -> Result<(libc::c_ulong, String)> {
+    let (mut flags, mut parts) = (0, Vec::new());
+    for (key, value) in options {
+        let known = FLAGS.iter().find(|(name, _)| name == key && value.is_none());
+        let part = match (known, value) {
+            (Some((_, flag)), _) => {
+                flags |= flag;
+                continue;
+            }
+            (None, None) => key.clone(),
+            (None, Some(value)) if LABELS.contains(&key.as_str()) && !value.contains('"') => {
+                parts.push(format!("{key}=\"{value}\""));
+                continue;
+            }
+            (None, Some(value)) => format!("{key}={value}"),
+        };
+        if part.contains(',') {
+            let call = format!("mount({fstype}): option {key:?} has a comma");
+            return Err(Error::new(call, Errno::INVAL));
+        }
+        parts.push(part);
+    }
+    Ok((flags, parts.join(",")))
+}
+
 /// pivot_root(".", "."): the working directory becomes `/`, the old root is stacked on top of it.
 pub fn pivot_root_here() -> Result<()> {
     rustix::process::pivot_root(".", ".").call(|| "pivot_root(\".\", \".\")")
@@ -283,6 +365,28 @@ pub fn open_path(path: &Path, nofollow: bool) -> Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_option_becomes_two_in_one_string() {
+        let option = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
+        let given = [
+            option("size", Some("1m")),
+            option("sync", None),
+            option("noswap", None),
+            option("context", Some("u:r:t:s0:c1,c2")),
+        ];
+        let (flags, data) = one_string("tmpfs", &given).unwrap();
+        assert_eq!(flags, libc::MS_SYNCHRONOUS);
+        assert_eq!(data, "size=1m,noswap,context=\"u:r:t:s0:c1,c2\"");
+        let hidden = [
+            option("a", Some("b,lowerdir=/etc")),
+            option("a,suid", None),
+            option("context", Some("x\",lowerdir=/etc")),
+        ];
+        for hidden in hidden {
+            assert!(one_string("overlay", &[hidden]).is_err());
+        }
+    }
 
     #[test]
     fn an_option_is_not_cut_short_at_a_nul() {

@@ -50,8 +50,33 @@ pub fn reset() -> Result<()> {
         libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut())
     }))
     .call(|| "sigprocmask(SIG_SETMASK, none)")?;
-    // Rust's start-up code ignores SIGPIPE; an ignored signal would survive execve.
-    // SAFETY: SIG_DFL is a valid disposition and no handler is involved.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    // Rust's start-up code ignores SIGPIPE, callers ignore what they like: an ignored signal would survive execve, and a
+    // program that finds one ignored leaves it so (shells cannot even trap it).
+    for signal in 1..=LAST {
+        // Nobody can have changed these two.
+        if !matches!(signal, libc::SIGKILL | libc::SIGSTOP) {
+            set_default(signal)?;
+        }
+    }
     Ok(())
+}
+
+/// The number of the last real-time signal, as the kernel counts: signal(7).
+const LAST: libc::c_int = 64;
+
+/// Have the ends of children reported, whatever the caller does about its own: with SIGCHLD ignored, which execve(2) hands on,
+/// the kernel would reap them before their status was asked for.
+pub fn watch_children() -> Result<()> {
+    set_default(libc::SIGCHLD)
+}
+
+/// Restore the default action: rt_sigaction(2). Not by way of the C library, which keeps two real-time signals for itself.
+fn set_default(signal: libc::c_int) -> Result<()> {
+    // struct sigaction of the kernel: handler, flags, restorer, mask. SIG_DFL is 0.
+    let action = [0u64; 4];
+    let old = std::ptr::null_mut::<u64>();
+    // SAFETY: action is as large as the kernel's structure and only read; no handler is involved, nothing is written to old.
+    check(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), old, 8usize) })
+        .map(drop)
+        .call(|| format!("rt_sigaction({signal}, SIG_DFL)"))
 }

@@ -94,12 +94,13 @@ fn put(tty: impl AsFd, t: &libc::termios) -> Result<()> {
         .call(|| "tcsetattr()")
 }
 
-/// Switch a host terminal to raw mode; [`restore`] undoes it.
+/// Switch a host terminal to raw mode, but for its output, in which it goes on making carriage returns; [`restore`] undoes it.
 pub fn make_raw(tty: impl AsFd) -> Result<Saved> {
     let saved = get(&tty)?;
     let mut raw = saved;
     // SAFETY: cfmakeraw changes the given structure only.
     unsafe { libc::cfmakeraw(&mut raw) };
+    raw.c_oflag = saved.c_oflag;
     put(&tty, &raw)?;
     Ok(Saved(saved))
 }

@@ -73,7 +73,8 @@ fn cve_2025_23266_hooks_see_nothing_of_the_containers_environment_or_directory()
 #[test]
 fn cve_2024_0132_a_hook_in_the_container_gets_its_own_environment_only() {
     requires!(root);
-    for kind in ["createContainer", "startContainer"] {
+    let kinds = ["createContainer", "startContainer"];
+    for (kind, hardened) in kinds.iter().flat_map(|kind| [(*kind, true), (*kind, false)]) {
         let bundle = Bundle::sh("cat /var/tmp/seen").edit(|c| {
             c["process"]["env"] = json!(["LD_PRELOAD=/evil.so", "PATH=/bin", "SECRET=1"]);
             c["hooks"][kind] = json!([{"path": "/bin/hook", "env": ["PATH=/bin", "OWN=1"]}]);
@@ -93,14 +94,17 @@ fn cve_2024_0132_a_hook_in_the_container_gets_its_own_environment_only() {
                 c["hooks"][kind][0]["path"] = json!(path);
             }
         });
-        let done = Container::new(bundle).verbatim().run().ok();
+        let container = Container::new(bundle);
+        let done = if hardened { container } else { container.verbatim() }.run().ok();
         assert!(done.stdout.contains("OWN=1"), "{kind}: {}", done.stdout);
         assert!(
             !done.stdout.contains("SECRET") && !done.stdout.contains("evil"),
             "{kind}: {}",
             done.stdout
         );
-        assert!(done.stdout.ends_with("/\n"), "{kind}: {}", done.stdout);
+        // As written, a hook begins in the rootfs, as under runc; then its environment alone protects it.
+        let in_root = done.stdout.ends_with("\n/\n");
+        assert!(in_root || !hardened, "{kind}: {}", done.stdout);
     }
 }
 

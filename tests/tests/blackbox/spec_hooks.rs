@@ -154,6 +154,63 @@ fn a_hook_is_given_exactly_its_environment_and_arguments() {
 }
 
 #[test]
+fn a_hook_begins_in_the_bundle_or_the_root_where_a_configuration_is_used_as_written() {
+    requires!(root);
+    for profile in ["privileged", "hardened"] {
+        let bundle = logged(Bundle::sh("true").edit(|c| c["process"]["cwd"] = json!("/tmp")));
+        let container = Container::new(bundle).global(&["--profile", profile]);
+        container.run().ok();
+        let lines = log(&container);
+        let (bundle, rootfs) = (container.bundle.dir(), container.bundle.rootfs());
+        let written = |kind: &str| match kind {
+            "createContainer" => rootfs.display().to_string(),
+            "startContainer" => "/tmp".to_owned(),
+            _ => bundle.display().to_string(),
+        };
+        for kind in KINDS {
+            let line = lines.iter().find(|line| line.starts_with(&format!("{kind} "))).unwrap();
+            let expected = if profile == "privileged" { written(kind) } else { "/".to_owned() };
+            assert_eq!(field(line, "pwd"), expected, "{profile} {kind}");
+        }
+    }
+}
+
+/// Writes to the rootfs as well as it can, as hooks of GPUs do (ld.so.cache).
+fn writing_hook(bundle: Bundle) -> Bundle {
+    let text = format!(
+        "{{ cat /proc/self/uid_map; grep CapBnd /proc/self/status; id -u; mknod {0}/dev/sda b 8 0 2>&1 | grep -o 'not permitted'; }} > {0}/etc/written",
+        bundle.rootfs().display()
+    );
+    let hook = script(&bundle, "hook", &text);
+    std::fs::set_permissions(bundle.dir(), PermissionsExt::from_mode(0o755)).unwrap();
+    bundle.edit(|c| c["hooks"]["createContainer"] = json!([{"path": hook}]))
+}
+
+const SEEN: &str = "cat /etc/written; echo owner=$(stat -c %u /etc/written)";
+
+#[test]
+fn a_create_container_hook_runs_in_the_containers_user_namespace() {
+    requires!(root);
+    let own = Container::new(writing_hook(Bundle::sh(SEEN)).user_namespace(700_000));
+    let done = own.verbatim().output();
+    let map: Vec<_> = done.stdout.split_whitespace().take(3).collect();
+    assert_eq!(map, ["0", "700000", "65536"]);
+    assert!(done.stdout.contains("not permitted"), "{}", done.stdout);
+    assert_eq!(done.value("owner"), "0");
+}
+
+#[test]
+fn a_create_container_hook_can_write_to_the_hardened_root() {
+    requires!(root);
+    for options in [&[][..], &["--allow", "rootfs.writable"]] {
+        let done = Container::new(writing_hook(Bundle::sh(SEEN))).global(options).output();
+        let map: Vec<_> = done.stdout.split_whitespace().take(3).collect();
+        assert_eq!((map[0], map[1] == "0", map[2]), ("0", false, "65536"), "{}", done.stdout);
+        assert_eq!(done.value("owner"), "0");
+    }
+}
+
+#[test]
 fn a_hook_may_be_a_magic_link_with_another_name() {
     requires!(root);
     // What dockerd's builder does: its own binary under the name of a built-in command.
@@ -241,6 +298,41 @@ fn a_failing_poststop_hook_does_not_keep_the_others_from_running() {
     container.run().ok();
     assert!(log(&container).last().unwrap().starts_with("poststop2 "));
     assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_failing_poststop_hook_is_a_warning_in_the_log() {
+    requires!(root);
+    for create_fails in [false, true] {
+        let bundle = logged(Bundle::sh("true"));
+        let hook = script(&bundle, "fail", "echo went wrong; exit 3");
+        let bundle = bundle.edit(|c| {
+            c["hooks"]["poststop"].as_array_mut().unwrap().insert(0, json!({"path": hook}));
+            if create_fails {
+                c["hooks"]["createRuntime"] = json!([{"path": "/bin/false"}]);
+            }
+        });
+        let file = bundle.dir().join("casemate.log");
+        let options = ["--log", file.to_str().unwrap(), "--log-format", "json"];
+        let container = Container::new(bundle).verbatim().global(&options);
+        if create_fails {
+            container.create().refused();
+        } else {
+            container.create().ok();
+            let done = container.verb("delete", &["--force"]).ok();
+            assert_eq!((&*done.stdout, &*done.stderr), ("", ""));
+        }
+        assert!(log(&container).last().unwrap().starts_with("poststop2 "));
+        let text = std::fs::read_to_string(file).unwrap();
+        let records: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(records[0]["level"], "warning", "{text}");
+        let message = records[0]["msg"].as_str().unwrap();
+        assert!(message.starts_with("hooks.poststop[0] "), "{message}");
+        assert!(message.ends_with("fail: exit status 3, output: went wrong"), "{message}");
+        assert_eq!(records.len(), 1 + usize::from(create_fails), "{text}");
+        assert_eq!(container.leftovers(), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -137,6 +137,35 @@ fn a_foreground_terminal_is_copied() {
     assert!(done.stdout.contains("44 77") && done.stdout.contains("/dev/pts/0"), "{}", done.stdout);
 }
 
+/// What a real terminal gets to show of a line that `casemate WORDS` runs on it.
+fn on_a_terminal(container: &Container, words: &str) -> String {
+    let line = format!(
+        "{} --root {} {words}",
+        casemate_tests::host::runtime().display(),
+        container.root().display()
+    );
+    let command = Cmd::new("script", container.bundle.dir());
+    let done = command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).ok();
+    // Its input ends at once, which it tells the terminal, at any moment.
+    done.stdout.replace("^@", "").replace("^D\u{8}\u{8}", "").replace("^D", "")
+}
+
+#[test]
+fn lines_on_a_foreground_terminal_begin_at_its_left() {
+    requires!(root);
+    requires!(program "script");
+    let script = "echo a; echo b; stty -a 2>/dev/null | grep -o -- '[-]*onlcr'";
+    let container = Container::new(terminal(script));
+    container.bundle.save();
+    let run = format!("run --bundle {} {}", container.bundle.dir().display(), container.id);
+    assert_eq!(on_a_terminal(&container, &run), "a\r\nb\r\n-onlcr\r\n");
+    // Without a terminal there is nothing to be begun, from the first line on.
+    assert_eq!(container.run().ok().stdout, "a\nb\n-onlcr\n");
+    let up = Container::new(Bundle::sh("sleep 600")).up();
+    let exec = format!("exec --tty {} sh -c 'echo a; echo b'", up.id);
+    assert_eq!(on_a_terminal(&up, &exec), "a\r\nb\r\n");
+}
+
 #[test]
 fn a_foreground_terminal_ends_when_what_feeds_it_ends() {
     requires!(root);

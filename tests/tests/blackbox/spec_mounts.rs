@@ -8,13 +8,13 @@ use std::os::unix::fs::{symlink, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// The mountinfo lines of one mount point, split into fields.
-fn mounts_at<'t>(text: &'t str, point: &str) -> Vec<Vec<&'t str>> {
+pub(super) fn mounts_at<'t>(text: &'t str, point: &str) -> Vec<Vec<&'t str>> {
     let lines = text.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     lines.filter(|fields| fields.get(4) == Some(&point)).collect()
 }
 
 /// Mount options, and optional fields with what follows, of the topmost mount there.
-fn mount_at(text: &str, point: &str) -> (String, String) {
+pub(super) fn mount_at(text: &str, point: &str) -> (String, String) {
     let all = mounts_at(text, point);
     let fields = all.last().unwrap_or_else(|| panic!("nothing is mounted on {point}:\n{text}"));
     (fields[5].to_owned(), fields[6..].join(" "))

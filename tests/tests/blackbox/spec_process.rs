@@ -1,9 +1,11 @@
 //! `process` and the parts of `linux` that belong to it: identity, capabilities, limits, scheduling, as the payload finds
 //! them.
 
-use casemate_tests::{host, programs, requires, Bundle, Container, Done};
+use casemate_tests::{filter, host, programs, requires, Bundle, Cmd, Container, Done};
 use serde_json::{json, Value};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 
 /// Run `script` verbatim after `change`.
 fn run(script: &str, change: impl FnOnce(&mut Value)) -> Done {
@@ -379,6 +381,46 @@ fn the_memory_policy_is_set_for_init_and_exec() {
     assert!(text.contains("linux.memoryPolicy.mode"), "{text}");
 }
 
+/// `run` by a caller that ignores these signals.
+fn run_ignoring(signals: &str, container: &Container) -> Cmd {
+    container.bundle.save();
+    Cmd::new("env", container.bundle.dir())
+        .args([&format!("--ignore-signal={signals}")])
+        .args([host::runtime()])
+        .args([Path::new("--root"), &container.root()])
+        .args(["--profile", "privileged", "run", "--bundle"])
+        .args([container.bundle.dir()])
+        .args([&container.id])
+}
+
+#[test]
+fn signals_that_the_caller_ignores_have_their_default_action_for_the_program() {
+    requires!(root);
+    // No shell, which would ignore signals of its own accord.
+    let bundle = Bundle::new().args(&["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"]);
+    let seen = bundle.dir().join("seen");
+    let hook = format!("grep -E '^Sig(Ign|Blk)' /proc/self/status > {}", seen.display());
+    let container = Container::new(bundle.edit(|c| {
+        c["hooks"]["createRuntime"] = json!([{"path": "/bin/sh", "args": ["sh", "-c", hook]}]);
+    }));
+    let done = run_ignoring("TERM,HUP,INT,PIPE,CHLD,RTMIN,RTMAX", &container).ok();
+    for text in [done.stdout, std::fs::read_to_string(&seen).unwrap()] {
+        let masks: Vec<_> = text.lines().map(|line| line.split_once(":\t").unwrap().1).collect();
+        assert_eq!(masks, ["0000000000000000"; 2], "{text}");
+    }
+}
+
+#[test]
+fn a_caller_that_ignores_the_ends_of_its_children_gets_the_programs_status() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("exit 7").edit(|c| {
+        c["hooks"]["createRuntime"] = json!([{"path": "/bin/true"}]);
+    }));
+    let done = run_ignoring("CHLD", &container).done();
+    assert_eq!((done.code(), &*done.stderr), (7, ""));
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
 #[test]
 fn the_personality_is_set() {
     requires!(root);
@@ -404,6 +446,33 @@ fn the_session_keyring_is_the_containers_own_unless_refused() {
     let container = Container::new(Bundle::sh("sleep 600")).verbatim().up();
     let done = container.exec_command(&[], &["probe", "keyring"]).ok();
     assert!(done.value("keyring").ends_with(&format!(";_ses.{}", container.id)), "{}", done.stdout);
+}
+
+#[test]
+fn a_quota_of_keys_that_is_used_up_is_named_with_what_helps() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("true"));
+    let command = filter::answer(container.run(), libc::SYS_keyctl, libc::EDQUOT);
+    let text = command.refused();
+    for part in ["session keyring", "kernel.keys.maxkeys", "keyring.inherited"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn a_named_apparmor_profile_is_refused_where_there_is_no_apparmor() {
+    requires!(root);
+    let enabled = std::fs::read("/sys/module/apparmor/parameters/enabled");
+    requires!(!enabled.is_ok_and(|text| text.starts_with(b"Y")), "needs a host without AppArmor");
+    for profile in ["privileged", "hardened"] {
+        let bundle = Bundle::sh("true").edit(|c| c["process"]["apparmorProfile"] = json!("mine"));
+        let text = Container::new(bundle).global(&["--profile", profile]).run().refused();
+        assert!(
+            text.contains("mine") && text.contains("AppArmor is not enabled on this host"),
+            "{text}"
+        );
+    }
+    run("true", |c| c["process"]["apparmorProfile"] = json!("unconfined"));
 }
 
 #[test]
@@ -446,4 +515,82 @@ fn streams_belong_to_the_payloads_user() {
         String::from_utf8_lossy(&out.stderr)
     );
     assert!(host::is_root());
+}
+
+#[test]
+fn a_process_limit_of_zero_is_none_at_create_and_update() {
+    requires!(root);
+    let controllers = host::cgroup_mount().map(|dir| dir.join("cgroup.controllers"));
+    let controllers = controllers.and_then(|file| std::fs::read_to_string(file).ok());
+    requires!(
+        controllers.is_some_and(|list| list.split_whitespace().any(|name| name == "pids")),
+        "needs the pids controller in cgroup v2"
+    );
+    let container = Container::new(Bundle::sh("sleep 600").edit(|c| {
+        c["linux"]["resources"]["pids"] = json!({"limit": 0});
+    }))
+    .up();
+    let limit = || container.exec("cat /sys/fs/cgroup/pids.max").ok().stdout;
+    assert_eq!(limit(), "max\n");
+    container.verb("update", &["--pids-limit", "100"]).ok();
+    assert_eq!(limit(), "100\n");
+    container.verb("update", &["--pids-limit", "0"]).ok();
+    assert_eq!(limit(), "max\n");
+}
+
+#[test]
+fn a_cgroup_in_a_fresh_place_has_all_controllers_that_can_be_had() {
+    requires!(root);
+    let mount = host::cgroup_mount();
+    requires!(mount.is_some(), "needs cgroup v2");
+    let mount = mount.unwrap();
+    let all = std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap();
+    requires!(!all.trim().is_empty(), "needs a controller in cgroup v2");
+    let parent = format!("casemate-test-controllers-{}", std::process::id());
+    // Without a limit that would need one.
+    let container = Container::new(Bundle::sh("sleep 600").edit(|c| {
+        c["linux"]["cgroupsPath"] = json!(format!("/{parent}/web"));
+        c["linux"]["resources"] = json!({});
+    }))
+    .verbatim();
+    container.create().ok();
+    let web = mount.join(&parent).join("web");
+    let have = std::fs::read_to_string(web.join("cgroup.controllers")).unwrap();
+    container.delete().ok();
+    std::fs::remove_dir(mount.join(&parent)).unwrap();
+    assert_eq!(have, all);
+}
+
+#[test]
+fn a_caller_with_few_descriptors_makes_a_container_with_many_volumes() {
+    requires!(root);
+    for options in [&[][..], &["--profile", "privileged"]] {
+        let mut bundle = Bundle::sh("echo soft=$(ulimit -Sn) hard=$(ulimit -Hn)");
+        let seen = bundle.dir().join("seen");
+        let volume = bundle.dir().join("shared");
+        std::fs::create_dir(&volume).unwrap();
+        for number in 0..100 {
+            bundle = bundle.bind(&volume, &format!("/tmp/{number}"), &[]);
+        }
+        let hook = format!("ulimit -Sn > {}", seen.display());
+        let container = Container::new(bundle.edit(|c| {
+            c["process"]["rlimits"] = json!([]);
+            c["hooks"]["createRuntime"] = json!([{"path": "/bin/sh", "args": ["sh", "-c", hook]}]);
+        }))
+        .global(options);
+        let mut command = container.run();
+        let own = libc::rlimit { rlim_cur: 40, rlim_max: 2000 };
+        // SAFETY: one bare system call between fork and exec.
+        unsafe {
+            command.inner.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NOFILE, &own) {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error()),
+            })
+        };
+        let done = command.ok();
+        if !options.is_empty() {
+            assert_eq!(done.stdout, "soft=40 hard=2000\n");
+        }
+        assert_eq!(std::fs::read_to_string(seen).unwrap(), "40\n");
+    }
 }

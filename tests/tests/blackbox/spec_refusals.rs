@@ -187,3 +187,22 @@ fn explain_says_what_would_be_done_and_does_nothing() {
     let text = explain(&broken, &[]).refused();
     assert!(text.contains("process.cwd"), "{text}");
 }
+
+#[test]
+fn a_configuration_under_another_name_is_called_by_it() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 600"));
+    let other = container.bundle.dir().join("other.json");
+    let name = other.to_str().unwrap().to_owned();
+    casemate_tests::bundle::write(&other, "{\"process\": 7}");
+    let text = container.create_command(&["--config", &name]).refused();
+    assert!(text.contains(&name) && !text.contains("config.json"), "{text}");
+    // Later commands look at what it was made from, too.
+    std::fs::rename(container.bundle.dir().join("config.json"), &other).unwrap();
+    let create = container.command("create").args(["--config", &name, "--bundle"]);
+    create.args([container.bundle.dir()]).args([&container.id]).ok();
+    assert_eq!(container.record()["config"], name.as_str());
+    let report = container.verb("audit", &["--format", "json"]).done().stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["subject"]["config"], name.as_str(), "{report}");
+}

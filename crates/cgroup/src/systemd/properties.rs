@@ -29,9 +29,7 @@ pub(super) fn of_limits(limits: &Limits, version: u32) -> Result<Vec<Property>> 
     push_number(&mut list, "MemoryLow", convert::number(memory.reservation));
     push_number(&mut list, "MemorySwapMax", convert::swap_max(memory.limit, memory.swap)?);
     of_cpu(&mut list, &limits.cpu, version);
-    // systemd takes 0 for "not given"; the file gets the 0 afterwards.
-    let pids = limits.pids.map(|pids| if pids == 0 { 1 } else { pids });
-    push_number(&mut list, "TasksMax", convert::pids_max(pids));
+    push_number(&mut list, "TasksMax", convert::pids_max(limits.pids));
     if version >= HAS_CPUSETS {
         push_set(&mut list, "AllowedCPUs", limits.cpuset.cpus.as_deref());
         push_set(&mut list, "AllowedMemoryNodes", limits.cpuset.mems.as_deref());
@@ -127,12 +125,29 @@ fn of_unified(list: &mut Vec<Property>, key: &str, value: &str, version: u32) {
         "memory.swap.max" => number(list, "MemorySwapMax"),
         "pids.max" => number(list, "TasksMax"),
         "cpu.weight" => number(list, "CPUWeight"),
+        "cpu.idle" if value == "1" && version >= HAS_CPU_IDLE => {
+            push(list, "CPUWeight", Value::U64(0));
+        }
+        "cpu.max" => of_cpu_max(list, value, version),
         "memory.oom.group" => push_oom_policy(list, value == "1", version),
         "cpuset.cpus" if version >= HAS_CPUSETS => push_set(list, "AllowedCPUs", Some(value)),
         "cpuset.mems" if version >= HAS_CPUSETS => {
             push_set(list, "AllowedMemoryNodes", Some(value))
         }
         _ => {}
+    }
+}
+
+/// `MAX PERIOD`, `MAX` or `max`: cgroup-v2.rst. What is none of these the kernel refuses.
+fn of_cpu_max(list: &mut Vec<Property>, value: &str, version: u32) {
+    let mut words = value.split_whitespace();
+    let quota = match words.next() {
+        Some("max") => Some(-1),
+        word => word.and_then(|word| word.parse().ok()).filter(|quota| *quota > 0),
+    };
+    let period = words.next().map_or(Some(0), |word| word.parse().ok());
+    if let (Some(quota), Some(period), None) = (quota, period, words.next()) {
+        of_cpu(list, &Cpu { quota: Some(quota), period: Some(period), ..Cpu::default() }, version);
     }
 }
 

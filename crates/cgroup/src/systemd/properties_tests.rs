@@ -22,7 +22,7 @@ fn limits_become_properties() {
     assert_eq!(value(&list, "MemorySwapMax"), Some(Value::U64(u64::MAX)));
     assert_eq!(value(&list, "CPUWeight"), Some(Value::U64(100)));
     assert_eq!(value(&list, "CPUQuotaPerSecUSec"), Some(Value::U64(500_000)));
-    assert_eq!(value(&list, "TasksMax"), Some(Value::U64(1)));
+    assert_eq!(value(&list, "TasksMax"), Some(Value::U64(u64::MAX)));
     assert_eq!(value(&list, "OOMPolicy"), Some(Value::Str("kill".into())));
     assert_eq!(value(&list, "MemoryLow"), None);
 }
@@ -85,5 +85,23 @@ fn rules_that_systemd_cannot_express_leave_it_without_a_policy() {
         let list = of_devices(&rules);
         assert_eq!(value(&list, "DevicePolicy"), Some(Value::Str("auto".into())), "{rules:?}");
         assert_eq!(value(&list, "DeviceAllow"), Some(Value::Pairs(vec![])));
+    }
+}
+
+#[test]
+fn a_quota_among_the_unified_limits_is_told_to_systemd() {
+    let told = |text: &str| {
+        let unified = [("cpu.max".to_owned(), text.to_owned())].into();
+        let list = of_limits(&Limits { unified, ..Limits::default() }, 257).unwrap();
+        (value(&list, "CPUQuotaPerSecUSec"), value(&list, "CPUQuotaPeriodUSec"))
+    };
+    let number = |number| Some(Value::U64(number));
+    assert_eq!(told("50000 100000"), (number(500_000), number(100_000)));
+    assert_eq!(told("30000 60000"), (number(500_000), number(60_000)));
+    assert_eq!(told("20000"), (number(200_000), None));
+    assert_eq!(told("max\n"), (number(u64::MAX), None));
+    assert_eq!(told("max 100000"), (number(u64::MAX), number(100_000)));
+    for text in ["", "0 100000", "1 2 3", "a b"] {
+        assert_eq!(told(text), (None, None), "{text}");
     }
 }

@@ -9,7 +9,9 @@ use crate::spec::Mount;
 /// **What.** nosuid and nodev on every bind mount and tmpfs, recursively for a recursive bind; also
 /// noexec on proc, sysfs, cgroup and mqueue; nosuid and noexec on `/dev` and devpts. Under
 /// `restricted` volumes are noexec too, but for image volumes and the program itself (an engine's
-/// `--init`).
+/// `--init`). A bind also keeps the read-only, nosuid, nodev and noexec of its source's mount, unless
+/// `rw`, `suid`, `dev` or `exec` is asked for; at `privileged` it has, as under runc, exactly those that
+/// it names, if it names any.
 ///
 /// **Why.** A set-user-ID file or a device node on a volume is a privilege that somebody stored
 /// there.

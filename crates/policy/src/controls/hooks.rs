@@ -11,7 +11,10 @@ use serde_json::{json, Value};
 /// the way to it and every link there belong to root (or to the caller, for an ordinary user) and
 /// cannot be written by others; a sticky directory such as `/tmp` does. `/proc/PID/exe`, as which
 /// dockerd names itself, is followed to the file. A hook without a timeout gets 30 seconds. Hooks
-/// run in `/` with their own environment and no descriptor of ours. startContainer hooks are
+/// run in `/` with their own environment and no descriptor of ours; at `privileged` in the bundle,
+/// createContainer hooks in the root file system, startContainer hooks in the program's directory,
+/// as under runc. createContainer hooks run in the container's user namespace, where there is one:
+/// they can write to its root file system, but mount nothing and make no devices. startContainer hooks are
 /// programs of the container and are not judged.
 ///
 /// **Why.** Hooks have the runtime's privilege: who can replace one is root (CVE-2024-0132,

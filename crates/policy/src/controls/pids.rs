@@ -4,7 +4,7 @@ use super::prelude::*;
 use crate::spec::Pids;
 
 /// **What.** 2048 tasks, if the configuration sets no limit. Any limit that is set stays, -1
-/// (unlimited) too.
+/// and 0 (both unlimited) too.
 ///
 /// **Why.** A fork bomb takes the host's process table, which nothing else limits.
 ///

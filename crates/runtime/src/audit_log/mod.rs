@@ -19,21 +19,9 @@ use anyhow::{Context as _, Error, Result};
 use casemate_policy::{AuditPolicy, ProfileName, Refusal};
 use serde_json::{json, Map, Value};
 use sink::Sinks;
-use std::sync::Mutex;
-
-/// What could not be written down, for the caller's log; the last one is kept.
-static WARNING: Mutex<Option<String>> = Mutex::new(None);
-
-/// What was to be written down and was not, since this was asked last.
-pub fn take_warning() -> Option<String> {
-    // A thread that panicked with the lock has ended the program.
-    WARNING.lock().ok()?.take()
-}
 
 fn warn(error: &Error) {
-    if let Ok(mut warning) = WARNING.lock() {
-        *warning = Some(format!("audit log: {error:#}"));
-    }
+    crate::warnings::add(format!("audit log: {error:#}"));
 }
 
 /// The record of one command, on its way. Empty where nothing is to be written.

@@ -1,6 +1,6 @@
 //! Step 6: the whole of a container's plan, put together from what the neighbours lower.
 
-use super::hooks::DefaultEnv;
+use super::hooks::{lower, Defaults};
 use super::mounts::MountContext;
 use super::process::ProcessContext;
 use crate::decide::Decided;
@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 
 /// The plan and what the parent keeps of it.
 pub(crate) struct Lowered {
+    /// For the descriptors of the plan.
+    pub(crate) room: Option<crate::room::Room>,
     pub(crate) plan: Option<ContainerPlan>,
     pub(crate) expectation: Expectation,
     pub(crate) pid_namespace: Option<OwnedFd>,
@@ -62,7 +64,7 @@ pub(crate) fn lower_container(
     let keyring = context.keyring.clone();
     let early = super::process::early(process, &spec.linux, &context)?;
     let payload = super::process::plan(process, &spec.linux, context)?;
-    let hooks = lower_hooks(spec, process)?;
+    let hooks = lower_hooks(spec, process, (&bundle.dir, &rootfs))?;
     let hook_state = super::hooks::state(
         &spec.oci_version,
         &request.id,
@@ -99,6 +101,7 @@ pub(crate) fn lower_container(
         filters,
         keyring,
         parent_hooks: hooks.parent,
+        room: None,
         poststop: hooks.poststop,
         hook_state,
         rootfs,
@@ -133,7 +136,6 @@ fn process_context<'a>(
         keep_fds,
         extra_env: crate::listen_fds::environment(),
         keep_groups: decided.spec.keeps_groups(),
-        verbatim: decided.spec.is_verbatim(),
     })
 }
 
@@ -238,36 +240,20 @@ struct LoweredHooks {
     poststop: Vec<Hook>,
 }
 
-/// The environment of hooks that name none.
-pub(crate) fn hook_environment(spec: &HardenedSpec) -> DefaultEnv {
-    if spec.is_verbatim() {
-        DefaultEnv::Inherit
-    } else {
-        DefaultEnv::Minimal
-    }
-}
-
-fn lower_hooks(spec: &HardenedSpec, process: &Process) -> Result<LoweredHooks> {
-    let env = hook_environment(spec);
-    let in_container = match env {
-        DefaultEnv::Inherit => DefaultEnv::Given(process.env.clone()),
-        _ => DefaultEnv::Minimal,
-    };
-    let mut parent = super::hooks::lower("prestart", &spec.hooks.prestart, &env)?;
-    parent.extend(super::hooks::lower("createRuntime", &spec.hooks.create_runtime, &env)?);
+fn lower_hooks(
+    spec: &HardenedSpec,
+    process: &Process,
+    (bundle, rootfs): (&Path, &Path),
+) -> Result<LoweredHooks> {
+    let (hooks, host) = (&spec.hooks, Defaults::of_host(spec, bundle));
+    let (tree, own) = (Defaults::of_tree(spec, rootfs), Defaults::of_process(spec, process));
+    let mut parent = lower("prestart", &hooks.prestart, &host)?;
+    parent.extend(lower("createRuntime", &hooks.create_runtime, &host)?);
     Ok(LoweredHooks {
         parent,
-        create_container: super::hooks::lower(
-            "createContainer",
-            &spec.hooks.create_container,
-            &DefaultEnv::Minimal,
-        )?,
-        start_container: super::hooks::lower(
-            "startContainer",
-            &spec.hooks.start_container,
-            &in_container,
-        )?,
-        poststop: super::hooks::lower("poststop", &spec.hooks.poststop, &env)?,
+        create_container: lower("createContainer", &hooks.create_container, &tree)?,
+        start_container: lower("startContainer", &hooks.start_container, &own)?,
+        poststop: lower("poststop", &hooks.poststop, &host)?,
     })
 }
 

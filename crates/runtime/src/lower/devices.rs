@@ -55,6 +55,11 @@ pub fn nodes(spec: &Spec, ids: &IdMaps) -> Result<Vec<DeviceNode>> {
         });
     let mut all: Vec<_> = default.collect();
     for (index, device) in spec.linux.devices.iter().enumerate() {
+        // The link to the container's own devpts stands there, as under runc. An ordinary user could only bind the host's.
+        let is_char = matches!(device.kind, SpecKind::Char | SpecKind::Unbuffered);
+        if is_char && device.path == "/dev/ptmx" && (device.major, device.minor) == (5, 2) {
+            continue;
+        }
         all.push(
             node(device, ids)
                 .map_err(|e| anyhow!("linux.devices[{index}] {}: {e}", device.path))?,

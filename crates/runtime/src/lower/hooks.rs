@@ -2,7 +2,8 @@
 
 use crate::state::Record;
 use anyhow::{Context, Result};
-use casemate_policy::spec::Hook as SpecHook;
+use casemate_policy::spec::{Hook as SpecHook, Process};
+use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{Hook, HookState};
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -20,8 +21,48 @@ pub enum DefaultEnv {
     Given(Vec<String>),
 }
 
+/// What a hook begins with where the bundle does not say.
+#[derive(Clone, Debug)]
+pub struct Defaults {
+    /// Environment.
+    pub env: DefaultEnv,
+    /// Working directory, which no bundle can name; `None`: that of the process.
+    pub dir: Option<PathBuf>,
+}
+
+impl Defaults {
+    /// For hooks that run where the runtime does. A configuration that is used as written gets what runc and crun give; else
+    /// a hook begins nowhere in particular, because what lies in the bundle may be the container's.
+    pub(crate) fn of_host(spec: &HardenedSpec, bundle: &Path) -> Self {
+        if spec.is_verbatim() {
+            Self { env: DefaultEnv::Inherit, dir: Some(bundle.to_owned()) }
+        } else {
+            Self::nothing()
+        }
+    }
+
+    /// For createContainer hooks.
+    pub(crate) fn of_tree(spec: &HardenedSpec, rootfs: &Path) -> Self {
+        let dir = if spec.is_verbatim() { rootfs } else { Path::new("/") };
+        Self { dir: Some(dir.to_owned()), ..Self::nothing() }
+    }
+
+    /// For startContainer hooks.
+    pub(crate) fn of_process(spec: &HardenedSpec, process: &Process) -> Self {
+        if spec.is_verbatim() {
+            Self { env: DefaultEnv::Given(process.env.clone()), dir: None }
+        } else {
+            Self::nothing()
+        }
+    }
+
+    fn nothing() -> Self {
+        Self { env: DefaultEnv::Minimal, dir: Some(PathBuf::from("/")) }
+    }
+}
+
 /// Lower all hooks of one kind.
-pub fn lower(kind: &str, hooks: &[SpecHook], default: &DefaultEnv) -> Result<Vec<Hook>> {
+pub fn lower(kind: &str, hooks: &[SpecHook], default: &Defaults) -> Result<Vec<Hook>> {
     let lower_one = |(index, hook): (usize, &SpecHook)| {
         let label = format!("hooks.{kind}[{index}]");
         one(hook, label.clone(), default).context(label)
@@ -29,12 +70,12 @@ pub fn lower(kind: &str, hooks: &[SpecHook], default: &DefaultEnv) -> Result<Vec
     hooks.iter().enumerate().map(lower_one).collect()
 }
 
-fn one(hook: &SpecHook, label: String, default: &DefaultEnv) -> Result<Hook> {
+fn one(hook: &SpecHook, label: String, default: &Defaults) -> Result<Hook> {
     let args = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
     let strings = |list: &[String]| {
         list.iter().map(|s| CString::new(s.as_str())).collect::<Result<Vec<_>, _>>()
     };
-    let env = match (&hook.env, default) {
+    let env = match (&hook.env, &default.env) {
         (Some(env), _) | (None, DefaultEnv::Given(env)) => strings(env)?,
         (None, DefaultEnv::Minimal) => {
             vec![c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()]
@@ -46,6 +87,7 @@ fn one(hook: &SpecHook, label: String, default: &DefaultEnv) -> Result<Hook> {
         path: PathBuf::from(&hook.path),
         args: strings(args)?,
         env,
+        dir: default.dir.clone(),
         home: hook.env.is_none(),
         timeout: seconds(hook),
     })
@@ -105,7 +147,7 @@ pub(crate) fn of_record(
     hooks: &[SpecHook],
 ) -> Result<(Vec<Hook>, HookState)> {
     let spec = &record.spec;
-    let list = lower(kind, hooks, &super::container::hook_environment(spec))?;
+    let list = lower(kind, hooks, &Defaults::of_host(spec, &record.bundle))?;
     let state =
         state(&spec.oci_version, &record.id, &record.bundle, &record.rootfs, &spec.annotations)?;
     Ok((list, state))

@@ -75,6 +75,9 @@ pub fn lower(spec: &HardenedSpec, context: &MountContext<'_>) -> Result<Vec<Moun
     spec.mounts.iter().enumerate().map(lower_one).collect()
 }
 
+/// What a mount may have that a bind of it need not.
+const RESTRICTIONS: u64 = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+
 /// A new mount of a cgroup file system.
 fn is_cgroup(mount: &Mount) -> bool {
     matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"))
@@ -110,6 +113,10 @@ fn one(
         },
     };
     let (mut attrs, mut recursive_attrs) = (flags.attrs, flags.recursive_attrs);
+    if spec.is_verbatim() && flags.bind.is_some() && attrs.set | attrs.clear != 0 {
+        // As runc and crun: who names one of these names them all. Every other profile keeps what the host's mount has.
+        attrs.clear |= RESTRICTIONS & !(attrs.set | recursive_attrs.set);
+    }
     if matches!(source, MountSource::Bind { prepared: Some(_), .. })
         && spec.overrides().allows("mounts.suid").is_none()
     {

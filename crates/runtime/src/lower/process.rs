@@ -39,8 +39,6 @@ pub struct ProcessContext<'a> {
     pub extra_env: Vec<String>,
     /// `keep_original_groups`.
     pub keep_groups: bool,
-    /// The profile takes the bundle as it is.
-    pub verbatim: bool,
 }
 
 /// The part that needs the caller's privilege.
@@ -130,17 +128,12 @@ pub fn plan(process: &Process, linux: &Linux, context: ProcessContext<'_>) -> Re
         }),
         caps: capabilities(process.capabilities.as_ref()),
         no_new_privs: process.no_new_privileges,
-        apparmor: if context.verbatim && !crate::caller::apparmor()? {
-            // Nobody promised confinement, and bundles made on another host name a profile: crun's behaviour.
-            None
-        } else {
-            label(
-                process.apparmor_profile.as_ref(),
-                crate::caller::apparmor,
-                "process.apparmorProfile",
-                "AppArmor",
-            )?
-        },
+        apparmor: label(
+            process.apparmor_profile.as_ref(),
+            crate::caller::apparmor,
+            "process.apparmorProfile",
+            "AppArmor",
+        )?,
         selinux: label(
             process.selinux_label.as_ref(),
             crate::caller::selinux,

@@ -9,6 +9,7 @@ use crate::state::{CgroupRecord, StateDir, StateRoot, Status};
 use anyhow::{bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_sandbox::hooks;
+use casemate_sandbox::plan::{Hook, HookState};
 use casemate_sys::process;
 use rustix::event::{poll, PollFd, PollFlags};
 use rustix::fd::OwnedFd;
@@ -156,9 +157,15 @@ pub(crate) fn destroy(container: &Container) -> Result<()> {
     }
     container.state.remove()?;
     let (list, state) = of_record(record, "poststop", &record.spec.hooks.poststop)?;
-    for hook in &list {
-        // "the runtime MUST log a warning, but the remaining hooks and lifecycle continue" (runtime-spec).
-        hooks::run(hook, &state.render("stopped", 0)).ok();
-    }
+    run_poststop(&list, &state);
     Ok(())
+}
+
+/// "the runtime MUST log a warning, but the remaining hooks and lifecycle continue" (runtime-spec).
+pub(crate) fn run_poststop(list: &[Hook], state: &HookState) {
+    for hook in list {
+        if let Err(failure) = hooks::run(hook, &state.render("stopped", 0)) {
+            crate::warnings::add(failure.to_string());
+        }
+    }
 }

@@ -206,7 +206,6 @@ fn plan(
         keep_fds: request.preserve_fds,
         extra_env: Vec::new(),
         keep_groups: record.spec.keeps_groups(),
-        verbatim: record.spec.is_verbatim(),
     };
     let linux = &record.spec.linux;
     let early = Early {

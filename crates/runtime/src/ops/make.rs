@@ -15,7 +15,6 @@ use crate::{ids, netdev, notify, pid_file, procfs, selinux};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_kernel::{HostId, InnerId};
-use casemate_sandbox::hooks;
 use casemate_sandbox::launch::{launch, Birth, Parked, Spawned};
 use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter, UserNamespace};
 use casemate_sandbox::proto::{tell_child, FromParent};
@@ -100,6 +99,7 @@ pub(crate) fn make(
             Ok(Made { state, record, proc, child, master, undo, posture })
         }
         Err(error) => {
+            lowering.room = None;
             let error = undo.roll_back(error);
             // The state directory goes last, as it was made first.
             match state.remove() {
@@ -126,6 +126,7 @@ fn begin(
         });
     }
     let mut lease = userns::provide(decided, &request.id, global.root.join(&request.id))?;
+    let room = crate::room::Room::make()?;
     let mut lowered = plan(request, decided);
     if let (Err(error), true) = (&lowered, lease.is_some()) {
         if let Some(reason) = error.downcast_ref::<Unmappable>() {
@@ -144,7 +145,11 @@ fn begin(
             userns::release(&lease.name)
         });
     }
-    let lowered = lowered?;
+    let mut lowered = lowered?;
+    if let Some(plan) = &mut lowered.plan {
+        room.keep_from(&mut plan.early);
+    }
+    lowered.room = Some(room);
     let root = StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?;
     Ok((lowered, root.reserve(&request.id)?))
 }
@@ -177,7 +182,8 @@ fn build(
     state.save_first(&record)?;
     let poststop = (lowered.poststop.clone(), lowered.hook_state.clone());
     undo.push("poststop hooks", move || {
-        Ok(hooks::run_all(&poststop.0, &poststop.1.render("stopped", 0))?)
+        super::delete::run_poststop(&poststop.0, &poststop.1);
+        Ok(())
     });
     let (cgroup, placeholder) = make_cgroup(state, &decided, &mut record, undo)?;
     if let (Some(cgroup), Some(uid)) = (&cgroup, cgroups::delegated_to(&decided.spec)) {
@@ -191,6 +197,7 @@ fn build(
     let target = (cgroup.as_ref(), record.cgroup.as_ref());
     let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
     drop(placeholder);
+    lowered.room = None;
     provide(&decided, lowered, &child, joined, undo)?;
     // It has ended by now, or is about to.
     drop(held);
@@ -329,6 +336,7 @@ fn first_record(
         format: crate::state::FORMAT.to_owned(),
         id: request.id.to_string(),
         bundle: decided.bundle.dir.clone(),
+        config: decided.bundle.config_file.clone(),
         rootfs: lowered.rootfs.clone(),
         created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
         owner: decided.caller.euid,

@@ -19,6 +19,9 @@ pub struct Record {
     pub id: String,
     /// Absolute bundle directory.
     pub bundle: PathBuf,
+    /// The configuration, where it is not the bundle's config.json.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
     /// Absolute rootfs directory.
     pub rootfs: PathBuf,
     /// RFC 3339, UTC, nanoseconds.
@@ -62,6 +65,14 @@ pub struct Record {
     pub seccomp_listener: Option<(PathBuf, String)>,
     /// systemd's socket for readiness, when the creator had one.
     pub notify_socket: Option<PathBuf>,
+}
+
+impl Record {
+    /// The file that the container was made from.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.config.clone().unwrap_or_else(|| self.bundle.join("config.json"))
+    }
 }
 
 /// Who init is.

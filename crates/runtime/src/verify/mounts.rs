@@ -64,6 +64,8 @@ pub(super) struct Planned {
     pub(super) set: u64,
     /// It must have an id mapping.
     pub(super) mapped: bool,
+    /// Which of the mounts it is; masks come last.
+    pub(super) order: usize,
 }
 
 /// What is kept of what was seen.
@@ -80,13 +82,13 @@ impl MountClaims {
         }
         let mounted =
             |m: &&MountPlan| !matches!(m.source, MountSource::Bind { copy_symlink: true, .. });
-        let claim = |m: &MountPlan| {
-            let planned = Planned { set: m.set | m.recursive_set, mapped: is_mapped(&m.source) };
-            (m.destination.clone(), planned)
+        let claim = |(order, m): (usize, &MountPlan)| {
+            let (set, mapped) = (m.set | m.recursive_set, is_mapped(&m.source));
+            (m.destination.clone(), Planned { set, mapped, order })
         };
         let covered = plan.root.readonly_paths.iter().chain(&plan.root.masked);
-        let read_only = Planned { set: attr::RDONLY, mapped: false };
-        let mounts = plan.root.mounts.iter().filter(mounted).map(claim);
+        let read_only = Planned { set: attr::RDONLY, mapped: false, order: usize::MAX };
+        let mounts = plan.root.mounts.iter().filter(mounted).enumerate().map(claim);
         Self {
             root_readonly: plan.root.readonly,
             root_mapped: plan.root.idmap.is_some() && plan.root.overlay.is_none()
@@ -138,10 +140,18 @@ impl MountClaims {
         let mut checked = 0;
         // A destination that was reached through a link of the image stands under another name; masks of what the
         // kernel does not have are not there.
+        let elsewhere = self.planned.iter().filter(|(path, planned)| {
+            planned.order != usize::MAX && !uppermost.contains_key(&escaped(path)[..])
+        });
+        let last_elsewhere = elsewhere.map(|(_, planned)| planned.order).max();
         for (path, planned) in &self.planned {
             match uppermost.get(&escaped(path)[..]) {
-                Some(mount) => {
-                    compare(path, *planned, mount)?;
+                Some(top) => {
+                    // A later mount that stands under another name may be the one on top.
+                    let may_be_covered = last_elsewhere.is_some_and(|last| last > planned.order);
+                    let mut here = mounts.iter().filter(|m| may_be_covered && m.point == top.point);
+                    let meant = here.find(|mount| compare(path, *planned, mount).is_ok());
+                    compare(path, *planned, meant.unwrap_or(top))?;
                     checked += 1;
                 }
                 None if self.own_proc && is_kernel_file(proc, path) => {

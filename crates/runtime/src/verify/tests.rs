@@ -12,7 +12,7 @@ fn with_mount(path: &str, planned: Planned) -> MountClaims {
     MountClaims { planned: [(PathBuf::from(path), planned)].into(), ..MountClaims::default() }
 }
 
-const READ_ONLY: Planned = Planned { set: attr::RDONLY, mapped: false };
+const READ_ONLY: Planned = Planned { set: attr::RDONLY, mapped: false, order: 0 };
 
 fn verified(expected: &Expectation) -> Result<Posture, String> {
     let proc = procfs::open().unwrap();
@@ -56,7 +56,7 @@ fn a_mount_without_its_restriction_is_found() {
     let lax = Expectation { mounts: with_mount("/proc", READ_ONLY), ..expectation() };
     let text = verified(&lax).unwrap_err();
     assert!(text.contains("mount /proc is not ro"), "{text}");
-    let planned = Planned { set: 0, mapped: true };
+    let planned = Planned { set: 0, mapped: true, order: 0 };
     let unmapped = Expectation { mounts: with_mount("/proc", planned), ..expectation() };
     let text = verified(&unmapped).unwrap_err();
     assert!(text.contains("mount /proc has no id mapping"), "{text}");

@@ -6,7 +6,7 @@ use crate::plan::{DetachedTree, MountPlan, MountSource};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, AttrChange};
 use casemate_sys::path::{ensure_dir, ensure_file, handle_in_root, split, Links};
-use casemate_sys::Context;
+use casemate_sys::{Context, Error};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
@@ -61,7 +61,13 @@ fn place_for(root: &OwnedFd, kind: FileType, plan: &MountPlan) -> casemate_sys::
     if kind == FileType::Directory {
         ensure_dir(root, &plan.destination, Mode::from_raw_mode(0o755), plan.links)
     } else {
-        ensure_file(root, &plan.destination, Mode::from_raw_mode(0o644), plan.links)
+        let place = ensure_file(root, &plan.destination, Mode::from_raw_mode(0o644), plan.links)?;
+        let st = rustix::fs::fstat(&place).call(|| "fstat(destination)")?;
+        if FileType::from_raw_mode(st.st_mode) == FileType::Directory {
+            // As mount(2) says it, and engines know it; move_mount(2) answers EINVAL.
+            return Err(Error::new("mount a file onto a directory", Errno::NOTDIR));
+        }
+        Ok(place)
     }
 }
 

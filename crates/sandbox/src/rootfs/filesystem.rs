@@ -6,7 +6,7 @@ use crate::plan::{Content, MountPlan, MountSource};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::propagation::PRIVATE;
 use casemate_sys::mount::{self, attr, AttrChange, FsContext};
-use casemate_sys::path::ensure_dir;
+use casemate_sys::path::{ensure_dir, find_in_root};
 use casemate_sys::Context;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, XattrFlags};
@@ -26,16 +26,12 @@ pub(super) fn mount(
     };
     let sealed_last = fstype == "tmpfs" && plan.set & attr::RDONLY != 0;
     let set = if sealed_last { plan.set & !attr::RDONLY } else { plan.set };
+    let inherited = if *inherit_mode { mode_of_destination(root, plan)? } else { None };
     let place = ensure_dir(root, &plan.destination, Mode::from_raw_mode(0o755), plan.links)?;
     if *content == Content::CopyOrLayer && writable.show(root, &place, plan)? {
         return Ok(None);
     }
-    let mode = if *inherit_mode {
-        Some(rustix::fs::fstat(&place).call(|| "fstat(destination)")?.st_mode & 0o7777)
-    } else {
-        None
-    };
-    let detached = match create(plan, mode, set) {
+    let detached = match create(root, &place, plan, (inherited, set)) {
         Err(e) if matches!(e.errno(), Errno::PERM | Errno::BUSY) => match or_bind {
             Some(path) => {
                 attach_at(root, &place, host_part(path, plan)?, plan)?;
@@ -63,23 +59,40 @@ pub(super) fn mount(
     Ok(sealed_last.then_some(detached))
 }
 
-/// fsopen, options, fsmount with the attributes `set`.
-fn create(plan: &MountPlan, mode: Option<u32>, set: u64) -> casemate_sys::Result<OwnedFd> {
+/// The mode of the directory that is to be covered. A mount point that the image lacks has none to be taken over: then the
+/// kernel's own (1777) is right, because whoever asks for a tmpfs there wants a place for the program's user, whoever that is.
+fn mode_of_destination(root: &OwnedFd, plan: &MountPlan) -> StepResult<Option<u32>> {
+    let Some(there) = find_in_root(root, &plan.destination, plan.links)? else { return Ok(None) };
+    let stat = rustix::fs::fstat(&there).call(|| "fstat(destination)")?;
+    Ok(Some(stat.st_mode & 0o7777))
+}
+
+/// fsopen, options, fsmount with the attributes `set`; where an option is too long for that, mount(2).
+fn create(
+    root: &OwnedFd,
+    place: &OwnedFd,
+    plan: &MountPlan,
+    (mode, set): (Option<u32>, u64),
+) -> casemate_sys::Result<OwnedFd> {
     let MountSource::Filesystem { fstype, source, options, .. } = &plan.source else {
         return Err(casemate_sys::Error::new("fsopen", Errno::INVAL));
     };
+    let mode = mode.map(|mode| ("mode".to_owned(), Some(format!("{mode:o}"))));
+    if mount::needs_one_string(source.as_deref(), options) {
+        let options: Vec<_> = options.iter().cloned().chain(mode).collect();
+        let made = mount::from_one_string(place, (fstype, source.as_deref()), &options, set);
+        rustix::process::fchdir(root).call(|| "fchdir(rootfs)")?;
+        return made;
+    }
     let fs = FsContext::open(fstype)?;
     if let Some(source) = source {
         fs.set("source", source)?;
     }
-    for (key, value) in options {
+    for (key, value) in options.iter().chain(&mode) {
         match value {
             Some(value) => fs.set(key, value)?,
             None => fs.set_flag(key)?,
         }
-    }
-    if let Some(mode) = mode {
-        fs.set("mode", &format!("{mode:o}"))?;
     }
     fs.mount(set)
 }

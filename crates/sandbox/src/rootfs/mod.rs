@@ -19,7 +19,7 @@ use crate::failure::Step;
 use crate::plan::{DetachedTree, MountPlan, MountSource, RootPlan, UserNamespace};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, AttrChange};
-use casemate_sys::path::{ensure_dir, handle_in_root, Links};
+use casemate_sys::path::{ensure_dir, find_in_root, handle_in_root, Links};
 use casemate_sys::{caps, process, Context};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, StatxAttributes, StatxFlags};
@@ -215,6 +215,28 @@ impl Sealed<'_> {
     }
 }
 
+/// What is copied into a mount namespace of a user namespace with less privilege gets events from the original and sends none
+/// (mount_namespaces(7)): mounts that are to be shared are only slaves there. Shared once more, they are so among the
+/// container's own mount namespaces, and go on receiving; the host is out of reach either way.
+pub(crate) fn share_again(plan: &RootPlan) -> StepResult<()> {
+    let is_shared = |mount: &&MountPlan| {
+        mount.propagation.iter().any(|(kind, _)| *kind == mount::propagation::SHARED)
+    };
+    if !plan.own_mounts || !plan.mounts.iter().any(|mount| is_shared(&mount)) {
+        return Ok(());
+    }
+    let root = mount::open_path(Path::new("/"), false)?;
+    for mount in plan.mounts.iter().filter(is_shared) {
+        // Not there: a later mount covers it, and nobody can mount anything in it.
+        let place = find_in_root(&root, &mount.destination, mount.links);
+        let Some(place) = place.step("mount", || &mount.label)? else { continue };
+        if is_mount(&place)? {
+            apply_propagation(&place, mount).step("mount", || &mount.label)?;
+        }
+    }
+    Ok(())
+}
+
 /// Files that later steps make are the caller's own again.
 fn own_files_again() -> StepResult<()> {
     let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
@@ -279,10 +301,7 @@ fn isolate_parent(rootfs: &Path) -> StepResult<()> {
     let about = || format!("root.path {}", rootfs.display());
     for dir in rootfs.ancestors() {
         let fd = mount::open_path(dir, false).step("rootfs", about)?;
-        let st = rustix::fs::statx(&fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
-            .call(|| format!("statx({})", dir.display()))
-            .step("rootfs", about)?;
-        if st.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        if is_mount(&fd).step("rootfs", about)? {
             let change =
                 AttrChange { propagation: mount::propagation::PRIVATE, ..AttrChange::default() };
             return mount::set_attr(&fd, change, false).step("rootfs", about);
@@ -291,15 +310,42 @@ fn isolate_parent(rootfs: &Path) -> StepResult<()> {
     Ok(())
 }
 
+/// Whether `fd` is the top of a mount.
+fn is_mount(fd: &OwnedFd) -> casemate_sys::Result<bool> {
+    let st = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+        .call(|| format!("statx({})", casemate_sys::fd::label(fd)))?;
+    Ok(st.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
 /// The attributes of a plan, `set` in place of those that it sets, on a mount that is not attached yet (or, for a remount,
 /// on one that is ours).
 fn apply_attributes(fd: impl AsFd, plan: &MountPlan, set: u64) -> StepResult<()> {
     apply_recursive(&fd, plan)?;
-    if set | plan.clear != 0 {
-        let change = AttrChange { set, clear: plan.clear, ..AttrChange::default() };
-        mount::set_attr(&fd, change, false)?;
-    }
+    change_attributes(&fd, set, plan.clear, false)?;
     apply_propagation(fd, plan)
+}
+
+/// Attributes that only somebody with more privilege may take away (mount_namespaces(7)) stay: `rw`, which engines write for
+/// every volume that is not read-only, then finds one that is. What is to be set is set or is an error.
+fn change_attributes(
+    fd: impl AsFd,
+    set: u64,
+    clear: u64,
+    recursive: bool,
+) -> casemate_sys::Result<()> {
+    if set | clear == 0 {
+        return Ok(());
+    }
+    let change = |clear: u64| AttrChange { set, clear, ..AttrChange::default() };
+    // The kernel wants the old mode of access times named when there is a new one.
+    let replaced = if set & attr::ATIME_MASK == 0 { 0 } else { clear & attr::ATIME_MASK };
+    match mount::set_attr(&fd, change(clear), recursive) {
+        Err(e) if e.errno() == Errno::PERM && clear != replaced => match set | replaced {
+            0 => Ok(()),
+            _ => mount::set_attr(&fd, change(replaced), recursive),
+        },
+        other => other,
+    }
 }
 
 fn apply_propagation(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
@@ -311,11 +357,7 @@ fn apply_propagation(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
 }
 
 fn apply_recursive(fd: impl AsFd, plan: &MountPlan) -> StepResult<()> {
-    let (set, clear) = (plan.recursive_set, plan.recursive_clear);
-    if set | clear != 0 {
-        mount::set_attr(fd, AttrChange { set, clear, ..AttrChange::default() }, true)?;
-    }
-    Ok(())
+    Ok(change_attributes(fd, plan.recursive_set, plan.recursive_clear, true)?)
 }
 
 /// Attach a mount at the place that was found for it. Never where a link has led into a procfs: what lies there would cover
