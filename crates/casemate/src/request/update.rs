@@ -179,6 +179,6 @@ mod tests {
     fn missing_resources_file_is_named() {
         let given = UpdateArgs { resources: Some("/nonexistent/r.json".into()), ..args() };
         let error = format!("{:#}", update(&given).unwrap_err());
-        assert!(error.contains("/nonexistent/r.json: No such file"), "{error}");
+        assert!(error.contains("/nonexistent/r.json: no such file"), "{error}");
     }
 }
