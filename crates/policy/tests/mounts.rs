@@ -274,6 +274,28 @@ fn a_file_that_only_root_may_read_is_not_bound_by_one_of_several_names() {
 }
 
 #[test]
+fn the_containers_own_configuration_is_not_written_from_inside() {
+    let bundle = host().mounts.bundle;
+    let above = bundle.rsplit_once('/').unwrap().0.to_owned();
+    for path in [bundle.clone(), above, format!("{bundle}/config.json")] {
+        // Above an engine's bundle it is the engine's data anyway.
+        let made = bind(dir(&path));
+        assert!(made.is_err() || !is_writable(&made.unwrap()), "{path}");
+    }
+    assert!(is_writable(&bind(dir(&format!("{bundle}/rootfs"))).unwrap()));
+    let facts = MountFacts { bundle: "/srv/b".to_owned(), ..host().mounts };
+    let by_hand = HostFacts { mounts: facts, ..host() };
+    for path in ["/srv/b", "/srv"] {
+        assert!(
+            !is_writable(&bind_as(dir(path), by_hand.clone(), &choice(&[])).unwrap()),
+            "{path}"
+        );
+    }
+    let data = bind_as(dir("/srv/b/data"), by_hand, &choice(&[])).unwrap();
+    assert!(is_writable(&data));
+}
+
+#[test]
 fn places_that_the_policy_calls_data_are_let_in() {
     let mut listed = choice(&[]);
     listed.overrides.values.paths_data = Some(vec!["/etc/myapp".to_owned()]);

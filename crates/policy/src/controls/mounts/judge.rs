@@ -2,7 +2,8 @@
 
 use super::engines::{whose, Whose};
 use super::{
-    covers, holds_state, is_casemates, places, users, Judgement, Place, Scope, ENGINE_DATA, SYSTEM,
+    covers, holds_bundle, holds_state, is_casemates, places, users, Judgement, Place, Scope,
+    ENGINE_DATA, SYSTEM,
 };
 use crate::facts::{is_below, Engine, FileFact, FileKind, Package, Use, SIGNS, SOCKETS};
 use casemate_kernel::magic;
@@ -28,7 +29,12 @@ pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgemen
     }
     let state = holds_state(file, scope)
         .map(|own| Judgement::refused(ENGINE_DATA, format!(" (contains {own})")));
-    seen.judgement.stricter(state.unwrap_or(Judgement::LetIn)).stricter(used(file))
+    let bundle = match root && holds_bundle(file, scope) {
+        true => Judgement::read_only(ENGINE_DATA, " (holds the container's config.json)"),
+        false => Judgement::LetIn,
+    };
+    let state = state.unwrap_or(Judgement::LetIn);
+    seen.judgement.stricter(state).stricter(bundle).stricter(used(file))
 }
 
 /// What the host has in use stays as it is wherever it lies: not even data may be written where that is in it.
