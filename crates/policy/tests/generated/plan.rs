@@ -305,7 +305,8 @@ pub(crate) fn ids(spec: &HardenedSpec, map: &[IdMapping]) -> Part<Vec<IdRange>> 
     let range =
         |m: &IdMapping| IdRange { inside: m.container_id, outside: m.host_id, count: m.size };
     match user {
-        Some(namespace) if namespace.path.is_some() => Part::NotLooked,
+        // Maps that are given too are those of the namespace, or it is not joined.
+        Some(namespace) if namespace.path.is_some() && map.is_empty() => Part::NotLooked,
         Some(_) => Part::Seen(map.iter().map(range).collect()),
         None if spec.extras().auto_userns.is_some() => {
             Part::Seen(vec![IdRange { inside: InnerId(0), outside: HostId(655_360), count: 65536 }])
