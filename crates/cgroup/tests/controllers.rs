@@ -29,7 +29,7 @@ fn memory(limit: i64, swap: Option<i64>) -> Limits {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn every_limit_lands_in_its_file() {
     let limits = Limits {
         memory: Memory {
@@ -74,7 +74,7 @@ fn every_limit_lands_in_its_file() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn an_update_changes_what_it_names_and_can_be_taken_back() {
     let old = Limits { pids: Some(10), ..memory(64 * MEBIBYTE, None) };
     let group = limited("update", &old);
@@ -89,7 +89,7 @@ fn an_update_changes_what_it_names_and_can_be_taken_back() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn burst_and_quota_can_both_grow_and_shrink() {
     let cpu = |quota, burst| Limits {
         cpu: Cpu { quota: Some(quota), burst: Some(burst), ..Cpu::default() },
@@ -106,7 +106,7 @@ fn burst_and_quota_can_both_grow_and_shrink() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn idle_is_set_and_taken_back() {
     let cpu = |idle, shares| Limits {
         cpu: Cpu { idle: Some(idle), shares, ..Cpu::default() },
@@ -122,7 +122,7 @@ fn idle_is_set_and_taken_back() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn the_task_limit_holds() {
     let group = limited("pids", &Limits { pids: Some(2), ..Limits::default() });
     let code = group.shell("sleep 5 & sleep 5 & sleep 5 & exit 0");
@@ -130,7 +130,7 @@ fn the_task_limit_holds() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn running_out_of_memory_is_counted_and_reported() {
     let limits = Limits { oom_group: Some(true), ..memory(16 * MEBIBYTE, Some(16 * MEBIBYTE)) };
     let group = limited("oom", &limits);
@@ -150,7 +150,7 @@ fn running_out_of_memory_is_counted_and_reported() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn a_limit_below_the_usage_is_refused_when_asked_to_check() {
     let group = limited("check", &memory(256 * MEBIBYTE, None));
     let mut child = group.start("head -c 60000000 /dev/zero | tail -c 50000000 | sleep 600");
@@ -166,7 +166,7 @@ fn a_limit_below_the_usage_is_refused_when_asked_to_check() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn io_limits_are_set_per_device_and_taken_back() {
     let Some((major, minor)) = block_device() else { return };
     let io = |rate| Limits {
@@ -205,7 +205,7 @@ fn block_device() -> Option<(u32, u32)> {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn a_parent_with_processes_cannot_hand_controllers_down_and_says_so() {
     let host = Hierarchy::discover().unwrap();
     let parent = Temporary::new(&host, "inner");
@@ -222,7 +222,7 @@ fn a_parent_with_processes_cannot_hand_controllers_down_and_says_so() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn a_threaded_parent_is_named_as_the_cause() {
     let host = Hierarchy::discover().unwrap();
     let parent = Temporary::new(&host, "threaded");
@@ -236,7 +236,7 @@ fn a_threaded_parent_is_named_as_the_cause() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn beside_processes_a_cgroup_becomes_threaded_and_holds_what_it_can() {
     let host = Hierarchy::discover().unwrap();
     let parent = Temporary::new(&host, "beside");
@@ -257,7 +257,7 @@ fn beside_processes_a_cgroup_becomes_threaded_and_holds_what_it_can() {
 }
 
 #[test]
-#[ignore = "needs a cgroup v2 host: hack/vm"]
+#[ignore = "needs all cgroup v2 controllers: integration/cgroup/crate.sh runs it"]
 fn a_deep_path_gets_the_controllers_of_every_ancestor() {
     let host = Hierarchy::discover().unwrap();
     let top = unique("deep");
