@@ -52,6 +52,11 @@ pub struct FileFact {
 }
 
 impl FileFact {
+    /// Every path of the host that shows it, its own first.
+    pub fn all_names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.path).chain(&self.names).map(String::as_str)
+    }
+
     /// True when this is a directory that contains `other`, by their paths.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Files of an engine that are there and cannot be read.
 pub(super) fn of(file: &FileFact, container: &str) -> Result<Option<String>, String> {
     // A root with other ids is handed over through a bind mount elsewhere.
-    for name in std::iter::once(&file.path).chain(&file.names) {
+    for name in file.all_names() {
         let found = match parts(name) {
             Some((top, "overlay", layer)) => in_storage(&top.join("overlay-containers"), layer)?,
             Some((top, "vfs", layer)) => in_storage(&top.join("vfs-containers"), layer)?,

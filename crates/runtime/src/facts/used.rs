@@ -35,7 +35,7 @@ impl InUse {
         let mut found = Self(Vec::new());
         let own = casemate_sys::exe::on_host().map_err(|error| error.to_string())?;
         found.add(looker, Use::Program, &own)?;
-        if let Some(engine) = starter(looker) {
+        if let Some(engine) = starter(looker)? {
             found.add(looker, Use::Program, &engine)?;
         }
         for swap in swaps(looker)? {
@@ -88,13 +88,22 @@ impl Sockets {
     /// They cannot be listed.
     pub(super) fn look(looker: &Looker<'_>) -> Result<Self, String> {
         let spot = |path: PathBuf| {
-            // What is not there was bound in another mount namespace, or is gone.
-            let fd = casemate_sys::mount::open_path(&path, false).ok()?;
-            let path = name(&fd, looker.proc).ok()?;
-            let spot = looker.mounts.spot(&path, mount_id(&fd).ok()?)?;
-            Some((path, spot))
+            let fd = match casemate_sys::mount::open_path(&path, false) {
+                Ok(fd) => fd,
+                // Bound in another mount namespace, or gone.
+                Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => {
+                    return Ok(None);
+                }
+                Err(error) => {
+                    return Err(format!("open {}: {}", path.display(), errno_text(error.errno())));
+                }
+            };
+            let path = name(&fd, looker.proc)?;
+            let spot = looker.mounts.spot(&path, mount_id(&fd)?);
+            Ok(spot.map(|spot| (path, spot)))
         };
-        Ok(Self(sockets(looker)?.into_iter().filter_map(spot).collect()))
+        let each = sockets(looker)?.into_iter().map(spot);
+        Ok(Self(each.filter_map(Result::transpose).collect::<Result<_, _>>()?))
     }
 
     /// Adds to directory `file`, which lies at `spot`, those in it.
@@ -109,13 +118,21 @@ impl Sockets {
 
 /// The program of the engine that has started this process; `None` for anybody else, whose programs may lie among that
 /// one's own data.
-fn starter(looker: &Looker<'_>) -> Option<PathBuf> {
-    let parent = rustix::process::getppid()?;
+///
+/// # Errors
+/// It cannot be told who that is.
+fn starter(looker: &Looker<'_>) -> Result<Option<PathBuf>, String> {
+    let Some(parent) = rustix::process::getppid() else { return Ok(None) };
     let link = format!("{}/exe", parent.as_raw_nonzero());
-    let target = rustix::fs::readlinkat(looker.proc, link, Vec::new()).ok()?;
-    let path = PathBuf::from(target.to_string_lossy().into_owned());
-    let file = path.file_name()?.to_str()?;
-    ENGINES.iter().any(|engine| file.starts_with(engine)).then_some(path)
+    let target = match rustix::fs::readlinkat(looker.proc, &link, Vec::new()) {
+        Ok(target) => path(target.as_bytes()),
+        // It has ended, or is out of sight (ENOENT for a thread of the kernel, too).
+        Err(Errno::NOENT | Errno::SRCH) => return Ok(None),
+        Err(error) => return Err(format!("readlink /proc/{link}: {}", errno_text(error))),
+    };
+    let file = target.file_name().map(OsStr::as_bytes).unwrap_or_default();
+    let is_engine = ENGINES.iter().any(|engine| file.starts_with(engine.as_bytes()));
+    Ok(is_engine.then_some(target))
 }
 
 /// The sockets that engines listen on, wherever they lie, by the names that they have. A network namespace lists those that

@@ -63,8 +63,7 @@ fn is_engines(file: &FileFact, scope: &Scope<'_>) -> bool {
     }
     // Podman hands the root of a container with other ids over through a bind mount outside of its data, in a directory that
     // those ids may enter.
-    let names = std::iter::once(&file.path).chain(&file.names);
-    names.map(String::as_str).any(|name| match places::judge(name) {
+    file.all_names().any(|name| match places::judge(name) {
         Place::Engine { engine, root } => is_kept(engine, root, name),
         _ => false,
     })

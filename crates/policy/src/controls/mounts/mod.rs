@@ -386,27 +386,27 @@ fn covers(top: &str, path: &str) -> bool {
 /// True for the runtime's own directories, which no override opens.
 fn is_casemates(file: &FileFact, scope: &Scope<'_>) -> bool {
     let own = scope.facts.state_root.as_str();
-    let mut names = std::iter::once(&file.path).chain(&file.names);
-    names.any(|name| (!own.is_empty() && covers(own, name)) || places::judge(name) == Place::Own)
+    file.all_names()
+        .any(|name| (!own.is_empty() && covers(own, name)) || places::judge(name) == Place::Own)
 }
 
 /// The state directory, if this is a directory above it: that goes by engines' data.
 fn holds_state<'a>(file: &FileFact, scope: &Scope<'a>) -> Option<&'a str> {
     let own = scope.facts.state_root.as_str();
-    let mut names = std::iter::once(&file.path).chain(&file.names);
-    let above = names.any(|name| is_below(own, name)) || file.holds.iter().any(|at| at == own);
+    let above =
+        file.all_names().any(|name| is_below(own, name)) || file.holds.iter().any(|at| at == own);
     (above && !own.is_empty() && file.kind == FileKind::Directory).then_some(own)
 }
 
 /// Whether config.json lies there, which says what root of the host runs next: the bundle, a directory above it, or the file.
 fn holds_bundle(file: &FileFact, scope: &Scope<'_>) -> bool {
     let bundle = scope.facts.bundle.as_str();
-    let is_it = |name: &String| {
+    let is_it = |name: &str| {
         name == bundle
             || is_below(bundle, name)
             || name.strip_prefix(bundle).is_some_and(|rest| rest == "/config.json")
     };
-    !bundle.is_empty() && std::iter::once(&file.path).chain(&file.names).any(is_it)
+    !bundle.is_empty() && file.all_names().any(is_it)
 }
 
 pub(crate) fn types(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<Mount>, Refusal> {
