@@ -8,6 +8,7 @@ use casemate_sandbox::plan::{ContainerPlan, DetachedTree, MountPlan, MountSource
 use casemate_sys::mount::attr;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::os::unix::ffi::OsStrExt;
@@ -239,5 +240,9 @@ fn is_kernel_file(proc: &OwnedFd, path: &Path) -> bool {
     }
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    rustix::fs::openat2(proc, name, flags, Mode::empty(), resolve).is_ok()
+    match rustix::fs::openat2(proc, name, flags, Mode::empty(), resolve) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::XDEV) => false,
+        // One that cannot be looked for is taken to be there.
+        Ok(_) | Err(_) => true,
+    }
 }
