@@ -12,7 +12,7 @@ use casemate_sandbox::plan::{Namespaces, Sysctl, TimeOffset, UserNamespace};
 use casemate_sys::ns::{self, flag};
 use casemate_sys::Context as _;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 
 /// Namespaces, ready to launch into.
 #[derive(Debug)]
@@ -71,11 +71,8 @@ impl Held {
 
 /// A kernel that says it has made a namespace and has not (a filter around us) has given us the host's.
 fn is_new(kind: u64, made: &OwnedFd, proc: &OwnedFd) -> Result<()> {
-    let path = format!("self/ns/{}", name_of(kind));
-    let own =
-        rustix::fs::statat(proc, &path, AtFlags::empty()).call(|| format!("stat(/proc/{path})"))?;
     let made = rustix::fs::fstat(made).call(|| "fstat(namespace)")?;
-    if (own.st_dev, own.st_ino) == (made.st_dev, made.st_ino) {
+    if ns::inode(proc, "self", name_of(kind))? == Some(made.st_ino) {
         bail!("linux.namespaces {}: unshare() has made none", name_of(kind));
     }
     Ok(())
@@ -197,11 +194,8 @@ fn keep_own(spec: &Spec, join: &[(u64, OwnedFd)], proc: &OwnedFd) -> Result<()> 
             .then(|| "hostname, domainname".to_owned());
         let Some(what) = written.or(named) else { continue };
         let name = if *kind == flag::USER { "user" } else { name_of(*kind) };
-        let path = format!("self/ns/{name}");
-        let own = rustix::fs::statat(proc, &path, AtFlags::empty())
-            .call(|| format!("stat(/proc/{path})"))?;
         let joined = rustix::fs::fstat(fd).call(|| "fstat(namespace)")?;
-        if (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino) {
+        if ns::inode(proc, "self", name)? == Some(joined.st_ino) {
             bail!("{what}: the {name} namespace that is joined is the host's own");
         }
     }
@@ -210,11 +204,9 @@ fn keep_own(spec: &Spec, join: &[(u64, OwnedFd)], proc: &OwnedFd) -> Result<()> 
 
 /// The policy looked at what the path led to; somebody may have changed a link since.
 fn still_not_ours(kind: NamespaceKind, fd: &OwnedFd, path: &str, proc: &OwnedFd) -> Result<()> {
-    let link = crate::facts::own_namespace(kind);
-    let own =
-        rustix::fs::statat(proc, link, AtFlags::empty()).call(|| format!("stat(/proc/{link})"))?;
+    let own = ns::inode(proc, "self", crate::facts::namespace_file(kind))?;
     let joined = rustix::fs::fstat(fd).call(|| "fstat(namespace)")?;
-    if (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino) {
+    if own == Some(joined.st_ino) {
         bail!("linux.namespaces {} path {path}: has become the host's own", kind.name());
     }
     Ok(())

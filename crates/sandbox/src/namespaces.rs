@@ -6,7 +6,7 @@ use crate::StepResult;
 use casemate_sys::ns::{self, flag};
 use casemate_sys::{process, Context, Error};
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 /// Enter every namespace except a user namespace that comes last.
@@ -32,11 +32,8 @@ pub(crate) fn enter(plan: &Namespaces, host_proc: &OwnedFd) -> StepResult<()> {
 /// What comes next is meant for this namespace: the host's name, in the host's, would be changed for everybody. So the kernel's
 /// word for having joined it is not taken (filters can have calls answered without being made, seccomp(2)).
 fn is_in(kind: u64, joined: &OwnedFd, host_proc: &OwnedFd) -> casemate_sys::Result<()> {
-    let path = format!("self/ns/{}", ns::names(kind));
-    let own = rustix::fs::statat(host_proc, &path, AtFlags::empty())
-        .call(|| format!("stat(/proc/{path})"))?;
     let joined = rustix::fs::fstat(joined).call(|| "fstat(namespace)")?;
-    if (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino) {
+    if ns::inode(host_proc, "self", &ns::names(kind))? == Some(joined.st_ino) {
         return Ok(());
     }
     Err(Error::new("setns(): the namespace is not the one to be joined", Errno::IO))

@@ -1,7 +1,8 @@
 //! Namespaces: clone flags, setns(2), unshare(2).
 
-use crate::error::{check, Context, Result};
+use crate::error::{check, Context, Error, Result};
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
 
 /// CLONE_NEW* bits.
 pub mod flag {
@@ -72,4 +73,51 @@ pub fn kind_of(fd: impl AsFd) -> Result<u64> {
     check(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), NS_GET_NSTYPE as _) } as libc::c_long)
         .map(|v| v as u64)
         .call(|| format!("ioctl({}, NS_GET_NSTYPE)", crate::fd::label(&fd)))
+}
+
+/// The inode number of a namespace: `who` is a process's directory in `proc` ("self" or a number), `file` a file of its ns
+/// directory. `None`: this kernel has no namespaces of the kind, or the process has ended.
+///
+/// The link's text, `net:[4026531840]` (namespaces(7)), has the number. To follow the link instead makes the kernel make an
+/// inode, and throw it away, for each namespace that nobody has open: 11 microseconds in place of 1.5.
+pub fn inode(proc: impl AsFd, who: &str, file: &str) -> Result<Option<u64>> {
+    let path = format!("{who}/ns/{file}");
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 64];
+    let call = || format!("readlinkat(/proc/{path})");
+    match rustix::fs::readlinkat_raw(proc, path.as_str(), &mut buffer) {
+        Ok((text, _)) => number_in(text).map(Some).ok_or_else(|| Error::new(call(), Errno::INVAL)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error).call(call),
+    }
+}
+
+/// N of `kind:[N]`.
+fn number_in(link: &[u8]) -> Option<u64> {
+    let (_, number) = std::str::from_utf8(link).ok()?.split_once(":[")?;
+    number.strip_suffix(']')?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{Mode, OFlags, CWD};
+
+    #[test]
+    fn the_inode_of_a_namespace_is_the_one_that_its_file_has() {
+        let proc = rustix::fs::openat(CWD, "/proc", OFlags::PATH, Mode::empty()).unwrap();
+        for file in ["mnt", "net", "pid", "ipc", "uts", "cgroup", "user", "time_for_children"] {
+            let Some(found) = inode(&proc, "self", file).unwrap() else { continue };
+            let stat = rustix::fs::stat(format!("/proc/self/ns/{file}")).unwrap();
+            assert_eq!(found, stat.st_ino, "{file}");
+        }
+        assert_eq!(inode(&proc, "self", "none").unwrap(), None);
+    }
+
+    #[test]
+    fn a_link_that_names_no_namespace_has_no_number() {
+        assert_eq!(number_in(b"net:[4026531840]"), Some(4_026_531_840));
+        for link in [&b"/run/netns/x"[..], b"net:[]", b"net:[12", b"net:[x]", b"", b"\xff:[1]"] {
+            assert_eq!(number_in(link), None);
+        }
+    }
 }

@@ -11,6 +11,7 @@ use casemate_policy::floor::Part;
 use casemate_policy::spec::{IdMapping, NamespaceKind};
 use casemate_runtime::caller::{apparmor, selinux};
 use casemate_runtime::procfs;
+use casemate_sys::ns;
 use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -246,19 +247,14 @@ fn namespaces(proc: &OwnedFd, pid: i32) -> Result<BTreeMap<NamespaceKind, Place>
         (NamespaceKind::Cgroup, "cgroup"),
         (NamespaceKind::Time, "time"),
     ] {
-        let inode = |of: &str| {
-            let path = format!("{of}/ns/{file}");
-            rustix::fs::statat(proc, path, AtFlags::empty()).map(|stat| (stat.st_dev, stat.st_ino))
-        };
-        let own = match inode(&pid.to_string()) {
-            Ok(own) => own,
-            Err(rustix::io::Errno::NOENT) => continue,
+        let own = match ns::inode(proc, &pid.to_string(), file) {
+            Ok(Some(own)) => own,
+            Ok(None) => continue,
             Err(error) => bail!("namespaces of process {pid}: {error} (hint: only root can look at other users' processes)"),
         };
         // For an ordinary user pid 1 is closed; then the caller's own namespaces stand for the host's.
-        let host = inode("1").or_else(|_| inode("self"));
-        let host = host.with_context(|| format!("/proc/self/ns/{file}"))?;
-        found.insert(kind, if host == own { Place::Host } else { Place::Private });
+        let host = ns::inode(proc, "1", file).or_else(|_| ns::inode(proc, "self", file))?;
+        found.insert(kind, if host == Some(own) { Place::Host } else { Place::Private });
     }
     Ok(found)
 }

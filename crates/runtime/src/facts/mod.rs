@@ -13,7 +13,7 @@ mod used;
 
 pub(crate) use hooks::files as hook_files;
 pub(crate) use limits::of_joining as limits_of_joining;
-pub(crate) use namespaces::link as own_namespace;
+pub(crate) use namespaces::file as namespace_file;
 
 use crate::bundle::Bundle;
 use crate::caller::Caller;

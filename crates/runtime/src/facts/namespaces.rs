@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use casemate_policy::spec::{NamespaceKind, Spec};
-use casemate_sys::Context as _;
+use casemate_sys::{ns, Context as _};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD};
 
@@ -23,21 +23,19 @@ pub(super) fn of_host(spec: &Spec, proc: &OwnedFd) -> Result<Vec<NamespaceKind>>
 fn is_own(kind: NamespaceKind, path: &str, proc: &OwnedFd) -> Result<bool> {
     let joined = rustix::fs::statat(CWD, path, AtFlags::empty())
         .call(|| format!("linux.namespaces {} path {path}: stat()", kind.name()))?;
-    let own = rustix::fs::statat(proc, link(kind), AtFlags::empty())
-        .call(|| format!("stat(/proc/{})", link(kind)))?;
-    Ok((joined.st_dev, joined.st_ino) == (own.st_dev, own.st_ino))
+    Ok(ns::inode(proc, "self", file(kind))? == Some(joined.st_ino))
 }
 
-/// The link to the runtime's own namespace of a kind, below /proc.
-pub(crate) fn link(kind: NamespaceKind) -> &'static str {
+/// The file of a kind in the ns directory of a process.
+pub(crate) fn file(kind: NamespaceKind) -> &'static str {
     match kind {
-        NamespaceKind::Pid => "self/ns/pid",
-        NamespaceKind::Network => "self/ns/net",
-        NamespaceKind::Mount => "self/ns/mnt",
-        NamespaceKind::Ipc => "self/ns/ipc",
-        NamespaceKind::Uts => "self/ns/uts",
-        NamespaceKind::User => "self/ns/user",
-        NamespaceKind::Cgroup => "self/ns/cgroup",
-        NamespaceKind::Time => "self/ns/time",
+        NamespaceKind::Pid => "pid",
+        NamespaceKind::Network => "net",
+        NamespaceKind::Mount => "mnt",
+        NamespaceKind::Ipc => "ipc",
+        NamespaceKind::Uts => "uts",
+        NamespaceKind::User => "user",
+        NamespaceKind::Cgroup => "cgroup",
+        NamespaceKind::Time => "time",
     }
 }

@@ -5,9 +5,8 @@ use crate::pool::ids::Range;
 use anyhow::{Context as _, Result};
 use casemate_kernel::InnerId;
 use casemate_policy::spec::{NamespaceKind, Spec};
-use casemate_sys::Context as _;
+use casemate_sys::ns;
 use rustix::fd::OwnedFd;
-use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 /// A namespace that is joined by path.
@@ -41,13 +40,12 @@ pub(super) fn joined(spec: &Spec) -> Vec<Joined> {
 /// name another container's namespaces by its process (`/proc/PID/ns/ipc`).
 pub(super) fn user_namespace(proc: &OwnedFd, joined: &[Joined]) -> Result<Option<Shared>> {
     let Some(pid) = joined.iter().find_map(|joined| pid_of(&joined.path)) else { return Ok(None) };
-    let inode = |path: &str| match rustix::fs::statat(proc, path, AtFlags::empty()) {
+    let theirs = match ns::inode(proc, &pid.to_string(), "user") {
         // It has ended: who opens the namespaces tells.
-        Err(Errno::NOENT | Errno::SRCH) => Ok(None),
-        other => other.map(|st| Some(st.st_ino)).call(|| format!("statat(/proc, \"{path}\")")),
+        Err(error) if error.errno() == Errno::SRCH => None,
+        other => other.context("user namespace of the pod")?,
     };
-    let theirs = inode(&format!("{pid}/ns/user")).context("user namespace of the pod")?;
-    if theirs.is_none() || theirs == inode("self/ns/user")? {
+    if theirs.is_none() || theirs == ns::inode(proc, "self", "user")? {
         return Ok(None);
     }
     let maps =

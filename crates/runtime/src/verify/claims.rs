@@ -1,14 +1,14 @@
 //! What the kernel was asked to do and said that it did, compared with what it shows: a kernel, or a filter around us, that
 //! answers 0 and does nothing is noticed.
 
-use super::read::{self, Identity, KINDS};
+use super::read::{self, KINDS};
 use crate::ids::IdMaps;
 use crate::procfs;
 use anyhow::{bail, Context as _, Result};
 use casemate_kernel::id_map::IdRange;
 use casemate_policy::spec::IdMapping;
 use casemate_sandbox::plan::{Early, Namespaces, UserNamespace};
-use casemate_sys::Context as _;
+use casemate_sys::{ns, Context as _};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
@@ -17,8 +17,8 @@ use rustix::io::Errno;
 pub(super) struct Claims {
     /// Kinds that must not be our own.
     pub(super) new: u64,
-    /// Kinds that are joined, and which one.
-    pub(super) joined: Vec<(u64, Identity)>,
+    /// Kinds that are joined, and the inode of which one.
+    pub(super) joined: Vec<(u64, u64)>,
     /// A process whose namespaces of these kinds are joined.
     pub(super) peer: Option<(i32, u64)>,
     /// Resource, soft, hard.
@@ -52,7 +52,7 @@ impl Claims {
         let all = listed.chain(user).chain(pid.map(|fd| (flag::PID, fd)));
         for (kind, fd) in all {
             let st = rustix::fs::fstat(fd).call(|| "fstat(namespace)")?;
-            self.joined.push((kind, (st.st_dev, st.st_ino)));
+            self.joined.push((kind, st.st_ino));
         }
         Ok(())
     }
@@ -67,27 +67,27 @@ impl Claims {
     pub(super) fn verify_namespaces(&self, proc: &OwnedFd, pid: i32) -> Result<Option<u64>> {
         let mut shared = 0;
         if self.by_ordinary_user {
-            match read::namespace(proc, &pid.to_string(), "mnt") {
+            match ns::inode(proc, &pid.to_string(), "mnt") {
                 Err(error) if error.errno() == Errno::ACCESS => return Ok(None),
                 other => other?,
             };
         }
         for (kind, file) in KINDS {
-            let Some(own) = read::namespace(proc, &pid.to_string(), file)? else { continue };
-            if read::namespace(proc, "self", file)? == Some(own) {
+            let Some(own) = ns::inode(proc, &pid.to_string(), file)? else { continue };
+            if ns::inode(proc, "self", file)? == Some(own) {
                 shared |= kind;
             }
             if self.new & shared & kind != 0 {
                 bail!("the {file} namespace is not a new one, as planned");
             }
             let joined = self.joined.iter().find(|(joined, _)| *joined == kind);
-            if joined.is_some_and(|(_, identity)| *identity != own) {
+            if joined.is_some_and(|(_, inode)| *inode != own) {
                 bail!("the {file} namespace is not the one to be joined");
             }
             let Some((peer, _)) = self.peer.filter(|(_, kinds)| kinds & kind != 0) else {
                 continue;
             };
-            if read::namespace(proc, &peer.to_string(), file)? != Some(own) {
+            if ns::inode(proc, &peer.to_string(), file)? != Some(own) {
                 bail!("the {file} namespace is not the container's");
             }
         }

@@ -6,12 +6,7 @@ use casemate_kernel::id_map::IdRange;
 use casemate_kernel::status::Status;
 use casemate_kernel::{id_map, status, ParseError};
 use casemate_sys::ns::flag;
-use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
-use rustix::fs::AtFlags;
-
-/// A namespace: device and inode of its file.
-pub(super) type Identity = (u64, u64);
 
 /// The kinds, and their files in /proc/PID/ns. A time namespace that was made is its maker's only after execve
 /// (time_namespaces(7)).
@@ -54,20 +49,6 @@ pub(super) fn status(proc: &OwnedFd, pid: i32) -> Result<Status> {
 pub(super) fn id_map(proc: &OwnedFd, pid: i32, file: &str) -> Result<Vec<IdRange>> {
     let text = procfs::read(proc, &format!("{pid}/{file}"))?;
     id_map::parse(&text).with_context(|| format!("process {pid}"))
-}
-
-/// The namespace of a kind; `None`: this kernel has none of the kind.
-pub(super) fn namespace(
-    proc: &OwnedFd,
-    who: &str,
-    file: &str,
-) -> casemate_sys::Result<Option<Identity>> {
-    let path = format!("{who}/ns/{file}");
-    match rustix::fs::statat(proc, &path, AtFlags::empty()) {
-        Ok(st) => Ok(Some((st.st_dev, st.st_ino))),
-        Err(rustix::io::Errno::NOENT) => Ok(None),
-        Err(error) => Err(error).call(|| format!("stat(/proc/{path})")),
-    }
 }
 
 /// Soft and hard limit by number, from the text of /proc/PID/limits; `u64::MAX`: none.
