@@ -3,6 +3,7 @@
 use casemate_kernel::attr;
 use casemate_kernel::mountinfo::{unescape, Mount};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// Where a mount is, without escapes. Bytes that are no UTF-8 are replaced: no place that is looked for has any.
 pub(super) fn point<'m>(mount: &Mount<'m>) -> Cow<'m, str> {
@@ -41,6 +42,8 @@ pub struct Tree<'m, 't> {
     by_id: Vec<(u64, usize)>,
     /// The same by the parent and the mount point; of several, the latest is the last.
     children: Vec<(u64, &'t [u8], usize)>,
+    /// Which of `children` lie on each mount: most have none, and every path is looked for on many.
+    lying_on: Vec<Range<usize>>,
     /// The first mount at `/`.
     top: Option<usize>,
 }
@@ -62,7 +65,8 @@ impl<'m, 't> Tree<'m, 't> {
                 top.get_or_insert(index);
             }
         }
-        Self { mounts, by_id, children, top }
+        let lying_on = mounts.iter().map(|mount| those_on(&children, mount.id)).collect();
+        Self { mounts, by_id, children, lying_on, top }
     }
 
     /// All of them.
@@ -77,6 +81,9 @@ impl<'m, 't> Tree<'m, 't> {
         let mut at = self.uppermost(self.top?, b"/");
         let ends = (1..escaped.len()).filter(|end| escaped[*end] == b'/').chain([escaped.len()]);
         for end in ends.filter(|end| *end > 1) {
+            if self.lying_on[at].is_empty() {
+                break;
+            }
             at = self.uppermost(at, &escaped[..end]);
         }
         Some(&self.mounts[at])
@@ -86,7 +93,7 @@ impl<'m, 't> Tree<'m, 't> {
     fn uppermost(&self, mut at: usize, place: &[u8]) -> usize {
         // A mount that is its own parent does not lie on itself.
         for _ in 0..self.mounts.len() {
-            match self.latest_child(self.mounts[at].id, place) {
+            match self.latest_child(at, place) {
                 Some(next) if next != at => at = next,
                 _ => break,
             }
@@ -94,10 +101,11 @@ impl<'m, 't> Tree<'m, 't> {
         at
     }
 
-    fn latest_child(&self, parent: u64, place: &[u8]) -> Option<usize> {
-        let end = self.children.partition_point(|(p, at, _)| (*p, *at) <= (parent, place));
-        let (p, at, index) = self.children[..end].last()?;
-        ((*p, *at) == (parent, place)).then_some(*index)
+    fn latest_child(&self, of: usize, place: &[u8]) -> Option<usize> {
+        let children = &self.children[self.lying_on[of].clone()];
+        let end = children.partition_point(|(_, at, _)| *at <= place);
+        let (_, at, index) = children[..end].last()?;
+        (*at == place).then_some(*index)
     }
 
     /// True for the mount that `/` is.
@@ -121,6 +129,12 @@ impl<'m, 't> Tree<'m, 't> {
     pub(super) fn may_be_propagated(&self, mount: &Mount<'_>) -> bool {
         mount.master.is_some() && self.parent(mount).is_some_and(|parent| parent.master.is_some())
     }
+}
+
+fn those_on(children: &[(u64, &[u8], usize)], parent: u64) -> Range<usize> {
+    let start = children.partition_point(|(of, _, _)| *of < parent);
+    let count = children[start..].partition_point(|(of, _, _)| *of == parent);
+    start..start + count
 }
 
 /// Of several mounts with one number, the latest.

@@ -96,10 +96,12 @@ impl MountPlanFlags {
 
     /// Applies one option; false when it is none of ours, hence file system data.
     pub(super) fn apply(&mut self, option: &str) -> bool {
-        self.apply_manner(option)
-            || self.apply_attr(option)
-            || self.apply_superblock(option)
-            || self.apply_propagation(option)
+        // Data of the file system: none of ours has a value.
+        !option.contains('=')
+            && (self.apply_manner(option)
+                || self.apply_attr(option)
+                || self.apply_superblock(option)
+                || self.apply_propagation(option))
     }
 
     fn apply_manner(&mut self, option: &str) -> bool {
