@@ -34,16 +34,17 @@ pub fn read(proc: impl AsFd, path: &str) -> Result<String, Error> {
 pub fn read_bytes(proc: impl AsFd, path: &str) -> Result<Vec<u8>, Error> {
     let file = rustix::fs::openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .call(|| format!("openat(/proc, \"{path}\")"))?;
-    let mut text = Vec::with_capacity(4096);
+    // A page is what the kernel hands out at once. Most files are a few bytes: these take no more of the heap than that.
+    let mut page = [0; 4096];
+    let mut text = Vec::new();
     loop {
-        text.reserve(4096);
-        match rustix::io::read(&file, rustix::buffer::spare_capacity(&mut text)) {
-            Ok(0) => break,
-            Ok(_) | Err(Errno::INTR) => {}
+        match rustix::io::read(&file, &mut page) {
+            Ok(0) => return Ok(text),
+            Ok(count) => text.extend_from_slice(&page[..count]),
+            Err(Errno::INTR) => {}
             Err(e) => return Err(e).call(|| format!("read(/proc/{path})")),
         }
     }
-    Ok(text)
 }
 
 /// What /proc/PID/stat says about a process.

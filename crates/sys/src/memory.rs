@@ -85,7 +85,8 @@ fn take(layout: Layout) -> Option<*mut u8> {
     taken.ok().map(|_| place as *mut u8)
 }
 
-/// Let the newest object have another size where it is. False: it is not the newest, or there is no room left.
+/// Let the newest object have another size where it is, 0 when it is freed. False: it is not the newest, or there is no room
+/// left.
 fn extend(pointer: *mut u8, old: usize, new: usize) -> bool {
     let (start, limit) = (pointer as usize, END.load(Ordering::Relaxed));
     let Some(end) = start.checked_add(new).filter(|end| *end <= limit) else { return false };
@@ -98,8 +99,8 @@ fn is_new(pointer: *mut u8) -> bool {
     at < end && at >= end - ROOM
 }
 
-// SAFETY: what `take` gives away lies in memory of System's that is never freed, belongs to nobody else, and is aligned as
-// asked; it never gets to System. Everything else is passed on to System; not to free is always allowed.
+// SAFETY: what `take` gives away lies in memory of System's that is never freed, belongs to nobody else until it is freed, and
+// is aligned as asked; it never gets to System. Everything else is passed on to System; not to free is always allowed.
 unsafe impl GlobalAlloc for Allocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let new = if KEEPS.load(Ordering::Relaxed) { take(layout) } else { None };
@@ -108,7 +109,10 @@ unsafe impl GlobalAlloc for Allocator {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        if !KEEPS.load(Ordering::Relaxed) && !is_new(pointer) {
+        if is_new(pointer) {
+            // The newest makes room for the next; others stay.
+            extend(pointer, layout.size(), 0);
+        } else if !KEEPS.load(Ordering::Relaxed) {
             // SAFETY: passed on; it came from there.
             unsafe { System.dealloc(pointer, layout) }
         }
@@ -175,13 +179,19 @@ mod tests {
             Allocator.dealloc(other, layout(64));
             // It is leaked, so it is there.
             assert_eq!(std::slice::from_raw_parts(other, 64), [8; 64], "it was freed");
+            let brief = Allocator.alloc(layout(100));
+            Allocator.dealloc(brief, layout(100));
+            let next = Allocator.alloc(layout(100));
+            assert_eq!(next, brief, "the newest makes room for the next");
+            Allocator.dealloc(grown, layout(128));
+            assert_ne!(Allocator.alloc(layout(128)), grown, "others stay");
             let large = Allocator.alloc(layout(ROOM));
             assert!(!large.is_null() && !is_new(large));
             reuse_freed();
             first.write_bytes(9, 10);
             let usual = Allocator.realloc(first, layout(10), 256);
             assert!(!is_new(usual) && std::slice::from_raw_parts(usual, 10) == [9; 10]);
-            for (object, size) in [(usual, 256), (grown, 128), (second, 4096), (large, ROOM)] {
+            for (object, size) in [(usual, 256), (second, 4096), (large, ROOM)] {
                 Allocator.dealloc(object, layout(size));
             }
         }
