@@ -40,7 +40,7 @@ pub fn harden(
 /// # Errors
 /// A configuration that the profile does not run; the host plays a part only through `facts`.
 pub fn harden_as(spec: Spec, choice: &Choice, facts: &HostFacts) -> Result<Hardened, Refusal> {
-    let mut draft = Draft::new(choice, facts, Asked::of(&spec));
+    let mut draft = Draft::new(choice, facts, Asked::of(&spec, choice.engine));
     let admitted = match choice.is_verbatim() {
         true => spec,
         false => container(&mut draft, spec)?,
@@ -79,7 +79,7 @@ pub fn harden_process(
     exec::mapped_ids(&process, container)?;
     let facts = HostFacts { limits, ..HostFacts::default() };
     let choice = Choice::of_container(container);
-    let mut draft = Draft::new(&choice, &facts, Asked::of(container));
+    let mut draft = Draft::new(&choice, &facts, Asked::of(container, choice.engine));
     draft.joining = Some(container);
     let process = match choice.is_verbatim() {
         true => process,
@@ -102,7 +102,7 @@ pub fn harden_resources(
     facts: &HostFacts,
 ) -> Result<(Resources, Vec<Decision>), Refusal> {
     let choice = Choice::of_container(container);
-    let mut draft = Draft::new(&choice, facts, Asked::of(container));
+    let mut draft = Draft::new(&choice, facts, Asked::of(container, choice.engine));
     draft.joining = Some(container);
     let resources = match choice.is_verbatim() {
         true => resources,

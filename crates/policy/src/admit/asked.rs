@@ -2,6 +2,7 @@
 
 use crate::check::{clean, sysctl};
 use crate::controls::{bundle, device_rules, groups, memory, mounts};
+use crate::engine::Engine;
 use crate::spec::{CapSet, IdMapping, Mount, Namespace, NamespaceKind, Spec};
 use std::collections::HashMap;
 
@@ -41,7 +42,8 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    pub(crate) fn of(spec: &Spec) -> Self {
+    /// `engine`: the one that has made the configuration, as far as that is certain.
+    pub(crate) fn of(spec: &Spec, engine: Option<Engine>) -> Self {
         let process = spec.process.as_ref();
         let capabilities = process.and_then(|process| process.capabilities.as_ref());
         let linux = &spec.linux;
@@ -61,7 +63,7 @@ impl Asked {
             mount_label: linux.mount_label.clone(),
             destinations: uncovered(&spec.mounts),
             sandbox: memory::is_sandbox(&spec.annotations),
-            pod: mounts::Pod::of(spec),
+            pod: mounts::Pod::of(spec, engine),
             keeps_groups: groups::are_kept(&spec.annotations),
         }
     }

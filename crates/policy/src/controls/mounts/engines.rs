@@ -228,7 +228,10 @@ mod tests {
                 r#"{{"ociVersion":"1.0.2","root":{{"path":"r"}},"annotations":{{{annotations}}},
                     "linux":{{"cgroupsPath":"{cgroup}"}}}}"#
             );
-            Pod::of(&crate::spec::Spec::parse(text.as_bytes()).unwrap())
+            let spec = crate::spec::Spec::parse(text.as_bytes()).unwrap();
+            let path = spec.linux.cgroups_path.as_deref();
+            let engine = crate::engine::Engine::of(&spec.annotations, path).unwrap();
+            Pod::of(&spec, engine)
         };
         let containerd =
             r#""io.kubernetes.cri.sandbox-id":"s1","io.kubernetes.cri.sandbox-uid":"u-1""#;

@@ -8,12 +8,14 @@ mod judge;
 mod layered;
 mod overlay;
 mod places;
+mod pod;
 mod sources;
 mod types;
 mod users;
 
 pub use overlay::{is_layer, layers};
 pub use places::{usual, Usual};
+pub(crate) use pod::Pod;
 pub(crate) use sources::{of_root, remounts, sources};
 
 use super::flags::{missing, NAMES};
@@ -21,7 +23,7 @@ use super::prelude::*;
 use crate::check::clean;
 use crate::facts::{is_below, Engine, FileFact, FileKind, HostFacts, MountFacts};
 use crate::mount_options::{attr, MountPlanFlags};
-use crate::spec::{Mount, NamespaceKind, Spec};
+use crate::spec::{Mount, NamespaceKind};
 
 /// **What.** Which file systems a configuration may have mounted anew (not bound), and where, where
 /// the caller is root of the host:
@@ -278,78 +280,6 @@ struct Scope<'a> {
     data: &'a [String],
     /// Namespaces of others that it joins.
     joined: Vec<NamespaceKind>,
-}
-
-/// The pod of a container, as far as its configuration says.
-#[derive(Debug, Default)]
-pub(crate) struct Pod {
-    /// What the kubelet made for pods is for none of podman's containers: their annotations are whoever's.
-    nobodys: bool,
-    /// The sandbox, as containerd and CRI-O name it.
-    sandbox: Option<String>,
-    /// The same, where it is certain that CRI-O says so.
-    crio_sandbox: Option<String>,
-    /// The pod's uid.
-    uid: Option<String>,
-}
-
-const CLAIMED_SANDBOX: [&str; 2] =
-    ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"];
-const CLAIMED_UID: [&str; 2] = ["io.kubernetes.cri.sandbox-uid", "io.kubernetes.pod.uid"];
-
-impl Pod {
-    pub(crate) fn of(spec: &Spec) -> Self {
-        use crate::engine::{Engine, Label};
-        let path = spec.linux.cgroups_path.as_deref();
-        // Signs of two engines are refused where the policy is chosen; here they are those of none.
-        let engine = Engine::of(&spec.annotations, path).ok().flatten();
-        let says = |label| {
-            let text = engine.and_then(|engine| engine.label(&spec.annotations, label));
-            text.map(str::to_owned)
-        };
-        // Whoever wrote it: better one pod than any.
-        let claims =
-            |names: [&str; 2]| names.iter().find_map(|name| spec.annotations.get(*name)).cloned();
-        let sandbox = says(Label::Sandbox);
-        Self {
-            nobodys: engine == Some(Engine::Podman),
-            crio_sandbox: sandbox.clone().filter(|_| engine == Some(Engine::CriO)),
-            sandbox: sandbox.or_else(|| claims(CLAIMED_SANDBOX)),
-            // Docker's configurations have no annotations, and cri-dockerd puts the container into the pod's cgroup.
-            uid: says(Label::PodUid)
-                .or_else(|| path.and_then(of_cgroup))
-                .or_else(|| claims(CLAIMED_UID)),
-        }
-    }
-
-    /// Whether what was made for the pod with this uid is this container's.
-    fn has_uid(&self, uid: &str) -> bool {
-        fits(self.uid.as_deref(), uid, self.nobodys)
-    }
-
-    /// The same of a sandbox.
-    fn has_sandbox(&self, id: &str) -> bool {
-        fits(self.sandbox.as_deref(), id, self.nobodys)
-    }
-}
-
-/// Where nobody says which pod it is, it may be any.
-fn fits(own: Option<&str>, name: &str, nobodys: bool) -> bool {
-    !nobodys && own.is_none_or(|own| own == name)
-}
-
-/// The uid in the kubelet's name of a pod's cgroup: `/kubepods/burstable/podUID/ID`, and with underscores in a slice,
-/// `kubepods-burstable-podUID.slice:docker:ID`.
-fn of_cgroup(path: &str) -> Option<String> {
-    let mut parts = path.split(['/', ':']).filter(|part| !part.is_empty());
-    if !parts.clone().any(|part| part.starts_with("kubepods")) {
-        return None;
-    }
-    let uid = |part: &str| match part.strip_suffix(".slice") {
-        Some(slice) => Some(slice.rsplit_once("-pod")?.1.replace('_', "-")),
-        None => part.strip_prefix("pod").map(str::to_owned),
-    };
-    parts.find_map(uid)
 }
 
 impl<'a> Scope<'a> {
