@@ -4,12 +4,12 @@ use crate::caller::Caller;
 use crate::lower;
 use crate::request::{CgroupManager, Global, Rootless};
 use crate::state::CgroupRecord;
-use anyhow::{bail, Context as _, Result};
+use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::devices::{DeviceRule, LoadedDevices};
 use casemate_cgroup::systemd::{
     parse_annotation, system_bus_is_roots, BusAddress, Manager, Property, Scope, ScopeRequest, Unit,
 };
-use casemate_cgroup::{resolve_fs_path, Cgroup, Contents, Hierarchy, Limits, SystemdPath};
+use casemate_cgroup::{resolve_fs_path, Cgroup, Contents, Hierarchy, Limits, Marks, SystemdPath};
 use casemate_policy::spec::{Mount, NamespaceKind};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::launch::Parked;
@@ -30,6 +30,9 @@ pub struct CgroupPlan {
     rootless: bool,
     /// The bundle says where the cgroup goes.
     asked: bool,
+    /// The container's state directory, by which its cgroup is marked.
+    owner: PathBuf,
+    marks: Marks,
 }
 
 #[derive(Debug)]
@@ -122,6 +125,8 @@ impl CgroupPlan {
                 Place::Unit(path, manager, unit_properties(spec)?)
             }
         };
+        let owner = absolute(&global.root.join(id))?;
+        let marks = marks(caller.privileged && caller.initial_user_namespace);
         let devices = lower::devices::rules(spec)?;
         Ok(Self {
             hierarchy,
@@ -130,7 +135,24 @@ impl CgroupPlan {
             devices,
             rootless: is_rootless(global, caller),
             asked: asked.is_some(),
+            owner,
+            marks,
         })
+    }
+
+    /// Whether the container may be made there: not in the cgroup of another one. Asked by who makes it; what is judged for a
+    /// container that is running already has that one's cgroup.
+    ///
+    /// # Errors
+    /// It may not, or that cannot be told.
+    pub fn check(&self, spec: &HardenedSpec) -> Result<()> {
+        match (&self.hierarchy, &self.place) {
+            (Some(hierarchy), Place::Directory(inner)) if !spec.is_verbatim() => {
+                refuse_of_another(hierarchy, inner, self.marks, &self.owner)
+                    .context("linux.cgroupsPath")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The mount point of the hierarchy.
@@ -187,15 +209,27 @@ impl CgroupPlan {
                 self.start_scope(hierarchy, path, *manager, extra)?
             }
         };
-        if !self.limits.is_empty() {
-            if let Err(e) = made.cgroup.apply(&self.limits) {
-                // The first error is the one to report; the placeholder ends by itself.
-                drop(made.placeholder);
-                remove(&made.record, self.rootless).ok();
-                return Err(e).context("linux.resources");
-            }
+        if let Err(e) = self.mark(&made.cgroup).and_then(|()| self.limit(&made.cgroup)) {
+            // The first error is the one to report; the placeholder ends by itself.
+            drop(made.placeholder);
+            remove(&made.record, self.rootless).ok();
+            return Err(e);
         }
         Ok(Some(made))
+    }
+
+    fn mark(&self, cgroup: &Cgroup) -> Result<()> {
+        match self.marks.write(cgroup, &self.owner) {
+            Err(e) if self.rootless && e.is_permission() => Ok(()),
+            other => other.context("cgroup"),
+        }
+    }
+
+    fn limit(&self, cgroup: &Cgroup) -> Result<()> {
+        match self.limits.is_empty() {
+            true => Ok(()),
+            false => cgroup.apply(&self.limits).context("linux.resources"),
+        }
     }
 
     /// systemd makes a scope only around a process. Init is to be born inside, not moved, so a parked one holds its place.
@@ -247,6 +281,39 @@ impl CgroupPlan {
             other => other.context("linux.resources.devices"),
         }
     }
+}
+
+const fn marks(root_of_host: bool) -> Marks {
+    match root_of_host {
+        true => Marks::Roots,
+        false => Marks::Users,
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| anyhow!("{}: {}", path.display(), crate::bundle::say(&e)))
+}
+
+/// A cgroup that is or lies in another container's is frozen, limited and killed with that one, and what is done to it is
+/// done there. It stands to reason only for containers of a runtime that runs in that container itself. What a container
+/// has left that is no more is nobody's.
+fn refuse_of_another(hierarchy: &Hierarchy, inner: &Path, marks: Marks, own: &Path) -> Result<()> {
+    let path = hierarchy.locate(inner)?;
+    for (cgroup, owner) in marks.on_the_way(hierarchy, &path)? {
+        let is_gone = matches!(owner.symlink_metadata(), Err(e) if e.kind() == ErrorKind::NotFound);
+        if owner == own || is_gone || hierarchy.locate(&hierarchy.own_path()?)?.starts_with(&cgroup)
+        {
+            continue;
+        }
+        let id = owner.file_name().unwrap_or_default().to_string_lossy();
+        let what = if cgroup == path { "is" } else { "lies in" };
+        bail!(
+            "{} {what} the cgroup of container {id}: what freezes or ends one of them would do so to the other (hint: \
+             choose a cgroup beside that one)",
+            inner.display()
+        );
+    }
+    Ok(())
 }
 
 /// For a unit's cgroups that the caller may neither bear processes in nor move them to: have systemd move one, by its pid, into
@@ -306,7 +373,8 @@ pub fn remove(record: &CgroupRecord, rootless: bool) -> Result<()> {
         unit.stop()?;
     }
     let removed = match &record.before {
-        Some(before) => casemate_cgroup::give_back(&record.path, before),
+        Some(before) => casemate_cgroup::give_back(&record.path, before)
+            .and_then(|()| Marks::remove(&record.path)),
         None => casemate_cgroup::remove_tree(&record.path),
     };
     match removed {

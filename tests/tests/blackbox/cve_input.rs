@@ -135,6 +135,42 @@ fn a_cgroups_path_above_other_cgroups_does_not_reach_their_processes() {
     assert_eq!((depth.as_str(), after.as_str()), ("max\n", "max\n"));
 }
 
+/// What freezes or ends a container does so with all that is below its cgroup.
+#[test]
+fn a_cgroup_is_not_made_in_that_of_another_container() {
+    requires!(root);
+    requires!(host::cgroup_mount().is_some(), "needs cgroup2");
+    let name = format!("casemate-test-{}-owned", std::process::id());
+    let at = |path: &str| {
+        let path = format!("/{name}{path}");
+        Bundle::sh("sleep 600").edit(move |c| c["linux"]["cgroupsPath"] = json!(path))
+    };
+    let first = Container::new(at("/a")).up();
+    let beside = Container::new(at("/b"));
+    beside.create().ok();
+    for path in ["/a/x", "/a/x/y", "/a"] {
+        let message = Container::new(at(path)).create().refused();
+        assert!(message.contains(&format!("the cgroup of container {}", first.id)), "{message}");
+    }
+    assert!(!host::cgroup_mount().unwrap().join(&name).join("a/x").exists());
+    // One whose process has ended keeps it until it is deleted.
+    first.kill("KILL").ok();
+    first.wait_status("stopped");
+    let message = Container::new(at("/a")).create().refused();
+    assert!(message.contains(first.id.as_str()), "{message}");
+    first.command("delete").args(["--force", first.id.as_str()]).ok();
+    Container::new(at("/a")).create().ok();
+    // What nobody has any more is nobody's.
+    beside.kill("KILL").ok();
+    beside.wait_status("stopped");
+    std::fs::remove_dir_all(beside.state_dir()).unwrap();
+    Container::new(at("/b")).create().ok();
+    let top = host::cgroup_mount().unwrap().join(&name);
+    // It was there before, and was given back.
+    std::fs::remove_dir(top.join("b")).unwrap();
+    std::fs::remove_dir(top).unwrap();
+}
+
 /// On Linux 6.18 a process that is born into a cgroup dies at once if cgroup.kill has ever been written there.
 #[test]
 fn a_cgroup_that_was_there_before_can_be_used_again_and_again() {

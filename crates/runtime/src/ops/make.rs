@@ -77,6 +77,7 @@ pub(crate) fn make(
         decided.look_at_hooks();
     }
     trail.decided(&decided)?;
+    decided.cgroup.check(&decided.spec)?;
     let detached = mode != HeldBy::Run(false);
     let terminal = decided.spec.process.as_ref().is_some_and(|p| p.terminal);
     let socket = request.console_socket.as_ref();
