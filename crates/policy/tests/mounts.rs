@@ -37,6 +37,7 @@ fn host() -> HostFacts {
         container: CONTAINER.to_owned(),
         bundle: format!("/run/containerd/io.containerd.runtime.v2.task/k8s.io/{CONTAINER}"),
         state_root: "/state/run".to_owned(),
+        joined_memory: None,
     };
     HostFacts { mounts, ..facts() }
 }
@@ -431,7 +432,7 @@ fn another_containers_namespace_does_not_make_the_hosts_files_expected() {
 
 #[test]
 fn what_containers_share_is_for_those_that_join_their_namespaces() {
-    let with_path = |path: &str, kind: &str, namespace_path: &str| {
+    let with_memory = |path: &str, kind: &str, namespace_path: &str, memory| {
         let mut document = plain();
         for namespace in document["linux"]["namespaces"].as_array_mut().unwrap() {
             if namespace["type"] == kind {
@@ -442,9 +443,14 @@ fn what_containers_share_is_for_those_that_join_their_namespaces() {
             "options": ["rbind", "rw"]});
         document["mounts"].as_array_mut().unwrap().push(mount);
         let spec = parse(&document).unwrap();
-        let sources = [(spec.mounts.len() - 1, SourceFact::Found(Box::new(dir(path))))].into();
-        harden_as(spec, &choice(&[]), &HostFacts { sources, ..host() })
+        let file = FileFact { device: 7, inode: 2, ..dir(path) };
+        let sources = [(spec.mounts.len() - 1, SourceFact::Found(Box::new(file)))].into();
+        let mut facts = HostFacts { sources, ..host() };
+        facts.mounts.joined_memory = memory;
+        harden_as(spec, &choice(&[]), &facts)
     };
+    let own = Some((7, 2));
+    let with_path = |path: &str, kind: &str, at: &str| with_memory(path, kind, at, own);
     let with = |path: &str, kind: &str| with_path(path, kind, &format!("/proc/123/ns/{kind}"));
     for (hosts, shm) in [
         (
@@ -460,6 +466,11 @@ fn what_containers_share_is_for_those_that_join_their_namespaces() {
         assert!(!is_writable(&own), "{hosts}");
         assert!(is_writable(&with(shm, "ipc").unwrap()), "{shm}");
         assert_eq!(class(with(shm, "none")).as_deref(), Some("mounts.engine-data"), "{shm}");
+        // The ipc namespace of a third container makes it nobody's.
+        for memory in [Some((8, 2)), None] {
+            let of_third = with_memory(shm, "ipc", "/proc/124/ns/ipc", memory);
+            assert_eq!(class(of_third).as_deref(), Some("mounts.engine-data"), "{shm}");
+        }
     }
 }
 

@@ -231,6 +231,8 @@ pub struct MountFacts {
     pub bundle: String,
     /// Where the runtime keeps its containers, without links.
     pub state_root: String,
+    /// Device and inode of the memory (`/dev/shm`) of the process whose ipc namespace is joined.
+    pub joined_memory: Option<(u64, u64)>,
 }
 
 /// Sockets of engines by the name that they have wherever they are: rootless engines keep theirs below

@@ -4,6 +4,7 @@
 mod hooks;
 mod limits;
 mod look;
+mod memory;
 mod names;
 mod namespaces;
 mod owner;
@@ -43,6 +44,7 @@ pub(crate) fn gather(
         container: container.to_owned(),
         bundle: real(&bundle.dir, proc)?,
         state_root: real(state_root, proc)?,
+        joined_memory: memory::of_joined(spec, proc)?,
     };
     let process = spec.process.as_ref();
     if facts.apparmor && process.is_some_and(is_unconfined) {

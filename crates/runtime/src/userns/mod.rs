@@ -9,6 +9,7 @@ mod extra;
 pub(crate) mod idmap;
 pub(crate) mod network;
 mod share;
+pub(crate) use share::pid_of;
 
 use crate::decide::Decided;
 use crate::ids::IdMaps;

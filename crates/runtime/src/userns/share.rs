@@ -61,7 +61,8 @@ pub(super) fn user_namespace(proc: &OwnedFd, joined: &[Joined]) -> Result<Option
     }))
 }
 
-fn pid_of(path: &str) -> Option<i32> {
+/// The process by which the path of a namespace names it.
+pub(crate) fn pid_of(path: &str) -> Option<i32> {
     let (pid, rest) = path.strip_prefix("/proc/")?.split_once('/')?;
     // `self`, for one, is no number.
     rest.starts_with("ns/").then(|| pid.parse().ok()).flatten()

@@ -2,7 +2,7 @@
 //! belongs to the engine itself or to others is protected.
 
 use super::Scope;
-use crate::facts::{is_below, Engine, LayerFact, LayerRole};
+use crate::facts::{is_below, Engine, FileFact, LayerFact, LayerRole};
 use crate::spec::NamespaceKind;
 
 /// Whose the file is.
@@ -109,13 +109,13 @@ const BUILDS: [&str; 2] = ["", "buildkit/"];
 
 /// Whose `path`, in the directory `root` of `engine`, is.
 ///
-/// `layers`: those of the overlay that it lies on.
+/// `file`: what lies there.
 pub(super) fn whose(
     engine: Engine,
     root: &str,
     path: &str,
     scope: &Scope<'_>,
-    layers: &[LayerFact],
+    file: &FileFact,
 ) -> Whose {
     let Some(rest) = path.strip_prefix(root.trim_end_matches('/')) else { return Whose::Others };
     let rest = rest.trim_start_matches('/');
@@ -127,12 +127,17 @@ pub(super) fn whose(
         return Whose::Given;
     }
     if ROOTS.iter().any(|(of, shape)| *of == engine && matches(engine, shape, rest, scope)) {
-        return of_root(engine, scope, layers);
+        return of_root(engine, scope, &file.layers);
     }
     let shared =
         SHARED.iter().find(|(of, shape, _)| *of == engine && matches(engine, shape, rest, scope));
     match shared {
-        Some((_, _, kind)) if scope.joined.contains(kind) => Whose::Given,
+        Some((_, _, NamespaceKind::Ipc)) if is_memory_of_joined(engine, rest, scope, file) => {
+            Whose::Given
+        }
+        Some((_, _, NamespaceKind::Network)) if scope.joined.contains(&NamespaceKind::Network) => {
+            Whose::Given
+        }
         // A configuration that is judged without its container: whose they are cannot be told. Creation has the id.
         Some(_) if scope.facts.container.is_empty() => Whose::Given,
         Some((_, _, NamespaceKind::Ipc)) => Whose::Others,
@@ -140,6 +145,13 @@ pub(super) fn whose(
         None if engine == Engine::Storage && is_below(rest, "artifacts") => Whose::Shown,
         None => Whose::Others,
     }
+}
+
+/// The memory of the process whose ipc namespace is joined; CRI-O gives that of a pod a name of its own, and names the pod.
+fn is_memory_of_joined(engine: Engine, path: &str, scope: &Scope<'_>, file: &FileFact) -> bool {
+    let same = scope.facts.joined_memory == Some((file.device, file.inode));
+    let of_pod = matches(engine, "*/@/userdata/shm/**", path, scope);
+    scope.joined.contains(&NamespaceKind::Ipc) && (same || (engine == Engine::Storage && of_pod))
 }
 
 /// A mounted root file system that is bound. Images that containers/storage mounts have no upper directory, and
@@ -258,8 +270,9 @@ mod tests {
         let facts = MountFacts { container: "c1".to_owned(), ..MountFacts::default() };
         let name = || Some("p1".to_owned());
         let pod = Pod { nobodys: false, sandbox: name(), crio_sandbox: name(), uid: name() };
+        let file = FileFact::default();
         let scope = Scope { facts: &facts, pod: &pod, data: &[], joined: Vec::new() };
-        let whose = |engine, path: &str| whose(engine, "/e", &format!("/e/{path}"), &scope, &[]);
+        let whose = |engine, path: &str| whose(engine, "/e", &format!("/e/{path}"), &scope, &file);
         for (engine, path) in [
             (Engine::Storage, "overlay-containers/c1/userdata/secrets/x"),
             (Engine::Storage, "overlay-containers/p1/userdata/resolv.conf"),

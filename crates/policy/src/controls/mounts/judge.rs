@@ -130,7 +130,7 @@ fn by_name(file: &FileFact, name: &str, scope: &Scope<'_>, root: bool) -> Seen {
 }
 
 fn of_engine(engine: Engine, root: &str, name: &str, scope: &Scope<'_>, file: &FileFact) -> Seen {
-    match whose(engine, root, name, scope, &file.layers) {
+    match whose(engine, root, name, scope, file) {
         Whose::Given => Seen { judgement: Judgement::LetIn, given: true },
         Whose::Shown => Seen { judgement: Judgement::read_only(ENGINE_DATA, ""), given: true },
         Whose::Others => {

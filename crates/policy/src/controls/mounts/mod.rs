@@ -120,7 +120,7 @@ pub(crate) const TYPES: Control = Control {
 ///
 /// What containers of engines share is let in where the namespace that goes with it is joined
 /// (`hosts`, `hostname`, `resolv.conf`: network, as that of a process, `/proc/PID/ns/net`; `shm`:
-/// ipc), and that of the sandbox in its pod; without that the files are read-only
+/// ipc, as that of a process that has this very memory), and that of the sandbox in its pod; without that the files are read-only
 /// and the memory is refused (`mounts.engine-data`). So is the mounted root file system of another
 /// container: with containers/storage; Docker's is read-only, as an image is mounted there likewise.
 ///
