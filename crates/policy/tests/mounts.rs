@@ -518,7 +518,7 @@ fn what_holds_a_program_of_the_runtime_is_read_only_even_among_data() {
     let mut data = choice(&[]);
     data.overrides.values.paths_data = Some(vec!["/srv".to_owned()]);
     assert!(!is_writable(&bind_as(used("/srv"), host(), &data).unwrap()));
-    let root = HostFacts { root: Some(used("/srv")), ..host() };
+    let root = HostFacts { root: Some(used("/srv/b")), ..host() };
     let refusal = harden_as(changed("/hostname", json!("h")).unwrap(), &choice(&[]), &root);
     assert_eq!(class(refusal).as_deref(), Some("mounts.host-system"));
     for path in ["/opt/cni/bin", "/opt/containerd", "/opt/k3s/bin", "/opt/bin"] {

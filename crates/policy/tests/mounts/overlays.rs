@@ -152,6 +152,23 @@ fn a_root_on_an_overlay_is_judged_by_its_layers() {
 }
 
 #[test]
+fn a_place_for_everybodys_files_is_no_root_file_system() {
+    let with = |path: &str, euid: u32, allow: &[&str]| {
+        let facts = HostFacts { root: Some(dir(path)), euid, ..host() };
+        harden_as(parse(&plain()).unwrap(), &choice(allow), &facts)
+    };
+    for path in ["/home", "/tmp", "/srv", "/var/tmp", "/var/log"] {
+        for caller in [0, 1000] {
+            let refused = with(path, caller, &[]);
+            assert_eq!(class(refused).as_deref(), Some("mounts.host-root"), "{path}");
+        }
+        let below = format!("{path}/x");
+        assert!(with(&below, 0, &[]).is_ok() && with(path, 0, &["mounts.host-root"]).is_ok());
+    }
+    assert!(with("/mnt", 0, &[]).is_ok());
+}
+
+#[test]
 fn the_root_file_system_of_another_container_is_not_this_ones() {
     let with = |file: FileFact| {
         harden_as(parse(&plain()).unwrap(), &choice(&[]), &HostFacts { root: Some(file), ..host() })

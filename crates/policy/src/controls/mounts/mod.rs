@@ -130,7 +130,7 @@ pub(crate) const TYPES: Control = Control {
 /// pass. Where a source's file system is mounted from a part of it and nobody here sees the rest
 /// (in a container, or a single subvolume), the record says so. The root file system is judged in
 /// the same way; it may lie beside system directories, and among engines' data two levels deep,
-/// where it is not another container's: by the id in the path, or by what containers/storage and
+/// where it is not another container's; `/home`, `/tmp`, `/srv`, `/var/tmp` and the like are none (`mounts.host-root`): by the id in the path, or by what containers/storage and
 /// Docker write down of their layers. For
 /// an ordinary caller, who can do to the host no more than that caller's files allow, only the
 /// places that give away engines or the host's secrets are refused or read-only, as in release

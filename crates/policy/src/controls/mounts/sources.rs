@@ -172,6 +172,13 @@ pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Re
         true => judgement.stricter(Judgement::refused(ENGINE_DATA, " (of another container)")),
         false => judgement,
     };
+    let judgement = match file.all_names().find(|name| is_everybodys(name)) {
+        Some(name) => judgement.stricter(Judgement::refused(
+            "mounts.host-root",
+            format!(" (is {name}, no root file system)"),
+        )),
+        None => judgement,
+    };
     let judgement = match judge::used(file) {
         Judgement::ReadOnly { class, note } => judgement.stricter(Judgement::refused(class, note)),
         used => judgement.stricter(used),
@@ -205,6 +212,29 @@ fn of_another(file: &FileFact, scope: &Scope<'_>) -> bool {
         }
         _ => false,
     }
+}
+
+/// Places for whatever people and programs put there: none of these is a root file system, and to make one of it leaves `dev`,
+/// `proc` and `sys` behind. What is mounted on /mnt or below /media may be one.
+fn is_everybodys(path: &str) -> bool {
+    const PLACES: [&str; 15] = [
+        "/home",
+        "/tmp",
+        "/srv",
+        "/media",
+        "/run",
+        "/var",
+        "/var/backups",
+        "/var/cache",
+        "/var/lib",
+        "/var/local",
+        "/var/log",
+        "/var/mail",
+        "/var/opt",
+        "/var/spool",
+        "/var/tmp",
+    ];
+    PLACES.contains(&path)
 }
 
 /// A directory deep in the data of an engine, where snapshots and bundles lie.
