@@ -6,8 +6,8 @@
 mod files;
 
 pub use files::{
-    is_below, Engine, EngineFact, FileFact, FileKind, LayerFact, LayerRole, MountFacts, Package,
-    SourceFact, SubMount, Use, Used, SIGNS, SOCKETS,
+    is_below, BundleFact, Engine, EngineFact, FileFact, FileKind, LayerFact, LayerRole, MountFacts,
+    Package, SourceFact, SubMount, Use, Used, SIGNS, SOCKETS,
 };
 
 use crate::spec::NamespaceKind;

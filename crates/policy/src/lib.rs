@@ -35,8 +35,8 @@ pub use decision::{Decision, Refusal, Remedy, Verdict};
 pub use engine::{Engine, Label};
 pub use error::PolicyError;
 pub use facts::{
-    is_below, CallerLimits, CorePattern, DefaultProfile, Engine as DataLayout, EngineFact,
-    FileFact, FileKind, HookFile, HostFacts, LayerFact, LayerRole, MountFacts, Package,
+    is_below, BundleFact, CallerLimits, CorePattern, DefaultProfile, Engine as DataLayout,
+    EngineFact, FileFact, FileKind, HookFile, HostFacts, LayerFact, LayerRole, MountFacts, Package,
     SelinuxFacts, SourceFact, SubMount, Use, Used, SIGNS, SOCKETS,
 };
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+#[path = "mounts/bundles.rs"]
+mod bundles;
 mod common;
 #[path = "mounts/overlays.rs"]
 mod overlays;
@@ -37,7 +39,7 @@ fn host() -> HostFacts {
         container: CONTAINER.to_owned(),
         bundle: format!("/run/containerd/io.containerd.runtime.v2.task/k8s.io/{CONTAINER}"),
         state_root: "/state/run".to_owned(),
-        joined_memory: None,
+        ..MountFacts::default()
     };
     HostFacts { mounts, ..facts() }
 }

@@ -86,6 +86,28 @@ fn an_engine_socket_is_refused_wherever_it_lies_and_whatever_lies_above_the_stat
 }
 
 #[test]
+fn what_another_container_was_made_from_is_written_by_nobody_while_it_is_there() {
+    requires!(root);
+    let state = Dir::new("state");
+    std::fs::set_permissions(state.path(), PermissionsExt::from_mode(0o700)).unwrap();
+    let first = Bundle::sh("sleep 600");
+    let (bundle, rootfs) = (first.dir().to_owned(), first.rootfs());
+    let first = Container::new(first).in_root(state.path());
+    first.create().ok();
+    let write = |to: &Path| {
+        let script = "echo x > /mnt/planted && rm /mnt/planted && echo written";
+        let second = Bundle::sh(script).bind(to, "/mnt", &["rw"]);
+        Container::new(second).in_root(state.path()).run().done().stdout
+    };
+    for to in [&bundle, &rootfs, &rootfs.join("bin")] {
+        assert_eq!(write(to), "", "{}", to.display());
+    }
+    first.delete().done();
+    assert_eq!(write(&rootfs), "written\n");
+    assert_eq!(std::fs::read_dir(state.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn an_engine_that_listens_deep_in_a_directory_is_found() {
     requires!(root);
     let dir = Dir::new("deep");

@@ -229,10 +229,28 @@ pub struct MountFacts {
     pub container: String,
     /// The bundle's directory, without links.
     pub bundle: String,
+    /// The configuration, without links, where it is not the bundle's config.json.
+    pub config: Option<String>,
+    /// The bundles of other containers, as far as no engine keeps them; looked for only where something is bound.
+    pub others: Vec<BundleFact>,
     /// Where the runtime keeps its containers, without links.
     pub state_root: String,
     /// Device and inode of the memory (`/dev/shm`) of the process whose ipc namespace is joined.
     pub joined_memory: Option<(u64, u64)>,
+}
+
+/// What another container was made from: paths without links.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BundleFact {
+    /// The container's id.
+    pub container: String,
+    /// Its bundle.
+    pub bundle: String,
+    /// Its configuration, where it is not the bundle's config.json.
+    pub config: Option<String>,
+    /// Its root file system.
+    pub root: String,
 }
 
 /// Sockets of engines by the name that they have wherever they are: rootless engines keep theirs below

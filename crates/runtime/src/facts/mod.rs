@@ -20,7 +20,7 @@ use crate::bundle::Bundle;
 use crate::caller::Caller;
 use crate::procfs;
 use anyhow::{anyhow, Result};
-use casemate_policy::spec::{Process, Spec};
+use casemate_policy::spec::{Mount, Process, Spec};
 use casemate_policy::{HostFacts, MountFacts};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -40,9 +40,16 @@ pub(crate) fn gather(
     (state_root, container): (&Path, &str),
 ) -> Result<()> {
     look_at_mounts(facts, spec, bundle, proc, container)?;
+    let config = bundle.config_file.as_deref().map(|file| real(file, proc)).transpose()?;
+    let others = match spec.mounts.iter().any(Mount::is_bind) {
+        true => crate::state::bundles::of_others(state_root, container)?,
+        false => Vec::new(),
+    };
     facts.mounts = MountFacts {
         container: container.to_owned(),
         bundle: real(&bundle.dir, proc)?,
+        config,
+        others,
         state_root: real(state_root, proc)?,
         joined_memory: memory::of_joined(spec, proc)?,
     };
@@ -91,7 +98,7 @@ fn look_at_mounts(
 }
 
 /// The path without links; as it is written where nothing is there, so that nothing can be bound from there either.
-fn real(path: &Path, proc: &OwnedFd) -> Result<String> {
+pub(crate) fn real(path: &Path, proc: &OwnedFd) -> Result<String> {
     match casemate_sys::mount::open_path(path, false) {
         Ok(fd) => sources::name(&fd, proc).map_err(|why| anyhow!("{}: {why}", path.display())),
         Err(error) if error.errno() == Errno::NOENT => Ok(path.to_string_lossy().into_owned()),

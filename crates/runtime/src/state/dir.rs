@@ -208,6 +208,11 @@ impl StateDir {
         &self.path
     }
 
+    /// The state root that it lies in.
+    pub(crate) fn root_path(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("/"))
+    }
+
     /// The directory.
     pub fn dir(&self) -> &OwnedFd {
         &self.dir
@@ -473,6 +478,9 @@ impl StateDir {
     /// Remove the directory with everything in it.
     pub fn remove(&self) -> Result<()> {
         let about = || format!("state of {}", self.id);
+        super::bundles::forget(&self.root, &self.id)
+            .call(|| "unlinkat(@bundles)")
+            .with_context(about)?;
         // By name first: reading the directory costs more than the files that are not there.
         for name in FILES {
             match rustix::fs::unlinkat(&self.dir, name, AtFlags::empty()) {

@@ -10,8 +10,11 @@
 //!     gate               socket: exists exactly while the container is created and not started
 //! ```
 //!
+//! `<root>/@bundles/<id>` tells where the container's bundle lies, for other containers, unless an engine keeps it.
+//!
 //! Other runtimes may keep their containers in the same root; a directory without our record is not ours.
 
+pub(crate) mod bundles;
 mod dir;
 mod record;
 mod status;

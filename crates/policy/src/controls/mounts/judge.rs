@@ -2,7 +2,7 @@
 
 use super::engines::{whose, Whose};
 use super::{
-    covers, holds_bundle, holds_state, is_casemates, places, users, Judgement, Place, Scope,
+    bundles, covers, holds_state, is_casemates, places, users, Judgement, Place, Scope,
     ENGINE_DATA, SYSTEM,
 };
 use crate::facts::{is_below, Engine, FileFact, FileKind, Package, Use, SIGNS, SOCKETS};
@@ -29,9 +29,9 @@ pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgemen
     }
     let state = holds_state(file, scope)
         .map(|own| Judgement::refused(ENGINE_DATA, format!(" (contains {own})")));
-    let bundle = match root && holds_bundle(file, scope) {
-        true => Judgement::read_only(ENGINE_DATA, " (holds the container's config.json)"),
-        false => Judgement::LetIn,
+    let bundle = match bundles::held(file, scope, root) {
+        Some(note) => Judgement::read_only(ENGINE_DATA, note),
+        None => Judgement::LetIn,
     };
     let state = state.unwrap_or(Judgement::LetIn);
     seen.judgement.stricter(state).stricter(bundle).stricter(used(file))

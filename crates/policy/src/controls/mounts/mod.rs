@@ -3,6 +3,7 @@
 //! The judgements are pure functions ([`types::judge`], [`judge::source`]); this file hands them the parts of the
 //! configuration and does what they say.
 
+mod bundles;
 mod engines;
 mod judge;
 mod layered;
@@ -97,7 +98,7 @@ pub(crate) const TYPES: Control = Control {
 /// | `/usr`, `/lib*`, `/bin`, `/sbin`, `/opt`, `/snap`, `/nix`; files of `/etc` that hold no secret (`hosts`, `resolv.conf`, `passwd`, `localtime`, `ssl/certs`, ...); podman's artifacts | read-only: `mounts.host-system` |
 /// | what is or holds the runtime's own program, or that of the engine which has started it, even where it is data; `/opt/{bin,cni,containerd,k3s,kata,nri,rke2}` | read-only: `mounts.host-system` |
 /// | `/`; the rest of `/etc`, `/run`; `/var`, `/var/lib`, package databases, cron and at; `/boot`; `/root` and its dot entries | refused: `mounts.host-root`, `-etc`, `-run`, `-var`, `-boot`, `-home` |
-/// | the bundle, what holds it, its `config.json` | read-only: `mounts.engine-data` |
+/// | the bundle, what holds it, its `config.json` or what `--config` names; bundle and root file system of another container, where no engine keeps them | read-only: `mounts.engine-data` |
 /// | what is or holds an active swap file | refused: `mounts.host-root` |
 /// | a single file of root's that only root may read and that has another name elsewhere (a hard link) | refused: `mounts.host-root` |
 /// | what is or holds the image of a mounted loop device | read-only: `mounts.host-system` |
@@ -134,7 +135,7 @@ pub(crate) const TYPES: Control = Control {
 /// Docker write down of their layers. For
 /// an ordinary caller, who can do to the host no more than that caller's files allow, only the
 /// places that give away engines or the host's secrets are refused or read-only, as in release
-/// 0.1.0.
+/// 0.1.0, and bundles, as far as no engine keeps them.
 ///
 /// **Why.** Who has `/etc` or `docker.sock` has the host.
 ///
@@ -326,17 +327,6 @@ fn holds_state<'a>(file: &FileFact, scope: &Scope<'a>) -> Option<&'a str> {
     let above =
         file.all_names().any(|name| is_below(own, name)) || file.holds.iter().any(|at| at == own);
     (above && !own.is_empty() && file.kind == FileKind::Directory).then_some(own)
-}
-
-/// Whether config.json lies there, which says what root of the host runs next: the bundle, a directory above it, or the file.
-fn holds_bundle(file: &FileFact, scope: &Scope<'_>) -> bool {
-    let bundle = scope.facts.bundle.as_str();
-    let is_it = |name: &str| {
-        name == bundle
-            || is_below(bundle, name)
-            || name.strip_prefix(bundle).is_some_and(|rest| rest == "/config.json")
-    };
-    !bundle.is_empty() && file.all_names().any(is_it)
 }
 
 pub(crate) fn types(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<Mount>, Refusal> {

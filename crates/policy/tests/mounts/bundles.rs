@@ -1,0 +1,54 @@
+//! Bundles: what says what runs next is written by no container.
+
+use super::*;
+use casemate_policy::BundleFact;
+
+fn by(mounts: MountFacts, euid: u32, path: &str) -> bool {
+    let facts = HostFacts { mounts: MountFacts { ..mounts }, euid, ..host() };
+    is_writable(&bind_as(dir(path), facts, &choice(&[])).unwrap())
+}
+
+#[test]
+fn a_configuration_with_another_name_is_not_written_from_inside() {
+    let named = || MountFacts {
+        bundle: "/srv/b".to_owned(),
+        config: Some("/home/u/conf/web.json".to_owned()),
+        ..MountFacts::default()
+    };
+    for path in ["/home/u/conf", "/home/u", "/home/u/conf/web.json"] {
+        assert!(!by(named(), 0, path), "{path}");
+    }
+    assert!(by(named(), 0, "/srv/b") && by(named(), 0, "/home/u/other"));
+}
+
+#[test]
+fn an_ordinary_callers_configuration_is_not_written_from_inside() {
+    let at = |bundle: &str| MountFacts { bundle: bundle.to_owned(), ..MountFacts::default() };
+    for path in ["/home/u/b", "/home/u", "/home/u/b/config.json"] {
+        assert!(!by(at("/home/u/b"), 1000, path), "{path}");
+    }
+    // Toolbox and distrobox give containers the home directory, in which the engine keeps the bundle.
+    let podmans = "/home/u/.local/share/containers/storage/overlay-containers/c0ffee/userdata";
+    assert!(by(at(podmans), 1000, "/home/u"));
+    assert!(!by(at(podmans), 1000, &format!("{podmans}/config.json")));
+}
+
+#[test]
+fn what_another_container_was_made_from_is_read_only() {
+    let other = BundleFact {
+        container: "c2".to_owned(),
+        bundle: "/srv/b".to_owned(),
+        config: None,
+        root: "/home/u/tree".to_owned(),
+    };
+    let facts = || MountFacts { others: vec![other.clone()], ..MountFacts::default() };
+    for path in ["/srv", "/srv/b", "/srv/b/config.json", "/home/u", "/home/u/tree/usr"] {
+        assert!(!by(facts(), 0, path), "{path}");
+    }
+    for path in ["/srv/b/data", "/srv/c", "/home/u/tree2"] {
+        assert!(by(facts(), 0, path), "{path}");
+    }
+    // A container on the host's root has none of its own.
+    let on_root = BundleFact { root: "/".to_owned(), ..other.clone() };
+    assert!(by(MountFacts { others: vec![on_root], ..MountFacts::default() }, 0, "/home/u"));
+}
