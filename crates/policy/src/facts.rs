@@ -57,6 +57,8 @@ pub struct HostFacts {
     pub hook_faults: BTreeMap<String, String>,
     /// The programs of hooks that run on the host's side, by JSON pointer; looked at only where somebody asks.
     pub hook_files: BTreeMap<String, HookFile>,
+    /// Where system calls are handed to, for a filter that does so.
+    pub listener: Option<SourceFact>,
     /// The root file system.
     pub root: Option<FileFact>,
     /// Namespaces that the configuration joins by path and that are the runtime's own, the host's.

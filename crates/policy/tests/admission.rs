@@ -7,7 +7,8 @@ mod common;
 use casemate_policy::spec::{Process, Resources, Spec};
 use casemate_policy::{
     harden_as, harden_process, harden_resources, owners, CallerLimits, Choice, ControlId,
-    CorePattern, Decision, Hardened, HostFacts, ProfileName, Refusal, Source, Verdict,
+    CorePattern, Decision, FileFact, FileKind, Hardened, HostFacts, ProfileName, Refusal, Source,
+    SourceFact, Verdict,
 };
 use common::{changed, choice_for_full, facts, facts_for, plain, put};
 use serde_json::{json, Value};
@@ -44,6 +45,37 @@ fn needs(allow: &str, control: ControlId, pointer: &str, value: &Value) {
 fn tightened(hardened: &Hardened, control: ControlId) -> Vec<&Decision> {
     let all = hardened.decisions.iter();
     all.filter(|d| d.rule == control && d.verdict == Verdict::Tightened).collect()
+}
+
+#[test]
+fn system_calls_are_handed_to_an_agent_and_to_no_other_socket_of_the_host() {
+    let filter = json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/a",
+        "syscalls": [{"names": ["getppid"], "action": "SCMP_ACT_NOTIFY"}]});
+    let run = |path: &str, owner: u32, allow: &[&str]| {
+        let mut choice = Choice::from(ProfileName::Hardened.profile());
+        for name in allow {
+            choice.overrides.grant(name, &Source::CommandLine).unwrap();
+        }
+        let path = path.to_owned();
+        let file = FileFact { path, kind: FileKind::Socket, owner, ..FileFact::default() };
+        let facts = HostFacts { listener: Some(SourceFact::Found(Box::new(file))), ..host() };
+        harden_as(changed("/linux/seccomp", filter.clone()).unwrap(), &choice, &facts)
+    };
+    for path in [
+        "/run/docker.sock",
+        "/run/seccomp/docker.sock",
+        "/run/systemd/private",
+        "/run/dbus/system_bus_socket",
+        "/srv/app/control.sock",
+    ] {
+        let refusal = run(path, 0, &[]).unwrap_err();
+        assert_eq!(refusal.decision.rule, ControlId::SeccompListener, "{path}: {refusal}");
+        assert!(run(path, 0, &["process.seccomp-listener"]).is_ok(), "{path}");
+    }
+    for path in ["/run/seccomp-agent.socket", "/run/crio/seccomp/c0ffee"] {
+        assert!(run(path, 0, &[]).is_ok(), "{path}");
+    }
+    assert!(run("/srv/app/agent.sock", 1000, &[]).is_ok());
 }
 
 #[test]

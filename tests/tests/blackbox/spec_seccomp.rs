@@ -262,6 +262,22 @@ fn notifications_of_init_and_exec_go_to_the_agent() {
 }
 
 #[test]
+fn no_system_call_is_handed_to_an_engine() {
+    requires!(root);
+    let bundle = Bundle::sh("true");
+    let path = bundle.dir().join("docker.sock");
+    let _engine = socket::listen(&path, Kind::Stream).unwrap();
+    let link = bundle.dir().join("seccomp-agent.sock");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let mut profile = rule("SCMP_ACT_NOTIFY", json!({}));
+    profile["listenerPath"] = json!(link);
+    let container = Container::new(bundle.edit(|c| c["linux"]["seccomp"] = profile));
+    let text = container.run().refused();
+    assert!(text.contains("(rule process.seccomp-listener)"), "{text}");
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+#[test]
 fn an_agent_that_is_not_there_fails_the_create() {
     requires!(root);
     let mut profile = rule("SCMP_ACT_NOTIFY", json!({}));

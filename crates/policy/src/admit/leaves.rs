@@ -107,7 +107,7 @@ leaves! {
         default_errno_ret "defaultErrnoRet" => "beside the default filter, whose answer wins where it is stricter";
         architectures "architectures" => "beside the default filter, whose answer wins where it is stricter";
         flags "flags" => "how the kernel runs the filter, not what it lets pass";
-        listener_path "listenerPath" => "the engine's agent, which sees what the default filter lets pass";
+        listener_path "listenerPath" => [SeccompListener];
         listener_metadata "listenerMetadata" => "handed to the engine's agent";
         syscalls "syscalls" => "beside the default filter, whose answer wins where it is stricter";
     }

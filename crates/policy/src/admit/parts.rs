@@ -8,8 +8,8 @@ use super::Draft;
 use crate::control::ControlId;
 use crate::controls::{
     annotations, apparmor, capabilities, cgroup_mount, core, device_rules, devices, exec, flags,
-    groups, hooks, memory, mounts, namespaces, netdev, no_new_privs, oom_score, paths, pids,
-    proc_subset, propagation, rlimits, root, root_user, scheduler, seccomp, selinux, sysctls,
+    groups, hooks, listener, memory, mounts, namespaces, netdev, no_new_privs, oom_score, paths,
+    pids, proc_subset, propagation, rlimits, root, root_user, scheduler, seccomp, selinux, sysctls,
     tmpfs, unified, unknown, userns,
 };
 use crate::decision::Refusal;
@@ -112,7 +112,7 @@ admission! {
         devices "devices" => [DeviceNodes: devices::nodes];
         resources "resources" => inside maybe_resources;
         cgroups_path "cgroupsPath" => "the engine's place for the container, below its own";
-        seccomp "seccomp" => [DefaultSeccomp: seccomp::default_filter];
+        seccomp "seccomp" => [DefaultSeccomp: seccomp::default_filter, SeccompListener: listener::judged];
         rootfs_propagation "rootfsPropagation" => [SharedPropagation: propagation::of_root];
         masked_paths "maskedPaths" => [MaskedPaths: paths::masked];
         readonly_paths "readonlyPaths" => [ReadonlyPaths: paths::readonly];

@@ -39,6 +39,7 @@ controls! {
     Scheduler: scheduler::PRIORITY,
     CoreLimit: core::LIMIT,
     DefaultSeccomp: seccomp::FILTER,
+    SeccompListener: listener::AGENT,
     Landlock: landlock::LAYER,
     NestedUserns: userns::NESTED,
     MountNamespace: namespaces::MOUNT,

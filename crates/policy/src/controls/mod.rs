@@ -19,6 +19,7 @@ pub(crate) mod groups;
 pub(crate) mod hooks;
 pub(crate) mod keyring;
 pub(crate) mod landlock;
+pub(crate) mod listener;
 pub(crate) mod memory;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;

@@ -56,7 +56,13 @@ pub(crate) fn changed(pointer: &str, value: Value) -> Result<Spec, String> {
 /// The profile, and the overrides that `full.json` needs to be run at all.
 pub(crate) fn choice_for_full(profile: ProfileName) -> Choice {
     let mut choice = Choice::from(profile.profile());
-    for name in ["devices.fuse", "network.devices", "process.scheduler", "cgroup.any-file"] {
+    for name in [
+        "devices.fuse",
+        "network.devices",
+        "process.scheduler",
+        "cgroup.any-file",
+        "process.seccomp-listener",
+    ] {
         choice.overrides.grant(name, &Source::CommandLine).unwrap();
     }
     choice

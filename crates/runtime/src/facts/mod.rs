@@ -89,6 +89,7 @@ fn look_at_mounts(
     };
     facts.sources = looker.sources(spec);
     facts.layers = looker.layers(spec);
+    facts.listener = looker.listener(spec);
     let root = looker
         .root(spec, container)
         .map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;

@@ -62,6 +62,13 @@ impl Looker<'_> {
         .collect()
     }
 
+    /// The socket that system calls are handed to, where the filter has any handed to somebody.
+    pub(super) fn listener(&mut self, spec: &Spec) -> Option<SourceFact> {
+        let filter = spec.linux.seccomp.as_ref().filter(|filter| filter.uses_notify())?;
+        let path = filter.listener_path.as_deref()?;
+        Some(known(self.file(Path::new(path), false, 0)))
+    }
+
     /// The root file system of `container`.
     ///
     /// # Errors

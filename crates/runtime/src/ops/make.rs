@@ -15,6 +15,7 @@ use crate::{ids, netdev, notify, pid_file, procfs, selinux};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_kernel::{HostId, InnerId};
+use casemate_policy::SourceFact;
 use casemate_sandbox::launch::{launch, Birth, Parked, Spawned};
 use casemate_sandbox::plan::{ContainerPlan, Gate, SeccompFilter, UserNamespace};
 use casemate_sandbox::proto::{tell_child, FromParent};
@@ -329,7 +330,12 @@ fn first_record(
     let notifying = decided.spec.linux.seccomp.as_ref().filter(|filter| filter.uses_notify());
     let listener = notifying.and_then(|filter| {
         let metadata = filter.listener_metadata.clone().unwrap_or_default();
-        Some((PathBuf::from(filter.listener_path.as_ref()?), metadata))
+        let path = match &decided.facts.listener {
+            // What was judged, whatever a link leads to by now.
+            Some(SourceFact::Found(file)) => &file.path,
+            _ => filter.listener_path.as_ref()?,
+        };
+        Some((PathBuf::from(path), metadata))
     });
     if lowered.filters.iter().any(SeccompFilter::notifies) && listener.is_none() {
         bail!("linux.seccomp.listenerPath: is needed by SCMP_ACT_NOTIFY");

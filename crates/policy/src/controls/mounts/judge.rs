@@ -195,6 +195,12 @@ fn socket(file: &FileFact, scope: &Scope<'_>, root: bool, seen: &Seen) -> Option
     file.inside.iter().filter(|_| root && !given).find_map(|path| engines(path).or(sign(path)))
 }
 
+/// Whether this is the name of an engine's socket.
+pub(crate) fn is_engines_socket(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    SOCKETS.iter().any(|(known, _)| *known == name)
+}
+
 /// Sockets that are made for containers: sd_notify's, those of CDI, BuildKit's agents and traces.
 fn is_known(path: &str) -> bool {
     const KNOWN: [&str; 3] = [

@@ -14,10 +14,11 @@ mod sources;
 mod types;
 mod users;
 
+pub(crate) use judge::is_engines_socket;
 pub use overlay::{is_layer, layers};
 pub use places::{usual, Usual};
 pub(crate) use pod::Pod;
-pub(crate) use sources::{of_root, remounts, sources};
+pub(crate) use sources::{of_root, refused, remounts, sources};
 
 use super::flags::{missing, NAMES};
 use super::prelude::*;

@@ -290,6 +290,16 @@ fn expected(draft: &Draft<'_>, mount: &Mount, file: &FileFact) -> Option<Judgeme
     }
 }
 
+/// Why a file of the host is refused as the source of a bind mount; `None`: it is not.
+pub(crate) fn refused(draft: &Draft<'_>, file: &FileFact) -> Option<String> {
+    match draft.judge(file) {
+        Judgement::Refused { class, note } => {
+            Some(format!(" is no agent's{note} ({})", class.unwrap_or("the runtime's own")))
+        }
+        Judgement::LetIn | Judgement::ReadOnly { .. } | Judgement::LeftOut => None,
+    }
+}
+
 impl Draft<'_> {
     fn judge(&self, file: &FileFact) -> Judgement {
         let (scope, root) = (Scope::new(self), is_root(self.facts));

@@ -1,0 +1,73 @@
+//! `process.seccomp-listener`: to whom system calls are handed for an answer.
+
+use super::mounts;
+use super::prelude::*;
+use crate::facts::{FileFact, SourceFact};
+use crate::spec::SeccompProfile;
+
+/// **What.** Where a filter hands system calls to an agent (`SCMP_ACT_NOTIFY`), the runtime connects
+/// to the socket that `linux.seccomp.listenerPath` names, with the caller's rights. Refused are
+/// sockets that `mounts.sources` refuses: engines' and systemd's, those of root that are nobody's in
+/// particular. Let in is one of an agent for this purpose, whose file or directory has `seccomp` in
+/// its name (`/run/seccomp-agent.socket`, CRI-O's in `/run/crio/seccomp`), and what is no socket of
+/// root's. What was judged is the path without links, and the runtime connects to that.
+///
+/// **Why.** A configuration would have the runtime speak, as root, to whoever listens on the host,
+/// with text of the configuration's choice, and hand over a descriptor of the container.
+///
+/// **What breaks.** Agents whose socket has another name.
+///
+/// **Override.**
+///
+/// - `process.seccomp-listener`: any socket of the host as the agent
+///
+/// **In the profiles.**
+///
+/// - privileged: Whatever the configuration names.
+/// - hardened: A socket of the host that only root may connect to is not for configurations to
+///   choose: an agent is known by its name.
+pub(crate) const AGENT: Control = Control {
+    id: ControlId::SeccompListener,
+    name: "process.seccomp-listener",
+    allow: &["process.seccomp-listener"],
+    modes: [OFF, ON, ON, ON],
+    severity: MEDIUM,
+    summary: "system calls are handed to no other socket than an agent's",
+};
+
+/// Where the path leads is the runtime's to find out.
+pub(crate) fn judged(
+    draft: &mut Draft<'_>,
+    asked: Option<SeccompProfile>,
+) -> Result<Option<SeccompProfile>, Refusal> {
+    let (rule, pointer) = (ControlId::SeccompListener, "/linux/seccomp/listenerPath");
+    let notifying = asked.as_ref().filter(|filter| filter.uses_notify());
+    let Some(path) = notifying.and_then(|filter| filter.listener_path.clone()) else {
+        draft.log.note(rule, pointer, Verdict::Kept, "no system call is handed to anybody");
+        return Ok(asked);
+    };
+    let note = match &draft.facts.listener {
+        Some(SourceFact::Found(file)) if !is_agents(file) => mounts::refused(draft, file),
+        // Connecting fails, and says why.
+        Some(SourceFact::Found(_) | SourceFact::Missing(_)) => None,
+        None => Some(" was not looked at".to_owned()),
+    };
+    let Some(note) = note else {
+        draft.log.note(rule, pointer, Verdict::Kept, "system calls are handed to an agent");
+        return Ok(asked);
+    };
+    let reason = format!("linux.seccomp.listenerPath {path}{note}");
+    if let Some(source) = draft.allows("process.seccomp-listener") {
+        draft.log.waive(rule, pointer, source, reason);
+        return Ok(asked);
+    }
+    Err(draft.refuse(rule, pointer, reason, Some("process.seccomp-listener")))
+}
+
+/// A socket that is there for this, by the name of its file or of its directory; no engine's is called so.
+fn is_agents(file: &FileFact) -> bool {
+    file.all_names().all(|name| {
+        let mut last = name.rsplit('/').take(2);
+        !mounts::is_engines_socket(name) && last.any(|part| part.contains("seccomp"))
+    })
+}
