@@ -316,6 +316,27 @@ fn refuse_of_another(hierarchy: &Hierarchy, inner: &Path, marks: Marks, own: &Pa
     Ok(())
 }
 
+/// Which container a process is of, by the mark of its cgroup.
+///
+/// # Errors
+/// Its cgroup cannot be looked at.
+pub(crate) fn whose(pid: i32) -> Result<String> {
+    let owner = || {
+        let hierarchy = Hierarchy::discover()?;
+        let path = hierarchy.locate(&hierarchy.path_of(pid)?)?;
+        casemate_cgroup::Result::Ok(Marks::Roots.on_the_way(&hierarchy, &path)?.pop())
+    };
+    match owner() {
+        Ok(Some((_, owner))) => {
+            Ok(format!("container {}", owner.file_name().unwrap_or_default().to_string_lossy()))
+        }
+        Ok(None) => Ok(format!("of process {pid}, not of a container of casemate's")),
+        // It has ended, or no such cgroup is in sight.
+        Err(e) if e.is_gone() || e.errno().is_none() => Ok(format!("of process {pid}")),
+        Err(e) => Err(e).context(format!("cgroup of process {pid}")),
+    }
+}
+
 /// For a unit's cgroups that the caller may neither bear processes in nor move them to: have systemd move one, by its pid, into
 /// the first of `cgroups` that takes it. An ordinary user's login session is such a caller: it stands beside what was
 /// delegated to the user's own systemd.

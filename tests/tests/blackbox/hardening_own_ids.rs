@@ -275,6 +275,9 @@ fn containers_that_join_a_container_share_its_ids_and_its_namespace() {
     let user = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/user")).unwrap();
     assert_eq!((map_of(second.pid()).0, user(second.pid())), (range, user(pid)));
     assert_eq!((ranges_of(&first), ranges_of(&second)), (vec![range], vec![range]));
+    // Whose it is is told.
+    let report = second.command("audit").args(["--format", "json", &second.id]).ok().stdout;
+    assert!(report.contains(&format!("(container {})", first.id)), "{report}");
     // Root of one may signal root of the other, as in a pod.
     second.exec("kill -0 1").ok();
     second.delete().ok();

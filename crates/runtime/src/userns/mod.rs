@@ -97,10 +97,16 @@ fn enter_shared(
 ) -> Result<Decision> {
     if wanted.are_in(&other.maps) {
         let IdMaps { uid, gid } = other.maps;
-        return Ok(spec.enter_user_namespace(Some(other.path), uid, gid));
+        return Ok(named(spec.enter_user_namespace(Some(other.path), uid, gid), &other.whose));
     }
     let maps = wanted.maps(lease.resource)?;
     Ok(spec.enter_user_namespace(None, maps.uid, maps.gid))
+}
+
+/// The decision, with whose user namespace it is.
+fn named(mut decision: Decision, whose: &str) -> Decision {
+    decision.reason = format!("{} ({whose})", decision.reason).into();
+    decision
 }
 
 /// What [`provide`] would do, without taking anything: for `explain`.
@@ -112,7 +118,7 @@ pub(crate) fn foretell(decided: &mut Decided, id: &str) -> Result<()> {
     let decision = match share::user_namespace(&decided.proc, &joined)? {
         Some(other) => {
             let IdMaps { uid, gid } = other.maps;
-            decided.spec.enter_user_namespace(Some(other.path), uid, gid)
+            named(decided.spec.enter_user_namespace(Some(other.path), uid, gid), &other.whose)
         }
         None => {
             let who = claimant(&decided.spec, id, PathBuf::new());

@@ -18,6 +18,8 @@ pub(super) struct Joined {
 /// The user namespace of another process.
 pub(super) struct Shared {
     pub(super) path: String,
+    /// For records.
+    pub(super) whose: String,
     pub(super) maps: IdMaps,
     pub(super) range: Range,
 }
@@ -54,8 +56,10 @@ pub(super) fn user_namespace(proc: &OwnedFd, joined: &[Joined]) -> Result<Option
         .host_uid(InnerId::ROOT)
         .zip(maps.host_gid(InnerId::ROOT))
         .filter(|_| !maps.uid.is_empty());
-    Ok(range.map(|(uid, gid)| Shared {
+    let Some((uid, gid)) = range else { return Ok(None) };
+    Ok(Some(Shared {
         path: format!("/proc/{pid}/ns/user"),
+        whose: crate::cgroups::whose(pid)?,
         maps,
         range: Range { uid: uid.0, gid: gid.0 },
     }))
