@@ -108,6 +108,28 @@ fn what_another_container_was_made_from_is_written_by_nobody_while_it_is_there()
 }
 
 #[test]
+fn a_socket_of_root_in_a_bound_directory_is_a_finding() {
+    requires!(root);
+    let dir = Dir::new("socket");
+    std::fs::create_dir(dir.path().join("run")).unwrap();
+    let warned = || {
+        let container = bound(dir.path(), "sleep 600");
+        container.create().ok();
+        let bytes = std::fs::read(container.state_dir().join("decisions.json")).unwrap();
+        let decisions: Vec<serde_json::Value> = serde_json::from_slice(&bytes).unwrap();
+        let mine = |d: &&serde_json::Value| d["rule"] == "mounts.sources";
+        let all = decisions.iter().filter(mine).filter(|d| d["verdict"] == "warned");
+        all.map(|d| d["reason"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(), Vec::<String>::new());
+    let path = dir.path().join("run/app.sock");
+    let _listener = UnixListener::bind(&path).unwrap();
+    assert!(warned()[0].contains(path.to_str().unwrap()));
+    std::os::unix::fs::chown(&path, Some(1000), None).unwrap();
+    assert_eq!(warned(), Vec::<String>::new());
+}
+
+#[test]
 fn an_engine_that_listens_deep_in_a_directory_is_found() {
     requires!(root);
     let dir = Dir::new("deep");

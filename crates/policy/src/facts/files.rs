@@ -39,6 +39,8 @@ pub struct FileFact {
     pub engine: Option<EngineFact>,
     /// For a directory: what a look inside found, such as the socket of an engine.
     pub inside: Vec<String>,
+    /// Sockets of root's that the same look found, other than engines'; the first of them.
+    pub sockets: Vec<String>,
     /// Whether a package of the host's owns it; asked for in few places.
     pub package: Package,
     /// What is mounted below it, for a recursive bind mount; outer mounts first.

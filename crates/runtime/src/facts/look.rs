@@ -58,6 +58,9 @@ fn is_elsewhere(file: &FileFact) -> bool {
     far || CIFS.contains(&file.fs_type) || magic::of_kernel(file.fs_type).is_some()
 }
 
+/// How many sockets of root's are named.
+const NAMED: usize = 4;
+
 /// What is in a directory may matter: it is judged neither by its place nor as an engine's.
 pub(super) fn is_open(file: &FileFact) -> bool {
     let known = file.engine.is_some() || casemate_policy::usual(&file.path) != Usual::Other;
@@ -69,18 +72,21 @@ pub(super) fn is_open(file: &FileFact) -> bool {
 ///
 /// # Errors
 /// A directory that cannot be read.
-pub(super) fn inside(fd: &OwnedFd, file: &FileFact) -> Result<(Vec<String>, bool), String> {
+pub(super) fn inside(fd: &OwnedFd, file: &mut FileFact) -> Result<bool, String> {
     if !is_open(file) {
-        return Ok((Vec::new(), true));
+        return Ok(true);
     }
-    let mut look = Look { left: ENTRIES, found: Vec::new(), all: true };
+    let mut look = Look { left: ENTRIES, found: Vec::new(), sockets: Vec::new(), all: true };
     look.walk(fd, &file.path, DEPTH).map_err(|error| format!("look inside: {error}"))?;
-    Ok((look.found, look.all))
+    (file.inside, file.sockets) = (look.found, look.sockets);
+    Ok(look.all)
 }
 
 struct Look {
     left: usize,
     found: Vec<String>,
+    /// Other sockets of root's, the first few.
+    sockets: Vec<String>,
     /// Nothing was passed over.
     all: bool,
 }
@@ -109,6 +115,11 @@ impl Look {
                 || (sign && is_roots(&dir, &name))
             {
                 self.found.push(format!("{path}/{name}"));
+            } else if kind == FileType::Socket
+                && self.sockets.len() < NAMED
+                && is_roots(&dir, &name)
+            {
+                self.sockets.push(format!("{path}/{name}"));
             }
             match kind {
                 FileType::Directory if depth > 1 => below.push(name),

@@ -105,8 +105,7 @@ impl Looker<'_> {
         if self.root {
             file.engine = self.engines.of(&file);
             file.package = look::package(&file);
-            let (inside, all) = look::inside(&fd, &file)?;
-            file.inside = inside;
+            let all = look::inside(&fd, &mut file)?;
             self.mark(&fd, &mut file)?;
             if !all {
                 self.mark_sockets(&fd, &mut file)?;

@@ -105,6 +105,7 @@ pub(crate) const TYPES: Control = Control {
 /// | what is or holds the image of a mounted loop device | read-only: `mounts.host-system` |
 /// | procfs; sysfs; a cgroup file system; `/dev` (single devices: `devices.nodes`); other file systems of the kernel | refused: `mounts.host-proc`, `-sys`, `-cgroup`, `-dev`, `mounts.kernel-fs` |
 /// | engines' sockets, by place and by name, also inside of a directory (of two levels and 512 entries, and wherever one listens in the network namespace of the runtime); systemd's private socket; another socket of root | refused: `mounts.docker-sock`, `-containerd-sock`, `-crio-sock`, `-podman-sock`, `-systemd-sock`, `mounts.socket` |
+/// | a directory of data in which that look finds another socket of root | bound as asked for, with a finding (`warned`): containers share such sockets by volumes |
 /// | data of engines: their directories, known by their usual place or by what engines keep there, and what they made for others | refused: `mounts.engine-data` |
 /// | the state of casemate, `/run/casemate`, `/run/casemate-ids`, `/run/casemate-mcs`, `/etc/casemate` | refused, without an override |
 ///

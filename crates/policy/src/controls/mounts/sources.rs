@@ -61,6 +61,12 @@ fn bound(draft: &mut Draft<'_>, mount: &mut Mount, index: usize) -> Result<bool,
         };
         quiet &= settle(draft, (mount, index), &shown, &pointer, judgement)?;
     }
+    if let Some(socket) = file.sockets.first().filter(|_| is_root(facts)) {
+        let reason =
+            format!("{shown} shows a socket of root's, {socket}: who listens there is not judged");
+        draft.log.note(ControlId::MountSources, pointer.clone(), Verdict::Warned, reason);
+        quiet = false;
+    }
     if file.unseen && is_root(facts) {
         let reason = format!("what lies above {shown} on its file system is mounted nowhere here");
         draft.log.note(ControlId::MountSources, pointer, Verdict::Kept, reason);
