@@ -79,6 +79,30 @@ fn system_calls_are_handed_to_an_agent_and_to_no_other_socket_of_the_host() {
 }
 
 #[test]
+fn a_hook_that_no_list_has_is_a_finding_and_runs() {
+    let run = |hook: Value, list: bool| {
+        let mut choice = Choice::from(ProfileName::Hardened.profile());
+        choice.overrides.values.hooks_allow = list.then(Vec::new);
+        harden_as(changed("/hooks", json!({"prestart": [hook]})).unwrap(), &choice, &host())
+    };
+    let warned = |hook: Value| {
+        let decisions = run(hook, false).unwrap().decisions;
+        let mine = decisions.iter().filter(|d| d.rule == ControlId::ListedHooks);
+        mine.filter(|d| d.verdict == Verdict::Warned).count()
+    };
+    let shell = json!({"path": "/bin/sh", "args": ["sh", "-c", "id"]});
+    assert_eq!(warned(shell.clone()), 1);
+    assert!(run(shell, true).is_err());
+    assert_eq!(warned(json!({"path": "/proc/77/exe"})), 1);
+    for usual in [
+        json!({"path": "/usr/bin/nvidia-cdi-hook", "args": ["nvidia-cdi-hook", "chmod"]}),
+        json!({"path": "/proc/77/exe", "args": ["libnetwork-setkey", "-exec-root=/run/docker"]}),
+    ] {
+        assert_eq!(warned(usual.clone()), 0, "{usual}");
+    }
+}
+
+#[test]
 fn each_property_of_the_specification_has_an_owner_and_no_other_has() {
     let text = include_str!("../../../tests/fixtures/policy/specification.txt");
     let lines = text.lines().filter(|line| !line.starts_with('#'));

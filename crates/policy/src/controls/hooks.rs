@@ -4,7 +4,7 @@ use super::prelude::*;
 use crate::check::clean;
 use crate::facts::HookFile;
 use crate::overrides::AllowedHook;
-use crate::spec::Hooks;
+use crate::spec::{Hook, Hooks};
 use serde_json::{json, Value};
 
 /// **What.** A hook that runs on the host's side is refused unless its program, every directory on
@@ -75,7 +75,8 @@ pub(crate) const TRUSTED: Control = Control {
 ///
 /// - `hooks.unlisted`: hooks that the policy's list lacks
 ///
-/// Without a list there is nothing to override.
+/// Without a list there is nothing to override: programs that are not known as hooks of engines and of toolkits for devices are
+/// a finding (`warned`) then, and run.
 ///
 /// **In the profiles.**
 ///
@@ -127,6 +128,14 @@ pub(crate) fn listed(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, R
     let (rule, override_name) = (ControlId::ListedHooks, "hooks.unlisted");
     let Some(list) = &draft.choice.overrides.values.hooks_allow else {
         draft.log.note(rule, "/hooks", Verdict::Kept, "the node's policy has no list of hooks");
+        for (pointer, hook) in unusual(&asked) {
+            let reason = format!(
+                "{}: {} runs with the runtime's rights and arguments of the configuration; hooks.allow of the node's policy would say which may",
+                json_path(&pointer),
+                hook.path
+            );
+            draft.log.note(rule, pointer, Verdict::Warned, reason);
+        }
         return Ok(asked);
     };
     let (mut found, mut fault) = (serde_json::Map::new(), None);
@@ -154,6 +163,30 @@ pub(crate) fn listed(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, R
         pin_environments(draft, list, &mut asked);
     }
     Ok(asked)
+}
+
+/// Hooks on the host's side that are not what engines and toolkits for devices bring: their programs do one thing, whatever the
+/// arguments. `/proc/PID/exe` is how dockerd names itself.
+fn unusual(hooks: &Hooks) -> Vec<(String, &Hook)> {
+    const USUAL: [&str; 7] = [
+        "dockerd",
+        "nvidia-ctk",
+        "nvidia-cdi-hook",
+        "nvidia-container-runtime-hook",
+        "nvidia-container-toolkit",
+        "netavark",
+        "oci-seccomp-bpf-hook",
+    ];
+    let is_usual = |hook: &Hook| {
+        let docker = hook.path.starts_with("/proc/") && hook.path.ends_with("/exe");
+        let name = hook.path.rsplit('/').next().unwrap_or_default();
+        USUAL.contains(&name) || (docker && hook.args.iter().any(|arg| arg == "libnetwork-setkey"))
+    };
+    let host = hooks.kinds().into_iter().filter(|(kind, _)| *kind != "startContainer");
+    let each = host.flat_map(|(kind, list)| {
+        list.iter().enumerate().map(move |(index, hook)| (format!("/hooks/{kind}/{index}"), hook))
+    });
+    each.filter(|(_, hook)| !is_usual(hook)).collect()
 }
 
 /// Listed hooks get of the configuration's variables what the list lets them have.
