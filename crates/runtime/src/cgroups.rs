@@ -384,7 +384,8 @@ pub fn update(cgroup: &Cgroup, record: &crate::state::Record, limits: &Limits) -
     Ok(cgroup.apply(limits)?)
 }
 
-/// Remove a container's cgroup with everything below it; one that existed before is given back as it was.
+/// Remove a container's cgroup with everything below it; one that existed before is given back as it was. Directories above it
+/// stay, also those that creation made: others may be making theirs in them by now. A creation that fails takes them back.
 pub fn remove(record: &CgroupRecord, rootless: bool) -> Result<()> {
     if record.path.as_os_str().is_empty() {
         // Not ours yet: a cgroup that was there before, or a unit that systemd has not said to be ours.

@@ -108,6 +108,19 @@ fn what_another_container_was_made_from_is_written_by_nobody_while_it_is_there()
 }
 
 #[test]
+fn a_set_user_id_file_that_is_left_in_a_volume_counts_on_the_host_alone() {
+    use std::os::unix::fs::MetadataExt as _;
+    requires!(root);
+    let dir = Dir::new("left");
+    let script = "cp /bin/busybox /mnt/left && chmod 4755 /mnt/left && grep ' /mnt ' /proc/mounts";
+    let bundle = Bundle::sh(script).bind(dir.path(), "/mnt", &["rw"]);
+    let done = Container::new(bundle).run().ok();
+    assert!(done.stdout.contains("nosuid"), "{}", done.stdout);
+    let left = dir.path().join("left").metadata().unwrap();
+    assert_eq!((left.uid(), left.mode() & 0o7777), (0, 0o4755));
+}
+
+#[test]
 fn a_socket_of_root_in_a_bound_directory_is_a_finding() {
     requires!(root);
     let dir = Dir::new("socket");
