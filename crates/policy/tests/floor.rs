@@ -219,3 +219,18 @@ fn what_a_control_lets_through_by_mistake_is_caught_on_the_plan() {
     assert!(!found.is_empty());
     assert_eq!(caught(|_| {}), Vec::<String>::new());
 }
+
+/// The top of a file system is `/` in the plan as it is in mountinfo: by that the floor knows the one that was granted.
+#[test]
+fn a_second_sysfs_that_was_granted_is_the_same_one_where_it_is_made_read_only() {
+    let mut document = plain();
+    let options = json!(["ro", "nosuid", "nodev", "noexec"]);
+    let mount = json!({"destination": "/sys/firmware", "type": "sysfs", "source": "sysfs", "options": options});
+    put(&mut document, "/mounts/-", mount);
+    put(&mut document, "/linux/maskedPaths", json!([]));
+    put(&mut document, "/linux/readonlyPaths", json!(["/sys/firmware"]));
+    let mut choice = Choice::from(ProfileName::Hardened.profile());
+    choice.overrides.grant("mounts.second-sysfs", &Source::CommandLine).unwrap();
+    let spec = hardened(parse(&document).unwrap(), &choice).unwrap();
+    assert_eq!(below(&spec), Vec::<String>::new());
+}

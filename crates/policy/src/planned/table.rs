@@ -115,10 +115,8 @@ impl Builder<'_, '_> {
             // Nothing is there, so nothing of it can be shown again.
             return self.mask(path);
         }
-        let mut root = of.root.strip_suffix(b"/").unwrap_or(&of.root).to_vec();
-        root.extend(inside);
         let line = Line {
-            root,
+            root: joined(&of.root, &inside),
             flags: attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC,
             superblock: of.superblock,
             fstype: of.fstype.clone(),
@@ -158,14 +156,9 @@ impl Builder<'_, '_> {
         let point = unescape(mount.point);
         let point = text(&point);
         let rest = source.strip_prefix(point.trim_end_matches('/')).unwrap_or_default();
-        let mut root = mount.root.strip_suffix(b"/").unwrap_or(mount.root).to_vec();
-        root.extend_from_slice(&escape(rest.as_bytes()));
-        if root.is_empty() {
-            root.push(b'/');
-        }
         Line {
             superblock: (mount.superblock.major, mount.superblock.minor),
-            root,
+            root: joined(mount.root, &escape(rest.as_bytes())),
             peers: mount.shared,
             fstype: mount.fstype.to_owned(),
             options: format!(",{}", text(mount.super_options)),
@@ -189,6 +182,16 @@ impl Builder<'_, '_> {
         let point = line.point.strip_suffix(b"/").unwrap_or(&line.point);
         Some((path.strip_prefix(point)?.to_vec(), line))
     }
+}
+
+/// What is `inside` of a mount that shows `root`, as mountinfo writes it: the top of a file system is `/`.
+fn joined(root: &[u8], inside: &[u8]) -> Vec<u8> {
+    let mut path = root.strip_suffix(b"/").unwrap_or(root).to_vec();
+    path.extend_from_slice(inside.strip_suffix(b"/").unwrap_or(inside));
+    if path.is_empty() {
+        path.push(b'/');
+    }
+    path
 }
 
 impl Line {

@@ -215,7 +215,7 @@ pub(crate) fn rest_of<'p>(path: &'p str, top: &str) -> Option<&'p str> {
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-fn join(top: &str, rest: &str) -> String {
+pub(crate) fn join(top: &str, rest: &str) -> String {
     let path = format!("{}{rest}", top.trim_end_matches('/'));
     if path.is_empty() {
         "/".to_owned()

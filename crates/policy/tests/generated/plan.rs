@@ -1,7 +1,7 @@
 //! What the kernel would show of a hardened configuration once it is made: the floor's view of the plan. It is built from
 //! the configuration and the host alone, and asks no control.
 
-use crate::host::{escaped, rest_of, Host};
+use crate::host::{escaped, join, rest_of, Host};
 use casemate_kernel::id_map::IdRange;
 use casemate_kernel::mountinfo::Mount;
 use casemate_kernel::status::Status;
@@ -259,7 +259,7 @@ impl Table<'_> {
         let line = Line {
             parent: 0,
             superblock: below.superblock.clone(),
-            root: format!("{}{rest}", below.root.trim_end_matches('/')),
+            root: join(&below.root, rest),
             point,
             restrict: below.restrict | attr::RDONLY,
             shared: None,
