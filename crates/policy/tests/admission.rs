@@ -4,7 +4,7 @@
 
 mod common;
 
-use casemate_policy::spec::{Process, Resources, Spec};
+use casemate_policy::spec::{Process, Resources, RlimitKind, Spec};
 use casemate_policy::{
     harden_as, harden_process, harden_resources, owners, CallerLimits, Choice, ControlId,
     CorePattern, Decision, FileFact, FileKind, Hardened, HostFacts, ProfileName, Refusal, Source,
@@ -335,6 +335,21 @@ fn a_process_that_joins_is_admitted_by_the_same_table() {
         join(json!({"rlimits": [{"type": "RLIMIT_CPU", "soft": 5, "hard": 5}]})).unwrap();
     let kinds: Vec<String> = process.rlimits.iter().map(|l| format!("{:?}", l.kind)).collect();
     assert_eq!(kinds, ["Cpu", "Core", "Nofile"], "what is not given is the container's");
+}
+
+#[test]
+fn a_process_that_joins_gets_no_larger_core_than_its_container_where_one_is_granted() {
+    let core = |hard: u64| json!([{"type": "RLIMIT_CORE", "soft": 0, "hard": hard}]);
+    let spec = changed("/process/rlimits", core(4096)).unwrap();
+    let container = admit(ProfileName::Hardened, &["rlimits.core"], spec).unwrap().spec;
+    for more in [json!({}), json!({"rlimits": core(u64::MAX)})] {
+        let mut process = json!({"args": ["x"], "cwd": "/", "user": {"uid": 0, "gid": 0}});
+        process.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let process = Process::parse(process.to_string().as_bytes()).unwrap();
+        let (made, _) = harden_process(process, &container, CallerLimits::default()).unwrap();
+        let limit = made.rlimits.iter().find(|limit| limit.kind == RlimitKind::Core).unwrap();
+        assert_eq!(limit.hard, 4096, "{more}");
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Configurations by the thousand, each judged by what does not know the controls: the floor, what was asked for, and a
-//! second pass.
+//! second pass. To each that is made comes a process by `exec` and limits by `update`.
 //!
 //! `CASEMATE_GENERATE=200000` says how many; `CASEMATE_SEED` gives another start. A failure names the seed that repeats it.
 
@@ -12,6 +12,8 @@ mod asked;
 mod generate;
 #[path = "generated/host.rs"]
 mod host;
+#[path = "generated/later.rs"]
+mod later;
 #[path = "generated/plan.rs"]
 mod plan;
 #[path = "generated/properties.rs"]
@@ -26,6 +28,7 @@ use casemate_policy::{
 };
 use generate::{configuration, Places, Rng};
 use host::Host;
+use later::Outcome;
 use std::collections::BTreeMap;
 
 /// In a run that nobody asked more of.
@@ -211,6 +214,8 @@ struct Counts {
     impossible: u64,
     made: u64,
     granted: u64,
+    /// What came to those that were made: `exec`, `update`, and what became of it.
+    later: BTreeMap<(&'static str, String), u64>,
     /// What is wrong: how often, and where first.
     faults: BTreeMap<String, (u64, String)>,
     /// Print what is looked at: for one configuration.
@@ -218,12 +223,24 @@ struct Counts {
 }
 
 impl Counts {
+    /// Counts what came to a container that runs; answers what is wrong with it.
+    fn note(&mut self, command: &'static str, outcome: Outcome) -> Vec<String> {
+        let (key, faults) = match outcome {
+            Outcome::Unread => ("unread".to_owned(), Vec::new()),
+            Outcome::Refused(control) => (control, Vec::new()),
+            Outcome::Made(faults) => ("made".to_owned(), faults),
+        };
+        *self.later.entry((command, key)).or_default() += 1;
+        faults
+    }
+
     fn add(&mut self, other: Self) {
-        let Self { unread, refused, impossible, made, granted, faults, shows: _ } = other;
+        let Self { unread, refused, impossible, made, granted, later, faults, shows: _ } = other;
         (self.made, self.granted) = (self.made + made, self.granted + granted);
         self.impossible += impossible;
         unread.into_iter().for_each(|(key, n)| *self.unread.entry(key).or_default() += n);
         refused.into_iter().for_each(|(key, n)| *self.refused.entry(key).or_default() += n);
+        later.into_iter().for_each(|(key, n)| *self.later.entry(key).or_default() += n);
         for (what, (n, first)) in faults {
             self.faults.entry(what).or_insert((0, first)).0 += n;
         }
@@ -245,6 +262,8 @@ fn one(host: &Host, seed: u64, counts: &mut Counts) {
     nobody_grants_himself(&spec, seed);
     let base = host_facts(&mut rng);
     let facts = facts_for(host, &spec, &base, &mut rng);
+    // Apart from the others: what comes later changes no configuration.
+    let mut after = Rng::new(!seed);
     for profile in &ProfileName::ALL[1..] {
         let (choice, outcome) = harden(&mut rng, &spec, *profile, &facts);
         let made = match outcome {
@@ -288,6 +307,8 @@ fn one(host: &Host, seed: u64, counts: &mut Counts) {
             Ok(_) => faults.push("hardening again changes it".to_owned()),
             Err(refusal) => faults.push(format!("hardening again: {refusal}")),
         }
+        faults.extend(counts.note("exec", later::process(&mut after, &made.spec, &facts)));
+        faults.extend(counts.note("update", later::resources(&mut after, &made.spec, &facts)));
         let granted: Vec<_> = names.iter().cloned().collect();
         for fault in faults {
             let first = || {
@@ -352,8 +373,13 @@ fn every_configuration_is_refused_or_made_above_the_floor_and_no_more_than_asked
         counts.made, counts.granted, counts.impossible
     );
     println!("unread {:?}\nrefused {:?}", counts.unread, counts.refused);
+    println!("later {:?}", counts.later);
     let shown: Vec<String> =
         counts.faults.iter().map(|(what, (n, first))| format!("{n} x {what} ({first})")).collect();
     assert!(shown.is_empty(), "{} faults:\n{}", shown.len(), shown.join("\n"));
     assert!(counts.made > count / 2, "nearly all of them are refused: that shows nothing");
+    for command in ["exec", "update"] {
+        let made = counts.later.get(&(command, "made".to_owned())).copied().unwrap_or(0);
+        assert!(made > counts.made / 4, "{command}: nearly all of them are refused");
+    }
 }

@@ -47,6 +47,20 @@ pub fn configuration(rng: &mut Rng, places: &Places) -> Value {
     maker.document()
 }
 
+/// Makes a process that `exec` is given for a container that runs.
+#[must_use]
+pub fn added_process(rng: &mut Rng, places: &Places) -> Value {
+    let heat = places.heats[rng.below(places.heats.len())];
+    Maker { rng, places, heat }.process()
+}
+
+/// Makes resources that `update` is given for a container that runs.
+#[must_use]
+pub fn new_resources(rng: &mut Rng, places: &Places) -> Value {
+    let heat = places.heats[rng.below(places.heats.len())];
+    Maker { rng, places, heat }.resources()
+}
+
 /// A configuration that is being made.
 struct Maker<'a> {
     rng: &'a mut Rng,

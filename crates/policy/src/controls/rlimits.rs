@@ -75,8 +75,7 @@ fn of_container(
     mut asked: Vec<Rlimit>,
 ) -> Vec<Rlimit> {
     let control = ControlId::DefaultRlimits;
-    let init = container.process.iter().flat_map(|init| &init.rlimits);
-    for own in init.filter(|own| own.kind != RlimitKind::Core) {
+    for own in container.process.iter().flat_map(|init| &init.rlimits) {
         match asked.iter_mut().find(|limit| limit.kind == own.kind) {
             None => {
                 let reason = "what is not given is the container's";

@@ -59,7 +59,7 @@ fn is_subset<K: Ord, V: PartialEq>(made: &BTreeMap<K, V>, asked: &BTreeMap<K, V>
 }
 
 pub(crate) fn process(
-    claim: &mut impl FnMut(bool, &str),
+    claim: &mut (impl FnMut(bool, &str) + ?Sized),
     asked: &Process,
     made: &Process,
     facts: &HostFacts,
@@ -199,8 +199,8 @@ fn linux(claim: &mut impl FnMut(bool, &str), asked: &Linux, made: &Linux) {
     claim(made.time_offsets == asked.time_offsets, "timeOffsets");
 }
 
-fn resources(
-    claim: &mut impl FnMut(bool, &str),
+pub(crate) fn resources(
+    claim: &mut (impl FnMut(bool, &str) + ?Sized),
     asked: Option<&Resources>,
     made: Option<&Resources>,
 ) {

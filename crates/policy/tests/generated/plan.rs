@@ -8,7 +8,7 @@ use casemate_kernel::status::Status;
 use casemate_kernel::{HostId, InnerId};
 use casemate_policy::floor::{Namespace, Part};
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
-use casemate_policy::spec::{IdMapping, Mount as Asked, NamespaceKind, Propagation};
+use casemate_policy::spec::{IdMapping, Mount as Asked, NamespaceKind, Process, Propagation};
 use casemate_policy::{HardenedSpec, HostFacts};
 use std::collections::BTreeMap;
 
@@ -316,7 +316,11 @@ pub(crate) fn ids(spec: &HardenedSpec, map: &[IdMapping]) -> Part<Vec<IdRange>> 
 }
 
 pub(crate) fn status(spec: &HardenedSpec) -> Part<Status> {
-    let Some(process) = &spec.process else { return Part::NotLooked };
+    spec.process.as_ref().map_or(Part::NotLooked, |process| status_of(spec, process))
+}
+
+/// Of a process in this container.
+pub(crate) fn status_of(spec: &HardenedSpec, process: &Process) -> Part<Status> {
     let mut status = Status { no_new_privs: process.no_new_privileges, ..Status::default() };
     if let Some(sets) = &process.capabilities {
         status.bounding = sets.bounding.mask;
