@@ -15,10 +15,11 @@ use crate::landlock::Layer;
 use crate::lsm;
 use crate::plan::{ProcessPlan, SeccompFilter};
 use crate::proto::{self, FromParent};
-use crate::StepResult;
-use casemate_sys::{caps, process, sched, seccomp};
+use crate::{Failure, StepResult};
+use casemate_sys::{caps, process, sched, seccomp, Context};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags};
+use rustix::process::Pid;
 
 /// What loading a filter takes without no_new_privs.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -53,13 +54,132 @@ pub struct Filters {
     list: Vec<SeccompFilter>,
     /// Capabilities to give up once they are loaded.
     drop_after: u64,
+    /// Where the kernel says how many there are.
+    count: Option<FilterCount>,
+}
+
+/// What the kernel says about the filters of this process: its /proc/PID/status, opened while procfs can be reached, or
+/// handed over by `start`: nothing that leads to the host is open while a container waits for it (CVE-2024-21626).
+#[derive(Debug)]
+pub struct FilterCount {
+    status: OwnedFd,
+    /// Whose it is: a hook's process has a copy of the descriptor, which shows its parent.
+    pid: Pid,
+}
+
+/// Filters that are about to be loaded: how many there were, and room for what the kernel will say of them.
+struct Counted<'a> {
+    count: &'a FilterCount,
+    before: u32,
+    room: Vec<u8>,
+}
+
+impl FilterCount {
+    /// `None`: there is nothing to count, or a filter lets no read(2) pass, and it could not be asked.
+    pub fn open(filters: &[SeccompFilter], host_proc: impl AsFd) -> StepResult<Option<Self>> {
+        if !can_be_counted(filters) {
+            return Ok(None);
+        }
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let status = rustix::fs::openat(host_proc, "self/status", flags, Mode::empty())
+            .call(|| "openat(/proc, \"self/status\")")
+            .step("seccomp", || "linux.seccomp")?;
+        Ok(Some(Self { status, pid: rustix::process::getpid() }))
+    }
+
+    /// The descriptor, which the payload must not have: it is close-on-exec.
+    pub fn descriptor(&self) -> i32 {
+        self.status.as_raw_fd()
+    }
+
+    fn start(&self) -> StepResult<Option<Counted<'_>>> {
+        if rustix::process::getpid() != self.pid {
+            return Ok(None);
+        }
+        let text = read_whole(&self.status).step("seccomp", || "linux.seccomp")?;
+        // The line is missing before Linux 5.9.
+        let Some(before) = filters_in(&text) else { return Ok(None) };
+        Ok(Some(Counted { count: self, before, room: vec![0; text.len() + 1024] }))
+    }
+}
+
+fn can_be_counted(filters: &[SeccompFilter]) -> bool {
+    !filters.is_empty() && filters.iter().all(|filter| filter.lets_read)
+}
+
+impl Counted<'_> {
+    /// Behind the filters: read(2) is all that they have to let pass, and no memory is asked for.
+    fn compare(mut self, loaded: usize) -> StepResult<()> {
+        let mut length = 0;
+        while length < self.room.len() {
+            let read = rustix::io::read(&self.count.status, &mut self.room[length..])
+                .call(|| "read(/proc/self/status)")
+                .step("seccomp", || "linux.seccomp")?;
+            if read == 0 {
+                break;
+            }
+            length += read;
+        }
+        let now = filters_in(&self.room[..length]);
+        let wanted = u32::try_from(loaded).ok().and_then(|more| self.before.checked_add(more));
+        if now.is_some() && now == wanted {
+            return Ok(());
+        }
+        let (now, before) = (now.unwrap_or_default(), self.before);
+        let message = format!(
+            "linux.seccomp: {loaded} filters were loaded, and the kernel shows {now}, {before} of them from before"
+        );
+        Err(Failure::new("seccomp", message))
+    }
+}
+
+/// From the start, without moving the descriptor's position.
+fn read_whole(file: &OwnedFd) -> casemate_sys::Result<Vec<u8>> {
+    let mut text = vec![0; 4096];
+    let mut length = 0;
+    loop {
+        let read = rustix::io::pread(file, &mut text[length..], length as u64)
+            .call(|| "pread(/proc/self/status)")?;
+        length += read;
+        if read == 0 {
+            text.truncate(length);
+            return Ok(text);
+        }
+        if length == text.len() {
+            text.resize(2 * length, 0);
+        }
+    }
+}
+
+/// The number behind `Seccomp_filters:` in the text of /proc/PID/status.
+fn filters_in(text: &[u8]) -> Option<u32> {
+    let line =
+        text.split(|byte| *byte == b'\n').find_map(|l| l.strip_prefix(b"Seccomp_filters:"))?;
+    std::str::from_utf8(line).ok()?.trim().parse().ok()
 }
 
 impl Filters {
     /// Take the filters of a plan; `permitted` is what the payload may keep.
-    pub fn new(no_new_privs: bool, permitted: u64, list: Vec<SeccompFilter>) -> Self {
+    pub fn new(
+        no_new_privs: bool,
+        permitted: u64,
+        list: Vec<SeccompFilter>,
+        count: Option<FilterCount>,
+    ) -> Self {
         let kept = if needs_privilege(no_new_privs, &list) { CAP_SYS_ADMIN } else { 0 };
-        Self { slot: slot(no_new_privs, &list), list, drop_after: kept & !permitted }
+        Self { slot: slot(no_new_privs, &list), list, drop_after: kept & !permitted, count }
+    }
+
+    /// Whether they are loaded in this slot.
+    pub fn are_loaded(&self, slot: FilterSlot) -> bool {
+        self.slot == slot
+    }
+
+    /// Count them by this process's status, from now on.
+    pub fn count_by(&mut self, status: Option<OwnedFd>) {
+        let status = status.filter(|_| can_be_counted(&self.list));
+        let pid = rustix::process::getpid();
+        self.count = status.map(|status| FilterCount { status, pid });
     }
 }
 
@@ -79,6 +199,10 @@ pub fn load_filters(filters: &Filters, now: FilterSlot, channel: &OwnedFd) -> St
             Some(sets)
         }
     };
+    let counted = match &filters.count {
+        Some(count) => count.start()?,
+        None => None,
+    };
     for filter in &filters.list {
         let listener =
             seccomp::load(&filter.program, filter.flags).step("seccomp", || "linux.seccomp")?;
@@ -88,6 +212,9 @@ pub fn load_filters(filters: &Filters, now: FilterSlot, channel: &OwnedFd) -> St
             proto::send_listener(channel, listener.as_raw_fd())?;
             proto::await_parent(channel, FromParent::Taken)?;
         }
+    }
+    if let Some(counted) = counted {
+        counted.compare(filters.list.len())?;
     }
     after.map_or(Ok(()), |sets| caps::set(sets).step("capabilities", about))
 }

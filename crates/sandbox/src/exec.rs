@@ -1,7 +1,7 @@
 //! The program: working directory, lookup, descriptors, execve; and the entry for a process that joins a running
 //! container, which shares everything from the drop of privilege on.
 
-use crate::confine::{self, Cwd, FilterSlot, Filters};
+use crate::confine::{self, Cwd, FilterCount, FilterSlot, Filters};
 use crate::failure::Step;
 use crate::launch::first_that_takes;
 use crate::plan::{ExecPlan, ProcessPlan};
@@ -116,9 +116,10 @@ fn inside(plan: ExecPlan, channel: &OwnedFd) -> StepResult<Failure> {
         proto::send_console(channel, &console.master)?;
         identity::take_terminal(&console.peer, process.uid)?;
     }
+    let count = FilterCount::open(&process.seccomp, &host_proc)?;
     let cwd = confine::drop_privilege(&process, &host_proc)?;
     drop(host_proc);
-    let ready = prepare(process, cwd, &[channel.as_raw_fd()])?;
+    let ready = prepare(process, cwd, count, &[channel.as_raw_fd()])?;
     confine::load_filters(ready.filters(), FilterSlot::BeforeReady, channel)?;
     proto::send_ready(channel)?;
     proto::await_parent(channel, FromParent::Start)?;
@@ -127,7 +128,12 @@ fn inside(plan: ExecPlan, channel: &OwnedFd) -> StepResult<Failure> {
 
 /// Look everything up that can fail, so that it fails while `create` still listens, and close what the payload must not
 /// have. `ours`: descriptors of the protocol, close-on-exec, needed until then.
-pub(crate) fn prepare(plan: ProcessPlan, cwd: Cwd, ours: &[i32]) -> StepResult<ReadyProcess> {
+pub(crate) fn prepare(
+    plan: ProcessPlan,
+    cwd: Cwd,
+    count: Option<FilterCount>,
+    ours: &[i32],
+) -> StepResult<ReadyProcess> {
     if cwd == Cwd::ClosedToRoot {
         enter_cwd(&plan.cwd)?;
     }
@@ -136,17 +142,24 @@ pub(crate) fn prepare(plan: ProcessPlan, cwd: Cwd, ours: &[i32]) -> StepResult<R
     add_home(&mut env, uid);
     let path = if args.is_empty() { None } else { Some(find_program(&args, &env)?) };
     signals::reset()?;
-    close_all_but(3 + keep_fds, ours)?;
+    let ours: Vec<i32> =
+        ours.iter().copied().chain(count.as_ref().map(FilterCount::descriptor)).collect();
+    close_all_but(3 + keep_fds, &ours)?;
     Ok(ReadyProcess {
         path,
         vectors: ExecVectors::new(args, env),
-        filters: Filters::new(no_new_privs, caps.permitted, seccomp),
+        filters: Filters::new(no_new_privs, caps.permitted, seccomp, count),
     })
 }
 
 impl ReadyProcess {
     pub(crate) fn filters(&self) -> &Filters {
         &self.filters
+    }
+
+    /// As [`Filters::count_by`].
+    pub(crate) fn count_by(&mut self, status: Option<OwnedFd>) {
+        self.filters.count_by(status);
     }
 
     /// Load what filters are left and execute; returns only what went wrong.

@@ -90,6 +90,7 @@ impl Holder {
             Step::Write(number) => {
                 return self.of_sysctl(number, |s| sysctl::write_failed(s, errno));
             }
+            Step::Compare(number) => return self.of_sysctl(number, sysctl::kept),
             Step::Enter => ("setns(user)".to_owned(), "linux.namespaces user"),
             Step::Make => (format!("unshare({})", ns::names(self.kinds)), "linux.namespaces"),
             Step::Group => ("setresgid(0, 0, 0)".to_owned(), "root of the user namespace"),

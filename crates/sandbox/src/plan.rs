@@ -486,6 +486,8 @@ pub struct SeccompFilter {
     pub program: Vec<u8>,
     /// `seccomp::flag` bits.
     pub flags: u64,
+    /// It lets every read(2) pass: how many filters are loaded can be asked behind it.
+    pub lets_read: bool,
 }
 
 impl SeccompFilter {

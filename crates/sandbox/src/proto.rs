@@ -10,7 +10,7 @@
 //! | build   | `TreeBuilt`      | `HooksDone`    | only with prestart or createRuntime hooks                  |
 //! | confine | `Listener` n     | `Taken`        | only with a notifying filter: descriptor number to copy    |
 //! | ready   | `Ready`          | `Commit`       | always; the parent has read the state back and recorded it |
-//! | start   |                  | `Start`        | only `Gate::Channel`; else `start` connects to the gate    |
+//! | start   |                  | `Start`        | only `Gate::Channel`; else `start` connects, and brings the status |
 //! | any     | `Failed`         |                | the child ends                                             |
 //!
 //! End of file after `Start` is success: the descriptor was close-on-exec. The parent knows from the plan which
@@ -81,6 +81,21 @@ pub fn await_parent(fd: impl AsFd, word: FromParent) -> StepResult<()> {
             format!("the runtime went away while the container waited for {word:?}"),
         ))
     }
+}
+
+/// The same of `Start` by a connection to the gate, and the descriptor that goes along. No filter is in force.
+pub fn await_start(fd: impl AsFd) -> StepResult<Option<OwnedFd>> {
+    let mut buf = [0u8; 8];
+    let (n, fds) = socket::receive(&fd, &mut buf)?;
+    match n == 1 && buf[0] == FromParent::Start as u8 {
+        true => Ok(fds.into_iter().next()),
+        false => Err(Failure::new("protocol", "whoever came to the gate did not start anything")),
+    }
+}
+
+/// `start`: open the gate, and hand over the container's own /proc/PID/status.
+pub fn start_child(gate: impl AsFd, status: impl AsFd) -> StepResult<()> {
+    Ok(socket::send(gate, &[FromParent::Start as u8], &[status.as_fd()])?)
 }
 
 /// Write one frame of the child. write(2) rather than sendmsg(2) where no descriptor goes along: a filter may already

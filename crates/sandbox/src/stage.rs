@@ -18,7 +18,7 @@
 //!    compares it with the plan.
 //! 5. `Confined::start`: the gate, startContainer hooks, the seccomp filter, execve.
 
-use crate::confine::{self, Cwd, FilterSlot};
+use crate::confine::{self, Cwd, FilterCount, FilterSlot};
 use crate::failure::Step;
 use crate::plan::{ContainerPlan, Gate, Hook, HookState, ProcessPlan, UserNamespace};
 use crate::proto::{self, FromParent};
@@ -65,6 +65,7 @@ struct Rooted<'c> {
 struct Dropped<'c> {
     process: ProcessPlan,
     cwd: Cwd,
+    count: Option<FilterCount>,
     gate: Gate,
     start_container: Vec<Hook>,
     hook_state: HookState,
@@ -142,14 +143,20 @@ impl<'c> Namespaced<'c> {
 impl<'c> Rooted<'c> {
     fn drop_privilege(self) -> StepResult<Dropped<'c>> {
         let Self { process, gate, start_container, hook_state, host_proc, channel } = self;
+        // Who waits for `start` gets it from there.
+        let late = confine::slot(process.no_new_privs, &process.seccomp) == FilterSlot::BeforeExec;
+        let count = match gate {
+            Gate::Listener(_) if late => None,
+            _ => FilterCount::open(&process.seccomp, &host_proc)?,
+        };
         let cwd = confine::drop_privilege(&process, &host_proc)?;
-        Ok(Dropped { process, cwd, gate, start_container, hook_state, channel })
+        Ok(Dropped { process, cwd, count, gate, start_container, hook_state, channel })
     }
 }
 
 impl<'c> Dropped<'c> {
     fn confine(self) -> StepResult<Confined<'c>> {
-        let Self { process, cwd, gate, mut start_container, hook_state, channel } = self;
+        let Self { process, cwd, count, gate, mut start_container, hook_state, channel } = self;
         for hook in start_container.iter_mut().filter(|hook| hook.home) {
             exec::add_home(&mut hook.env, process.uid);
         }
@@ -157,9 +164,12 @@ impl<'c> Dropped<'c> {
         if let Gate::Listener(listener) = &gate {
             ours.push(listener.as_raw_fd());
         }
-        let ready = exec::prepare(process, cwd, &ours)?;
+        let mut ready = exec::prepare(process, cwd, count, &ours)?;
         // A listener has to reach its agent while the parent is still there to deliver it.
         confine::load_filters(ready.filters(), FilterSlot::BeforeReady, channel)?;
+        if ready.filters().are_loaded(FilterSlot::BeforeReady) {
+            ready.count_by(None);
+        }
         proto::send_ready(channel)?;
         if let Gate::Listener(_) = gate {
             proto::await_parent(channel, FromParent::Commit)?;
@@ -169,13 +179,20 @@ impl<'c> Dropped<'c> {
 }
 
 impl Confined<'_> {
-    fn start(self) -> StepResult<Failure> {
+    fn start(mut self) -> StepResult<Failure> {
         let connection = match &self.gate {
             Gate::Channel => {
                 proto::await_parent(self.channel, FromParent::Start)?;
                 None
             }
-            Gate::Listener(listener) => Some(await_start(listener)?),
+            Gate::Listener(listener) => {
+                let late = self.ready.filters().are_loaded(FilterSlot::BeforeExec);
+                let (connection, status) = await_start(listener, late)?;
+                if late {
+                    self.ready.count_by(status);
+                }
+                Some(connection)
+            }
         };
         let failure = self.run_payload();
         if let Some(connection) = connection {
@@ -200,16 +217,21 @@ impl Confined<'_> {
     }
 }
 
-/// Wait for a `start` that says so; a caller that connects and dies does not start anything.
-fn await_start(listener: &OwnedFd) -> StepResult<OwnedFd> {
+/// Wait for a `start` that says so; a caller that connects and dies does not start anything. With `takes` what it hands over
+/// is taken: our /proc/PID/status.
+fn await_start(listener: &OwnedFd, takes: bool) -> StepResult<(OwnedFd, Option<OwnedFd>)> {
     loop {
         let connection = socket::accept(listener).step("gate", || "start")?;
         // Anything else, and an error, is not the word.
-        if proto::await_parent(&connection, FromParent::Start).is_ok() {
+        let word = match takes {
+            true => proto::await_start(&connection),
+            false => proto::await_parent(&connection, FromParent::Start).map(|()| None),
+        };
+        if let Ok(status) = word {
             // Taken: a second `start` that waits in the queue sees the connection end without this word. Who said the
             // word may be dead by now; started is started, all the same.
             socket::send(&connection, b"S", &[]).ok();
-            return Ok(connection);
+            return Ok((connection, status));
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) fn write_all(host_proc: impl AsFd, sysctls: &[Sysctl]) -> StepResult<
         write_parameter(host_proc.as_fd(), &path, &value).map_err(|not| match not {
             NotWritten::Opened(errno) => open_failed(sysctl, errno),
             NotWritten::Accepted(errno) => write_failed(sysctl, errno),
+            NotWritten::Kept => kept(sysctl),
         })?;
     }
     Ok(())
@@ -35,6 +36,14 @@ pub(crate) fn open_failed(sysctl: &Sysctl, errno: Errno) -> Failure {
 /// A value that was not accepted.
 pub(crate) fn write_failed(sysctl: &Sysctl, errno: Errno) -> Failure {
     failed(sysctl, format!("write(/proc/sys/{}, {:?})", sysctl.path, sysctl.value), errno)
+}
+
+/// A value that was accepted and is not there.
+pub(crate) fn kept(Sysctl { path, value }: &Sysctl) -> Failure {
+    let message = format!(
+        "linux.sysctl {path}={value}: the kernel says it is written and shows another value"
+    );
+    Failure::new("sysctl", message)
 }
 
 fn failed(Sysctl { path, value }: &Sysctl, call: String, errno: Errno) -> Failure {

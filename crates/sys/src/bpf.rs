@@ -232,6 +232,15 @@ pub fn program_by_id(id: u32) -> Result<OwnedFd> {
 
 /// Whether the program was loaded by [`load_device_program`] of this or another process, by its name (Linux 4.15).
 pub fn is_own_program(program: impl AsFd) -> Result<bool> {
+    Ok(info(program)?.name == NAME)
+}
+
+/// The number under which [`query_device_programs`] lists the program (Linux 4.13).
+pub fn program_id(program: impl AsFd) -> Result<u32> {
+    Ok(info(program)?.id)
+}
+
+fn info(program: impl AsFd) -> Result<ProgramInfo> {
     let mut info = ProgramInfo::default();
     let mut attr = InfoAttr {
         bpf_fd: program.as_fd().as_raw_fd() as u32,
@@ -240,5 +249,5 @@ pub fn is_own_program(program: impl AsFd) -> Result<bool> {
     };
     bpf(BPF_OBJ_GET_INFO_BY_FD, &mut attr)
         .call(|| format!("bpf(BPF_OBJ_GET_INFO_BY_FD, {})", label(program.as_fd())))?;
-    Ok(info.name == NAME)
+    Ok(info)
 }

@@ -52,6 +52,8 @@ pub enum Step {
     Open(usize),
     /// Write it.
     Write(usize),
+    /// Read it back.
+    Compare(usize),
     /// Say that all is done.
     Answer,
 }
@@ -99,6 +101,7 @@ impl Word {
             Step::Open(number) => (6, number),
             Step::Write(number) => (7, number),
             Step::Answer => (8, 0),
+            Step::Compare(number) => (9, number),
         };
         let errno = u64::from(errno.raw_os_error() as u16);
         self.0.store(step | errno << 8 | (number as u64) << 24, Ordering::Release);
@@ -116,6 +119,7 @@ impl Word {
             6 => Step::Open(number),
             7 => Step::Write(number),
             8 => Step::Answer,
+            9 => Step::Compare(number),
             _ => return None,
         };
         Some((step, Errno::from_raw_os_error((word >> 8 & 0xffff) as i32)))
@@ -263,6 +267,7 @@ impl Shared {
             write_parameter(borrowed(self.proc), path, value).map_err(|not| match not {
                 NotWritten::Opened(errno) => (Step::Open(number), errno),
                 NotWritten::Accepted(errno) => (Step::Write(number), errno),
+                NotWritten::Kept => (Step::Compare(number), Errno::INVAL),
             })?;
         }
         match rustix::io::write(channel, &[DONE]) {
@@ -289,9 +294,12 @@ pub enum NotWritten {
     Opened(Errno),
     /// The value was not accepted, or not all of it.
     Accepted(Errno),
+    /// The kernel took the value and shows another one.
+    Kept,
 }
 
-/// Write a kernel parameter: its path below a procfs. Allocates nothing. BENEATH and NO_XDEV: whatever is mounted over a part of
+/// Write a kernel parameter: its path below a procfs. A plain number below `sys/user` is read back: these count namespaces of
+/// the writer's user namespace, and cannot be seen from outside of it. Allocates nothing. BENEATH and NO_XDEV: whatever is mounted over a part of
 /// /proc/sys, it is not what gets written (CVE-2025-52881).
 pub fn write_parameter(
     proc: BorrowedFd<'_>,
@@ -306,10 +314,28 @@ pub fn write_parameter(
     let file = rustix::fs::openat2(proc, path, flags, Mode::empty(), resolve)
         .map_err(NotWritten::Opened)?;
     match rustix::io::write(&file, value) {
-        Ok(written) if written == value.len() => Ok(()),
-        Ok(_) => Err(NotWritten::Accepted(Errno::IO)),
-        Err(errno) => Err(NotWritten::Accepted(errno)),
+        Ok(written) if written == value.len() => {}
+        Ok(_) => return Err(NotWritten::Accepted(Errno::IO)),
+        Err(errno) => return Err(NotWritten::Accepted(errno)),
     }
+    if !path.to_bytes().starts_with(b"sys/user/") || !is_plain_number(value) {
+        return Ok(());
+    }
+    let file =
+        rustix::fs::openat2(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), resolve)
+            .map_err(NotWritten::Opened)?;
+    let mut shown = [0_u8; 32];
+    let read = rustix::io::read(&file, &mut shown).map_err(NotWritten::Accepted)?;
+    match shown[..read].strip_suffix(b"\n") {
+        Some(now) if now == value => Ok(()),
+        _ => Err(NotWritten::Kept),
+    }
+}
+
+/// Decimal, and as the kernel would print it.
+fn is_plain_number(value: &[u8]) -> bool {
+    let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    digits && (value == b"0" || value[0] != b'0')
 }
 
 /// Memory for the companion's calls, with a page below it that nothing can be written to.
@@ -428,8 +454,10 @@ mod tests {
     fn every_failure_is_told_in_one_word() {
         let word = Word::default();
         assert_eq!(word.get(), None);
-        use Step::{Answer, Await, Enter, Group, Make, Open, User, Write};
-        for step in [Enter, Await, Group, User, Make, Open(0), Open(7), Write(300), Answer] {
+        use Step::{Answer, Await, Compare, Enter, Group, Make, Open, User, Write};
+        for step in
+            [Enter, Await, Group, User, Make, Open(0), Open(7), Write(300), Compare(3), Answer]
+        {
             word.set((step, Errno::TIMEDOUT));
             assert_eq!(word.get(), Some((step, Errno::TIMEDOUT)));
         }

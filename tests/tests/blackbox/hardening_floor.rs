@@ -2,30 +2,44 @@
 //! not.
 
 use casemate_tests::command::Cmd;
+use casemate_tests::filter::inject_at;
 use casemate_tests::{requires, Bundle, Container};
 use serde_json::{json, Value};
 use std::os::unix::process::CommandExt;
 
 /// A system call that does nothing and answers 0, for the command and all that it starts; with `argument`, only where that
 /// one is not 0.
-fn pretend(mut command: Cmd, call: libc::c_long, argument: Option<u32>) -> Cmd {
+fn pretend(command: Cmd, call: libc::c_long, argument: Option<u32>) -> Cmd {
+    pretend_where(command, call, argument.map(|number| (number, 0, false)))
+}
+
+/// The same, only where an argument is, or is not, a value.
+fn pretend_where(mut command: Cmd, call: libc::c_long, argument: Option<(u32, u32, bool)>) -> Cmd {
     let filter = move || {
         let step = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
         let load = |at| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at, 0, 0);
         let equal = |k, jt, jf| step(libc::BPF_JMP | libc::BPF_JEQ, k, jt, jf);
         let end = |answer| step(libc::BPF_RET | libc::BPF_K, answer, 0, 0);
         // struct seccomp_data: the number first, eight bytes for each argument behind sixteen.
-        let (low, high) = (argument.map_or(0, |n| 16 + 8 * n), argument.map_or(0, |n| 20 + 8 * n));
+        let (number, value, is) = argument.unwrap_or_default();
+        let (low, high) = match argument {
+            Some(_) => (16 + 8 * number, 20 + 8 * number),
+            None => (0, 0),
+        };
+        let (other, same) = match is {
+            true => (libc::SECCOMP_RET_ALLOW, libc::SECCOMP_RET_ERRNO),
+            false => (libc::SECCOMP_RET_ERRNO, libc::SECCOMP_RET_ALLOW),
+        };
         // Without an argument the number itself is looked at once more, and is not 0.
         let mut steps = [
             load(0),
-            equal(call as u32, 0, 5),
+            equal(call as u32, 0, if is { 4 } else { 5 }),
             load(low),
-            equal(0, 0, 2),
+            equal(value, 0, 2),
             load(high),
             equal(0, 1, 0),
-            end(libc::SECCOMP_RET_ERRNO),
-            end(libc::SECCOMP_RET_ALLOW),
+            end(other),
+            end(same),
         ];
         let program = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
         // SAFETY: the program outlives the call.
@@ -95,6 +109,61 @@ fn a_namespace_that_was_joined_and_is_not_ends_the_container() {
     let container = Container::new(joining).global(&["--allow", "userns.host"]);
     let text = pretend(container.run(), libc::SYS_setns, None).refused();
     assert!(text.contains("namespace is not the one to be joined"), "{text}");
+    container.wait_gone();
+}
+
+#[test]
+fn filters_that_were_loaded_and_are_not_there_end_what_was_to_run() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("echo ran"));
+    let done = pretend(container.run(), libc::SYS_seccomp, None).done();
+    assert!(!done.status.success() && !done.stdout.contains("ran"), "{done:?}");
+    assert!(done.stderr.contains("filters were loaded, and the kernel shows 1"), "{done:?}");
+    container.wait_gone();
+    let container = Container::new(Bundle::sh("echo ran"));
+    pretend(container.create(), libc::SYS_seccomp, None).ok();
+    let text = container.start().refused();
+    assert!(text.contains("filters were loaded, and the kernel shows 1"), "{text}");
+    container.delete().ok();
+    let running = Container::new(Bundle::sh("sleep 600")).up();
+    let text = pretend(running.exec("echo ran"), libc::SYS_seccomp, None).refused();
+    assert!(text.contains("filters were loaded, and the kernel shows 1"), "{text}");
+    assert!(!text.contains("ran"), "{text}");
+}
+
+/// The kernel could not be asked behind it: that is not done at the price of the program.
+#[test]
+fn a_filter_that_lets_no_read_pass_is_loaded_and_not_counted() {
+    requires!(root);
+    let filter = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["read"], "action": "SCMP_ACT_KILL_PROCESS"}],
+    });
+    let bundle = Bundle::sh("echo ran; read line; echo still here");
+    let container = Container::new(bundle.edit(|c| c["linux"]["seccomp"] = filter));
+    let done = container.run().done();
+    assert!(done.stdout == "ran\n" && !done.status.success(), "{done:?}");
+}
+
+#[test]
+fn device_rules_that_were_attached_and_are_not_end_the_container() {
+    requires!(root);
+    const BPF_PROG_ATTACH: u32 = 8;
+    let container = Container::new(Bundle::sh("echo ran"));
+    let attach = Some((0, BPF_PROG_ATTACH, true));
+    let text = pretend_where(container.run(), libc::SYS_bpf, attach).refused();
+    assert!(text.contains("is not attached, as the kernel said it was"), "{text}");
+    container.wait_gone();
+}
+
+#[test]
+fn a_count_of_user_namespaces_that_was_written_and_is_not_there_ends_the_container() {
+    requires!(root);
+    requires!(program "strace");
+    let container = Container::new(Bundle::sh("echo ran"));
+    let file = std::path::Path::new("/proc/sys/user/max_user_namespaces");
+    let text = inject_at(container.run(), file, "write:retval=1").refused();
+    assert!(text.contains("the kernel says it is written and shows another value"), "{text}");
     container.wait_gone();
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A fresh cgroup gets its program attached beside those of its ancestors; an update replaces the one in force without
 //! a moment between. Programs of other owners on the same cgroup (systemd's) are left alone, because one more
-//! program can only forbid more.
+//! program can only forbid more. Each attachment is read back.
 
 use super::{DeviceProgram, DeviceRule};
 use crate::error::{Error, Result};
@@ -31,7 +31,7 @@ impl Cgroup {
         if self.existed() {
             return self.replace_with(&program.0);
         }
-        bpf::attach_device_program(self, &program.0).map_err(|error| self.devices_error(error))
+        self.attach(&program.0)
     }
 
     /// Put `rules` in force on this cgroup, which is new or has no device program of its own yet: load and
@@ -40,8 +40,7 @@ impl Cgroup {
     /// Errors: [`Error::Devices`]; EPERM without CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN) in the initial user
     /// namespace, see [`Error::is_permission`].
     pub fn set_devices(&self, rules: &[DeviceRule]) -> Result<()> {
-        let program = self.load(rules)?;
-        bpf::attach_device_program(self, &program).map_err(|error| self.devices_error(error))
+        self.attach(&self.load(rules)?)
     }
 
     /// Put `rules` in force in place of the program that [`Cgroup::set_devices`] attached before.
@@ -54,7 +53,28 @@ impl Cgroup {
             Some(old) => bpf::replace_device_program(self, program, old),
             None => bpf::attach_device_program(self, program),
         }
+        .and_then(|()| self.compare(program))
         .map_err(|error| self.devices_error(error))
+    }
+
+    fn attach(&self, program: &OwnedFd) -> Result<()> {
+        bpf::attach_device_program(self, program)
+            .and_then(|()| self.compare(program))
+            .map_err(|error| self.devices_error(error))
+    }
+
+    /// What the kernel lists for this cgroup is what it said it had attached, by its number.
+    fn compare(&self, program: &OwnedFd) -> casemate_sys::Result<()> {
+        let id = bpf::program_id(program)?;
+        match bpf::query_device_programs(self)?.contains(&id) {
+            true => Ok(()),
+            false => Err(casemate_sys::Error::new(
+                format!(
+                    "bpf(BPF_PROG_QUERY): program {id} is not attached, as the kernel said it was"
+                ),
+                Errno::NOENT,
+            )),
+        }
     }
 
     /// How many device programs are attached to this very cgroup.

@@ -5,8 +5,8 @@ use casemate_policy::spec::{SeccompArg, SeccompProfile, SeccompSyscall};
 use casemate_policy::{ControlId, Decision, HardenedSpec};
 use casemate_sandbox::plan::SeccompFilter;
 use casemate_seccomp::{
-    compile, default_program, Action, Arch, Arg, Feature, FeatureSet, Filter, Flags, Op, Rule,
-    Variant,
+    compile, default_program, Action, Arch, Arg, Feature, FeatureSet, Filter, Flags, Op, Program,
+    Rule, Variant,
 };
 use std::borrow::Cow;
 
@@ -33,7 +33,7 @@ pub fn filters(
     if let Some(variant) = default {
         let program = default_program(native, variant)
             .map_err(|e| anyhow!("the default system call filter: {e}"))?;
-        filters.push(SeccompFilter { program: program.as_bytes(), flags: 0 });
+        filters.push(lowered(&program, 0, native));
     }
     if let Some(profile) = profile.filter(|profile| !profile.is_empty()) {
         let filter = convert(profile)?;
@@ -70,7 +70,22 @@ pub fn note_conflicts(spec: &HardenedSpec, decisions: &mut [Decision]) -> Result
 fn build(filter: &Filter, native: Arch) -> Result<SeccompFilter> {
     let compiled = compile(filter, native).map_err(|e| anyhow!("{e}"))?;
     let flags = u64::from(filter.flags.kernel_bits(compiled.uses_notify));
-    Ok(SeccompFilter { program: compiled.program.as_bytes(), flags })
+    Ok(lowered(&compiled.program, flags, native))
+}
+
+/// A filter that was compiled when the container was made.
+pub fn stored(bytes: &[u8], flags: u64) -> Result<SeccompFilter> {
+    let native =
+        Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))?;
+    let program = Program::from_bytes(bytes).map_err(|e| anyhow!("seccomp.bpf: {e}"))?;
+    Ok(lowered(&program, flags, native))
+}
+
+fn lowered(program: &Program, flags: u64, native: Arch) -> SeccompFilter {
+    let read = native.syscall_number("read");
+    let answer = read.and_then(|number| program.answer_to_all(native, number));
+    let lets_read = answer == Some(Action::Allow);
+    SeccompFilter { program: program.as_bytes(), flags, lets_read }
 }
 
 fn convert(profile: &SeccompProfile) -> Result<Filter<'_>> {

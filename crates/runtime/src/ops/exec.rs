@@ -266,7 +266,8 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
             .split_at_checked(one.bytes)
             .ok_or_else(|| anyhow!("state of {}: seccomp.bpf is too short", record.id))?;
         rest = behind;
-        filters.push(SeccompFilter { program: program.to_vec(), flags: one.flags });
+        let filter = lower::seccomp::stored(program, one.flags);
+        filters.push(filter.with_context(|| format!("state of {}", record.id))?);
     }
     let capabilities = process.reachable_capabilities();
     if capabilities != record.spec.reachable_capabilities() {

@@ -7,10 +7,12 @@ use crate::request::Global;
 use crate::state::Status;
 use crate::supervise::await_exec;
 use crate::ContainerId;
-use anyhow::{bail, Context as _, Result};
+use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_sandbox::hooks;
-use casemate_sandbox::proto::{tell_child, FromParent, STEP_SECONDS};
+use casemate_sandbox::proto::{start_child, STEP_SECONDS};
 use casemate_sys::socket;
+use rustix::fd::OwnedFd;
+use rustix::fs::{Mode, OFlags};
 use std::time::Duration;
 
 /// Start a created container, and run its poststart hooks.
@@ -48,7 +50,7 @@ fn release(global: &Global, id: &ContainerId, trail: &mut Trail) -> Result<()> {
 fn open_gate(container: &Container) -> Result<()> {
     let gone = "container init is gone (hint: delete it and look at its log)";
     let connection = container.state.connect_gate().context(gone)?;
-    tell_child(&connection, FromParent::Start).context(gone)?;
+    start_child(&connection, status_of(container)?).context(gone)?;
     let mut word = [0u8; 1];
     if !casemate_sys::fd::readable(&connection, Duration::from_secs(STEP_SECONDS))? {
         bail!("container init does not answer within {STEP_SECONDS} s (is it paused?)");
@@ -59,6 +61,15 @@ fn open_gate(container: &Container) -> Result<()> {
     }
     container.state.remove_gate()?;
     await_exec(&connection, limit(&container.record.spec.hooks.start_container))
+}
+
+/// By which the container counts its filters, behind the last of them.
+fn status_of(container: &Container) -> Result<OwnedFd> {
+    let init = container.record.init.ok_or_else(|| anyhow!("the container has no process"))?;
+    let path = format!("{}/status", init.pid);
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(&container.proc, &path, flags, Mode::empty())
+        .map_err(|e| anyhow!("open /proc/{path}: {}", casemate_sys::errno_text(e)))
 }
 
 /// poststart: after the program runs, before `start` returns.
