@@ -128,3 +128,41 @@ fn default_state_directory_is_the_same_for_every_environment_podman_calls_with()
     }
     assert_eq!(state_directory(Some(4242), &[]), "/run/casemate");
 }
+
+#[test]
+fn a_name_that_nobody_knows_is_an_error_of_every_command() {
+    let scratch = Scratch::new();
+    let root = scratch.path().display();
+    for command in ["list", "exec x true", "state x"] {
+        for (option, wanted) in [
+            ("--allow seccomp.usern", "did you mean seccomp.userns?"),
+            ("--allow capabilities.net_rav", "did you mean capabilities.net_raw?"),
+            ("--allow nosuch", "is unknown; see casemate policy show"),
+            ("--profile hardend", "use privileged, baseline, hardened or restricted"),
+        ] {
+            let answer = casemate(&format!("--root {root} {option} {command}"));
+            assert_eq!(answer.status, 1, "{option} {command}");
+            assert!(answer.stderr.contains(wanted), "{option} {command}: {}", answer.stderr);
+        }
+    }
+}
+
+#[test]
+fn policy_permit_takes_patterns_and_says_when_it_would_change_nothing() {
+    let scratch = Scratch::new();
+    let more = scratch.path().join("policy.d");
+    std::fs::create_dir(&more).unwrap();
+    for dir in [scratch.path(), &more] {
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let permit = |name: &str| {
+        casemate(&format!("--policy-dir {} policy permit {name}", scratch.path().display()))
+    };
+    assert_eq!(permit("capabilities.*").status, 0);
+    assert!(more.join("50-capabilities.ANY.toml").exists());
+    assert!(permit("nosuch.*").stderr.contains("matches no override"));
+    std::fs::write(more.join("60-none.toml"), "permit = [\"@none\"]\n").unwrap();
+    let answer = permit("mounts.suid");
+    assert!(answer.status == 1 && answer.stderr.contains("stays as it is"), "{}", answer.stderr);
+    assert!(!more.join("50-mounts.suid.toml").exists());
+}

@@ -20,6 +20,22 @@ const OURS: &str = "org.casemate.";
 /// Annotations that forbid an override, or switch a control on.
 const DENY_PREFIX: &str = "org.casemate.deny/";
 
+impl CommandLine<'_> {
+    /// Whether all names are known; for commands that choose nothing.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), PolicyError> {
+        if let Some(name) = self.profile {
+            ProfileName::parse(name).map_err(|error| error.at("--profile"))?;
+        }
+        for text in self.allow {
+            Allow::parse(text).map_err(|error| error.at(format_args!("--allow {text}")))?;
+        }
+        Ok(())
+    }
+}
+
 /// The annotation that names a profile.
 const PROFILE_KEY: &str = "org.casemate.profile";
 

@@ -6,6 +6,14 @@
 use crate::ContainerId;
 use std::path::PathBuf;
 
+/// Names of a profile and of overrides are known: a wrong one is an error also where nothing is asked of them.
+///
+/// # Errors
+/// The first that is unknown, with what may have been meant.
+pub fn known_names(profile: Option<&str>, allow: &[String]) -> anyhow::Result<()> {
+    Ok(casemate_policy::CommandLine { profile, allow }.check()?)
+}
+
 /// Which driver makes cgroups. The choice is stored at create time; later commands read it from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CgroupManager {

@@ -5,7 +5,7 @@ use crate::cli::scan::parse_go_bool;
 use crate::cli::GlobalArgs;
 use crate::cli::UsageError;
 use anyhow::{bail, Context};
-use casemate_runtime::request::{CgroupManager, Global, Rootless};
+use casemate_runtime::request::{known_names, CgroupManager, Global, Rootless};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -39,17 +39,24 @@ pub(crate) fn resolve(args: &GlobalArgs) -> anyhow::Result<Global> {
         Some(root) => (explicit_root(root)?, false),
         None => default_root(&Caller::current()),
     };
+    let profile = args.profile.clone().filter(|name| !name.is_empty());
+    let allow = overrides(&args.allow);
+    known_names(profile.as_deref(), &allow)?;
     Ok(Global {
         root,
         root_is_explicit: args.root.is_some(),
         root_in_xdg_runtime_dir,
         cgroup_manager: cgroup_manager(args)?,
         rootless: rootless(args.rootless.as_deref())?,
-        profile: args.profile.clone().filter(|name| !name.is_empty()),
-        allow: args.allow.iter().flat_map(|list| list.split(',')).map(ToOwned::to_owned).collect(),
+        profile,
+        allow,
         policy_dir: path::optional(args.policy_dir.as_deref())?,
         debug: args.debug || args.log_level.as_deref() == Some("debug"),
     })
+}
+
+fn overrides(lists: &[String]) -> Vec<String> {
+    lists.iter().flat_map(|list| list.split(',')).map(ToOwned::to_owned).collect()
 }
 
 /// `delete` removes directories below the root, so the root directory itself can never be it.

@@ -9,8 +9,8 @@ use crate::policy_choice::{open_dir, read_all, MORE, POLICY_DIR};
 use crate::procfs;
 use crate::request::Global;
 use anyhow::{anyhow, bail, Context as _, Result};
-use casemate_policy::{Allow, ProfileName};
-use rustix::fs::{Mode, OFlags};
+use casemate_policy::{Allow, NodePolicy, ProfileName};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,8 @@ pub fn permit(global: &Global, name: &str) -> Result<PathBuf> {
     let name = &canonical(name)?;
     let text = format!("permit = [{name:?}]\n");
     let dir = global.policy_dir.clone().unwrap_or_else(|| PathBuf::from(POLICY_DIR));
-    let file = dir.join(MORE).join(format!("50-{name}.toml"));
+    // No pattern of a shell, and no name that an override has.
+    let file = dir.join(MORE).join(format!("50-{}.toml", name.replace('*', "ANY")));
     if let Some(place) = policy.forbids(name) {
         bail!("{name} is forbidden by {place}");
     }
@@ -39,25 +40,51 @@ pub fn permit(global: &Global, name: &str) -> Result<PathBuf> {
     let at = at.ok_or_else(|| anyhow!("open {}: no such directory", more.display()))?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let inner = file.file_name().unwrap_or_default();
-    match rustix::fs::openat(&at, inner, flags, Mode::from_raw_mode(0o644)) {
+    let is_new = match rustix::fs::openat(&at, inner, flags, Mode::from_raw_mode(0o644)) {
         Ok(fd) => {
             // The caller's umask may have taken what engines of other users need to read it.
             rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o644))
                 .with_context(|| format!("chmod {}", file.display()))?;
             let written = std::fs::File::from(fd).write_all(text.as_bytes());
             written.map_err(|e| say(&e)).with_context(|| format!("write {}", file.display()))?;
+            true
         }
-        Err(Errno::EXIST) => same_text(&file, &text)?,
+        Err(Errno::EXIST) => {
+            same_text(&file, &text)?;
+            false
+        }
         Err(e) => bail!("create {}: {}", file.display(), casemate_sys::errno_text(e)),
+    };
+    if permits(&read_all(global, &caller)?, name) {
+        return Ok(file);
     }
-    read_all(global, &caller)?;
-    Ok(file)
+    if is_new {
+        rustix::fs::unlinkat(&at, inner, AtFlags::empty())
+            .map_err(|e| anyhow!("unlink {}: {}", file.display(), casemate_sys::errno_text(e)))?;
+    }
+    bail!("{name} stays as it is: a file behind {} says permit = [\"@none\"]", file.display())
+}
+
+/// A file behind ours may say `@none`, which takes back what was permitted before.
+fn permits(policy: &NodePolicy, name: &str) -> bool {
+    let family = name.strip_suffix('*').unwrap_or(name);
+    let is_meant = |known: &str| match family == name {
+        true => known == name,
+        false => known.starts_with(family),
+    };
+    policy.permitted().iter().any(|(known, _)| is_meant(known))
 }
 
 /// One name, as messages and records have it; also what a file can be called by.
 fn canonical(name: &str) -> Result<String> {
     if let Some(profile) = name.strip_prefix("profile.") {
         return Ok(format!("profile.{}", ProfileName::parse(profile)?));
+    }
+    if name.contains('*') {
+        return NodePolicy::default()
+            .add_more("policy permit", &format!("permit = [{name:?}]\n"))
+            .map(|()| name.to_owned())
+            .map_err(Into::into);
     }
     let names = Allow::parse(name)?.names;
     match names.as_slice() {
