@@ -492,7 +492,9 @@ def entered_with_cap(run):
     with run.running() as pid:
         if pid is None:
             return False
-        run.refused = run.call("exec", "--cap", "CAP_SYS_ADMIN", run.id, "/bin/sh", "-c", HAS_ADMIN) != 0
+        # A status of the payload's own is no refusal.
+        payload = f"{HAS_ADMIN}; true"
+        run.refused = run.call("exec", "--cap", "CAP_SYS_ADMIN", run.id, "/bin/sh", "-c", payload) != 0
         return DONE in run.said
 
 
