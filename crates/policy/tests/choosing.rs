@@ -326,6 +326,8 @@ fn a_policy_with_a_mistake_is_refused_with_file_and_line() {
         ),
         ("[controls]\n\"root.readonly\" = \"on\"", "policy.toml:2: unknown variant `on`"),
         ("[values]\n\"pids.limit\" = 0", "policy.toml:2: invalid value"),
+        ("audit = 5", "policy.toml:1: invalid type: integer `5`, expected a table"),
+        ("[[rule]]\nmatch = 5", "policy.toml:2: invalid type: integer `5`, expected a table"),
         ("[[rule]]\nprofile = \"baseline\"", "policy.toml:1: missing field `match`"),
         ("[[rule]]\n[rule.match]\n", "policy.toml:1: a rule needs something to match"),
         ("[[rule]]\n[rule.match]\nuser = 1", "policy.toml:3: unknown field `user`"),

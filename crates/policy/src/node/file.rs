@@ -124,8 +124,18 @@ pub(super) fn read(
 /// What the reader of TOML says, with the place.
 pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> PolicyError {
     let at = error.span().map_or(0, |span| span.start);
-    let message = twice(text, at).unwrap_or_else(|| error.message().replace('\n', " "));
+    let message =
+        twice(text, at).unwrap_or_else(|| without_types(&error.message().replace('\n', " ")));
     PolicyError::new(message).at(Places { file, text }.at(at))
+}
+
+/// Who writes a file has tables, and no types of Rust's.
+fn without_types(message: &str) -> String {
+    let Some((before, rest)) = message.split_once("expected struct ") else {
+        return message.to_owned();
+    };
+    let behind = rest.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    format!("{before}expected a table{behind}")
 }
 
 /// What is wrong where a key stands a second time: which, and where it stood first; `None`:
