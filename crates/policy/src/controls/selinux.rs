@@ -29,9 +29,10 @@ use serde_json::{json, Value};
 /// **Why.** Without a label a container runs as its engine does, and SELinux keeps nothing from it
 /// (CVE-2019-5736, CVE-2021-30465 and CVE-2024-21626 were stopped by it).
 ///
-/// **Where it cannot be had.** SELinux is off or permissive, the caller is an ordinary user, the
-/// loaded policy has no such types (hint: container-selinux): verdict `waived`; `restricted`
-/// refuses, and so does a policy that names types that are not there.
+/// **Where it cannot be had.** SELinux is off, or the caller is an ordinary user: verdict `waived`,
+/// in every profile. It is permissive: `waived`; `restricted` gives the label all the same. The
+/// loaded policy has no such types (hint: container-selinux): `waived`; `restricted` refuses, and
+/// so does a node's policy that names types that are not there.
 ///
 /// **What breaks.** Volumes without the label: `chcon -Rt container_file_t DIRECTORY`, or `:Z` with
 /// an engine that does that.
@@ -47,7 +48,7 @@ use serde_json::{json, Value};
 /// - hardened: One that is missing is given where SELinux enforces, with a pair of categories of
 ///   the container's own: without them containers may read each other's files. Files are not
 ///   relabelled unless the node's policy says so; a root that the label cannot read is refused.
-/// - restricted: Permissive or not: a label there must be.
+/// - restricted: Where SELinux is on, permissive or not, and there is privilege to give one.
 pub(crate) const ASSIGN: Control = Control {
     id: ControlId::SelinuxAssign,
     name: "selinux.assign",
