@@ -187,16 +187,12 @@ def verdict(gains):
 
 
 def place(file, begin):
-    """The file and its lines, from the one that begins so to the one that closes what it opens."""
+    """The file, and the function or the section in it: a line's number would be another one tomorrow."""
     if begin is None:
         return f"`{file}`"
-    lines = (REPO / file).read_text().splitlines()
-    first = next(i for i, line in enumerate(lines) if begin in line)
-    indent = re.match(r" *", lines[first])[0]
-    ends = ("",) if file.endswith(".toml") else (indent + "}",)
-    last = next(i for i in range(first + 1, len(lines)) if lines[i] in ends)
-    last -= file.endswith(".toml")
-    return f"`{file}` {first + 1}-{last + 1}"
+    line = next(line for line in (REPO / file).read_text().splitlines() if begin in line)
+    function = re.search(r"\bfn (\w+)", line)
+    return f"`{file}` (`{function[1] if function else line.strip().removesuffix(' {')}`)"
 
 
 def spread(values):
