@@ -52,8 +52,7 @@ impl Marks {
         Ok(())
     }
 
-    /// The cgroups from the root of `hierarchy` down to `path` that are marked, each with whose it is. Slices hold no
-    /// processes of their own, and are not asked.
+    /// The cgroups from the root of `hierarchy` down to `path` that are marked, each with whose it is.
     ///
     /// Errors: a directory that cannot be asked.
     pub fn on_the_way(self, hierarchy: &Hierarchy, path: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
@@ -61,9 +60,6 @@ impl Marks {
         let (mut at, mut found) = (hierarchy.mount_point().to_owned(), Vec::new());
         for part in below.components() {
             at.push(part);
-            if at.extension().is_some_and(|ending| ending == "slice") {
-                continue;
-            }
             match self.read(&at)? {
                 Asked::Gone => break,
                 Asked::Nobodys => {}

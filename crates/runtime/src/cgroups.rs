@@ -330,7 +330,7 @@ pub(crate) fn whose(pid: i32) -> Result<String> {
         Ok(Some((_, owner))) => {
             Ok(format!("container {}", owner.file_name().unwrap_or_default().to_string_lossy()))
         }
-        Ok(None) => Ok(format!("of process {pid}, not of a container of casemate's")),
+        Ok(None) => Ok(format!("of process {pid}, in no cgroup that casemate has marked")),
         // It has ended, or no such cgroup is in sight.
         Err(e) if e.is_gone() || e.errno().is_none() => Ok(format!("of process {pid}")),
         Err(e) => Err(e).context(format!("cgroup of process {pid}")),

@@ -97,8 +97,13 @@ impl FilterCount {
             return Ok(None);
         }
         let text = read_whole(&self.status).step("seccomp", || "linux.seccomp")?;
-        // The line is missing before Linux 5.9.
-        let Some(before) = filters_in(&text) else { return Ok(None) };
+        // The line is missing before Linux 5.9. One that cannot be understood is no count, and no reason not to count.
+        if !text.split(|byte| *byte == b'\n').any(|line| line.starts_with(FILTERS)) {
+            return Ok(None);
+        }
+        let before = filters_in(&text).ok_or_else(|| {
+            Failure::new("seccomp", "/proc/self/status: Seccomp_filters is no number".to_owned())
+        })?;
         Ok(Some(Counted { count: self, before, room: vec![0; text.len() + 1024] }))
     }
 }
@@ -151,10 +156,12 @@ fn read_whole(file: &OwnedFd) -> casemate_sys::Result<Vec<u8>> {
     }
 }
 
-/// The number behind `Seccomp_filters:` in the text of /proc/PID/status.
+/// The line of /proc/PID/status.
+const FILTERS: &[u8] = b"Seccomp_filters:";
+
+/// The number of filters in the text of /proc/PID/status; `None`: no line says it, or that is no number.
 fn filters_in(text: &[u8]) -> Option<u32> {
-    let line =
-        text.split(|byte| *byte == b'\n').find_map(|l| l.strip_prefix(b"Seccomp_filters:"))?;
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(FILTERS))?;
     std::str::from_utf8(line).ok()?.trim().parse().ok()
 }
 

@@ -153,6 +153,11 @@ fn a_cgroup_is_not_made_in_that_of_another_container() {
         assert!(message.contains(&format!("the cgroup of container {}", first.id)), "{message}");
     }
     assert!(!host::cgroup_mount().unwrap().join(&name).join("a/x").exists());
+    // A name that systemd's slices have is a container's too.
+    let slice = Container::new(at("/c.slice")).up();
+    let message = Container::new(at("/c.slice/x")).create().refused();
+    assert!(message.contains(&format!("the cgroup of container {}", slice.id)), "{message}");
+    slice.command("delete").args(["--force", slice.id.as_str()]).ok();
     // One whose process has ended keeps it until it is deleted.
     first.kill("KILL").ok();
     first.wait_status("stopped");
