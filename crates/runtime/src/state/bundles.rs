@@ -89,11 +89,15 @@ pub(crate) fn of_others(root: &Path, own: &str) -> Result<Vec<BundleFact>> {
     let mut found = Vec::new();
     for entry in entries {
         let name = entry.map_err(|e| say(&e))?.file_name();
+        let path = dir.join(&name);
+        let is_there = || {
+            let there = root.join(&name).try_exists();
+            there.map_err(|e| say(&e)).with_context(|| path.display().to_string())
+        };
         // The second: a container has left it that is no more.
-        if name == own || !root.join(&name).exists() {
+        if name == own || !is_there()? {
             continue;
         }
-        let path = dir.join(&name);
         match std::fs::read(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             other => {
