@@ -28,7 +28,7 @@ pub const BTRFS: u64 = 0x9123_683e;
 pub const ANON_INODE: u64 = 0x0904_1934;
 
 /// File systems through which the kernel shows or changes itself or the host, by number and name.
-pub const OF_KERNEL: [(u64, &str); 20] = [
+pub const OF_KERNEL: [(u64, &str); 21] = [
     (PROC, "proc"),
     (SYSFS, "sysfs"),
     (CGROUP, "cgroup"),
@@ -36,6 +36,7 @@ pub const OF_KERNEL: [(u64, &str); 20] = [
     (DEVPTS, "devpts"),
     (MQUEUE, "mqueue"),
     (NSFS, "nsfs"),
+    (0x5049_4446, "pidfs"),
     (0x6462_6720, "debugfs"),
     (0x7472_6163, "tracefs"),
     (0xcafe_4a11, "bpf"),

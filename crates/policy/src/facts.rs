@@ -11,6 +11,7 @@ pub use files::{
 };
 
 use crate::spec::NamespaceKind;
+use casemate_kernel::HostId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -63,6 +64,13 @@ pub struct HostFacts {
     pub root: Option<FileFact>,
     /// Namespaces that the configuration joins by path and that are the runtime's own, the host's.
     pub host_namespaces: Vec<NamespaceKind>,
+    /// First user ids of the ranges that containers of this host have from casemate; looked for only where the configuration brings
+    /// ids of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_uids: Vec<HostId>,
+    /// First group ids, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_gids: Vec<HostId>,
     /// Directories of the rootfs that control `root.tmpfs` would make writable; looked for only when the root is writable.
     pub present: Vec<String>,
     /// The caller's limits, where the configuration sets none of its own.

@@ -28,6 +28,7 @@ pub mod spec;
 pub use admit::{harden, harden_as, harden_process, harden_resources, owners, Owner};
 pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, ControlId, Mode, Severity, CONTROLS};
+pub use controls::descriptors::LeadsTo;
 pub use controls::mounts::{is_layer, layers, usual, Usual};
 pub use controls::selinux::AutoLabel;
 pub use controls::userns::AutoUserns;

@@ -488,21 +488,3 @@ fn a_limit_is_judged_whichever_way_it_is_spelt() {
     assert!(update(r#"{"unified": {"memory.max": "max"}}"#).is_err());
     assert!(update(r#"{"memory": {"limit": 9223372036854775807}}"#).is_err());
 }
-
-#[test]
-fn a_filter_that_lets_everything_pass_is_none() {
-    for filter in [
-        json!({"defaultAction": "SCMP_ACT_ALLOW"}),
-        json!({"defaultAction": "SCMP_ACT_LOG"}),
-        json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["kill"], "action": "SCMP_ACT_LOG"}]}),
-    ] {
-        let spec = changed("/linux/seccomp", filter).unwrap();
-        let result = admit(ProfileName::Baseline, &[], spec).unwrap();
-        assert!(result.spec.extras().default_seccomp);
-    }
-    let rule = json!({"names": ["kexec_load"], "action": "SCMP_ACT_ERRNO"});
-    let own = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]});
-    let result =
-        admit(ProfileName::Baseline, &[], changed("/linux/seccomp", own).unwrap()).unwrap();
-    assert!(!result.spec.extras().default_seccomp);
-}

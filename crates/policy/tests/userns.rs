@@ -174,3 +174,31 @@ fn a_container_that_shares_the_hosts_processes_keeps_the_hosts_ids() {
         assert_eq!(verdict(&done), [Verdict::Waived]);
     }
 }
+
+#[test]
+fn ids_that_another_container_has_are_brought_by_no_configuration() {
+    let mut document = plain();
+    let namespaces = document.pointer_mut("/linux/namespaces").unwrap().as_array_mut().unwrap();
+    namespaces.push(json!({"type": "user"}));
+    let held = HostFacts {
+        held_uids: vec![HostId(0x5000_0000)],
+        held_gids: vec![HostId(0x6000_0000)],
+        ..root()
+    };
+    for (uids, gids, taken) in [
+        ((0x5000_0000, 65536), (200_000, 65536), true),
+        ((0x5000_0000 - 65536, 65537), (200_000, 65536), true),
+        ((200_000, 65536), (0x6000_ffff, 1), true),
+        ((100_000, 0xffff_ffff_u32 - 100_000), (200_000, 65536), true),
+        ((0x5000_0000 - 65536, 65536), (0x6001_0000, 65536), false),
+    ] {
+        let map = |(first, size)| json!([{"containerID": 0, "hostID": first, "size": size}]);
+        put(&mut document, "/linux/uidMappings", map(uids));
+        put(&mut document, "/linux/gidMappings", map(gids));
+        let run =
+            |allow: &[&str]| result(parse(&document).unwrap(), ProfileName::Hardened, allow, &held);
+        let refused = run(&[]).err().and_then(|refusal| refusal.allow.map(|remedy| remedy.name));
+        assert_eq!(refused.as_deref() == Some("userns.shared-ids"), taken, "{uids:?} {gids:?}");
+        assert!(run(&["userns.shared-ids"]).is_ok());
+    }
+}

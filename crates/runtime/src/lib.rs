@@ -15,6 +15,7 @@ mod decide;
 mod digest;
 mod facts;
 pub mod foreground;
+pub mod handed_over;
 pub mod ids;
 pub mod listen_fds;
 pub mod lower;

@@ -137,6 +137,42 @@ fn cve_2024_21626_preserved_descriptors_are_those_that_were_asked_for() {
 }
 
 #[test]
+fn cve_2024_21626_a_standard_stream_is_no_directory_of_the_host() {
+    requires!(root);
+    let streamed = |command: Cmd| command.through("sh", ["-c", "exec \"$@\" </etc", "sh"]);
+    let container = Container::new(Bundle::sh("ls /proc/self/fd/0/"));
+    let text = streamed(container.run_command(&[])).refused();
+    assert!(text.contains("standard stream 0 is the directory or path /etc"), "{text}");
+    let container = Container::new(Bundle::sh("sleep 600"));
+    container.create().ok();
+    container.start().ok();
+    let text = streamed(container.exec_command(&[], &["ls", "/proc/self/fd/0/"])).refused();
+    assert!(text.contains("standard stream 0 is the directory or path /etc"), "{text}");
+}
+
+#[test]
+fn a_preserved_descriptor_is_no_file_of_the_hosts_kernel() {
+    requires!(root);
+    let files = [
+        ("/proc/self/mem", "proc"),
+        ("/proc/self/ns/mnt", "nsfs"),
+        ("/sys/kernel/uevent_seqnum", "sysfs"),
+    ];
+    for (path, fs) in files {
+        let container = Container::new(Bundle::new().args(&["probe", "fds"]));
+        let preserved = |container: &Container| {
+            let command = container.run_command(&["--preserve-fds", "1"]);
+            command.through("sh", ["-c", &format!("exec \"$@\" 3<{path}"), "sh"])
+        };
+        let text = preserved(&container).refused();
+        let what = "descriptor 3 that is to be preserved is the kernel's file ";
+        assert!(text.contains(what) && text.contains(&format!("of the host ({fs})")), "{text}");
+        let container = container.global(&["--allow", "descriptors.kernel-files"]);
+        assert_eq!(preserved(&container).ok().value("fds"), "0,1,2,3");
+    }
+}
+
+#[test]
 fn cve_2016_9962_a_container_cannot_look_into_a_process_that_joins_it() {
     requires!(root);
     // With every right of container's root but to trace whom it likes.

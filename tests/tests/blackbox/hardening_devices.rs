@@ -2,7 +2,8 @@
 
 use casemate_tests::{requires, Bundle, Container};
 use serde_json::{json, Value};
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 fn node(path: &str, kind: &str, major: u32, minor: u32) -> Value {
     json!({"path": path, "type": kind, "major": major, "minor": minor, "fileMode": 0o666, "uid": 0, "gid": 0})
@@ -98,4 +99,36 @@ fn a_bundle_that_names_every_device_gets_the_ordinary_ones() {
     let names: Vec<&str> = done.stdout.split_whitespace().collect();
     assert!(names.contains(&"full") && names.contains(&"null"), "{names:?}");
     assert!(!names.contains(&"sda") && !names.contains(&"mem"), "{names:?}");
+}
+
+/// A new terminal of the host: its other side, and its path.
+fn terminal() -> (std::fs::File, PathBuf) {
+    let master = std::fs::File::options().read(true).write(true).open("/dev/ptmx").unwrap();
+    let mut number: libc::c_uint = 0;
+    // SAFETY: TIOCGPTN writes one unsigned integer.
+    let done = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTN, &raw mut number) };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+    (master, PathBuf::from(format!("/dev/pts/{number}")))
+}
+
+#[test]
+fn a_terminal_of_the_host_is_not_one_of_the_containers() {
+    requires!(root);
+    let (_master, path) = terminal();
+    for (profile, place) in
+        [("baseline", "/dev/x"), ("hardened", "/dev/console"), ("restricted", "/mnt")]
+    {
+        let bundle = Bundle::sh("true").bind(&path, place, &["rw"]);
+        let container = Container::new(bundle).global(&[
+            "--profile",
+            profile,
+            "--allow",
+            "pids.unlimited,memory.unlimited,memory.oom-single,process.root",
+        ]);
+        let text = container.run().refused();
+        assert!(
+            text.contains("a terminal of the host") && text.contains("mounts.host-dev"),
+            "{text}"
+        );
+    }
 }

@@ -497,3 +497,23 @@ fn what_a_tmpfs_takes_over_from_the_image_keeps_its_owners() {
     let container = Container::new(bundle.edit(|c| c["root"]["readonly"] = json!(false)));
     assert_eq!(container.run().ok().stdout, "0:0\n101:102\n101:102\n");
 }
+
+#[test]
+fn a_configuration_does_not_bring_the_ids_of_a_running_container() {
+    requires!(root);
+    let container = Container::new(sleeping()).up();
+    let (first, _) = map_of(container.pid());
+    let bringing = |first: u32| {
+        Bundle::sh("true").edit(|c| {
+            c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+            let map = json!([{"containerID": 0, "hostID": first, "size": 65536}]);
+            c["linux"]["uidMappings"] = map.clone();
+            c["linux"]["gidMappings"] = map;
+        })
+    };
+    let text = Container::new(bringing(first)).run().refused();
+    let what = format!("user ids from {first} on are those of another container");
+    assert!(text.contains(&what) && text.contains("userns.shared-ids"), "{text}");
+    let shared = Container::new(bringing(first)).global(&["--allow", "userns.shared-ids"]);
+    shared.run().ok();
+}

@@ -1,18 +1,23 @@
 //! `cgroup.readonly`: the cgroup file system.
 
-use super::mounts;
 use super::prelude::*;
+use super::{mounts, userns};
 use crate::check::clean;
 use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::{Mount, NamespaceKind};
+use casemate_kernel::mountinfo;
 
-/// **What.** The cgroup file system is read-only, unless the configuration says `rw` and the
-/// container has a new cgroup namespace (systemd in a container).
+/// **What.** The cgroup file system is read-only, unless the configuration says `rw`, the container
+/// has a new cgroup namespace (systemd in a container), and the kernel keeps the container from its
+/// own limits: by a user namespace, or by the option `nsdelegate` with which the host has mounted
+/// cgroup v2 (systemd does).
 ///
 /// **Why.** Limits are not the container's to set; without a namespace those of the whole host
 /// would be there (CVE-2022-0492).
 ///
-/// **What breaks.** Programs that manage cgroups of their own and do not ask for it.
+/// **What breaks.** Programs that manage cgroups of their own and do not ask for it; those that do
+/// under `baseline` on a host without `nsdelegate` (`mount -o remount,nsdelegate /sys/fs/cgroup`
+/// sets it).
 ///
 /// **Override.**
 ///
@@ -46,6 +51,7 @@ pub(crate) fn readonly(
         .asked
         .namespace(NamespaceKind::Cgroup)
         .is_some_and(|namespace| namespace.path.is_none());
+    let own = own && keeps_limits(draft);
     let mut changed = false;
     for (index, mount) in asked.iter_mut().enumerate() {
         let is_cgroup = matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"));
@@ -70,4 +76,18 @@ pub(crate) fn readonly(
         draft.log.note(rule, "/mounts", Verdict::Kept, reason);
     }
     Ok(asked)
+}
+
+/// Root in a cgroup namespace may write to what that begins with, its limits too, unless it is nobody to the files there, or
+/// the hierarchy was mounted so that namespaces are boundaries (cgroup-v2.rst, "nsdelegate").
+fn keeps_limits(draft: &Draft<'_>) -> bool {
+    if !draft.facts.can_make_user_namespace || userns::is_expected(draft) {
+        return true;
+    }
+    // Nothing was looked at, or it is no table: then nobody knows of the option.
+    let Ok(mounts) = mountinfo::parse(&draft.facts.mountinfo) else { return false };
+    let mut hierarchies = mounts.iter().filter(|mount| mount.fstype == "cgroup2");
+    hierarchies.any(|mount| {
+        mount.super_options.split(|byte| *byte == b',').any(|option| option == b"nsdelegate")
+    })
 }

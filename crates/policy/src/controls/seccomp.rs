@@ -55,7 +55,8 @@ use crate::spec::SeccompProfile;
 ///
 /// - privileged: No filter but the configuration's.
 /// - baseline: Only where the configuration has no filter: "unconfined" is what the standard
-///   forbids.
+///   forbids. One that does not refuse kernel modules, kexec and swap whatever their arguments are
+///   (every engine's does) counts as none, and stays beside the default filter.
 /// - hardened: The filter of profiles/seccomp/default.json is loaded when the configuration has
 ///   none, and in addition to the engine's when it has one: the kernel takes the stricter answer of
 ///   the two.
@@ -68,10 +69,33 @@ pub(crate) const FILTER: Control = Control {
     summary: "the default system call filter is loaded",
 };
 
-/// A filter that lets everything pass is none, whatever it is called.
-fn refuses_something(filter: &SeccompProfile) -> bool {
-    let lets = |action: &str| matches!(action, "" | "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG");
-    !lets(&filter.default_action) || filter.syscalls.iter().any(|rule| !lets(&rule.action))
+/// What no engine's filter lets a container do to the host's kernel.
+const REFUSED_BY_EACH: [&str; 5] =
+    ["delete_module", "finit_module", "init_module", "kexec_load", "swapon"];
+
+/// A filter that lets pass what each engine's refuses is none, whatever else it has rules for: one call that
+/// nobody makes, or one argument that nobody gives, is refused quickly.
+fn confines(filter: &SeccompProfile) -> bool {
+    REFUSED_BY_EACH.iter().all(|call| refuses(filter, call))
+}
+
+/// Refused whatever its arguments are. Tracers and listeners may let a call pass.
+fn refuses(filter: &SeccompProfile, call: &str) -> bool {
+    let stops = |action: &str| {
+        let kills = ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS"];
+        kills.contains(&action) || matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRAP")
+    };
+    let mut rules =
+        filter.syscalls.iter().filter(|rule| rule.names.iter().any(|name| name == call)).peekable();
+    if rules.peek().is_none() {
+        return stops(&filter.default_action);
+    }
+    let (mut always, mut never) = (stops(&filter.default_action), false);
+    for rule in rules {
+        never |= !stops(&rule.action);
+        always |= stops(&rule.action) && rule.args.is_empty();
+    }
+    always && !never
 }
 
 /// The kernel evaluates all filters and takes the most restrictive answer, so two
@@ -86,7 +110,7 @@ pub(crate) fn default_filter(
         draft.log.waive(rule, pointer, source, "the default filter is not loaded");
         return Ok(asked);
     }
-    let own = asked.as_ref().is_some_and(refuses_something);
+    let own = asked.as_ref().is_some_and(confines);
     if own && !draft.profile.stack_filter {
         draft.log.note(rule, pointer, Verdict::Kept, "the configuration has a filter");
         return Ok(asked);
@@ -94,6 +118,10 @@ pub(crate) fn default_filter(
     draft.extras.default_seccomp = true;
     draft.extras.strict_seccomp = draft.profile.strict_filter;
     let (verdict, reason) = match own {
+        false if asked.as_ref().is_some_and(|filter| !filter.syscalls.is_empty()) => (
+            Verdict::Added,
+            "the configuration's filter lets kernel modules and kexec pass: the default one is loaded beside it",
+        ),
         false => (Verdict::Added, "the configuration has no filter: the default one is loaded"),
         true => (Verdict::Tightened, "the default filter is loaded beside the configuration's"),
     };

@@ -6,6 +6,7 @@
 //! run.
 
 use super::prelude::*;
+use crate::control::Mode;
 use crate::decision::Decision;
 use crate::overrides::Source;
 use crate::spec::{Capability, IdMapping, Namespace, NamespaceKind};
@@ -47,7 +48,8 @@ use serde_json::{json, Value};
 ///
 /// **A user namespace of the configuration's own** (`--uidmap`, podman's `keep-id` for root) counts
 /// where none of its ids is below 65536: those belong to the host's users and services, and root
-/// among them would be root of the host. With such an id it is refused.
+/// among them would be root of the host. With such an id it is refused, and so it is with an id of
+/// a range that another container has from casemate.
 ///
 /// **Not applied** where the configuration has a user namespace, where the caller is in one or has
 /// no privilege (rootless), and where the container shares the host's processes or network (which
@@ -60,6 +62,7 @@ use serde_json::{json, Value};
 /// **Override.**
 ///
 /// - `userns.host`: no user namespace of its own: root is root of the host
+/// - `userns.shared-ids`: a user namespace of the configuration's own with ids of other containers
 ///
 /// **In the profiles.**
 ///
@@ -72,7 +75,7 @@ use serde_json::{json, Value};
 pub(crate) const AUTO: Control = Control {
     id: ControlId::AutoUserns,
     name: "userns.auto",
-    allow: &["userns.host"],
+    allow: &["userns.host", "userns.shared-ids"],
     modes: [OFF, OFF, ON, ON],
     severity: MEDIUM,
     summary: "root in the container is nobody on the host",
@@ -237,7 +240,7 @@ fn own_ids(
         *host_id < LOWEST_FREE && *size > 0
     };
     let Some(map) = asked.iter().find(low).filter(|_| draft.facts.can_make_user_namespace) else {
-        return Ok(asked);
+        return ids_of_nobody(draft, pointer, what, asked);
     };
     let reason = format!(
         "{what} {} of the container is {what} {} of the host, where ids below {LOWEST_FREE} have owners",
@@ -248,6 +251,45 @@ fn own_ids(
         return Ok(asked);
     }
     Err(draft.refuse(control, pointer, reason, Some("userns.host")))
+}
+
+/// How many ids a container has from casemate in a row.
+const HELD: u64 = 65536;
+
+/// Two containers with the same ids can signal and trace each other, if they get to see each other.
+fn ids_of_nobody(
+    draft: &mut Draft<'_>,
+    pointer: &'static str,
+    what: &str,
+    asked: Vec<IdMapping>,
+) -> Result<Vec<IdMapping>, Refusal> {
+    let held = match pointer {
+        "/linux/uidMappings" => &draft.facts.held_uids,
+        _ => &draft.facts.held_gids,
+    };
+    let meets = |map: &IdMapping, first: HostId| {
+        let (from, held) = (u64::from(map.host_id.0), u64::from(first.0));
+        from < held + HELD && held < from + u64::from(map.size)
+    };
+    let hit = asked.iter().find_map(|map| held.iter().find(|first| meets(map, **first)));
+    let Some(first) = hit else { return Ok(asked) };
+    let reason = format!("{what} ids from {first} on are those of another container");
+    if let Some(source) = draft.allows("userns.shared-ids") {
+        draft.log.waive(ControlId::AutoUserns, pointer, source, reason);
+        return Ok(asked);
+    }
+    Err(draft.refuse(ControlId::AutoUserns, pointer, reason, Some("userns.shared-ids")))
+}
+
+/// Whether the container will have ids that are not the host's, as far as can be told before its namespaces are judged.
+pub(super) fn is_expected(draft: &Draft<'_>) -> bool {
+    if draft.asked.namespace(NamespaceKind::User).is_some() {
+        return has_free_ids(draft);
+    }
+    draft.choice.mode(ControlId::AutoUserns) == Mode::Enforce
+        && draft.allows("userns.host").is_none()
+        && not_of_use(draft).is_none()
+        && draft.facts.unmappable.is_none()
 }
 
 /// Whether the container runs without.

@@ -194,8 +194,6 @@ fn at_home(
     let (place, shown) = (point(mount), root(mount));
     let elsewhere = match mount.base_type() {
         "cgroup" | "cgroup2" => !is_within(&place, home),
-        // A terminal that was handed in, on /dev/console.
-        "devpts" => place != home && (shown == "/" || !place.starts_with("/dev/")),
         "proc" | "sysfs" if shown != "/" => {
             let same = tree.visible(home).is_some_and(|own| own.superblock == mount.superblock);
             // The driver's part of the host's procfs, which NVIDIA's hook binds.
@@ -217,7 +215,8 @@ fn at_home(
             let what = || "/dev/mqueue shows the host's queues".to_owned();
             floor.violation("mounts.places", Some(allow), what);
         }
-        "devpts" if of_host && shown == "/" => {
+        // One of the host's terminals as well: /dev/console is one of the container's own.
+        "devpts" => {
             let what = || "/dev/pts shows the host's terminals".to_owned();
             floor.violation("mounts.places", Some(allow), what);
         }

@@ -18,8 +18,9 @@ pub(crate) use namespaces::file as namespace_file;
 
 use crate::bundle::Bundle;
 use crate::caller::Caller;
-use crate::procfs;
+use crate::{pool, procfs};
 use anyhow::{anyhow, Result};
+use casemate_kernel::HostId;
 use casemate_policy::spec::{Mount, Process, Spec};
 use casemate_policy::{HostFacts, MountFacts};
 use rustix::fd::OwnedFd;
@@ -59,6 +60,11 @@ pub(crate) fn gather(
     }
     facts.hook_faults = hooks::faults(&spec.hooks, facts);
     facts.host_namespaces = namespaces::of_host(spec, proc)?;
+    if facts.can_make_user_namespace && namespaces::brings_ids(spec) {
+        let held = pool::taken::<pool::ids::Range>(Path::new(pool::ids::DIR))?;
+        facts.held_uids = held.iter().map(|range| HostId(range.uid)).collect();
+        facts.held_gids = held.iter().map(|range| HostId(range.gid)).collect();
+    }
     facts.present = rootfs::present(spec, bundle);
     facts.limits = limits::of_caller(spec.process.as_ref(), proc)?;
     Ok(())

@@ -2,7 +2,7 @@
 //! (CVE-2022-0811). Launching compares what it has opened with this once more, so that no link can be changed between.
 
 use anyhow::Result;
-use casemate_policy::spec::{NamespaceKind, Spec};
+use casemate_policy::spec::{Namespace, NamespaceKind, Spec};
 use casemate_sys::{ns, Context as _};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD};
@@ -18,6 +18,15 @@ pub(super) fn of_host(spec: &Spec, proc: &OwnedFd) -> Result<Vec<NamespaceKind>>
         }
     }
     Ok(own)
+}
+
+/// A user namespace of its own, with ids that the configuration names. Of one that is joined by path they are only told.
+pub(super) fn brings_ids(spec: &Spec) -> bool {
+    let linux = &spec.linux;
+    let new = |namespace: &&Namespace| namespace.path.is_none();
+    let own = linux.namespaces.iter().find(|namespace| namespace.kind == NamespaceKind::User);
+    own.as_ref().is_some_and(new)
+        && !(linux.uid_mappings.is_empty() && linux.gid_mappings.is_empty())
 }
 
 fn is_own(kind: NamespaceKind, path: &str, proc: &OwnedFd) -> Result<bool> {

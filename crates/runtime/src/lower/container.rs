@@ -120,7 +120,8 @@ fn process_context<'a>(
     filters: &[SeccompFilter],
 ) -> Result<ProcessContext<'a>> {
     let keep_fds = request.preserve_fds + crate::listen_fds::count();
-    crate::listen_fds::check(&decided.proc, keep_fds, &decided.spec)?;
+    let terminal = decided.spec.process.as_ref().is_some_and(|process| process.terminal);
+    crate::handed_over::check(&decided.proc, keep_fds, terminal, &decided.spec)?;
     Ok(ProcessContext {
         stdio_ids: &namespaces.ids,
         // Who made the user namespace that we are in may have denied it for good.

@@ -196,7 +196,8 @@ fn plan(
     let maps = IdMaps { uid: record.uid_mappings.clone(), gid: record.gid_mappings.clone() };
     // An unprivileged caller sees the streams from outside and owns them; only a privileged one may give them away.
     let stdio_ids = if caller.privileged { maps.clone() } else { IdMaps::default() };
-    crate::listen_fds::check(&container.proc, request.preserve_fds, &record.spec)?;
+    let (count, terminal) = (request.preserve_fds, process.terminal);
+    crate::handed_over::check(&container.proc, count, terminal, &record.spec)?;
     let context = ProcessContext {
         stdio_ids: &stdio_ids,
         groups_may_fail: record.rootless || !record.gid_mappings.is_empty(),

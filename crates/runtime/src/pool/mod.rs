@@ -395,6 +395,19 @@ fn remove<R: Resource>(dir: &OwnedFd, name: &str) -> Result<()> {
     }
 }
 
+/// What is taken from the pool in `dir` now, or was by who did not give it back; nothing where nobody has made it.
+///
+/// # Errors
+/// The directory cannot be read.
+pub(crate) fn taken<R: Resource>(dir: &Path) -> Result<Vec<R>> {
+    let about = || format!("{} {}", R::WHAT, dir.display());
+    match rustix::fs::open(dir, READ_DIR, Mode::empty()) {
+        Ok(fd) => Ok(entries(&fd)?.into_iter().map(|entry| entry.resource).collect()),
+        Err(Errno::NOENT) => Ok(Vec::new()),
+        Err(e) => Err(e).call(|| "open()").with_context(about),
+    }
+}
+
 fn entries<R: Resource>(dir: &OwnedFd) -> Result<Vec<Entry<R>>> {
     let dir = rustix::fs::Dir::read_from(dir).call(|| "opendir()").context(R::WHAT)?;
     let mut entries = Vec::new();

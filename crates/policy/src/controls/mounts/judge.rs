@@ -11,9 +11,12 @@ use casemate_kernel::magic;
 /// Judges the source of a bind mount, or a layer of an overlay. For an ordinary caller (`root` is false) only
 /// what is dangerous in that caller's own hands is refused.
 pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgement {
-    // Single devices are judged as devices.
+    // Single devices are judged as devices; the host's terminals have the numbers that the container's own have.
     if matches!(file.kind, FileKind::Char(..) | FileKind::Block(..)) {
-        return Judgement::LetIn;
+        return match file.fs_type {
+            magic::DEVPTS => Judgement::refused("mounts.host-dev", " (a terminal of the host)"),
+            _ => Judgement::LetIn,
+        };
     }
     if let Some(class) = kernels(file) {
         return Judgement::refused(class, "");

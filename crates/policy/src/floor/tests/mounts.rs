@@ -35,6 +35,12 @@ fn kernel_file_systems_are_at_their_place_or_nowhere() {
     }
     let devices = format!("90 50 0:5 / /mnt {FLAGS} - devtmpfs udev rw");
     assert_eq!(with_mount(&devices, &[]), [("devices.nodes", Some("mounts.host-dev"))]);
+    for place in ["/dev/x", "/dev/console", "/mnt/tty"] {
+        let terminal = format!("90 52 0:22 /3 {place} {FLAGS} - devpts devpts rw");
+        let found = with_mount(&terminal, &[]);
+        assert_eq!(found.iter().map(|hit| hit.1).collect::<Vec<_>>(), [Some("mounts.host-dev")]);
+        assert_eq!(with_mount(&terminal, &["mounts.host-dev"]), [], "{place}");
+    }
     let disk = "90 52 0:5 /sda /dev/sda rw,nosuid - devtmpfs udev rw";
     assert_eq!(with_mount(disk, &[]), [("devices.nodes", Some("devices.all"))]);
 }
