@@ -23,8 +23,8 @@ pub(crate) fn enter(plan: &Namespaces, host_proc: &OwnedFd) -> StepResult<()> {
     if plan.new_cgroup {
         ns::unshare(flag::CGROUP).step("namespaces", || "linux.namespaces cgroup")?;
     }
-    if let Some(offsets) = &plan.new_time {
-        enter_new_time(offsets, host_proc)?;
+    if plan.new_time.is_some() {
+        enter_new_time(host_proc)?;
     }
     Ok(())
 }
@@ -80,28 +80,36 @@ fn become_root() -> StepResult<()> {
     Ok(())
 }
 
-/// A new time namespace takes offsets only while nobody is in it, so: make it for children, write the offsets, then
-/// enter it ourselves (time_namespaces(7)).
-fn enter_new_time(offsets: &[TimeOffset], host_proc: &OwnedFd) -> StepResult<()> {
+/// A new time namespace takes offsets only while nobody is in it, so: make it for children, write the offsets, and enter it
+/// later ourselves (time_namespaces(7)). The offsets are written while the process is dumpable: the file of one that is not
+/// belongs to the host's root, and an ordinary user could not open it.
+pub(crate) fn make_time(plan: &Namespaces, host_proc: &OwnedFd) -> StepResult<()> {
+    let Some(offsets) = &plan.new_time else { return Ok(()) };
     ns::unshare(flag::TIME).step("namespaces", || "linux.namespaces time")?;
     let mut text = String::new();
     for TimeOffset { clock, secs, nanos } in offsets {
         text.push_str(&format!("{clock} {secs} {nanos}\n"));
     }
-    let open = |path: &str, flags: OFlags| {
-        rustix::fs::openat(host_proc, path, flags | OFlags::CLOEXEC, Mode::empty())
-            .call(|| format!("openat(/proc, \"{path}\")"))
-    };
-    if !text.is_empty() {
-        let file = open("self/timens_offsets", OFlags::WRONLY)
-            .step("namespaces", || "linux.timeOffsets")?;
-        rustix::io::write(&file, text.as_bytes())
-            .call(|| format!("write(/proc/self/timens_offsets, {text:?})"))
-            .step("namespaces", || "linux.timeOffsets")?;
+    if text.is_empty() {
+        return Ok(());
     }
-    let fd = open("self/ns/time_for_children", OFlags::RDONLY)
+    let file = open_proc(host_proc, "self/timens_offsets", OFlags::WRONLY)
+        .step("namespaces", || "linux.timeOffsets")?;
+    rustix::io::write(&file, text.as_bytes())
+        .call(|| format!("write(/proc/self/timens_offsets, {text:?})"))
+        .step("namespaces", || "linux.timeOffsets")?;
+    Ok(())
+}
+
+fn enter_new_time(host_proc: &OwnedFd) -> StepResult<()> {
+    let fd = open_proc(host_proc, "self/ns/time_for_children", OFlags::RDONLY)
         .step("namespaces", || "linux.namespaces time")?;
     ns::setns(&fd, flag::TIME).step("namespaces", || "linux.namespaces time")
+}
+
+fn open_proc(host_proc: &OwnedFd, path: &str, flags: OFlags) -> casemate_sys::Result<OwnedFd> {
+    rustix::fs::openat(host_proc, path, flags | OFlags::CLOEXEC, Mode::empty())
+        .call(|| format!("openat(/proc, \"{path}\")"))
 }
 
 /// What belongs to the namespaces themselves: names, the loopback interface.

@@ -92,6 +92,7 @@ impl<'c> Stage0<'c> {
         // Before any namespace of somebody else is joined: its processes must not look into us (CVE-2016-9962). The
         // score must come first: it is refused to a process that is not dumpable.
         identity::apply_early(&plan.early, &plan.host_proc)?;
+        namespaces::make_time(&plan.namespaces, &plan.host_proc)?;
         casemate_sys::process::set_dumpable(false).step("dumpable", || "init")?;
         namespaces::enter(&plan.namespaces, &plan.host_proc)?;
         namespaces::configure(&plan)?;

@@ -109,6 +109,21 @@ fn the_multiplexer_among_the_devices_is_the_containers_own() {
 }
 
 #[test]
+fn an_ordinary_users_container_has_clocks_of_its_own() {
+    requires!(root);
+    requires!(program "setpriv");
+    let script = "echo up=$(cut -d. -f1 /proc/uptime)";
+    let done = Rootless::new(script)
+        .edit(|c| {
+            c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "time"}));
+            c["linux"]["timeOffsets"] = json!({"boottime": {"secs": 1_000_000_000}});
+        })
+        .run(&id());
+    assert_eq!(done.code(), 0, "{}", done.stderr);
+    assert!(done.value("up").parse::<u64>().unwrap() >= 1_000_000_000, "{}", done.stdout);
+}
+
+#[test]
 fn an_ordinary_user_manages_a_container_command_by_command() {
     requires!(root);
     requires!(program "setpriv");
