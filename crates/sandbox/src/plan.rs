@@ -369,7 +369,7 @@ pub enum DeviceKind {
 /// One hook.
 #[derive(Clone, Debug)]
 pub struct Hook {
-    /// `hooks.createContainer[0]`: for messages.
+    /// `createContainer hook #0`, as runc counts them: for messages.
     pub label: String,
     /// Absolute path.
     pub path: PathBuf,

@@ -263,7 +263,8 @@ fn a_failing_hook_before_the_program_undoes_the_container_and_poststop_still_run
         let bundle = bundle.edit(|c| c["hooks"][kind] = json!([{"path": path}]));
         let container = Container::new(bundle).verbatim();
         let text = container.run().refused();
-        for part in [&format!("hooks.{kind}[0]"), "exit status 7", "this went wrong"] {
+        for part in [&format!("error running {kind} hook #0: "), "exit status 7", "this went wrong"]
+        {
             assert!(text.contains(part), "{part}: {text}");
         }
         let lines = log(&container);
@@ -283,7 +284,7 @@ fn a_failing_poststart_hook_stops_the_container() {
         Container::new(bundle.edit(|c| c["hooks"]["poststart"] = json!([{"path": hook}])));
     container.create().ok();
     let text = container.start().refused();
-    assert!(text.contains("hooks.poststart[0]"), "{text}");
+    assert!(text.contains("error running poststart hook #0: "), "{text}");
     container.wait_status("stopped");
 }
 
@@ -328,7 +329,7 @@ fn a_failing_poststop_hook_is_a_warning_in_the_log() {
             text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(records[0]["level"], "warning", "{text}");
         let message = records[0]["msg"].as_str().unwrap();
-        assert!(message.starts_with("hooks.poststop[0] "), "{message}");
+        assert!(message.starts_with("error running poststop hook #0: "), "{message}");
         assert!(message.ends_with("fail: exit status 3, output: went wrong"), "{message}");
         assert_eq!(records.len(), 1 + usize::from(create_fails), "{text}");
         assert_eq!(container.leftovers(), Vec::<String>::new());
@@ -345,7 +346,8 @@ fn a_hook_that_takes_too_long_is_killed() {
     );
     let text = container.run().refused();
     assert!(
-        text.contains("hooks.createRuntime[0]") && text.contains("timed out after 1 s"),
+        text.contains("error running createRuntime hook #0: ")
+            && text.contains("timed out after 1 s"),
         "{text}"
     );
 }

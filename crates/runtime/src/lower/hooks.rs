@@ -64,8 +64,8 @@ impl Defaults {
 /// Lower all hooks of one kind.
 pub fn lower(kind: &str, hooks: &[SpecHook], default: &Defaults) -> Result<Vec<Hook>> {
     let lower_one = |(index, hook): (usize, &SpecHook)| {
-        let label = format!("hooks.{kind}[{index}]");
-        one(hook, label.clone(), default).context(label)
+        let label = format!("{kind} hook #{index}");
+        one(hook, label, default).with_context(|| format!("hooks.{kind}[{index}]"))
     };
     hooks.iter().enumerate().map(lower_one).collect()
 }
