@@ -76,6 +76,28 @@ fn the_state_has_no_keys_that_engines_would_take_for_their_own() {
 }
 
 #[test]
+fn an_event_begins_with_its_type_and_its_container() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 600")).up();
+    let done = container.verb("events", &["--stats"]).ok();
+    let start = format!("{{\"type\":\"stats\",\"id\":\"{}\",\"data\":{{", container.id);
+    assert!(done.stdout.starts_with(&start), "{}", done.stdout);
+}
+
+#[test]
+fn debug_tells_the_steps_of_a_command_on_standard_error() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("true")).global(&["--debug"]);
+    let done = container.create().ok();
+    for step in ["decisions made: ", "cgroup", "building its tree", "being verified"] {
+        assert!(done.stderr.contains(step), "{step}: {}", done.stderr);
+    }
+    assert!(done.stderr.lines().all(|line| line.contains("level=debug")), "{}", done.stderr);
+    let done = container.start().ok();
+    assert!(done.stderr.contains("opening its gate"), "{}", done.stderr);
+}
+
+#[test]
 fn a_successful_command_prints_nothing() {
     requires!(root);
     let container = Container::new(Bundle::sh("sleep 600"));

@@ -9,7 +9,7 @@ use std::io::{Error, ErrorKind};
 pub(crate) fn execute(args: &EventsArgs, context: &mut Context<'_>) -> Outcome {
     let request = request::events(args)?;
     let outcome = backend::events(&context.global, &request, &mut |event| {
-        Ok(output::write(&format!("{event}\n"))?)
+        Ok(output::write(&format!("{}\n", serde_json::to_string(event)?))?)
     });
     match outcome {
         // Whoever read the events has enough; the error was only the way out of the loop.

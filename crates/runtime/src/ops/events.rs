@@ -6,14 +6,28 @@ use crate::state::Status;
 use anyhow::{anyhow, bail, Result};
 use casemate_cgroup::{Cgroup, CgroupEvent, EventWatcher};
 use rustix::event::{poll, PollFd, PollFlags};
-use serde_json::{json, Value};
+use serde::Serialize;
+use serde_json::Value;
 use std::time::Instant;
+
+/// One event, with its keys in the order in which runc writes them: some readers compare the beginning of the line.
+#[derive(Debug, Serialize)]
+pub struct Event<'a> {
+    /// `stats` or `oom`.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// Of the container.
+    id: &'a str,
+    /// Of an event that has any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Value>,
+}
 
 /// Call `emit` with every event until the container ends, or once with `--stats`.
 pub fn events(
     global: &Global,
     request: &EventsRequest,
-    emit: &mut dyn FnMut(Value) -> Result<()>,
+    emit: &mut dyn FnMut(&Event<'_>) -> Result<()>,
 ) -> Result<()> {
     let container = Container::load(global, &request.id)?;
     if container.status()? == Status::Stopped {
@@ -23,7 +37,7 @@ pub fn events(
         || container.cgroup()?.ok_or_else(|| anyhow!("the container has no cgroup to watch"));
     let cgroup = open()?;
     if request.once {
-        return emit(stats(&request.id, &cgroup)?);
+        return emit(&stats(&request.id, &cgroup)?);
     }
     let mut watcher = EventWatcher::new(open()?)?;
     let mut due = Instant::now() + request.interval;
@@ -40,7 +54,7 @@ pub fn events(
             for event in watcher.read()? {
                 match event {
                     CgroupEvent::OomKill { .. } => {
-                        emit(json!({"type": "oom", "id": request.id, "data": null}))?
+                        emit(&Event { kind: "oom", id: &request.id, data: None })?
                     }
                     CgroupEvent::Empty => return Ok(()),
                 }
@@ -48,7 +62,7 @@ pub fn events(
         }
         if Instant::now() >= due {
             match stats(&request.id, &cgroup) {
-                Ok(value) => emit(value)?,
+                Ok(event) => emit(&event)?,
                 // Gone between two looks.
                 Err(_) if !cgroup.path().exists() => return Ok(()),
                 Err(e) => return Err(e),
@@ -58,6 +72,6 @@ pub fn events(
     }
 }
 
-fn stats(id: &str, cgroup: &Cgroup) -> Result<Value> {
-    Ok(json!({"type": "stats", "id": id, "data": cgroup.stats()?}))
+fn stats<'a>(id: &'a str, cgroup: &Cgroup) -> Result<Event<'a>> {
+    Ok(Event { kind: "stats", id, data: Some(serde_json::to_value(cgroup.stats()?)?) })
 }

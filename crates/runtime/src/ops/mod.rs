@@ -18,7 +18,7 @@ mod update;
 
 pub use create::create;
 pub use delete::delete;
-pub use events::events;
+pub use events::{events, Event};
 pub use exec::exec;
 pub use explain::explain;
 pub use kill::kill;
