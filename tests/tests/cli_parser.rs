@@ -48,6 +48,13 @@ fn checkpoint_is_unknown_so_that_engines_see_it_is_not_supported() {
 }
 
 #[test]
+fn help_about_what_is_no_command_is_no_help_topic() {
+    for line in ["bogus -h", "bogus --help", "help bogus", "--root /x bogus -help"] {
+        fails_with(line, "No help topic for 'bogus': unknown command");
+    }
+}
+
+#[test]
 fn unknown_flag_is_named_with_one_dash() {
     fails_with("--bogus list", "flag provided but not defined: -bogus");
     fails_with("list --bogus", "flag provided but not defined: -bogus");

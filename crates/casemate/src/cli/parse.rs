@@ -74,7 +74,11 @@ fn read_command(
     if name == "help" || name == "h" {
         return help_topic(argv.pop_front());
     }
-    let verb = find_verb(&name)?;
+    let asks_help = |word: &OsString| ["-h", "-help", "--help"].iter().any(|flag| word == flag);
+    let verb = match find_verb(&name) {
+        Err(_) if argv.iter().any(asks_help) => return Err(UsageError::unknown_topic(&name)),
+        found => found?,
+    };
     let command = verb.command();
     let (found, outcome) = scan(argv, &command, Some(global_command as &dyn Flags), verb.flags_end);
     globals_seen.extend(found.inherited);
@@ -94,7 +98,10 @@ fn help_topic(topic: Option<OsString>) -> Result<Wanted, UsageError> {
     match topic {
         None => Ok(Wanted::Help(None)),
         Some(name) if name == "help" || name == "h" => Ok(Wanted::Help(None)),
-        Some(name) => find_verb(&name).map(|verb| Wanted::Help(Some(verb))),
+        Some(name) => match find_verb(&name) {
+            Ok(verb) => Ok(Wanted::Help(Some(verb))),
+            Err(_) => Err(UsageError::unknown_topic(&name)),
+        },
     }
 }
 

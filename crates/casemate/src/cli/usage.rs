@@ -48,6 +48,14 @@ impl UsageError {
         Self::new(format!("invalid value {value:?} for flag -{flag}: {reason}"))
     }
 
+    /// In the words of runc.
+    pub(crate) fn unknown_topic(name: &OsStr) -> Self {
+        let mut error = Self::unknown_command(name);
+        error.message =
+            format!("No help topic for '{}': {}", name.to_string_lossy(), error.message);
+        error
+    }
+
     /// The text must not look like `missing_value`: podman takes that for support of checkpoints.
     pub(crate) fn unknown_command(name: &OsStr) -> Self {
         Self::new(format!("unknown command {:?}", name.to_string_lossy()))
