@@ -103,8 +103,8 @@ fn state_directory(user: Option<u32>, variables: &[(&str, &str)]) -> String {
     }
     assert_eq!(call.answer().status, 0);
     let text = std::fs::read_to_string(&log).unwrap();
-    let (_, rest) = text.split_once("root: \\\"").unwrap_or_else(|| panic!("{text}"));
-    rest.split('\\').next().unwrap_or_default().to_owned()
+    let (_, rest) = text.split_once("with state in ").unwrap_or_else(|| panic!("{text}"));
+    rest.split('"').next().unwrap_or_default().to_owned()
 }
 
 #[test]

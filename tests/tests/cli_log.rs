@@ -110,14 +110,16 @@ fn unusable_log_is_itself_the_failure() {
 }
 
 #[test]
-fn debug_goes_to_the_log_only() {
+fn debug_goes_to_the_log_or_without_one_to_standard_error() {
     let scratch = Scratch::new();
     let log = scratch.file("log");
     let answer = Casemate::with(["--debug", "--log", &log, "features"]).answer();
     assert_eq!((answer.status, answer.stderr.as_str()), (0, ""));
     let text = std::fs::read_to_string(&log).unwrap();
     assert!(text.contains("level=debug"), "{text}");
-    assert_eq!(casemate("--debug features").stderr, "");
+    assert!(casemate("--debug features").stderr.contains("level=debug"));
+    assert!(casemate("--debug --log-format json features").stderr.contains("\"level\":\"debug\""));
+    assert_eq!(casemate("features").stderr, "");
 }
 
 #[test]

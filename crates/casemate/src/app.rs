@@ -26,8 +26,15 @@ pub(crate) fn run(argv: Vec<OsString>) -> u8 {
         Ok(Wanted::Help(Some(verb))) => Ok(output::print(&help::of_verb(verb))?),
         Ok(Wanted::Command(asked)) => {
             let global = request::global::resolve(&globals)?;
-            // Not what was asked: that may hold an environment, and secrets in it.
-            reporter.note(Level::Debug, &format!("casemate {} with {global:?}", version::RELEASE));
+            if let Some(listener) = reporter.debug_listener()? {
+                // Not what was asked: that may hold an environment, and secrets in it.
+                listener(&format!(
+                    "casemate {} with state in {}",
+                    version::RELEASE,
+                    global.root.display()
+                ));
+                casemate_runtime::steps::listen(listener);
+            }
             commands::execute(*asked, &mut commands::Context { global, reporter: &mut reporter })
         }
     });

@@ -2,12 +2,13 @@
 //!
 //! Engines read both. containerd takes the last JSON object of the log, podman the whole log as a single
 //! one, conmon and CRI-O only standard error, and all of them match on parts of the text. So nothing
-//! else is ever written to standard error, and the log gets exactly one error per failure.
+//! else is written to standard error, but for the steps that `--debug` asks for without a log, and the log gets exactly one error per failure.
 
 use crate::cause::Cause;
 use crate::cli::GlobalArgs;
 use anyhow::{bail, Context};
 use casemate_runtime::report::bounded;
+use casemate_runtime::steps::Listener;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -112,9 +113,34 @@ impl Reporter {
         }
     }
 
+    /// Writes the steps of a command down where they were asked for: in the log file, or without one on standard error. Who
+    /// asks for them there wants them among the container's words.
+    pub(crate) fn debug_listener(&self) -> anyhow::Result<Option<Listener>> {
+        if self.most < Level::Debug {
+            return Ok(None);
+        }
+        let log = self.log.as_ref().map(File::try_clone).transpose().context("log file")?;
+        let format = self.format;
+        Ok(Some(Box::new(move |step| {
+            let cause = Cause { message: bounded(step.to_owned()), ..Cause::default() };
+            let record = format.record(Level::Debug, &cause);
+            // A note is never worth failing for.
+            let _unwritable = match &log {
+                Some(log) => (&*log).write_all(record.as_bytes()),
+                None => std::io::stderr().write_all(record.as_bytes()),
+            };
+        })))
+    }
+
     fn record(&self, level: Level, cause: &Cause) -> String {
+        self.format.record(level, cause)
+    }
+}
+
+impl Format {
+    fn record(self, level: Level, cause: &Cause) -> String {
         let time = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
-        match self.format {
+        match self {
             Format::Text => text_record(level, cause, &time),
             Format::Json => json_record(level, cause, &time),
         }

@@ -33,6 +33,7 @@ pub mod request;
 mod room;
 mod selinux;
 pub mod state;
+pub mod steps;
 pub mod supervise;
 pub mod survey;
 pub mod undo;

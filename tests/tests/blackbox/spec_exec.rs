@@ -21,6 +21,20 @@ fn process_file(container: &Container, process: &Value) -> PathBuf {
 }
 
 #[test]
+fn an_unknown_capability_for_exec_is_a_warning_and_gives_nothing() {
+    requires!(root);
+    let bundle = Bundle::sh("sleep 600");
+    let file = bundle.dir().join("casemate.log");
+    let container = Container::new(bundle).global(&["--log", file.to_str().unwrap()]).up();
+    let line = ["grep", "CapEff", "/proc/self/status"];
+    let plain = container.exec_command(&[], &line).done();
+    let asked = container.exec_command(&["--cap", "CAP_OF_TOMORROW"], &line).done();
+    assert_eq!((asked.code(), asked.stdout), (0, plain.stdout));
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(text.contains("level=warning msg=\"--cap CAP_OF_TOMORROW: unknown"), "{text}");
+}
+
+#[test]
 fn without_a_process_object_the_containers_own_is_changed_by_options() {
     requires!(root);
     let container = up();

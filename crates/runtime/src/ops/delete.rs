@@ -26,6 +26,7 @@ const DEATH: Duration = Duration::from_secs(10);
 pub fn delete(global: &Global, request: &DeleteRequest) -> Result<()> {
     around(global, "delete", &request.id, |trail| {
         trail.set("casemate.force", || request.force.into());
+        crate::steps::tell(|| format!("container {}: removing it", request.id));
         remove(global, request)
     })
 }

@@ -70,6 +70,7 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
     let births = Births::of(&container, request)?;
     trail.allow()?;
     let child = spawn(plan, &births, &container, &caller, &init).map_err(|e| births.explain(e))?;
+    crate::steps::tell(|| format!("container {}: process {} joins", request.id, child.pid));
     let outcome = supervise_exec(&container, (console, limit), &expectation, &child, request);
     let master = match outcome {
         Ok(master) => master,
@@ -163,18 +164,21 @@ fn changed(mut process: Process, request: &ExecRequest) -> Result<Process> {
     }
     process.no_new_privileges |= request.no_new_privs;
     if !request.caps.is_empty() {
-        add_capabilities(&mut process, &request.caps)?;
+        add_capabilities(&mut process, &request.caps);
     }
     process.check()?;
     Ok(process)
 }
 
 /// Bounding, effective and permitted; never inheritable (CVE-2022-29162), and ambient only beside inheritable.
-fn add_capabilities(process: &mut Process, names: &[String]) -> Result<()> {
+fn add_capabilities(process: &mut Process, names: &[String]) {
     let capabilities = process.capabilities.get_or_insert_with(Capabilities::default);
     for name in names {
-        let capability = Capability::from_name(name)
-            .ok_or_else(|| anyhow!("--cap {name}: unknown capability"))?;
+        let Some(capability) = Capability::from_name(name) else {
+            // As in a configuration: it may be of a later kernel, and takes nothing away that it does not give.
+            crate::warnings::add(format!("--cap {name}: unknown capability, ignored"));
+            continue;
+        };
         capabilities.bounding.mask |= capability.mask();
         capabilities.effective.mask |= capability.mask();
         capabilities.permitted.mask |= capability.mask();
@@ -182,7 +186,6 @@ fn add_capabilities(process: &mut Process, names: &[String]) -> Result<()> {
             capabilities.ambient.mask |= capability.mask();
         }
     }
-    Ok(())
 }
 
 fn plan(
@@ -354,7 +357,9 @@ impl<'a> Births<'a> {
 
 /// `--cgroup [CONTROLLERS:]PATH`, below the container's own.
 fn below(own: &Path, asked: &str) -> Result<Cgroup> {
-    let about = || format!("--cgroup {asked}: must be below the container's cgroup");
+    // runc's words in the middle.
+    let about =
+        || format!("--cgroup: {asked} is not a sub cgroup path, below the container's cgroup");
     let path = asked.rsplit(':').next().unwrap_or(asked).trim_start_matches('/');
     let own = Cgroup::open(own).with_context(about)?;
     own.open_below(Path::new(path)).with_context(about)

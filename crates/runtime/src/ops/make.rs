@@ -11,7 +11,7 @@ use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
 use crate::undo::Undo;
 use crate::userns::{self, Unmappable};
 use crate::verify::Posture;
-use crate::{ids, netdev, notify, pid_file, procfs, selinux};
+use crate::{ids, netdev, notify, pid_file, procfs, selinux, steps};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_kernel::{HostId, InnerId};
@@ -78,6 +78,10 @@ pub(crate) fn make(
         decided.look_at_hooks();
     }
     trail.decided(&decided)?;
+    steps::tell(|| {
+        let (changes, bundle) = (decided.decisions.len(), decided.bundle.dir.display());
+        format!("container {}: bundle {bundle}, decisions made: {changes}", request.id)
+    });
     decided.cgroup.check(&decided.spec)?;
     let detached = mode != HeldBy::Run(false);
     let terminal = decided.spec.process.as_ref().is_some_and(|p| p.terminal);
@@ -152,6 +156,7 @@ fn begin(
         room.keep_from(&mut plan.early);
     }
     lowered.room = Some(room);
+    steps::tell(|| format!("container {}: planned, taking its state directory", request.id));
     let root = StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?;
     Ok((lowered, root.reserve(&request.id)?))
 }
@@ -195,10 +200,15 @@ fn build(
     if let (true, Some(label)) = (lowered.relabel, &decided.spec.linux.mount_label) {
         selinux::relabel(&lowered.rootfs, label)?;
     }
+    steps::tell(|| match &cgroup {
+        Some(cgroup) => format!("cgroup {}: made", cgroup.path().display()),
+        None => "no cgroup".to_owned(),
+    });
     let (plan, held) = complete_plan(state, &decided, lowered, (mode, &record))?;
     let joined = joined_network(&plan)?;
     let target = (cgroup.as_ref(), record.cgroup.as_ref());
     let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
+    steps::tell(|| format!("container init: process {}, building its tree", child.pid));
     drop(placeholder);
     lowered.room = None;
     provide(&decided, lowered, &child, joined, undo)?;
@@ -213,6 +223,7 @@ fn build(
     casemate_sys::exe::release_mount();
     let master =
         serve(lowered, console, &record, &child).map_err(|e| oom_or(e, cgroup.as_ref()))?;
+    steps::tell(|| "container init: ready, being verified".to_owned());
     let mut posture = lowered.expectation.verify(&decided.proc, child.pid)?;
     posture.hook_digests = decided.hook_digests();
     if let (Some(cgroup), Some(devices)) = (&cgroup, &devices) {

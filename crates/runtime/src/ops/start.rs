@@ -39,6 +39,7 @@ fn release(global: &Global, id: &ContainerId, trail: &mut Trail) -> Result<()> {
     let relay = container.relay()?;
     let init = if relay.is_some() { container.init()? } else { None };
     trail.allow()?;
+    crate::steps::tell(|| format!("container {id}: opening its gate"));
     open_gate(&container)?;
     container.state.unlock()?;
     if let (Some(relay), Some(init), Some(record)) = (relay, init, container.record.init) {
