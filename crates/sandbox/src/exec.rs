@@ -12,7 +12,7 @@ use casemate_sys::path::{open_in_root, Links};
 use casemate_sys::process::{self, Cloned, ExecVectors};
 use casemate_sys::{errno_text, signals, Context};
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString};
 use std::path::Path;
@@ -343,8 +343,7 @@ fn executable(path: &CStr) -> rustix::io::Result<()> {
         FileType::RegularFile => {}
         _ => return Err(Errno::ACCESS),
     }
-    // The real ids are the effective ones by now, so access(2) asks the right question.
-    rustix::fs::accessat(rustix::fs::CWD, path, Access::EXEC_OK, AtFlags::empty())
+    process::may_execute(path)
 }
 
 #[cfg(test)]

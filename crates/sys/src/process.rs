@@ -3,7 +3,7 @@
 use crate::error::{check, Context, Error, Result};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use rustix::io::Errno;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 /// `struct clone_args` of clone3(2), the size with the cgroup field.
 #[repr(C)]
@@ -131,6 +131,24 @@ fn assert_single_threaded() -> Result<()> {
             Err(Error::new("clone3 from a process with several threads", Errno::DEADLK))
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether this process may execute `path`, with the capabilities that it has: faccessat2(2), because access(2) asks for the
+/// real user without them, and an ambient CAP_DAC_OVERRIDE counts when the program is executed.
+pub fn may_execute(path: &CStr) -> rustix::io::Result<()> {
+    let (dir, mode, flags) = (libc::AT_FDCWD, libc::X_OK, libc::AT_EACCESS);
+    // SAFETY: a C string that lives during the call, and plain integers.
+    let asked = unsafe { libc::syscall(libc::SYS_faccessat2, dir, path.as_ptr(), mode, flags) };
+    match check(asked) {
+        // Before Linux 5.8.
+        Err(Errno::NOSYS) => rustix::fs::accessat(
+            rustix::fs::CWD,
+            path,
+            rustix::fs::Access::EXEC_OK,
+            rustix::fs::AtFlags::empty(),
+        ),
+        other => other.map(drop),
     }
 }
 

@@ -185,6 +185,26 @@ fn no_capabilities_object_means_none() {
 }
 
 #[test]
+fn a_program_that_only_a_capability_lets_execute_is_executed() {
+    requires!(root);
+    for capable in [true, false] {
+        let sets: &[&str] = if capable { &["CAP_DAC_OVERRIDE"] } else { &[] };
+        let bundle = Bundle::sh("true").edit(|c| {
+            c["process"]["args"] = json!(["/bin/own"]);
+            c["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+            for set in ["bounding", "permitted", "effective", "inheritable", "ambient"] {
+                c["process"]["capabilities"][set] = json!(sets);
+            }
+        });
+        let program = bundle.rootfs().join("bin/own");
+        programs::copy(Path::new("/bin/true"), &program);
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o744)).unwrap();
+        let done = Container::new(bundle).verbatim().run().done();
+        assert_eq!(done.stderr.contains("permission denied"), !capable, "{}", done.stderr);
+    }
+}
+
+#[test]
 fn an_unknown_capability_is_not_fatal() {
     requires!(root);
     let done = run("grep ^Cap /proc/self/status", |c| {
