@@ -54,6 +54,24 @@ pub fn read_regular(path: &Path) -> Result<Vec<u8>> {
     read_file(file, path)
 }
 
+/// As [`read_regular`], and a pipe that is one of our own descriptors (`--process <(jq ...)`): the caller has opened it, so
+/// whoever writes to it is the caller's business.
+pub fn read_given(path: &Path) -> Result<Vec<u8>> {
+    let own = ["/dev/fd", "/proc/self/fd"].iter().any(|dir| path.parent() == Some(Path::new(dir)));
+    if !own {
+        return read_regular(path);
+    }
+    let shown = path.display();
+    // Without waiting for a writer: one that has gone leaves what it wrote.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let opened = File::options().read(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|e| say(&e)).with_context(|| format!("open {shown}"))?;
+    rustix::fs::fcntl_setfl(&file, rustix::fs::OFlags::empty())
+        .map_err(|e| anyhow::anyhow!(casemate_sys::errno_text(e)))
+        .with_context(|| format!("fcntl {shown}"))?;
+    read_file(file, path)
+}
+
 /// Read a file that an administrator names, who may wait for a pipe, up to the cap.
 pub fn read_capped(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();

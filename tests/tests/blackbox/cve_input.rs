@@ -241,6 +241,23 @@ fn a_process_or_resources_in_a_fifo_are_refused_without_waiting() {
 }
 
 #[test]
+fn a_process_in_a_pipe_that_the_caller_has_open_is_read() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("sleep 600")).up();
+    let process =
+        json!({"args": ["/bin/echo", "from a pipe"], "cwd": "/", "user": {"uid": 0, "gid": 0}});
+    let mut echo = std::process::Command::new("echo");
+    let mut writer =
+        programs::start(echo.arg(process.to_string()).stdout(std::process::Stdio::piped()))
+            .unwrap();
+    let mut command = container.command("exec").args(["--process", "/dev/fd/0", &container.id]);
+    command.inner.stdin(writer.stdout.take().unwrap());
+    let done = command.ok();
+    writer.wait().unwrap();
+    assert!(done.stdout.contains("from a pipe"), "{}", done.stdout);
+}
+
+#[test]
 fn a_cgroup_for_exec_stays_below_the_containers() {
     requires!(root);
     let container = Container::new(Bundle::sh("sleep 600")).up();

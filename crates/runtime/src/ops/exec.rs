@@ -2,7 +2,7 @@
 
 use super::Container;
 use crate::audit_log::Trail;
-use crate::bundle::read_regular;
+use crate::bundle::read_given;
 use crate::caller::Caller;
 use crate::facts::limits_of_joining;
 use crate::foreground::Foreground;
@@ -128,7 +128,7 @@ fn requested(request: &ExecRequest, container: &Container) -> Result<Process> {
         .clone()
         .ok_or_else(|| anyhow!("the container has no process"))?;
     if let Some(path) = &request.process {
-        let mut process = Process::parse(&read_regular(path)?).context("--process")?;
+        let mut process = Process::parse(&read_given(path)?).context("--process")?;
         process.capabilities = process.capabilities.or(own.capabilities);
         process.apparmor_profile = process.apparmor_profile.or(own.apparmor_profile);
         process.selinux_label = process.selinux_label.or(own.selinux_label);
