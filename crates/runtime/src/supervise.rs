@@ -140,7 +140,9 @@ impl SeccompAgent<'_> {
             "metadata": self.metadata,
             "state": state,
         });
-        let connection = socket::connect(self.path, socket::Kind::Stream)?;
+        // runc's words, which its callers look for.
+        let connection = socket::connect(self.path, socket::Kind::Stream)
+            .context("failed to connect with seccomp agent")?;
         Ok(socket::send(&connection, message.to_string().as_bytes(), &[listener.as_fd()])?)
     }
 }

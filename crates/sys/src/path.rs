@@ -90,6 +90,11 @@ pub fn ensure_dir(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Res
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     match openat2_retrying(&root, path, flags, Mode::empty(), links) {
         Err(Errno::NOENT) => {}
+        Err(Errno::LOOP) if links == Links::Refused => {
+            // runc's words.
+            let what = format!("\"{}\" must be mounted on ordinary directory", path.display());
+            return Err(Error::new(what, Errno::LOOP));
+        }
         other => {
             return other.call(|| {
                 format!("openat2({}, \"{}\", O_DIRECTORY)", crate::fd::label(&root), path.display())

@@ -38,6 +38,20 @@ fn fake_null(dir: &Path, how: &str, canary: &Path) {
 }
 
 #[test]
+fn a_place_for_proc_that_is_a_link_is_refused_in_runcs_words() {
+    requires!(root);
+    for point in ["proc", "sys"] {
+        let bundle = Bundle::sh("true");
+        let place = bundle.rootfs().join(point);
+        // The test's root file system may lack the directory.
+        std::fs::remove_dir(&place).ok();
+        symlink("/tmp", &place).unwrap();
+        let text = Container::new(bundle).verbatim().run().refused();
+        assert!(text.contains("must be mounted on ordinary directory"), "{point}: {text}");
+    }
+}
+
+#[test]
 fn cve_2025_31133_masks_do_not_depend_on_the_null_device_of_the_image() {
     requires!(root);
     let canary = Canary::new();
