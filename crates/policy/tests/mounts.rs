@@ -6,6 +6,8 @@
 #[path = "mounts/bundles.rs"]
 mod bundles;
 mod common;
+#[path = "mounts/kernel.rs"]
+mod kernel;
 #[path = "mounts/overlays.rs"]
 mod overlays;
 #[path = "mounts/types.rs"]

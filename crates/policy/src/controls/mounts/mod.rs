@@ -128,9 +128,9 @@ pub(crate) const TYPES: Control = Control {
 /// container: with containers/storage; Docker's is read-only, as an image is mounted there likewise.
 ///
 /// A recursive bind mount is judged with every mount below it; pinned namespaces are left out.
-/// `/sys` and `/sys/fs/cgroup` on themselves read-only, and `/proc`, `/dev/shm` and `/dev/mqueue`
-/// on themselves where the namespace is the host's by override, are what engines do themselves and
-/// pass. Where a source's file system is mounted from a part of it and nobody here sees the rest
+/// `/sys` and `/sys/fs/cgroup` on themselves, read-only, where the network namespace is none of the
+/// container's own, and `/proc`, `/dev/shm` and `/dev/mqueue` on themselves where the namespace is
+/// the host's by override, are what engines do themselves and pass. Where a source's file system is mounted from a part of it and nobody here sees the rest
 /// (in a container, or a single subvolume), the record says so. The root file system is judged in
 /// the same way; it may lie beside system directories, and among engines' data two levels deep,
 /// where it is not another container's; `/home`, `/tmp`, `/srv`, `/var/tmp` and the like are none (`mounts.host-root`): by the id in the path, or by what containers/storage and

@@ -283,9 +283,14 @@ fn expected(draft: &Draft<'_>, mount: &Mount, file: &FileFact) -> Option<Judgeme
     let hosts = |kind| draft.is_hosts(kind);
     let read_only = || Judgement::read_only("mounts.host-sys", "");
     match (destination.as_ref(), file.path.as_str()) {
-        // Where a sysfs cannot be mounted because the network namespace belongs to somebody else.
-        ("/sys", "/sys") if file.fs_type == magic::SYSFS => Some(read_only()),
-        ("/sys/fs/cgroup", "/sys/fs/cgroup") if file.fs_type == magic::CGROUP2 => Some(read_only()),
+        ("/sys", "/sys") if file.fs_type == magic::SYSFS && has_no_sysfs(draft) => {
+            Some(read_only())
+        }
+        ("/sys/fs/cgroup", "/sys/fs/cgroup")
+            if file.fs_type == magic::CGROUP2 && has_no_sysfs(draft) =>
+        {
+            Some(read_only())
+        }
         ("/proc", "/proc") if file.fs_type == magic::PROC && hosts(NamespaceKind::Pid) => {
             Some(Judgement::LetIn)
         }
@@ -294,6 +299,14 @@ fn expected(draft: &Draft<'_>, mount: &Mount, file: &FileFact) -> Option<Judgeme
         }
         _ => None,
     }
+}
+
+/// A sysfs cannot be mounted where the network namespace belongs to somebody else, or by who has no privilege: engines bind the
+/// host's. A container with a network namespace of its own can have one that shows that, and its own cgroups.
+fn has_no_sysfs(draft: &Draft<'_>) -> bool {
+    let network = draft.asked.namespace(NamespaceKind::Network);
+    let new = network.is_some_and(|namespace| namespace.path.is_none());
+    !(new && is_root(draft.facts))
 }
 
 /// Why a file of the host is refused as the source of a bind mount; `None`: it is not.
