@@ -44,6 +44,8 @@ mod hardening_devices;
 mod hardening_files;
 #[path = "blackbox/hardening_floor.rs"]
 mod hardening_floor;
+#[path = "blackbox/hardening_hook_programs.rs"]
+mod hardening_hook_programs;
 #[path = "blackbox/hardening_hooks.rs"]
 mod hardening_hooks;
 #[path = "blackbox/hardening_landlock.rs"]

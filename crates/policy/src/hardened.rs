@@ -9,10 +9,11 @@ use crate::controls::userns::AutoUserns;
 use crate::decision::{Decision, Refusal, Remedy};
 use crate::overrides::Overrides;
 use crate::profile::ProfileName;
+use crate::spec::de::is_default;
 use crate::spec::{Process, Spec, SpecError};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 
 /// A configuration that went through a profile.
@@ -55,9 +56,22 @@ pub struct Extras {
     /// The caller's groups are not kept, whatever an annotation says.
     #[serde(default)]
     pub drop_groups: bool,
+    /// What is asked of hooks on the host's side each time that one runs.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub hooks: HookChecks,
     /// The container gets an SELinux label from the runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_label: Option<AutoLabel>,
+}
+
+/// What a hook on the host's side has to be when it runs, as it was decided when the container was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct HookChecks {
+    /// Nobody but root, and the caller, can change its program.
+    pub trusted: bool,
+    /// What its program holds, SHA-256, hexadecimal, by JSON pointer: where the node's policy pins it.
+    pub digests: BTreeMap<String, String>,
 }
 
 impl HardenedSpec {

@@ -531,6 +531,20 @@ fn what_holds_a_program_of_the_runtime_is_read_only_even_among_data() {
 }
 
 #[test]
+fn what_holds_a_hook_is_read_only_and_no_root_file_system() {
+    let used = || vec![Used { by: Use::Hook, path: "/srv/hooks/h.sh".to_owned() }];
+    let file = |path: &str| FileFact { used: used(), ..dir(path) };
+    for path in ["/srv", "/srv/hooks", "/home/u/second-link"] {
+        assert!(!is_writable(&bind(file(path)).unwrap()), "{path}");
+        let as_asked = choice(&["mounts.host-system"]);
+        assert!(is_writable(&bind_as(file(path), host(), &as_asked).unwrap()), "{path}");
+    }
+    let root = HostFacts { root: Some(file("/srv/b")), ..host() };
+    let refusal = harden_as(changed("/hostname", json!("h")).unwrap(), &choice(&[]), &root);
+    assert_eq!(class(refusal).as_deref(), Some("mounts.host-system"));
+}
+
+#[test]
 fn swap_files_are_refused_and_images_of_mounted_loop_devices_read_only_wherever_they_lie() {
     let used = |by: Use, path: &str| FileFact {
         used: vec![Used { by, path: "/mnt/disk/file".to_owned() }],

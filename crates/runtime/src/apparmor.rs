@@ -4,6 +4,7 @@
 use crate::caller::Caller;
 use anyhow::{anyhow, Context as _, Result};
 use casemate_policy::DefaultProfile;
+use casemate_sandbox::guard::HookGuard;
 use casemate_sandbox::hooks;
 use casemate_sandbox::plan::Hook;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,7 @@ pub(crate) fn load() -> Result<()> {
         dir: Some(PathBuf::from("/")),
         home: false,
         timeout: 30,
+        guard: HookGuard::default(),
     };
     hooks::run(&parser, &text).context("apparmor.profile")?;
     match is_loaded()? {

@@ -1,9 +1,8 @@
 //! SHA-256 of files that are run with the runtime's privilege, for records and for lists of them.
 
-use rustix::fd::AsFd;
+use casemate_sys::errno_text;
+use rustix::fd::OwnedFd;
 use rustix::fs::{FileType, Mode, OFlags};
-use std::fs::File;
-use std::io::Read;
 
 /// A larger file is named without a digest.
 const LARGEST: u64 = 64 << 20;
@@ -13,23 +12,36 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     hex(hmac_sha256::Hash::hash(bytes))
 }
 
-/// Of a regular file, links followed; reading anything else could take forever. `None` too for one that cannot be read: no
-/// list that asks for a digest lets it through, and records name it without one.
+/// Of a regular file, links followed. `None` for one that cannot be read: no list that asks for a digest lets it through, and
+/// records name it without one.
 pub(crate) fn of_file(path: &str) -> Option<String> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(path, flags, Mode::empty()).ok()?;
-    let stat = rustix::fs::fstat(fd.as_fd()).ok()?;
+    of_open(&rustix::fs::open(path, flags, Mode::empty()).ok()?).ok()
+}
+
+/// Of an open regular file; reading anything else could take forever.
+///
+/// # Errors
+/// It is none, or is too large, or cannot be read.
+pub(crate) fn of_open(file: &OwnedFd) -> Result<String, String> {
+    let about = |call: &str, error| format!("{call}: {}", errno_text(error));
+    let stat = rustix::fs::fstat(file).map_err(|error| about("fstat", error))?;
     let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile || size > LARGEST {
-        return None;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err("is not a regular file".to_owned());
     }
-    let (mut file, mut sum, mut block) = (File::from(fd), hmac_sha256::Hash::new(), [0; 16384]);
+    if size > LARGEST {
+        return Err(format!("has {size} bytes, more than {LARGEST} get no digest"));
+    }
+    let (mut sum, mut block, mut at) = (hmac_sha256::Hash::new(), [0; 16384], 0u64);
     loop {
-        match file.read(&mut block) {
-            Ok(0) => return Some(hex(sum.finalize())),
-            Ok(n) => sum.update(&block[..n]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(_) => return None,
+        let read = || rustix::io::pread(file, &mut block, at);
+        match rustix::io::retry_on_intr(read).map_err(|error| about("read", error))? {
+            0 => return Ok(hex(sum.finalize())),
+            n => {
+                sum.update(&block[..n]);
+                at += n as u64;
+            }
         }
     }
 }

@@ -5,15 +5,14 @@
 //! load the container's libraries), the state JSON on standard input. Its output is kept and shown only when it fails.
 
 use crate::failure::Step;
+use crate::guard::Program;
 use crate::plan::Hook;
 use crate::{Failure, StepResult};
 use casemate_sys::process::{self, clone_process, exit_now, Cloned, ExecVectors, Exit};
-use casemate_sys::{errno_text, fd, signals, Context};
+use casemate_sys::{fd, signals, Context};
 use rustix::fd::OwnedFd;
 use rustix::fs::{MemfdFlags, SeekFrom};
 use rustix::io::Errno;
-use std::ffi::CString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,12 +43,14 @@ pub fn run(hook: &Hook, state: &str) -> StepResult<()> {
 
 fn run_confined(hook: &Hook, state: &str, confine: Confine<'_>) -> StepResult<()> {
     let about = || format!("error running {}: {}", hook.label, hook.path.display());
+    let refused = |why| Failure::new("hook", format!("{}: {why}", about()));
+    let program = Program::admit(hook).map_err(refused)?;
     // Memory files rather than pipes: a hook that reads nothing cannot block us, and one that leaves a daemon behind
     // cannot keep us waiting for the end of its output.
     let input = memory("hook-state", state.as_bytes()).step("hook", about)?;
     let output = memory("hook-output", b"").step("hook", about)?;
     let (pid, pidfd) = match clone_process(0, None).step("hook", about)? {
-        Cloned::Child => become_hook(hook, &input, &output, confine),
+        Cloned::Child => become_hook(hook, &program, (&input, &output), confine),
         Cloned::Parent { pid, pidfd } => (pid, pidfd),
     };
     let ended = wait_ended(&pidfd, hook.timeout).step("hook", about)?;
@@ -105,7 +106,12 @@ fn enter(dir: &Path) -> casemate_sys::Result<()> {
 }
 
 /// The child's side of a hook.
-fn become_hook(hook: &Hook, input: &OwnedFd, output: &OwnedFd, confine: Confine<'_>) -> ! {
+fn become_hook(
+    hook: &Hook,
+    program: &Program<'_>,
+    (input, output): (&OwnedFd, &OwnedFd),
+    confine: Confine<'_>,
+) -> ! {
     let setup = || -> StepResult<()> {
         fd::place(input, 0)?;
         fd::place(output, 1)?;
@@ -120,10 +126,7 @@ fn become_hook(hook: &Hook, input: &OwnedFd, output: &OwnedFd, confine: Confine<
     let vectors = ExecVectors::new(hook.args.clone(), hook.env.clone());
     let reason = match setup().and_then(|()| confine()) {
         Err(failure) => failure.message,
-        Ok(()) => match CString::new(hook.path.as_os_str().as_bytes()) {
-            Ok(path) => errno_text(process::execve(&path, &vectors)),
-            Err(_) => "path contains a NUL byte".to_owned(),
-        },
+        Ok(()) => program.exec(&vectors),
     };
     // The parent prints what is in there; when even this write fails, the exit status still tells.
     rustix::io::write(output, reason.as_bytes()).ok();

@@ -8,6 +8,7 @@
 pub mod confine;
 pub mod exec;
 pub mod failure;
+pub mod guard;
 pub mod holder;
 pub mod hooks;
 pub mod identity;
@@ -20,5 +21,6 @@ pub mod proto;
 mod rootfs;
 pub mod stage;
 mod sysctl;
+pub mod trust;
 
 pub use failure::{Failure, StepResult};

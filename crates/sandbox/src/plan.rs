@@ -4,6 +4,7 @@
 //! Ids in here are what the step that uses them needs: `root` and `stdio` work before the user namespace is entered
 //! and carry ids of the runtime's own namespace, `process` carries the container's.
 
+use crate::guard::HookGuard;
 use casemate_sys::path::Links;
 use casemate_sys::sched::SchedAttr;
 use casemate_sys::tty::Size;
@@ -383,6 +384,8 @@ pub struct Hook {
     pub home: bool,
     /// Seconds; 0: none given.
     pub timeout: u64,
+    /// What its program has to be when it runs.
+    pub guard: HookGuard,
 }
 
 /// The state JSON that hooks read, cut at the places that only the container's side knows.

@@ -275,7 +275,12 @@ pub fn execve(path: &CString, vectors: &ExecVectors) -> Errno {
 /// Replace this process by the program that `fd` refers to; returns only on failure. The arguments and environment
 /// are this process's own.
 pub fn reexec_fd(fd: impl AsFd, args: Vec<CString>, env: Vec<CString>) -> Errno {
-    let vectors = ExecVectors::new(args, env);
+    execveat(fd, &ExecVectors::new(args, env))
+}
+
+/// Replace this process by the program that `fd` refers to; returns only on failure. A script whose descriptor is close-on-exec
+/// cannot be run so (ENOENT).
+pub fn execveat(fd: impl AsFd, vectors: &ExecVectors) -> Errno {
     // SAFETY: as for execve; AT_EMPTY_PATH (0x1000) makes the kernel use fd itself.
     unsafe {
         libc::syscall(

@@ -10,7 +10,12 @@ use serde_json::{json, Value};
 /// **What.** A hook that runs on the host's side is refused unless its program, every directory on
 /// the way to it and every link there belong to root (or to the caller, for an ordinary user) and
 /// cannot be written by others; a sticky directory such as `/tmp` does. `/proc/PID/exe`, as which
-/// dockerd names itself, is followed to the file. A hook without a timeout gets 30 seconds. Hooks
+/// dockerd names itself, is followed to the file. The same is asked again right before a hook runs,
+/// whenever that is: one that fails is an error of `create` or `start` as a hook is that ends with
+/// one, and a warning of `delete`. Programs of hooks, and the links that lead to them, are written by
+/// no container while theirs is there (`mounts.sources`). What a program loads itself (the
+/// interpreter of a script, libraries, files that its arguments name) is not looked at. A hook without
+/// a timeout gets 30 seconds. Hooks
 /// run in `/` with their own environment and no descriptor of ours; at `privileged` in the bundle,
 /// createContainer hooks in the root file system, startContainer hooks in the program's directory,
 /// as under runc. createContainer hooks run in the container's user namespace, where there is one:
@@ -60,6 +65,11 @@ pub(crate) const TRUSTED: Control = Control {
 /// Without `env` it gets LANG, LANGUAGE, LC_*, TERM and NO_COLOR as far as their values are no
 /// paths, and of PATH the directories of the system. Which variables were left out stands among the
 /// decisions.
+///
+/// A hook whose every entry has a digest has to hold at each time that it runs what it held when the
+/// container was made, whatever the list says by then; `delete` goes on without one that does not.
+/// The file that the digest was taken of is the one that runs. Only a script is opened by its path
+/// once more, which is compared right before (device, inode, size, time of change).
 ///
 /// `"hooks.allow" = []` refuses all. Digests are taken only where there is such a list or an audit
 /// log; then they stand in the container's `posture.json` and in `casemate audit ID`. dockerd's own
@@ -111,6 +121,9 @@ pub(crate) fn trusted(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, 
     }
     let facts = draft.facts;
     let Some((pointer, fault)) = facts.hook_faults.iter().next() else {
+        let on_host =
+            |(kind, list): &(&str, &[Hook])| *kind != "startContainer" && !list.is_empty();
+        draft.extras.hooks.trusted = asked.kinds().iter().any(on_host);
         let reason = "nobody but root could change a hook";
         draft.log.note(rule, "/hooks", Verdict::Kept, reason);
         return Ok(asked);
@@ -160,6 +173,7 @@ pub(crate) fn listed(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, R
     let reason = "hooks are those of the node's policy";
     draft.log.change(rule, "/hooks", Verdict::Kept, (Value::Null, found.into()), reason);
     if draft.allows(override_name).is_none() {
+        pin_programs(draft, list, &asked);
         pin_environments(draft, list, &mut asked);
     }
     Ok(asked)
@@ -187,6 +201,23 @@ fn unusual(hooks: &Hooks) -> Vec<(String, &Hook)> {
         list.iter().enumerate().map(move |(index, hook)| (format!("/hooks/{kind}/{index}"), hook))
     });
     each.filter(|(_, hook)| !is_usual(hook)).collect()
+}
+
+/// What a hook holds whose every entry has a digest, it holds whenever it runs.
+fn pin_programs(draft: &mut Draft<'_>, list: &[AllowedHook], asked: &Hooks) {
+    for (kind, hooks) in asked.kinds().into_iter().filter(|(kind, _)| *kind != "startContainer") {
+        for (index, hook) in hooks.iter().enumerate() {
+            let pointer = format!("/hooks/{kind}/{index}");
+            let Some(file) = draft.facts.hook_files.get(&pointer) else { continue };
+            let mut entries =
+                list.iter().filter(|known| known.is_named(&hook.path, file) && known.holds(file));
+            let digest =
+                file.sha256.clone().filter(|_| entries.all(|known| known.sha256.is_some()));
+            if let Some(digest) = digest {
+                draft.extras.hooks.digests.insert(pointer, digest);
+            }
+        }
+    }
 }
 
 /// Listed hooks get of the configuration's variables what the list lets them have.

@@ -139,6 +139,8 @@ pub struct Used {
 pub enum Use {
     /// The runtime's own program, or that of the engine that has started it.
     Program,
+    /// A hook of this container or of another one of the state root: its program, or a link to it.
+    Hook,
     /// An active swap file.
     Swap,
     /// What a mounted loop device is made of.
@@ -253,6 +255,9 @@ pub struct BundleFact {
     pub config: Option<String>,
     /// Its root file system.
     pub root: String,
+    /// What its hooks on the host's side depend on, as far as it lies among data: their programs, and links to them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<String>,
 }
 
 /// Sockets of engines by the name that they have wherever they are: rootless engines keep theirs below

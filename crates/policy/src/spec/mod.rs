@@ -7,7 +7,7 @@
 //! specification demands; [`Spec::unknown`] lists them.
 
 mod capability;
-mod de;
+pub(crate) mod de;
 mod error;
 mod hooks;
 mod linux;

@@ -40,6 +40,7 @@ fn what_another_container_was_made_from_is_read_only() {
         bundle: "/srv/b".to_owned(),
         config: None,
         root: "/home/u/tree".to_owned(),
+        hooks: Vec::new(),
     };
     let facts = || MountFacts { others: vec![other.clone()], ..MountFacts::default() };
     for path in ["/srv", "/srv/b", "/srv/b/config.json", "/home/u", "/home/u/tree/usr"] {

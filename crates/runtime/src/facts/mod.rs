@@ -12,7 +12,7 @@ mod rootfs;
 mod sources;
 mod used;
 
-pub(crate) use hooks::files as hook_files;
+pub(crate) use hooks::{among_data, files as hook_files, places as hook_places};
 pub(crate) use limits::of_joining as limits_of_joining;
 pub(crate) use namespaces::file as namespace_file;
 
@@ -21,7 +21,7 @@ use crate::caller::Caller;
 use crate::{pool, procfs};
 use anyhow::{anyhow, Result};
 use casemate_kernel::HostId;
-use casemate_policy::spec::{Mount, Process, Spec};
+use casemate_policy::spec::{Process, Spec};
 use casemate_policy::{HostFacts, MountFacts};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -40,20 +40,16 @@ pub(crate) fn gather(
     proc: &OwnedFd,
     (state_root, container): (&Path, &str),
 ) -> Result<()> {
-    look_at_mounts(facts, spec, bundle, proc, container)?;
     let config = bundle.config_file.as_deref().map(|file| real(file, proc)).transpose()?;
-    let others = match spec.mounts.iter().any(Mount::is_bind) {
-        true => crate::state::bundles::of_others(state_root, container)?,
-        false => Vec::new(),
-    };
     facts.mounts = MountFacts {
         container: container.to_owned(),
         bundle: real(&bundle.dir, proc)?,
         config,
-        others,
+        others: Vec::new(),
         state_root: real(state_root, proc)?,
         joined_memory: memory::of_joined(spec, proc)?,
     };
+    look_at_mounts(facts, spec, bundle, proc, state_root)?;
     let process = spec.process.as_ref();
     if facts.apparmor && process.is_some_and(is_unconfined) {
         facts.apparmor_default = crate::apparmor::state(caller);
@@ -79,8 +75,9 @@ fn look_at_mounts(
     spec: &Spec,
     bundle: &Bundle,
     proc: &OwnedFd,
-    container: &str,
+    state_root: &Path,
 ) -> Result<()> {
+    let root = facts.euid == 0 && facts.in_initial_userns;
     let table = procfs::read_bytes(proc, "self/mountinfo")?;
     let mounts = casemate_kernel::mountinfo::parse(&table)?;
     let top = casemate_sys::mount::open_path(Path::new("/"), false)?;
@@ -91,15 +88,28 @@ fn look_at_mounts(
         engines: look::Engines::default(),
         used: None,
         sockets: None,
-        root: facts.euid == 0 && facts.in_initial_userns,
+        hooks: hooks::places(&spec.hooks, (facts.euid, root), proc)?,
+        others: None,
+        root,
     };
+    let (container, own) = (facts.mounts.container.as_str(), facts.mounts.bundle.as_str());
+    if spec.mounts.iter().any(|mount| mount.is_bind() || mount.kind.as_deref() == Some("overlay")) {
+        looker.meet(state_root, container)?;
+    }
     facts.sources = looker.sources(spec);
     facts.layers = looker.layers(spec);
     facts.listener = looker.listener(spec);
-    let root = looker
-        .root(spec, container)
+    let mut root =
+        looker.root(spec).map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
+    // In the bundle under its usual name it holds nobody's: mostly nothing is left to be read.
+    if root.0.path != format!("{own}/rootfs") {
+        looker.meet(state_root, container)?;
+    }
+    looker
+        .look_deeper(&mut root, container)
         .map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
-    facts.root = Some(root);
+    facts.root = Some(root.0);
+    facts.mounts.others = looker.others.unwrap_or_default();
     facts.mountinfo = table;
     Ok(())
 }

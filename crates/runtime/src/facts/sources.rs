@@ -10,7 +10,7 @@ use casemate_kernel::{magic, mountinfo};
 use casemate_policy::mount_options::{Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
 use casemate_policy::{
-    is_below, layers, FileFact, FileKind, LayerFact, LayerRole, SourceFact, SubMount,
+    is_below, layers, BundleFact, FileFact, FileKind, LayerFact, LayerRole, SourceFact, SubMount,
 };
 use casemate_sys::{errno_text, mount};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -36,6 +36,10 @@ pub(super) struct Looker<'a> {
     pub(super) used: Option<InUse>,
     /// Where engines listen, likewise.
     pub(super) sockets: Option<Sockets>,
+    /// What hooks on the host's side depend on: this container's, and once it was asked for those of others.
+    pub(super) hooks: Vec<String>,
+    /// The other containers of the state root, likewise.
+    pub(super) others: Option<Vec<BundleFact>>,
     /// The caller is root of the host.
     pub(super) root: bool,
 }
@@ -69,22 +73,44 @@ impl Looker<'_> {
         Some(known(self.file(Path::new(path), false, 0)))
     }
 
-    /// The root file system of `container`.
+    /// What the other containers of the state root were made from, and their hooks.
+    ///
+    /// # Errors
+    /// What is written there cannot be read.
+    pub(super) fn meet(&mut self, state_root: &Path, container: &str) -> anyhow::Result<()> {
+        if self.others.is_none() {
+            let others = crate::state::bundles::of_others(state_root, container)?;
+            self.hooks.extend(others.iter().flat_map(|other| other.hooks.iter().cloned()));
+            self.others = Some(others);
+        }
+        Ok(())
+    }
+
+    /// The root file system, open: what it is by itself.
     ///
     /// # Errors
     /// It cannot be opened, or described.
-    pub(super) fn root(&mut self, spec: &Spec, container: &str) -> Result<FileFact, String> {
+    pub(super) fn root(&self, spec: &Spec) -> Result<(FileFact, OwnedFd), String> {
         let fd = open(&self.bundle.resolve(&spec.root.path), false)?;
-        let mut file = self.describe(&fd)?;
-        file.engine = self.engines.of(&file);
+        Ok((self.describe(&fd)?, fd))
+    }
+
+    /// What there is to be known about the root file system of `container` beside that.
+    ///
+    /// # Errors
+    /// It cannot be looked at.
+    pub(super) fn look_deeper(
+        &mut self,
+        (file, fd): &mut (FileFact, OwnedFd),
+        container: &str,
+    ) -> Result<(), String> {
+        file.engine = self.engines.of(file);
+        self.mark(fd, file)?;
+        file.layers = self.below_overlay(fd, file, 0)?;
         if self.root {
-            self.mark(&fd, &mut file)?;
+            file.container = owner::of(file, container)?;
         }
-        file.layers = self.below_overlay(&fd, &file, 0)?;
-        if self.root {
-            file.container = owner::of(&file, container)?;
-        }
-        Ok(file)
+        Ok(())
     }
 
     fn source(&mut self, mount: &Mount) -> Result<FileFact, String> {
@@ -105,12 +131,11 @@ impl Looker<'_> {
         if self.root {
             file.engine = self.engines.of(&file);
             file.package = look::package(&file);
-            let all = look::inside(&fd, &mut file)?;
-            self.mark(&fd, &mut file)?;
-            if !all {
+            if !look::inside(&fd, &mut file)? {
                 self.mark_sockets(&fd, &mut file)?;
             }
         }
+        self.mark(&fd, &mut file)?;
         file.layers = self.below_overlay(&fd, &file, depth)?;
         Ok(file)
     }
@@ -153,10 +178,14 @@ impl Looker<'_> {
         Ok(layers)
     }
 
-    /// Adds what the host has in use of an open file.
+    /// Adds what the host has in use of an open file. An ordinary caller has hooks alone that a container could write.
     fn mark(&mut self, fd: &OwnedFd, file: &mut FileFact) -> Result<(), String> {
-        let is_plain = matches!(file.kind, FileKind::Directory | FileKind::Regular);
+        let is_plain =
+            matches!(file.kind, FileKind::Directory | FileKind::Regular | FileKind::Link);
         if !is_plain || magic::of_kernel(file.fs_type).is_some() {
+            return Ok(());
+        }
+        if !self.root && self.hooks.is_empty() {
             return Ok(());
         }
         let used = match self.used.take() {
@@ -225,9 +254,9 @@ impl Looker<'_> {
                     return Ok(None);
                 }
                 let mut file = self.describe(&fd)?;
+                self.mark(&fd, &mut file)?;
                 if self.root {
                     file.engine = self.engines.of(&file);
-                    self.mark(&fd, &mut file)?;
                     if look::is_open(&file) {
                         self.mark_sockets(&fd, &mut file)?;
                     }

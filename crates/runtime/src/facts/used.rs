@@ -4,7 +4,7 @@
 use super::names::Spot;
 use super::sources::{mount_id, name, Looker};
 use casemate_kernel::mountinfo;
-use casemate_policy::{FileFact, FileKind, Use, Used, SOCKETS};
+use casemate_policy::{is_below, FileFact, FileKind, Use, Used, SOCKETS};
 use casemate_sys::errno_text;
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -33,6 +33,12 @@ impl InUse {
     /// One cannot be looked at, for another reason than that it does not exist.
     pub(super) fn look(looker: &Looker<'_>) -> Result<Self, String> {
         let mut found = Self(Vec::new());
+        for hook in &looker.hooks {
+            found.add_path(looker, hook)?;
+        }
+        if !looker.root {
+            return Ok(found);
+        }
         let own = casemate_sys::exe::on_host().map_err(|error| error.to_string())?;
         found.add(looker, Use::Program, &own)?;
         if let Some(engine) = starter(looker)? {
@@ -66,16 +72,51 @@ impl InUse {
         Ok(())
     }
 
+    /// A path that a hook depends on. Who makes what is missing on it makes the hook: then it lies in what there is of the way.
+    fn add_path(&mut self, looker: &Looker<'_>, path: &str) -> Result<(), String> {
+        let mut there = Path::new(path);
+        let fd = loop {
+            match casemate_sys::mount::open_path(there, true) {
+                Ok(fd) => break fd,
+                Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => {
+                    there = there.parent().ok_or_else(|| error.to_string())?;
+                }
+                Err(error) => return Err(error.to_string()),
+            }
+        };
+        let about = |why: Errno| format!("stat {}: {}", there.display(), errno_text(why));
+        let stat = rustix::fs::fstat(&fd).map_err(about)?;
+        let is_it = there == Path::new(path);
+        let (device, inode) = if is_it { (stat.st_dev, stat.st_ino) } else { (0, 0) };
+        let spot = looker.mounts.spot(path, mount_id(&fd)?);
+        let used = Used { by: Use::Hook, path: path.to_owned() };
+        self.0.push(Thing { used, device, inode, spot });
+        Ok(())
+    }
+
     /// Those that `file` is or holds; `spot`: where it lies.
     pub(super) fn of(&self, file: &FileFact, spot: Option<&Spot>) -> Vec<Used> {
         let is_it = |thing: &&Thing| match file.kind {
             FileKind::Directory => {
                 spot.zip(thing.spot.as_ref()).is_some_and(|(dir, thing)| dir.holds(thing))
+                    || (is_found_by_path(&thing.used) && is_above(file, &thing.used.path))
             }
             _ => (thing.device, thing.inode) == (file.device, file.inode),
         };
         self.0.iter().filter(is_it).map(|thing| thing.used.clone()).collect()
     }
+}
+
+/// What is run goes by its path, what is mounted or swapped to stays as it is.
+fn is_found_by_path(used: &Used) -> bool {
+    matches!(used.by, Use::Program | Use::Hook)
+}
+
+/// Whether a directory is on the way to `path`, even where a mount in between shows another file system: who renames that mount's
+/// place in another mount namespace takes the mount away from the path (detach_mounts() of the kernel).
+fn is_above(file: &FileFact, path: &str) -> bool {
+    file.all_names().any(|name| is_below(path, name))
+        || file.holds.iter().any(|point| path == point || is_below(path, point))
 }
 
 /// The sockets that engines listen on: path, and where that lies.

@@ -1,6 +1,6 @@
 //! Step 6: the whole of a container's plan, put together from what the neighbours lower.
 
-use super::hooks::{lower, Defaults};
+use super::hooks::{lower, Defaults, Guards};
 use super::mounts::MountContext;
 use super::process::ProcessContext;
 use crate::decide::Decided;
@@ -13,7 +13,6 @@ use crate::verify::Expectation;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::{NamespaceKind, Process};
-use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{
     ContainerPlan, Gate, Hook, HookState, RootPlan, SeccompFilter, UserNamespace,
 };
@@ -64,7 +63,7 @@ pub(crate) fn lower_container(
     let keyring = context.keyring.clone();
     let early = super::process::early(process, &spec.linux, &context)?;
     let payload = super::process::plan(process, &spec.linux, context)?;
-    let hooks = lower_hooks(spec, process, (&bundle.dir, &rootfs))?;
+    let hooks = lower_hooks(decided, process, &rootfs)?;
     let hook_state = super::hooks::state(
         &spec.oci_version,
         &request.id,
@@ -241,20 +240,22 @@ struct LoweredHooks {
     poststop: Vec<Hook>,
 }
 
-fn lower_hooks(
-    spec: &HardenedSpec,
-    process: &Process,
-    (bundle, rootfs): (&Path, &Path),
-) -> Result<LoweredHooks> {
-    let (hooks, host) = (&spec.hooks, Defaults::of_host(spec, bundle));
+fn lower_hooks(decided: &Decided, process: &Process, rootfs: &Path) -> Result<LoweredHooks> {
+    let (spec, hooks) = (&decided.spec, &decided.spec.hooks);
+    let host = Defaults::of_host(spec, &decided.bundle.dir);
     let (tree, own) = (Defaults::of_tree(spec, rootfs), Defaults::of_process(spec, process));
-    let mut parent = lower("prestart", &hooks.prestart, &host)?;
-    parent.extend(lower("createRuntime", &hooks.create_runtime, &host)?);
+    let guards = Guards::of(spec, &decided.caller);
+    let inside = match decided.caller.privileged {
+        true => guards.clone(),
+        false => guards.clone().in_another_namespace(),
+    };
+    let mut parent = lower("prestart", &hooks.prestart, &host, &guards)?;
+    parent.extend(lower("createRuntime", &hooks.create_runtime, &host, &guards)?);
     Ok(LoweredHooks {
         parent,
-        create_container: lower("createContainer", &hooks.create_container, &tree)?,
-        start_container: lower("startContainer", &hooks.start_container, &own)?,
-        poststop: lower("poststop", &hooks.poststop, &host)?,
+        create_container: lower("createContainer", &hooks.create_container, &tree, &inside)?,
+        start_container: lower("startContainer", &hooks.start_container, &own, &Guards::none())?,
+        poststop: lower("poststop", &hooks.poststop, &host, &guards)?,
     })
 }
 

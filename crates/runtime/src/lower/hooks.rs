@@ -1,10 +1,14 @@
 //! Hooks, and the state JSON that they read.
 
+use crate::caller::Caller;
 use crate::state::Record;
 use anyhow::{Context, Result};
 use casemate_policy::spec::{Hook as SpecHook, Process};
 use casemate_policy::HardenedSpec;
+use casemate_sandbox::guard::{HookGuard, Pin};
 use casemate_sandbox::plan::{Hook, HookState};
+use casemate_sandbox::trust::Owners;
+use rustix::fd::OwnedFd;
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
@@ -61,16 +65,55 @@ impl Defaults {
     }
 }
 
+/// What hooks are asked about again when they run; nothing where the policy asks for nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Guards<'a> {
+    owners: Option<Owners>,
+    digests: Option<&'a BTreeMap<String, String>>,
+}
+
+impl<'a> Guards<'a> {
+    /// As the rules decided when the container was made, for hooks that `caller` runs.
+    pub(crate) fn of(spec: &'a HardenedSpec, caller: &Caller) -> Self {
+        let checks = &spec.extras().hooks;
+        let owners = Owners { euid: caller.euid, initial: caller.initial_user_namespace };
+        Self { owners: checks.trusted.then_some(owners), digests: Some(&checks.digests) }
+    }
+
+    /// startContainer hooks are programs of the container.
+    pub(crate) fn none() -> Self {
+        Self { owners: None, digests: None }
+    }
+
+    /// For hooks that run in a user namespace that was entered before: owners have other ids there. They were asked about
+    /// when it was decided, a moment ago.
+    pub(crate) fn in_another_namespace(self) -> Self {
+        Self { owners: None, ..self }
+    }
+
+    fn get(&self, pointer: &str) -> HookGuard {
+        let pin = |sha256: &String| Pin { sha256: sha256.clone(), take: crate::digest::of_open };
+        let pinned = self.digests.and_then(|digests| digests.get(pointer)).map(pin);
+        HookGuard { owners: self.owners, pin: pinned }
+    }
+}
+
 /// Lower all hooks of one kind.
-pub fn lower(kind: &str, hooks: &[SpecHook], default: &Defaults) -> Result<Vec<Hook>> {
+pub(crate) fn lower(
+    kind: &str,
+    hooks: &[SpecHook],
+    default: &Defaults,
+    guards: &Guards<'_>,
+) -> Result<Vec<Hook>> {
     let lower_one = |(index, hook): (usize, &SpecHook)| {
         let label = format!("{kind} hook #{index}");
-        one(hook, label, default).with_context(|| format!("hooks.{kind}[{index}]"))
+        let guard = guards.get(&format!("/hooks/{kind}/{index}"));
+        one(hook, label, default, guard).with_context(|| format!("hooks.{kind}[{index}]"))
     };
     hooks.iter().enumerate().map(lower_one).collect()
 }
 
-fn one(hook: &SpecHook, label: String, default: &Defaults) -> Result<Hook> {
+fn one(hook: &SpecHook, label: String, default: &Defaults, guard: HookGuard) -> Result<Hook> {
     let args = if hook.args.is_empty() { std::slice::from_ref(&hook.path) } else { &hook.args };
     let strings = |list: &[String]| {
         list.iter().map(|s| CString::new(s.as_str())).collect::<Result<Vec<_>, _>>()
@@ -90,6 +133,7 @@ fn one(hook: &SpecHook, label: String, default: &Defaults) -> Result<Hook> {
         dir: default.dir.clone(),
         home: hook.env.is_none(),
         timeout: seconds(hook),
+        guard,
     })
 }
 
@@ -145,9 +189,15 @@ pub(crate) fn of_record(
     record: &Record,
     kind: &str,
     hooks: &[SpecHook],
+    proc: &OwnedFd,
 ) -> Result<(Vec<Hook>, HookState)> {
     let spec = &record.spec;
-    let list = lower(kind, hooks, &Defaults::of_host(spec, &record.bundle))?;
+    // Whoever runs them; without hooks it need not be known who that is.
+    let guards = match hooks.is_empty() {
+        true => Guards::none(),
+        false => Guards::of(spec, &Caller::probe(proc)?),
+    };
+    let list = lower(kind, hooks, &Defaults::of_host(spec, &record.bundle), &guards)?;
     let state =
         state(&spec.oci_version, &record.id, &record.bundle, &record.rootfs, &spec.annotations)?;
     Ok((list, state))

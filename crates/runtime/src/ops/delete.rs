@@ -157,7 +157,8 @@ pub(crate) fn destroy(container: &Container) -> Result<()> {
         crate::selinux::release(categories)?;
     }
     container.state.remove()?;
-    let (list, state) = of_record(record, "poststop", &record.spec.hooks.poststop)?;
+    let (list, state) =
+        of_record(record, "poststop", &record.spec.hooks.poststop, &container.proc)?;
     run_poststop(&list, &state);
     Ok(())
 }

@@ -76,7 +76,8 @@ fn status_of(container: &Container) -> Result<OwnedFd> {
 /// poststart: after the program runs, before `start` returns.
 pub(crate) fn run_poststart(container: &Container) -> Result<()> {
     let record = &container.record;
-    let (list, state) = of_record(record, "poststart", &record.spec.hooks.poststart)?;
+    let (list, state) =
+        of_record(record, "poststart", &record.spec.hooks.poststart, &container.proc)?;
     let pid = record.init.map_or(0, |init| init.pid);
     if let Err(failure) = hooks::run_all(&list, &state.render("running", pid)) {
         super::delete::kill_everything(container)?;

@@ -1,12 +1,13 @@
-//! Which bundles the containers of a state root were made from, for other containers: what lies there decides what root runs
-//! next, and no other container is to write it.
+//! Which bundles the containers of a state root were made from, and which hooks they have, for other containers: what lies there
+//! decides what root runs next, and no other container is to write it.
 //!
-//! One small file for each container, beside their directories, and only for bundles that lie among data: those of engines
-//! are in the engines' directories, which are protected as such. So a node full of pods has none of these files, and nobody
-//! reads the records of all containers.
+//! One small file for each container, beside their directories, and only for what lies among data: bundles of engines
+//! are in the engines' directories, and most hooks in the host's system, which are protected as such. So a node full of pods has
+//! none of these files, and nobody reads the records of all containers.
 
 use super::record::Record;
 use crate::bundle::say;
+use crate::caller::Caller;
 use anyhow::{anyhow, Context as _, Result};
 use casemate_policy::{BundleFact, Usual, SIGNS};
 use rustix::fd::OwnedFd;
@@ -26,20 +27,30 @@ fn file_of(id: &str) -> PathBuf {
     Path::new(DIR).join(id)
 }
 
-/// Write down where the bundle of a container lies, unless an engine keeps it.
+/// Write down where the bundle of a container lies, unless an engine keeps it, and what its hooks depend on.
 ///
 /// # Errors
 /// It cannot be written, or what it is to say cannot be looked at.
-pub(crate) fn register(root: &Path, record: &Record, proc: &OwnedFd) -> Result<()> {
-    if is_engines(&record.bundle.to_string_lossy()) {
-        return Ok(());
-    }
+pub(crate) fn register(
+    root: &Path,
+    record: &Record,
+    caller: &Caller,
+    proc: &OwnedFd,
+) -> Result<()> {
+    let hooks = hooks(record, caller, proc)?;
     let real = |path: &Path| crate::facts::real(path, proc);
-    let fact = BundleFact {
-        container: record.id.clone(),
-        bundle: real(&record.bundle)?,
-        config: record.config.as_deref().map(real).transpose()?,
-        root: real(&record.rootfs)?,
+    let container = record.id.clone();
+    let fact = match is_engines(&record.bundle.to_string_lossy()) {
+        true if hooks.is_empty() => return Ok(()),
+        // `/` is nobody's root file system, for whoever reads this; releases that know no hooks, too.
+        true => BundleFact { container, root: "/".to_owned(), hooks, ..BundleFact::default() },
+        false => BundleFact {
+            container,
+            bundle: real(&record.bundle)?,
+            config: record.config.as_deref().map(real).transpose()?,
+            root: real(&record.rootfs)?,
+            hooks,
+        },
     };
     let (dir, file) = (root.join(DIR), root.join(file_of(&record.id)));
     let about = || file.display().to_string();
@@ -56,6 +67,13 @@ pub(crate) fn register(root: &Path, record: &Record, proc: &OwnedFd) -> Result<(
             other => return other.map_err(|e| say(&e)).with_context(about),
         }
     }
+}
+
+fn hooks(record: &Record, caller: &Caller, proc: &OwnedFd) -> Result<Vec<String>> {
+    let root = caller.euid == 0 && caller.initial_user_namespace;
+    let places = crate::facts::hook_places(&record.spec.hooks, (caller.euid, root), proc)?;
+    let data = record.spec.overrides().values.paths_data.as_deref().unwrap_or_default();
+    Ok(crate::facts::among_data(places, data))
 }
 
 /// Forget where the bundle of a container lies; the directory goes with the last of them.

@@ -49,6 +49,7 @@ pub(super) fn used(file: &FileFact) -> Judgement {
         };
         match used.by {
             Use::Program => Judgement::read_only(SYSTEM, note("a program of the runtime")),
+            Use::Hook => Judgement::read_only(SYSTEM, note("a hook's program")),
             Use::Loop => Judgement::read_only(SYSTEM, note("the image of a mounted loop device")),
             // Memory of every process.
             Use::Swap => Judgement::refused("mounts.host-root", note("an active swap file")),

@@ -100,6 +100,7 @@ pub(crate) const TYPES: Control = Control {
 /// | what is or holds the runtime's own program, or that of the engine which has started it, even where it is data; `/opt/{bin,cni,containerd,k3s,kata,nri,rke2}` | read-only: `mounts.host-system` |
 /// | `/`; the rest of `/etc`, `/run`; `/var`, `/var/lib`, package databases, cron and at; `/boot`; `/root` and its dot entries | refused: `mounts.host-root`, `-etc`, `-run`, `-var`, `-boot`, `-home` |
 /// | the bundle, what holds it, its `config.json` or what `--config` names; bundle and root file system of another container, where no engine keeps them | read-only: `mounts.engine-data` |
+/// | what is or holds the program of a hook on the host's side, or a link that leads to it, of this container or another one of the state root | read-only: `mounts.host-system` |
 /// | what is or holds an active swap file | refused: `mounts.host-root` |
 /// | a single file of root's that only root may read and that has another name elsewhere (a hard link) | refused: `mounts.host-root` |
 /// | what is or holds the image of a mounted loop device | read-only: `mounts.host-system` |
@@ -133,11 +134,14 @@ pub(crate) const TYPES: Control = Control {
 /// the host's by override, are what engines do themselves and pass. Where a source's file system is mounted from a part of it and nobody here sees the rest
 /// (in a container, or a single subvolume), the record says so. The root file system is judged in
 /// the same way; it may lie beside system directories, and among engines' data two levels deep,
-/// where it is not another container's; `/home`, `/tmp`, `/srv`, `/var/tmp` and the like are none (`mounts.host-root`): by the id in the path, or by what containers/storage and
-/// Docker write down of their layers. For
+/// where it is not another container's: by the id in the path, or by what containers/storage and
+/// Docker write down of their layers. `/home`, `/tmp`, `/srv`, `/var/tmp` and the like are none
+/// (`mounts.host-root`), and what would be read-only as a bind mount because of what it holds is
+/// refused: a hook's program (`mounts.host-system`), the own `config.json` or the bundle of another
+/// container (`mounts.engine-data`), whether it is read-only or not. For
 /// an ordinary caller, who can do to the host no more than that caller's files allow, only the
 /// places that give away engines or the host's secrets are refused or read-only, as in release
-/// 0.1.0, and bundles, as far as no engine keeps them.
+/// 0.1.0, and bundles, as far as no engine keeps them, and hooks, as far as that caller may write them.
 ///
 /// **Why.** Who has `/etc` or `docker.sock` has the host.
 ///
