@@ -108,6 +108,46 @@ fn what_another_container_was_made_from_is_written_by_nobody_while_it_is_there()
 }
 
 #[test]
+fn a_root_file_system_that_holds_a_bundle_or_the_state_is_refused_read_only_or_not() {
+    requires!(root);
+    let state = Dir::new("state");
+    std::fs::set_permissions(state.path(), PermissionsExt::from_mode(0o700)).unwrap();
+    let first = Bundle::sh("sleep 600");
+    let (bundle, rootfs) = (first.dir().to_owned(), first.rootfs());
+    let first = Container::new(first).in_root(state.path());
+    first.create().ok();
+    let on = |root: &Path, profile: &str, readonly: bool| {
+        let second = Bundle::sh("true").edit(|c| {
+            c["root"] = serde_json::json!({"path": root, "readonly": readonly});
+            if !readonly {
+                let name = "org.casemate.allow/rootfs.writable";
+                c["annotations"] = serde_json::json!({name: "true"});
+            }
+        });
+        Container::new(second).in_root(state.path()).global(&["--profile", profile])
+    };
+    let other = format!("(of the container {})", first.id);
+    let above = bundle.parent().unwrap();
+    for (profile, readonly) in [("hardened", true), ("hardened", false), ("baseline", false)] {
+        for (root, why) in [
+            (Path::new("."), "(holds the container's configuration)"),
+            (Path::new(".."), "mounts.engine-data"),
+            (&bundle, other.as_str()),
+            (above, "mounts.engine-data"),
+            (state.path(), "(the runtime's own)"),
+        ] {
+            let text = on(root, profile, readonly).run().refused();
+            assert!(text.contains(why) && text.contains("root.path"), "{profile} {root:?}: {text}");
+        }
+    }
+    let granted = on(&bundle, "hardened", true).global(&["--allow", "mounts.engine-data"]);
+    let text = granted.run().refused();
+    assert!(!text.contains("mounts.sources"), "{text}");
+    // Containers may share a root file system.
+    on(&rootfs, "hardened", true).run().ok();
+}
+
+#[test]
 fn a_set_user_id_file_that_is_left_in_a_volume_counts_on_the_host_alone() {
     use std::os::unix::fs::MetadataExt as _;
     requires!(root);

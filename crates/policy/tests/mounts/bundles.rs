@@ -53,3 +53,32 @@ fn what_another_container_was_made_from_is_read_only() {
     let on_root = BundleFact { root: "/".to_owned(), ..other.clone() };
     assert!(by(MountFacts { others: vec![on_root], ..MountFacts::default() }, 0, "/home/u"));
 }
+
+#[test]
+fn a_root_file_system_holds_no_bundle() {
+    let own = MountFacts { bundle: "/home/u/b".to_owned(), ..MountFacts::default() };
+    let other = BundleFact {
+        container: "c2".to_owned(),
+        bundle: "/home/u/b".to_owned(),
+        root: "/home/u/b/rootfs".to_owned(),
+        ..BundleFact::default()
+    };
+    let others = MountFacts { others: vec![other], ..MountFacts::default() };
+    let refused = |mounts: &MountFacts, euid: u32, root: FileFact| {
+        let facts = HostFacts { mounts: mounts.clone(), root: Some(root), euid, ..host() };
+        let spec = changed("/hostname", json!("h")).unwrap();
+        harden_as(spec, &choice(&[]), &facts).err()?.allow.map(|remedy| remedy.name)
+    };
+    for mounts in [&own, &others] {
+        for (path, euid) in [("/home/u/b", 0), ("/home/u", 0), ("/home/u/b", 1000)] {
+            let class = refused(mounts, euid, dir(path));
+            assert_eq!(class.as_deref(), Some("mounts.engine-data"), "{path} {euid}");
+        }
+        // Mounted from below it.
+        let top = FileFact { holds: vec!["/home".to_owned()], ..dir("/mnt/top") };
+        assert_eq!(refused(mounts, 0, top).as_deref(), Some("mounts.engine-data"));
+        for path in ["/home/u/b/rootfs", "/home/u/c"] {
+            assert_eq!(refused(mounts, 0, dir(path)), None, "{path}");
+        }
+    }
+}

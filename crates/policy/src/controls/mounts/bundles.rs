@@ -10,27 +10,51 @@ use crate::facts::{is_below, BundleFact, FileFact, SIGNS};
 /// directory, which containers are given as a whole (toolbox, distrobox).
 pub(super) fn held(file: &FileFact, scope: &Scope<'_>, root: bool) -> Option<String> {
     let facts = scope.facts;
-    let holds = |path: &str| match path.is_empty() {
-        true => false,
-        false => {
-            let above = root || !is_engines(path);
-            file.all_names().any(|name| name == path || (above && is_below(path, name)))
-        }
-    };
-    let says = |bundle: &str, config: &Option<String>| match config {
-        Some(config) => holds(config),
-        None => holds(bundle) || holds(&config_of(bundle)),
-    };
-    if says(&facts.bundle, &facts.config) {
-        return Some(" (holds the container's configuration)".to_owned());
+    if says(file, (&facts.bundle, &facts.config), root) {
+        return Some(OWN.to_owned());
     }
     // One that runs on the host's own root has none that would be its own.
     let is_root = |path: &str| {
-        path != "/" && (holds(path) || file.all_names().any(|name| covers(path, name)))
+        path != "/" && (holds(file, path, root) || file.all_names().any(|name| covers(path, name)))
     };
-    let is_its = |other: &&BundleFact| says(&other.bundle, &other.config) || is_root(&other.root);
-    let other = facts.others.iter().find(is_its);
-    other.map(|other| format!(" (of the container {})", other.container))
+    let is_its = |other: &&BundleFact| {
+        says(file, (&other.bundle, &other.config), root) || is_root(&other.root)
+    };
+    facts.others.iter().find(is_its).map(of_other)
+}
+
+/// The same of what is to be a root file system. Containers may share one, and each lies in a bundle of its own mostly.
+pub(super) fn held_by_root(file: &FileFact, scope: &Scope<'_>, root: bool) -> Option<String> {
+    let facts = scope.facts;
+    if says(file, (&facts.bundle, &facts.config), root) {
+        return Some(OWN.to_owned());
+    }
+    let is_its = |other: &&BundleFact| says(file, (&other.bundle, &other.config), root);
+    facts.others.iter().find(is_its).map(of_other)
+}
+
+const OWN: &str = " (holds the container's configuration)";
+
+fn of_other(other: &BundleFact) -> String {
+    format!(" (of the container {})", other.container)
+}
+
+/// Whether a file is or holds what a container was made from, by its own path or by what is mounted from inside of it.
+fn says(file: &FileFact, (bundle, config): (&str, &Option<String>), root: bool) -> bool {
+    match config {
+        Some(config) => holds(file, config, root),
+        None => holds(file, bundle, root) || holds(file, &config_of(bundle), root),
+    }
+}
+
+fn holds(file: &FileFact, path: &str, root: bool) -> bool {
+    if path.is_empty() {
+        return false;
+    }
+    let above = root || !is_engines(path);
+    let mounted = file.holds.iter().any(|point| covers(point, path));
+    (above && mounted)
+        || file.all_names().any(|name| name == path || (above && is_below(path, name)))
 }
 
 fn config_of(bundle: &str) -> String {

@@ -2,8 +2,8 @@
 
 use super::types;
 use super::{
-    covers, engines, is_below, is_root, judge, layered, layers, places, restrict, Judgement, Place,
-    Scope, ENGINE_DATA,
+    bundles, covers, engines, is_below, is_root, judge, layered, layers, places, restrict,
+    Judgement, Place, Scope, ENGINE_DATA,
 };
 use crate::check::clean;
 use crate::controls::prelude::*;
@@ -177,6 +177,10 @@ pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Re
     let judgement = match of_another(file, &Scope::new(draft)) {
         true => judgement.stricter(Judgement::refused(ENGINE_DATA, " (of another container)")),
         false => judgement,
+    };
+    let judgement = match bundles::held_by_root(file, &Scope::new(draft), is_root(facts)) {
+        Some(note) => judgement.stricter(Judgement::refused(ENGINE_DATA, note)),
+        None => judgement,
     };
     let judgement = match file.all_names().find(|name| is_everybodys(name)) {
         Some(name) => judgement.stricter(Judgement::refused(
