@@ -226,6 +226,24 @@ fn a_property_given_twice_is_refused() {
 }
 
 #[test]
+fn a_key_given_twice_is_refused_in_maps_too() {
+    for (map, values) in [
+        ("annotations", [json!("hardened"), json!("privileged")]),
+        ("linux.sysctl", [json!("0"), json!("1")]),
+        ("linux.netDevices", [json!({}), json!({"name": "eth0"})]),
+        ("linux.timeOffsets", [json!({"secs": 1}), json!({"secs": 2})]),
+        ("linux.resources.unified", [json!("1"), json!("2")]),
+        ("linux.resources.rdma", [json!({}), json!({"hcaHandles": 1})]),
+    ] {
+        let key = if map == "linux.timeOffsets" { "monotonic" } else { "org.casemate.profile" };
+        let twice = format!("{{\"{key}\": {}, \"{key}\": {}}}", values[0], values[1]);
+        let text = map.rsplit('.').fold(twice, |inner, name| format!("{{\"{name}\": {inner}}}"));
+        let error = Spec::parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("duplicate key") && error.contains(map), "{map}: {error}");
+    }
+}
+
+#[test]
 fn a_nul_byte_anywhere_is_refused_with_its_path() {
     let cases = [
         ("/process/args/0", json!("sh\0x"), "process.args[0]: contains a NUL byte"),

@@ -1,5 +1,6 @@
 //! `list`: a table, JSON, or bare ids.
 
+use super::style::clean;
 use super::{Context, Outcome};
 use crate::cli::observe::ListArgs;
 use crate::{backend, output};
@@ -12,7 +13,7 @@ pub(crate) fn execute(args: &ListArgs, context: &mut Context<'_>) -> Outcome {
     let report = backend::list(&context.global)?;
     for problem in &report.problems {
         // runc prints these to standard error too, and they are no failure.
-        let problem = bounded(problem.clone());
+        let problem = clean(&bounded(problem.clone()));
         let _unwritable = writeln!(std::io::stderr(), "{problem}");
     }
     let text =
@@ -47,7 +48,8 @@ fn table(containers: &[StateReport]) -> String {
         .chain(containers.iter().map(|container| {
             let c = container;
             let pid = c.pid.to_string();
-            [&c.id, &pid, &c.status, &c.bundle, &c.created, &c.owner].map(Clone::clone)
+            // A path may be anybody's text; without an escape it would speak to the terminal, or look like another line.
+            [&c.id, &pid, &c.status, &c.bundle, &c.created, &c.owner].map(|cell| clean(cell))
         }))
         .collect();
     align(&rows)
@@ -100,6 +102,14 @@ mod tests {
         assert!(lines.iter().all(|line| line.find("42").is_none_or(|at| at == 21)), "{text}");
         assert!(lines[1].ends_with("   root"));
         assert_eq!(table(&[]).lines().count(), 1);
+    }
+
+    #[test]
+    fn control_bytes_of_a_bundle_reach_no_terminal() {
+        let bundle = "/b\u{1b}[2J\nfake 1 running\u{9b}".to_owned();
+        let text = table(&[StateReport { bundle, ..container("a") }]);
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains("/b\\u{1b}[2J\\nfake 1 running\\u{9b}"), "{text}");
     }
 
     #[test]

@@ -14,7 +14,9 @@ use serde_json::{json, Value};
 /// whenever that is: one that fails is an error of `create` or `start` as a hook is that ends with
 /// one, and a warning of `delete`. Programs of hooks, and the links that lead to them, are written by
 /// no container while theirs is there (`mounts.sources`). What a program loads itself (the
-/// interpreter of a script, libraries, files that its arguments name) is not looked at. A hook without
+/// interpreter of a script, libraries, files that its arguments name) is not looked at. As with runc,
+/// poststop hooks run after a creation that failed as well, once the container had a state directory:
+/// the specification goes on with them where a hook fails before the program. A hook without
 /// a timeout gets 30 seconds. Hooks
 /// run in `/` with their own environment and no descriptor of ours; at `privileged` in the bundle,
 /// createContainer hooks in the root file system, startContainer hooks in the program's directory,

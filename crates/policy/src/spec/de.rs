@@ -6,7 +6,9 @@
 
 use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, Visitor};
+use std::collections::btree_map::Entry;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::marker::PhantomData;
 
 /// Reads a value, taking `null` for the type's default.
@@ -70,14 +72,65 @@ where
     Ok(list.into_iter().map(|object| object.0).collect())
 }
 
+/// A map that has each key once. Of two alike a reader takes the first or the last, and who looked at the other one was told
+/// something else.
+struct Unique<K, T>(BTreeMap<K, T>);
+
+impl<'de, K, T> Deserialize<'de> for Unique<K, T>
+where
+    K: Deserialize<'de> + Ord + Debug,
+    T: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(UniqueVisitor(PhantomData)).map(Self)
+    }
+}
+
+struct UniqueVisitor<K, T>(PhantomData<(K, T)>);
+
+impl<'de, K, T> Visitor<'de> for UniqueVisitor<K, T>
+where
+    K: Deserialize<'de> + Ord + Debug,
+    T: Deserialize<'de>,
+{
+    type Value = BTreeMap<K, T>;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut map = BTreeMap::new();
+        while let Some(key) = access.next_key()? {
+            match map.entry(key) {
+                Entry::Occupied(known) => {
+                    return Err(A::Error::custom(format!("duplicate key {:?}", known.key())));
+                }
+                Entry::Vacant(free) => _ = free.insert(access.next_value()?),
+            }
+        }
+        Ok(map)
+    }
+}
+
+/// Reads a map, taking `null` for an empty one.
+pub(crate) fn map<'de, D, K, T>(deserializer: D) -> Result<BTreeMap<K, T>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + Debug,
+    T: Deserialize<'de>,
+{
+    Ok(Option::<Unique<K, T>>::deserialize(deserializer)?.map(|map| map.0).unwrap_or_default())
+}
+
 /// Reads a map to objects, taking `null` for an empty one.
 pub(crate) fn object_map<'de, D, K, T>(deserializer: D) -> Result<BTreeMap<K, T>, D::Error>
 where
     D: Deserializer<'de>,
-    K: Deserialize<'de> + Ord,
+    K: Deserialize<'de> + Ord + Debug,
     T: Deserialize<'de>,
 {
-    let map = Option::<BTreeMap<K, Object<T>>>::deserialize(deserializer)?.unwrap_or_default();
+    let map: BTreeMap<K, Object<T>> = map(deserializer)?;
     Ok(map.into_iter().map(|(key, object)| (key, object.0)).collect())
 }
 

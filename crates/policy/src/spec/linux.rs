@@ -2,7 +2,7 @@
 //! their own modules.
 
 use super::de::{
-    is_default, maybe_object, non_empty, non_empty_enum, nullable, object_map, objects,
+    is_default, map, maybe_object, non_empty, non_empty_enum, nullable, object_map, objects,
 };
 use super::mount::IdMapping;
 use super::resources::Resources;
@@ -21,7 +21,7 @@ pub struct Linux {
     #[serde(deserialize_with = "objects", skip_serializing_if = "is_default")]
     pub gid_mappings: Vec<IdMapping>,
     /// Kernel parameters, as written; `check::sysctl` says which are allowed and what they mean.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "map", skip_serializing_if = "is_default")]
     pub sysctl: BTreeMap<String, String>,
     /// Limits; `None` where the bundle has none.
     #[serde(deserialize_with = "maybe_object", skip_serializing_if = "Option::is_none")]

@@ -36,7 +36,7 @@ pub use resources::{
 };
 pub use seccomp::{SeccompArg, SeccompProfile, SeccompSyscall};
 
-use de::{is_default, maybe_object, non_empty, nullable, object, objects, Object};
+use de::{is_default, map, maybe_object, non_empty, nullable, object, objects, Object};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,7 +67,7 @@ pub struct Spec {
     #[serde(deserialize_with = "object", skip_serializing_if = "is_default")]
     pub hooks: Hooks,
     /// Free-form metadata.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "map", skip_serializing_if = "is_default")]
     pub annotations: BTreeMap<String, String>,
     /// The Linux part; all defaults when the bundle has none.
     #[serde(deserialize_with = "object", skip_serializing_if = "is_default")]

@@ -3,7 +3,7 @@
 //! A field that is `None` is not touched. Conversion to cgroup v2 files is not done here.
 
 use super::de::{
-    is_default, maybe_object, non_empty, non_empty_enum, nullable, object, object_map, objects,
+    is_default, map, maybe_object, non_empty, non_empty_enum, nullable, object, object_map, objects,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub struct Resources {
     #[serde(deserialize_with = "object_map", skip_serializing_if = "is_default")]
     pub rdma: BTreeMap<String, Rdma>,
     /// cgroup v2 files by name.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "is_default")]
+    #[serde(deserialize_with = "map", skip_serializing_if = "is_default")]
     pub unified: BTreeMap<String, String>,
 }
 
