@@ -127,6 +127,19 @@ fn a_link_that_leads_to_a_hook_is_not_replaced_through_a_volume() {
 }
 
 #[test]
+fn what_interprets_a_hook_is_not_written_through_a_volume() {
+    requires!(root);
+    let (place, scripts) = (Place::new(), Dir::new("scripts"));
+    let script = scripts.path().join("script");
+    casemate_tests::bundle::write(&script, format!("#!{}\n", place.hook().display()));
+    set_mode(&script, 0o755);
+    let bundle = with_tmp(Bundle::sh(&place.attack("/mnt/h.sh")));
+    let bundle = bundle.bind(&place.hooks(), "/mnt", &["rw"]);
+    Container::new(hooked(bundle, "poststop", &script)).run().done();
+    assert_eq!(place.ran(), "orig\n");
+}
+
+#[test]
 fn a_hook_of_another_container_is_not_written_while_that_one_is_there() {
     requires!(root);
     let (place, state) = (Place::new(), Dir::new("state"));

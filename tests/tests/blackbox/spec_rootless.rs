@@ -497,6 +497,32 @@ fn the_layers_behind_the_filter_hold_for_ordinary_users() {
 }
 
 #[test]
+fn a_hook_that_belongs_to_the_caller_is_not_written_through_a_volume() {
+    requires!(root);
+    let dir = Dir::new("hooks");
+    std::os::unix::fs::chown(dir.path(), Some(USER), Some(USER)).unwrap();
+    let (hook, log) = (dir.path().join("h.sh"), dir.path().join("log"));
+    casemate_tests::bundle::write(&hook, format!("#!/bin/sh\necho orig >>{}\n", log.display()));
+    std::fs::set_permissions(&hook, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::os::unix::fs::chown(&hook, Some(USER), Some(USER)).unwrap();
+    let run = |source: &Path, kind: &str, hook: &Path| {
+        let script = "echo 'echo altered >&2' >>/mnt/h.sh; : >/mnt/written";
+        let done = Rootless::new(script).edit(|c| {
+            let mount = json!({"destination": "/mnt", "type": "bind", "source": source, "options": ["rbind", "rw"]});
+            c["mounts"].as_array_mut().unwrap().push(mount);
+            c["hooks"][kind] = json!([{"path": hook}]);
+        });
+        done.run(&id())
+    };
+    let said = run(dir.path(), "poststop", &hook).stderr;
+    assert!(said.contains("Read-only file system"), "{said}");
+    assert_eq!(std::fs::read_to_string(&log).unwrap_or_else(|e| panic!("{e}: {said}")), "orig\n");
+    // What only root of the host may write no container of the caller's writes anyway.
+    run(dir.path(), "poststop", Path::new("/bin/true"));
+    assert!(dir.path().join("written").exists());
+}
+
+#[test]
 fn a_policy_tells_ordinary_users_apart_by_their_uid() {
     requires!(root);
     requires!(program "setpriv");

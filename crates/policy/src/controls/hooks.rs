@@ -13,8 +13,8 @@ use serde_json::{json, Value};
 /// dockerd names itself, is followed to the file. The same is asked again right before a hook runs,
 /// whenever that is: one that fails is an error of `create` or `start` as a hook is that ends with
 /// one, and a warning of `delete`. Programs of hooks, and the links that lead to them, are written by
-/// no container while theirs is there (`mounts.sources`). What a program loads itself (the
-/// interpreter of a script, libraries, files that its arguments name) is not looked at. As with runc,
+/// no container while theirs is there, and neither are interpreters of scripts (`mounts.sources`).
+/// What a program loads itself (libraries, files that its arguments name) is not looked at. As with runc,
 /// poststop hooks run after a creation that failed as well, once the container had a state directory:
 /// the specification goes on with them where a hook fails before the program. A hook without
 /// a timeout gets 30 seconds. Hooks

@@ -1,10 +1,16 @@
 //! Hooks that run on the host's side: who could change their programs, what these are, and where they lie.
 
+use anyhow::anyhow;
 use casemate_policy::spec::{Hook, Hooks};
 use casemate_policy::{usual, HookFile, HostFacts, Usual};
 use casemate_sandbox::trust::{self, Owners};
+use casemate_sys::errno_text;
 use rustix::fd::OwnedFd;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 /// Those that are on the host's side, by JSON pointer. startContainer hooks are programs of the container, with its rights.
@@ -56,15 +62,58 @@ pub(crate) fn places(
     let of = |path: &Path| trust::places(path, |owner| host_root || owner == euid);
     let mut found = BTreeSet::new();
     for (_, hook) in on_host(hooks) {
-        for place in of(hook.path.as_ref()) {
-            // What a link of procfs leads to has a name, too.
-            match place.starts_with("/proc") {
-                true => found.extend(of(super::real(&place, proc)?.as_ref())),
-                false => _ = found.insert(place),
+        let mut program = PathBuf::from(&hook.path);
+        for _ in 0..=INTERPRETERS {
+            for place in of(&program) {
+                // What a link of procfs leads to has a name, too.
+                match place.starts_with("/proc") {
+                    true => found.extend(of(super::real(&place, proc)?.as_ref())),
+                    false => _ = found.insert(place),
+                }
+            }
+            match interpreter(&program)? {
+                Some(next) => program = next,
+                None => break,
             }
         }
     }
     Ok(found.iter().map(|place| place.to_string_lossy().into_owned()).collect())
+}
+
+/// How many scripts may interpret each other: BINPRM_MAX_RECURSION of the kernel.
+const INTERPRETERS: usize = 4;
+
+/// The program that runs a script, as its first line names it; who can write that one writes the script. `None` for what is no
+/// script: nothing is there, or is no regular file, or may not be read, which an interpreter would have to.
+fn interpreter(program: &Path) -> anyhow::Result<Option<PathBuf>> {
+    /// BINPRM_BUF_SIZE of the kernel.
+    const LINE: usize = 256;
+    let about = |call: &str, error| anyhow!("{call} {}: {}", program.display(), errno_text(error));
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // Looked at first: to open a device can do something.
+    let is_file = |stat: Stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile;
+    let opened = match rustix::fs::stat(program).map(is_file) {
+        Ok(true) => rustix::fs::open(program, flags, Mode::empty()),
+        Ok(false) => return Ok(None),
+        Err(error) => Err(error),
+    };
+    let file = match opened {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS | Errno::LOOP) => return Ok(None),
+        Err(error) => return Err(about("open", error)),
+    };
+    let mut line = [0; LINE];
+    let n = rustix::io::pread(&file, &mut line, 0).map_err(|error| about("read", error))?;
+    Ok(named_in(&line[..n]))
+}
+
+/// The program that `#!` at the beginning of a file names (execve(2)), if by an absolute path: hooks begin in a directory that
+/// nobody can tell beforehand.
+fn named_in(text: &[u8]) -> Option<PathBuf> {
+    let line = text.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let mut words = line.split(|byte| matches!(byte, b' ' | b'\t' | 0)).filter(|w| !w.is_empty());
+    let path = PathBuf::from(OsStr::from_bytes(words.next()?));
+    path.is_absolute().then_some(path)
 }
 
 /// Those that other containers have to be told of: what lies in the host's system, or with an engine, is none of theirs to write
@@ -75,4 +124,19 @@ pub(crate) fn among_data(places: Vec<String>, data: &[String]) -> Vec<String> {
         own || data.iter().any(|top| casemate_policy::is_below(path, top))
     };
     places.into_iter().filter(|path| is_data(path)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interpreter_of_a_script_is_the_first_word_of_its_first_line() {
+        let of = |text: &str| named_in(text.as_bytes());
+        assert_eq!(of("#!/srv/py -E\nx"), Some("/srv/py".into()));
+        assert_eq!(of("#! \t/srv/py"), Some("/srv/py".into()));
+        for text in ["", "#!", "#!\n/x", "#!py\n", "\x7fELF/srv/py", " #!/srv/py"] {
+            assert_eq!(of(text), None, "{text:?}");
+        }
+    }
 }

@@ -100,7 +100,7 @@ pub(crate) const TYPES: Control = Control {
 /// | what is or holds the runtime's own program, or that of the engine which has started it, even where it is data; `/opt/{bin,cni,containerd,k3s,kata,nri,rke2}` | read-only: `mounts.host-system` |
 /// | `/`; the rest of `/etc`, `/run`; `/var`, `/var/lib`, package databases, cron and at; `/boot`; `/root` and its dot entries | refused: `mounts.host-root`, `-etc`, `-run`, `-var`, `-boot`, `-home` |
 /// | the bundle, what holds it, its `config.json` or what `--config` names; bundle and root file system of another container, where no engine keeps them | read-only: `mounts.engine-data` |
-/// | what is or holds the program of a hook on the host's side, or a link that leads to it, of this container or another one of the state root | read-only: `mounts.host-system` |
+/// | what is or holds the program of a hook on the host's side, its interpreter, or a link that leads there, of this container or another one of the state root | read-only: `mounts.host-system` |
 /// | what is or holds an active swap file | refused: `mounts.host-root` |
 /// | a single file of root's that only root may read and that has another name elsewhere (a hard link) | refused: `mounts.host-root` |
 /// | what is or holds the image of a mounted loop device | read-only: `mounts.host-system` |
