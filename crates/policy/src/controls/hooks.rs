@@ -13,7 +13,9 @@ use serde_json::{json, Value};
 /// dockerd names itself, is followed to the file. The same is asked again right before a hook runs,
 /// whenever that is: one that fails is an error of `create` or `start` as a hook is that ends with
 /// one, and a warning of `delete`. Programs of hooks, and the links that lead to them, are written by
-/// no container while theirs is there, and neither are interpreters of scripts (`mounts.sources`).
+/// no container while theirs is there, and neither are interpreters of scripts (`mounts.sources`;
+/// `a_hook_is_not_written_through_a_volume_that_is_or_holds_it` and its neighbours,
+/// `a_hook_that_others_can_change_by_the_time_it_runs_does_not_run`).
 /// What a program loads itself (libraries, files that its arguments name) is not looked at. As with runc,
 /// poststop hooks run after a creation that failed as well, once the container had a state directory:
 /// the specification goes on with them where a hook fails before the program. A hook without
@@ -71,7 +73,9 @@ pub(crate) const TRUSTED: Control = Control {
 /// A hook whose every entry has a digest has to hold at each time that it runs what it held when the
 /// container was made, whatever the list says by then; `delete` goes on without one that does not.
 /// The file that the digest was taken of is the one that runs. Only a script is opened by its path
-/// once more, which is compared right before (device, inode, size, time of change).
+/// once more, which is compared right before (device, inode, size, time of change);
+/// `a_pinned_hook_that_was_altered_since_does_not_run`,
+/// `a_pinned_program_is_run_from_the_file_that_the_digest_was_taken_of`.
 ///
 /// `"hooks.allow" = []` refuses all. Digests are taken only where there is such a list or an audit
 /// log; then they stand in the container's `posture.json` and in `casemate audit ID`. dockerd's own
