@@ -68,10 +68,12 @@ pub fn stat(proc: impl AsFd, pid: i32) -> Result<Option<ProcessStat>, Error> {
         other => other?,
     };
     let unknown = || Error::new(format!("read(/proc/{path}): not as in proc(5)"), Errno::BADMSG);
-    parse(&text).map(Some).ok_or_else(unknown)
+    parse_stat(&text).map(Some).ok_or_else(unknown)
 }
 
-fn parse(text: &str) -> Option<ProcessStat> {
+/// The text of /proc/PID/stat; `None`: it is not as in proc(5).
+#[must_use]
+pub fn parse_stat(text: &str) -> Option<ProcessStat> {
     // The command's name, in parentheses, may hold anything: count from behind it.
     let rest = text.get(text.rfind(')')? + 2..)?;
     let mut fields = rest.split(' ');

@@ -268,6 +268,19 @@ fn parse_address(body: &[u8]) -> Option<(u32, Address)> {
     Some((owner, address))
 }
 
+/// Reads bytes as an answer of the kernel's; how many links and addresses they hold. For tests/fuzz.
+#[doc(hidden)]
+#[must_use]
+pub fn read_answer(bytes: &[u8]) -> usize {
+    let (mut rest, mut found) = (bytes, 0);
+    while let Some((_, body, behind)) = split_message(rest) {
+        found += usize::from(parse_link(body).is_some());
+        found += usize::from(parse_address(body).is_some());
+        rest = behind;
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

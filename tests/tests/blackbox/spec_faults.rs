@@ -118,6 +118,33 @@ fn a_create_that_cannot_have_its_directory_leaves_none() {
     assert_eq!(container.leftovers(), Vec::<String>::new());
 }
 
+/// Taken before there is a directory to find it by, and named after it all the same.
+#[test]
+fn ids_that_were_taken_for_a_container_that_never_was_are_given_back() {
+    requires!(root);
+    requires!(program "strace");
+    let container = Container::new(Bundle::sh("true"));
+    let ids = Path::new("/run/casemate-ids");
+    std::fs::create_dir_all(ids).unwrap();
+    // Of this test's own.
+    let mount = ["-t", "tmpfs", "-o", "mode=0700", "ids"];
+    assert!(programs::status(Command::new("mount").args(mount).arg(ids)).unwrap().success());
+    let taken = || {
+        let names = std::fs::read_dir(ids).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name != "lock").count()
+    };
+    // The first one is the lock of all, the second that of the new file.
+    let text = inject(container.create(), "flock:error=EIO:when=2").refused();
+    assert!(text.contains("id ranges for") && text.contains("flock("), "{text}");
+    assert_eq!(taken(), 0);
+    let killed = inject_at(container.create(), &container.state_dir(), "mkdirat:signal=KILL");
+    assert_eq!(killed.done().code(), 128 + libc::SIGKILL);
+    assert_eq!(taken(), 1);
+    container.delete().ok();
+    assert_eq!(taken(), 0);
+    assert!(programs::status(Command::new("umount").arg(ids)).unwrap().success());
+}
+
 /// The state root is full, or the last step fails: neither the limits nor the record are new.
 #[test]
 fn an_update_that_cannot_be_recorded_changes_no_limit() {

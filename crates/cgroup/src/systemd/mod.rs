@@ -36,6 +36,18 @@ const JOB_SIGNALS: &str = "type='signal',sender='org.freedesktop.systemd1',\
     path='/org/freedesktop/systemd1',\
     interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
 
+/// Reads bytes as a message of the bus, and its arguments; whether they are one. For tests/fuzz.
+#[doc(hidden)]
+#[must_use]
+pub fn read_message(bytes: &[u8]) -> bool {
+    // A message that is shorter than its header is none.
+    let fixed = bytes.first_chunk().and_then(wire::message_length);
+    let Some(message) = fixed.and_then(|_| wire::parse(bytes)) else { return false };
+    let mut body = message.body();
+    let arguments = (body.u32(), body.string(), body.string_variant(), body.string());
+    arguments.0.is_some() || !message.text().is_empty()
+}
+
 /// What to make.
 #[derive(Clone, Copy, Debug)]
 pub struct ScopeRequest<'a> {

@@ -34,7 +34,7 @@ pub fn delete(global: &Global, request: &DeleteRequest) -> Result<()> {
 fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
     let root = StateRoot::open(&global.root)?;
     let state = match root.find(&request.id)? {
-        None if request.force => return Ok(()),
+        None if request.force => return forget(global, request),
         None => root.container(&request.id)?,
         Some(state) => state,
     };
@@ -45,6 +45,7 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
         Ok(None) if !state.is_locked()? => {
             if !state.is_foreign()? {
                 state.remove()?;
+                forget(global, request)?;
             }
             if request.force {
                 return Ok(());
@@ -68,6 +69,13 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
     }
     kill_everything(&container)?;
     destroy(&container)
+}
+
+/// What a create took that was cut short before there was a directory to find it by.
+fn forget(global: &Global, request: &DeleteRequest) -> Result<()> {
+    let state = global.root.join(&request.id);
+    crate::userns::forget(&state)?;
+    crate::selinux::forget(&state)
 }
 
 /// By what can be read it goes as a whole, or it stays as a whole.

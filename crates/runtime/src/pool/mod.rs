@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const LOCK: &str = "lock";
 
@@ -31,6 +32,10 @@ const LOCK: &str = "lock";
 const SAMPLE: usize = 4;
 /// How old a file is, in seconds, before it is looked at for that.
 const AGE: u64 = 60;
+
+/// How often [`forget`] looks for somebody who still uses what it would drop, and how long it waits in between.
+const LOOKS: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(10);
 
 const READ_DIR: OFlags =
     OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
@@ -102,11 +107,13 @@ pub(crate) struct Lease<R> {
     _held: OwnedFd,
 }
 
-/// A file of the directory, as its name tells: two numbers, pod, and a number that makes it unique.
+/// A file of the directory, as its name tells: two numbers, pod, state directory, and a time that makes it unique.
 #[derive(Clone, Debug, PartialEq)]
 struct Entry<R> {
     resource: R,
     pod: u64,
+    /// `None`: releases up to 0.2.0 did not write it.
+    state: Option<u64>,
     name: String,
 }
 
@@ -118,8 +125,10 @@ impl<R: Resource> Entry<R> {
         let mut number = || parts.next()?.parse().ok();
         let resource = R::of_numbers(number()?, number()?);
         let pod = u64::from_str_radix(parts.next()?, 16).ok()?;
-        parts.next()?;
-        Some(Self { resource, pod, name: name.to_owned() })
+        let state = parts.next()?.split_once('.').map(|(state, _)| state);
+        // The name of an older release, or none of ours: nothing is told apart by it.
+        let state = state.and_then(|state| u64::from_str_radix(state, 16).ok());
+        Some(Self { resource, pod, state, name: name.to_owned() })
     }
 }
 
@@ -227,20 +236,21 @@ impl<S: Supply> Pool<S> {
         let about = || format!("{} for {}", S::Resource::WHAT, who.container);
         // A clock before 1970 only makes names less different.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let unique = now.map_or(0, |now| now.as_nanos() as u64)
-            ^ hash(who.state.as_os_str().as_encoded_bytes());
+        let unique = now.map_or(0, |now| now.as_nanos() as u64);
         let (first, second) = resource.numbers();
-        let name = format!("{first}-{second}-{:x}-{unique:x}", who.pod_hash());
+        let (pod, state) = (who.pod_hash(), hash_of(&who.state));
+        let name = format!("{first}-{second}-{pod:x}-{state:x}.{unique:x}");
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.dir, &name, flags, Mode::RUSR | Mode::WUSR)
             .call(|| format!("openat({name})"))
             .with_context(about)?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive)
-            .call(|| format!("flock({name})"))
-            .with_context(about)?;
-        let file = File::from(file);
-        (&file).write_all(&serde_json::to_vec(who)?).map_err(|e| say(&e)).with_context(about)?;
-        Ok(Lease { resource, name, _held: file.into() })
+        match fill(file, &name, who) {
+            Ok(held) => Ok(Lease { resource, name, _held: held }),
+            Err(why) => {
+                remove::<S::Resource>(&self.dir, &name)?;
+                Err(why).with_context(about)
+            }
+        }
     }
 
     fn lock(&self) -> Result<OwnedFd> {
@@ -296,6 +306,14 @@ impl<S: Supply> Pool<S> {
         };
         some.filter(is_old).cloned().collect()
     }
+}
+
+/// Lock the file, and write whose it is.
+fn fill(file: OwnedFd, name: &str, who: &Claimant) -> Result<OwnedFd> {
+    rustix::fs::flock(&file, FlockOperation::LockExclusive).call(|| format!("flock({name})"))?;
+    let file = File::from(file);
+    (&file).write_all(&serde_json::to_vec(who)?).map_err(|e| say(&e))?;
+    Ok(file.into())
 }
 
 /// What another container of the same pod has.
@@ -366,12 +384,7 @@ pub(crate) fn release<R: Resource>(dir: &Path, name: &str) -> Result<()> {
 /// # Errors
 /// The directory's files.
 pub(crate) fn release_of<R: Resource>(dir: &Path, state: &OwnedFd) -> Result<()> {
-    let dir = match rustix::fs::open(dir, READ_DIR, Mode::empty()) {
-        Ok(dir) => dir,
-        // Root's alone: an ordinary user's container has nothing in there.
-        Err(Errno::NOENT | Errno::ACCESS) => return Ok(()),
-        Err(e) => return Err(e).call(|| format!("open({})", dir.display())).context(R::WHAT),
-    };
+    let Some(dir) = open_existing::<R>(dir)? else { return Ok(()) };
     let own = rustix::fs::fstat(state).call(|| "fstat()").context(R::WHAT)?;
     for entry in entries::<R>(&dir)? {
         let Some(bytes) = read(&dir, &entry.name).context(R::WHAT)? else { continue };
@@ -386,6 +399,43 @@ pub(crate) fn release_of<R: Resource>(dir: &Path, state: &OwnedFd) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// Drop what was taken for a container with this state directory by a runtime that was killed before it made the directory.
+/// What that one had started has ids of the range until it has noticed. If somebody keeps them, they stay taken, and whoever
+/// wants them next looks again.
+///
+/// # Errors
+/// The directory's files, or the processes that may still use what they name.
+pub(crate) fn forget<S: Supply>(dir: &Path, supply: S, state: &Path) -> Result<()> {
+    let Some(dir) = open_existing::<S::Resource>(dir)? else { return Ok(()) };
+    let own = Some(hash_of(state));
+    let is_own = |entry: &Entry<S::Resource>| entry.state == own;
+    let pool = Pool { dir, supply };
+    for _ in 0..LOOKS {
+        // Nearly always there is none, and then nobody has to wait for the lock.
+        if !entries(&pool.dir)?.iter().any(is_own) {
+            return Ok(());
+        }
+        let lock = pool.lock()?;
+        let mut known = entries(&pool.dir)?;
+        let suspects: Entries<S> = known.iter().filter(|entry| is_own(entry)).cloned().collect();
+        pool.drop_left_over(&mut known, suspects, &crate::procfs::open()?)?;
+        drop(lock);
+        if known.iter().any(is_own) {
+            std::thread::sleep(PAUSE);
+        }
+    }
+    Ok(())
+}
+
+/// `None`: there is none, or it is root's alone, and an ordinary user's container has nothing in there.
+fn open_existing<R: Resource>(dir: &Path) -> Result<Option<OwnedFd>> {
+    match rustix::fs::open(dir, READ_DIR, Mode::empty()) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(Errno::NOENT | Errno::ACCESS) => Ok(None),
+        Err(e) => Err(e).call(|| format!("open({})", dir.display())).context(R::WHAT),
+    }
 }
 
 fn remove<R: Resource>(dir: &OwnedFd, name: &str) -> Result<()> {
@@ -438,6 +488,10 @@ fn of_process(proc: &OwnedFd, pid: i32, file: &str) -> Result<Option<String>> {
         Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+fn hash_of(state: &Path) -> u64 {
+    hash(state.as_os_str().as_encoded_bytes())
 }
 
 /// FNV-1a: no secret depends on it, it only has to be the same tomorrow.

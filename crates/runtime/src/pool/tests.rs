@@ -111,6 +111,40 @@ fn what_a_killed_runtime_left_over_is_found_and_used_again() {
 }
 
 #[test]
+fn what_was_taken_for_a_directory_that_never_was_is_dropped_and_nothing_else() {
+    let fixture = Fixture::new("forget");
+    let pool = fixture.pool(10);
+    let dir = fixture.dir.join("ids");
+    let names = || {
+        let mut names: Vec<_> =
+            entries::<Range>(&pool.dir).unwrap().into_iter().map(|entry| entry.name).collect();
+        names.sort();
+        names
+    };
+    let forget = |id: &str| forget(&dir, Source::default(), &fixture.claimant(id).state).unwrap();
+    let [a, b] = ["a", "b"].map(|id| pool.take(&fixture.claimant(id), &proc()).unwrap());
+    let (of_a, of_b) = (a.name.clone(), b.name.clone());
+    let exists = pool.take(&fixture.live("c"), &proc()).unwrap();
+    let mut all = vec![of_a.clone(), of_b.clone(), exists.name.clone()];
+    all.sort();
+    drop((b, exists));
+    // One is being made, and one is there.
+    forget("c");
+    forget("nobody");
+    assert_eq!(names(), all);
+    // Killed before it had written anything.
+    std::fs::write(dir.join(&of_b), "").unwrap();
+    forget("b");
+    all.retain(|name| *name != of_b);
+    assert_eq!(names(), all);
+    drop(a);
+    forget("a");
+    all.retain(|name| *name != of_a);
+    assert_eq!(names(), all);
+    super::forget(&fixture.dir.join("none"), AllPairs, &dir).unwrap();
+}
+
+#[test]
 fn a_range_is_kept_while_its_container_is_being_made_and_while_it_exists() {
     let fixture = Fixture::new("kept");
     let pool = fixture.pool(2);

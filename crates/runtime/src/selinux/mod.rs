@@ -114,6 +114,11 @@ pub(crate) fn release_of(state: &rustix::fd::OwnedFd) -> Result<()> {
     pool::release_of::<Pair>(Path::new(DIR), state)
 }
 
+/// The same for a container that has no state directory (any more): its runtime may have been killed before it made one.
+pub(crate) fn forget(state: &Path) -> Result<()> {
+    pool::forget(Path::new(DIR), AllPairs, state)
+}
+
 /// Make the root file system one that the label opens: an overlay of our own gets the label as a whole. True when the files
 /// of a plain directory are to be relabelled.
 ///

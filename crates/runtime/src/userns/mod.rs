@@ -141,6 +141,11 @@ pub(crate) fn release_of(state: &rustix::fd::OwnedFd) -> Result<()> {
     pool::release_of::<Range>(Path::new(DIR), state)
 }
 
+/// The same for a container that has no state directory (any more): its runtime may have been killed before it made one.
+pub(crate) fn forget(state: &Path) -> Result<()> {
+    pool::forget(Path::new(DIR), Source::default(), state)
+}
+
 /// How the kernel shows the mapping: for `state`.
 pub(crate) fn shown(spec: &Spec) -> String {
     let lines: Vec<String> = spec
