@@ -197,6 +197,7 @@ pub fn receive(fd: impl AsFd, buf: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
     msg.msg_iovlen = 1;
     msg.msg_control = control.0.as_mut_ptr().cast();
     msg.msg_controllen = control.0.len() as _;
+    let mut reset = false;
     let n = loop {
         // SAFETY: msg points to live buffers of the stated sizes.
         let ret =
@@ -206,7 +207,8 @@ pub fn receive(fd: impl AsFd, buf: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
             );
         match ret {
             Err(Errno::INTR) => {}
-            // The peer died with data unread: the same as its end.
+            // The peer died with data unread. The kernel tells that before what the peer had said last: why it ends.
+            Err(Errno::CONNRESET) if !reset => reset = true,
             Err(Errno::CONNRESET) => break 0,
             other => break other.call(|| format!("recvmsg({})", crate::fd::label(&fd)))? as usize,
         }
@@ -252,5 +254,16 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert!(waiting.len() < 8);
         assert_eq!(error.errno(), Errno::AGAIN);
+    }
+    #[test]
+    fn the_last_word_of_a_peer_that_did_not_listen_is_heard() {
+        let (ours, theirs) = pair().unwrap();
+        send(&ours, b"go", &[]).unwrap();
+        send(&theirs, b"why not", &[]).unwrap();
+        drop(theirs);
+        let mut word = [0; 16];
+        let (n, _) = receive(&ours, &mut word).unwrap();
+        assert_eq!(&word[..n], b"why not");
+        assert_eq!(receive(&ours, &mut word).unwrap().0, 0);
     }
 }
