@@ -19,6 +19,7 @@ pub mod floor;
 mod forbid;
 mod hardened;
 pub mod mount_options;
+pub mod nesting;
 mod node;
 mod overrides;
 mod planned;

@@ -20,6 +20,10 @@ impl fmt::Display for FileError {
 /// The file as TOML; an empty table when there is none.
 pub(super) fn read(host: &Host, path: &str) -> Result<Option<Table>, FileError> {
     let Some(text) = host.read(path) else { return Ok(None) };
+    if casemate_policy::nesting::too_many(&text).is_some() {
+        let message = "more than 4000 lists and tables".to_owned();
+        return Err(FileError { path: path.to_owned(), message });
+    }
     text.parse::<Table>().map(Some).map_err(|error| {
         let line = error
             .span()

@@ -28,6 +28,7 @@ impl AuditPolicy {
     /// # Errors
     /// Text that is not TOML: one line with file and line number.
     pub fn is_in(file: &str, text: &str) -> Result<bool, PolicyError> {
+        super::file::shallow(file, text)?;
         let table =
             DeTable::parse(text).map_err(|error| super::file::syntax(file, text, &error))?;
         Ok(table.get_ref().contains_key("audit"))

@@ -102,6 +102,7 @@ pub(super) fn read(
     text: &str,
 ) -> Result<(Effects, Vec<Rule>, AuditPolicy), PolicyError> {
     let places = Places { file, text };
+    shallow(file, text)?;
     let content: File = toml::from_str(text).map_err(|error| syntax(file, text, &error))?;
     let everyone = effects(
         &places,
@@ -119,6 +120,17 @@ pub(super) fn read(
         }
     };
     Ok((everyone, rules.collect::<Result<_, _>>()?, audit))
+}
+
+/// Nothing that would end the reader of TOML.
+pub(super) fn shallow(file: &str, text: &str) -> Result<(), PolicyError> {
+    match crate::nesting::too_many(text) {
+        None => Ok(()),
+        Some(at) => {
+            Err(PolicyError::new("more than 4000 lists and tables")
+                .at(Places { file, text }.at(at)))
+        }
+    }
 }
 
 /// What the reader of TOML says, with the place.
