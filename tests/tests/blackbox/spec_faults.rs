@@ -118,6 +118,18 @@ fn a_create_that_cannot_have_its_directory_leaves_none() {
     assert_eq!(container.leftovers(), Vec::<String>::new());
 }
 
+/// Whoever is told that nothing runs looks no further.
+#[test]
+fn a_run_whose_last_step_fails_leaves_nothing_running() {
+    requires!(root);
+    requires!(program "strace");
+    let container = Container::new(Bundle::sh("sleep 600"));
+    let run = container.run_command(&["--detach"]);
+    let text = inject_at(run, &container.state_dir(), "flock:error=EIO:when=2").refused();
+    assert!(text.contains("flock"), "{text}");
+    container.wait_gone();
+}
+
 /// Taken before there is a directory to find it by, and named after it all the same.
 #[test]
 fn ids_that_were_taken_for_a_container_that_never_was_are_given_back() {

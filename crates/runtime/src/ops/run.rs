@@ -35,7 +35,6 @@ pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
         }
     };
     undo.commit();
-    state.unlock()?;
     let container = Container { state, record, proc };
     if let (Some(relay), true) = (&relay, request.detach) {
         relay.await_ready(&child.pidfd, child.pid)?;
@@ -71,5 +70,7 @@ fn release(made: &Made, request: &CreateRequest) -> Result<Option<Relay>> {
     let limit = crate::lower::hooks::limit(&made.record.spec.hooks.start_container);
     await_exec(&made.child.channel, limit)?;
     made.tell_caller(request)?;
+    // For hooks, and as the last step: one that fails takes everything back.
+    made.state.unlock()?;
     Ok(relay)
 }
