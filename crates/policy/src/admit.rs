@@ -6,21 +6,24 @@
 
 mod asked;
 mod draft;
+mod every;
 mod leaves;
 pub(crate) mod parts;
 
 pub(crate) use asked::Asked;
 pub(crate) use draft::{refused, values, Draft, Log};
+pub use every::harden_through;
 pub use parts::{owners, Owner};
 
 use crate::check;
 use crate::control::ControlId;
 use crate::controls::{self, exec};
-use crate::decision::{Decision, Refusal};
+use crate::decision::Decision;
 use crate::facts::{CallerLimits, HostFacts};
 use crate::hardened::{Hardened, HardenedProcess, HardenedSpec};
 use crate::overrides::Choice;
 use crate::profile::Profile;
+use crate::refusal::Refusal;
 use crate::spec::{Process, Resources, Spec};
 
 /// Applies a profile to a configuration, without any override.

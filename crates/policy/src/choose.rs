@@ -6,12 +6,12 @@
 //! known is an error, also when it would change nothing.
 
 use crate::control::{Allow, ControlId, Mode};
-use crate::decision::permitting;
 use crate::error::PolicyError;
 use crate::forbid::{self, Forbidden};
 use crate::node::{Applied, NodePolicy, Permits, Subject, PROFILE};
 use crate::overrides::{Choice, Overrides, Source, ALLOW_PREFIX};
 use crate::profile::ProfileName;
+use crate::refusal::permitting;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All annotations of ours begin so; one that is not known is an error.

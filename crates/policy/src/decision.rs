@@ -4,13 +4,10 @@
 //! that a reader can tell "was fine already" from "was not looked at".
 
 use crate::control::{Control, ControlId};
-use crate::engine::Engine;
-use crate::overrides::{Source, ALLOW_PREFIX};
-use crate::profile::ProfileName;
+use crate::overrides::Source;
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
-use std::fmt;
 
 /// What became of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -79,75 +76,3 @@ impl Decision {
         lost.filter_map(short).map(|name| format!("capabilities.{name}"))
     }
 }
-
-/// A configuration that the profile does not run at all.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Refusal {
-    /// The profile that refuses.
-    pub profile: ProfileName,
-    /// The reason as a decision, with verdict [`Verdict::Refused`].
-    pub decision: Box<Decision>,
-    /// The override that would let it pass, if there is one.
-    pub allow: Option<Remedy>,
-}
-
-/// The shortest way past a refusal.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Remedy {
-    /// The override's name.
-    pub name: String,
-    /// The node's policy lets callers ask for it by annotation.
-    pub permitted: bool,
-    /// Why nobody can have it; one line. `None`: the command line can.
-    pub forbidden: Option<String>,
-    /// The engine that made the configuration, as far as it can be told.
-    pub engine: Option<Engine>,
-}
-
-impl Remedy {
-    /// Where the policy is not at hand any more.
-    #[must_use]
-    pub fn of_anybody(name: &str) -> Self {
-        Self { name: name.to_owned(), permitted: false, forbidden: None, engine: None }
-    }
-}
-
-/// A command that permits an annotation on this node. No quotes: logs and engines write them as
-/// `\"`, which would not be safe to paste.
-pub(crate) fn permitting(name: &str) -> String {
-    format!("casemate policy permit {name}")
-}
-
-/// `--allow` first, for those who have a command line: Kubernetes' engines have none that leads
-/// here.
-impl fmt::Display for Remedy {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, permitted, forbidden, engine } = self;
-        if let Some(message) = forbidden {
-            return out.write_str(message);
-        }
-        out.write_str("allow with ")?;
-        if !matches!(engine, Some(Engine::Containerd | Engine::CriO)) {
-            write!(out, "--allow {name}, or ")?;
-        }
-        write!(out, "annotation {ALLOW_PREFIX}{name}=true")?;
-        match permitted {
-            true => Ok(()),
-            false => write!(out, " once the node permits it: {}", permitting(name)),
-        }
-    }
-}
-
-/// One line, because engines show one: what, which rule, and the way past it.
-impl fmt::Display for Refusal {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Decision { rule, reason, .. } = &*self.decision;
-        write!(out, "denied by profile {}: {reason} (rule {rule})", self.profile)?;
-        match &self.allow {
-            Some(remedy) => write!(out, "; {remedy}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}

@@ -6,9 +6,10 @@
 use crate::control::{ControlId, Mode};
 use crate::controls::selinux::AutoLabel;
 use crate::controls::userns::AutoUserns;
-use crate::decision::{Decision, Refusal, Remedy};
+use crate::decision::Decision;
 use crate::overrides::Overrides;
 use crate::profile::ProfileName;
+use crate::refusal::{Refusal, Remedy};
 use crate::spec::de::is_default;
 use crate::spec::{Process, Spec, SpecError};
 use serde::{Deserialize, Serialize};
@@ -133,7 +134,7 @@ impl HardenedSpec {
     ) -> Refusal {
         let decision = Box::new(crate::admit::refused(control, pointer, reason));
         let allow = allow.map(Remedy::of_anybody);
-        Refusal { profile: self.profile, decision, allow }
+        Refusal::new(self.profile, decision, allow)
     }
 
     pub(crate) fn spec_mut(&mut self) -> &mut Spec {

@@ -24,16 +24,19 @@ mod node;
 mod overrides;
 mod planned;
 mod profile;
+mod refusal;
 pub mod spec;
 
-pub use admit::{harden, harden_as, harden_process, harden_resources, owners, Owner};
+pub use admit::{
+    harden, harden_as, harden_process, harden_resources, harden_through, owners, Owner,
+};
 pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, ControlId, Mode, Severity, CONTROLS};
 pub use controls::descriptors::LeadsTo;
 pub use controls::mounts::{is_layer, layers, usual, Usual};
 pub use controls::selinux::AutoLabel;
 pub use controls::userns::AutoUserns;
-pub use decision::{Decision, Refusal, Remedy, Verdict};
+pub use decision::{Decision, Verdict};
 pub use engine::{Engine, Label};
 pub use error::PolicyError;
 pub use facts::{
@@ -48,3 +51,4 @@ pub use overrides::{
 };
 pub use planned::PlanFacts;
 pub use profile::{optional_places, Profile, ProfileName, Tmpfs};
+pub use refusal::{Refusal, Remedy};

@@ -15,6 +15,7 @@ use crate::forbid::Forbidden;
 use crate::hardened::HardenedSpec;
 use crate::node::Permits;
 use crate::profile::{Profile, ProfileName};
+use crate::refusal::Remedy;
 use crate::spec::Capability;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -325,6 +326,16 @@ impl Choice {
     #[must_use]
     pub fn permits(&self, name: &str) -> bool {
         self.permits.permitted(name).is_some() && self.forbidden(name).is_none()
+    }
+
+    /// The way to an override, as messages tell it.
+    pub(crate) fn remedy(&self, name: &str) -> Remedy {
+        Remedy {
+            name: name.to_owned(),
+            permitted: self.permits(name),
+            forbidden: self.forbidden(name),
+            engine: self.engine,
+        }
     }
 
     /// Why nobody can have this override, if that is so; one line.

@@ -13,7 +13,6 @@ use casemate_policy::{
 };
 use rustix::fd::OwnedFd;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 
 /// Everything that was decided, before anything on the host is changed.
 pub(crate) struct Decided {
@@ -53,7 +52,8 @@ impl Decided {
         self.facts.unmappable = Some(why.to_owned());
         self.facts.unmappable_by_kernel = old_kernel;
         let spec = Spec::parse(&self.bundle.config).with_context(|| self.bundle.config_name())?;
-        let hardened = harden_as(spec, &self.choice, &self.facts)?;
+        let hardened = harden_as(spec, &self.choice, &self.facts)
+            .or_else(|refusal| every_reason(refusal, &self.bundle, &self.choice, &self.facts))?;
         (self.spec, self.decisions) = (hardened.spec, hardened.decisions);
         crate::selinux::assign(self);
         crate::lower::seccomp::note_conflicts(&self.spec, &mut self.decisions)
@@ -69,24 +69,28 @@ impl Decided {
 }
 
 /// Steps 1 to 5: read, check, harden. No effect on the host.
-pub(crate) fn decide(
-    global: &Global,
-    bundle: &Path,
-    config: Option<&PathBuf>,
-    id: &str,
-) -> Result<Box<Decided>> {
-    decide_by(global, bundle, config, id, harden_as)
+pub(crate) fn decide(global: &Global, bundle: Bundle, id: &str) -> Result<Box<Decided>> {
+    decide_by(global, bundle, id, harden_as)
+}
+
+/// A refusal with all that refuses beside it. The configuration is read once more, so that a start keeps no copy of it.
+fn every_reason<T>(
+    refusal: Refusal,
+    bundle: &Bundle,
+    choice: &Choice,
+    facts: &HostFacts,
+) -> Result<T> {
+    let spec = Spec::parse(&bundle.config).with_context(|| bundle.config_name())?;
+    Err(refusal.with_others(&spec, choice, facts).into())
 }
 
 /// The same with another way to harden, which `survey` has.
 pub(crate) fn decide_by(
     global: &Global,
-    bundle: &Path,
-    config: Option<&PathBuf>,
+    bundle: Bundle,
     id: &str,
     harden: impl FnOnce(Spec, &Choice, &HostFacts) -> Result<Hardened, Refusal>,
 ) -> Result<Box<Decided>> {
-    let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
     let spec = Spec::parse(&bundle.config).with_context(|| bundle.config_name())?;
     let proc = procfs::open()?;
     let caller = Caller::probe(&proc)?;
@@ -121,7 +125,8 @@ pub(crate) fn decide_by(
     if choice.mode(ControlId::Landlock) != Mode::Off {
         facts.landlock_abi = casemate_sys::landlock::abi();
     }
-    let hardened = harden(spec, &choice, &facts)?;
+    let hardened = harden(spec, &choice, &facts)
+        .or_else(|refusal| every_reason(refusal, &bundle, &choice, &facts))?;
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
     let (spec, mut decisions) = (hardened.spec, hardened.decisions);
     crate::lower::seccomp::note_conflicts(&spec, &mut decisions)?;

@@ -1,13 +1,13 @@
 //! What would be made of a bundle, for reports: as `explain`, but a refusal does not end it, so that all reasons are
 //! found at once. Nothing on the host is changed.
 
+use crate::bundle::Bundle;
 use crate::decide::decide_by;
 use crate::request::Global;
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    harden_as, Choice, ControlId, Decision, Hardened, HardenedSpec, HostFacts, Mode, Overrides,
-    ProfileName, Refusal, Verdict, CONTROLS,
+    harden_through, ControlId, Decision, HardenedSpec, Overrides, ProfileName, Refusal, Verdict,
 };
 use std::path::{Path, PathBuf};
 
@@ -37,11 +37,12 @@ pub fn survey(
     id: &str,
 ) -> Result<Survey> {
     let mut chosen = None;
-    let mut refused = Vec::new();
-    let mut decided = decide_by(global, bundle, config, id, |spec, choice, facts| {
+    let mut refused: Vec<Decision> = Vec::new();
+    let bundle = Bundle::open(bundle, config.map(PathBuf::as_path))?;
+    let mut decided = decide_by(global, bundle, id, |spec, choice, facts| {
         chosen = Some((choice.profile.name, choice.overrides.clone()));
-        let (hardened, refusals) = harden_through(&spec, choice.clone(), facts)?;
-        refused = refusals;
+        let (hardened, refusals) = harden_through(&spec, choice, facts)?;
+        refused = refusals.into_iter().map(with_remedy).collect();
         Ok(hardened)
     })?;
     crate::userns::foretell(&mut decided, id)?;
@@ -55,29 +56,6 @@ pub fn survey(
     decisions.retain(|d| !(rules.contains(&d.rule) && d.verdict == Verdict::Warned));
     decisions.extend(refused);
     Ok(Survey { asked, hardened: decided.spec, decisions, profile, overrides })
-}
-
-/// Lets each control that refuses only warn, until the rest has been looked at.
-fn harden_through(
-    spec: &Spec,
-    mut choice: Choice,
-    facts: &HostFacts,
-) -> Result<(Hardened, Vec<Decision>), Refusal> {
-    let mut refused: Vec<Decision> = Vec::new();
-    loop {
-        match harden_as(spec.clone(), &choice, facts) {
-            Ok(hardened) => return Ok((hardened, refused)),
-            Err(refusal) => {
-                let rule = refusal.decision.rule;
-                let known = refused.iter().any(|decision| decision.rule == rule);
-                if known || refused.len() >= CONTROLS.len() {
-                    return Err(refusal);
-                }
-                refused.push(with_remedy(refusal));
-                choice.overrides.modes.insert(rule, Mode::Warn);
-            }
-        }
-    }
 }
 
 fn with_remedy(refusal: Refusal) -> Decision {

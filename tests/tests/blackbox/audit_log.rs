@@ -144,6 +144,40 @@ fn a_refusal_is_recorded_with_its_control() {
 }
 
 #[test]
+fn a_refusal_is_recorded_with_all_that_refuses_and_the_bundle_that_was_read() {
+    let log = Log::new("FILE");
+    let bundle = Bundle::sh("true").without_namespace("ipc").without_namespace("network");
+    let container = log.container(bundle);
+    assert!(!container.create().done().status.success());
+    let record = &log.records()[0];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let decisions = record["casemate.decisions"].as_array().unwrap();
+    let refused: Vec<(String, String)> =
+        decisions.iter().map(|one| (text(&one["control"]), text(&one["pointer"]))).collect();
+    let at = |control: &str| (control.to_owned(), "/linux/namespaces".to_owned());
+    assert_eq!(refused, [at("namespaces.host-network"), at("namespaces.host-ipc")]);
+    assert!(text(&decisions[1]["reason"]).contains("shared memory"), "{record}");
+    let dir = container.bundle.dir();
+    assert_eq!(record["casemate.bundle"], dir.to_str().unwrap());
+    let sum = programs::output(Command::new("sha256sum").arg(dir.join("config.json"))).unwrap();
+    let sum = String::from_utf8(sum.stdout).unwrap();
+    let wanted = format!("sha256:{}", sum.split(' ').next().unwrap());
+    assert_eq!(record["casemate.bundle.digest"], wanted.as_str());
+}
+
+#[test]
+fn the_record_of_a_failed_run_names_its_bundle() {
+    let log = Log::new("FILE");
+    let bundle = Bundle::sh("true").edit(|c| c["ociVersion"] = json!("9.0.0"));
+    let container = log.container(bundle);
+    assert!(!container.run().done().status.success());
+    assert_eq!(log.events(), [pair("run", "FAILURE")]);
+    let record = &log.records()[0];
+    assert_eq!(record["casemate.bundle"], container.bundle.dir().to_str().unwrap());
+    assert!(record["casemate.bundle.digest"].as_str().unwrap().starts_with("sha256:"), "{record}");
+}
+
+#[test]
 fn a_failure_is_told_from_a_refusal() {
     let log = Log::new("FILE");
     let container = log.container(Bundle::new().args(&["/no/such/program"]));

@@ -25,6 +25,56 @@ fn added(container: &Container, more: &Value) -> PathBuf {
 }
 
 #[test]
+fn a_refusal_tells_every_reason_at_once_and_its_paste_is_enough() {
+    requires!(root);
+    let device =
+        |path: &str, minor| json!({"path": path, "type": "c", "major": 10, "minor": minor});
+    let bundle = Bundle::sh("true").without_namespace("network").edit(|c| {
+        c["linux"]["devices"] = json!([device("/dev/net/tun", 200), device("/dev/kvm", 232)]);
+        for set in ["bounding", "effective", "permitted"] {
+            c["process"]["capabilities"][set].as_array_mut().unwrap().push("CAP_NET_ADMIN".into());
+        }
+    });
+    let bundle = bundle.bind(std::path::Path::new("/etc"), "/mnt/etc", &[]).bind(
+        std::path::Path::new("/run"),
+        "/mnt/run",
+        &[],
+    );
+    let container = Container::new(bundle);
+    let names = [
+        "devices.tun",
+        "devices.kvm",
+        "namespaces.host-network",
+        "mounts.host-etc",
+        "mounts.host-run",
+        "capabilities.net_admin",
+    ];
+    let dir = container.bundle.dir().to_str().unwrap().to_owned();
+    let explained = container.command("explain").args(["-b", dir.as_str()]).refused();
+    let told = container.run().refused();
+    for name in names {
+        assert!(told.contains(name), "{name}: {told}");
+        assert!(explained.contains(name), "{name}: {explained}");
+    }
+    for reason in ["device /dev/net/tun", "device /dev/kvm", "bind source /etc", "bind source /run"]
+    {
+        assert!(explained.contains(reason), "{reason}: {explained}");
+    }
+    let report = container.command("audit").args([dir.as_str()]).done();
+    for reason in ["device /dev/net/tun", "device /dev/kvm", "bind source /etc", "bind source /run"]
+    {
+        assert!(
+            report.stdout.contains(&format!("refused: {reason};")),
+            "{reason}: {}",
+            report.stdout
+        );
+    }
+    assert!(report.stdout.contains("3 controls refuse it for 5 reasons"), "{}", report.stdout);
+    let list = told.split("--allow ").nth(1).unwrap().split(", or").next().unwrap().to_owned();
+    container.global(&["--allow", &list]).run().ok();
+}
+
+#[test]
 fn a_priority_above_the_hosts_own_is_refused_at_create_and_at_exec() {
     requires!(root);
     for scheduler in [

@@ -20,7 +20,8 @@ pub(crate) struct PolicyArgs {
     #[arg(value_name = "show|check|permit|simulate")]
     pub(crate) action: String,
 
-    /// check: the file to read in place of the node's own; permit: the override's name
+    /// check: the file to read in place of the node's own; permit: the override's name, or several
+    /// with commas
     #[arg(value_name = "FILE|NAME")]
     pub(crate) subject: Option<OsString>,
 }

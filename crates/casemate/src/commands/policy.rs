@@ -52,11 +52,12 @@ pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
 
 fn permitted(name: &OsStr, context: &mut Context<'_>) -> Outcome {
     let name = name.to_str().ok_or_else(|| anyhow!("override {name:?} is unknown"))?;
-    let file = backend::permit(&context.global, name)?;
-    Ok(output::print(&format!(
-        "{}: annotations may ask for {name} on this node\n",
-        file.display()
-    ))?)
+    let files = backend::permit(&context.global, name)?;
+    let line = |(file, name): (&PathBuf, &str)| {
+        format!("{}: annotations may ask for {name} on this node\n", file.display())
+    };
+    let lines: String = files.iter().zip(name.split(',')).map(line).collect();
+    Ok(output::print(&lines)?)
 }
 
 /// Exit status when a running container would be refused.

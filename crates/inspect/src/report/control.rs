@@ -68,6 +68,9 @@ pub struct ControlReport {
     /// The profile in force leaves it off on purpose.
     #[serde(skip)]
     optional: bool,
+    /// Where and why else it refuses the configuration.
+    #[serde(skip)]
+    refused_too: Vec<(String, String)>,
     /// Why it was not put in force is recorded.
     #[serde(skip)]
     gave_way: bool,
@@ -87,7 +90,22 @@ impl ControlReport {
     }
 
     /// What a reader should know about it, if anything.
-    pub(super) fn finding(&self) -> Option<Finding> {
+    pub(super) fn findings(&self) -> impl Iterator<Item = Finding> + '_ {
+        let others = self.refused_too.iter().map(|(pointer, reason)| Finding {
+            level: self.severity,
+            control: self.id.clone(),
+            message: format!("refused: {reason}"),
+            pointer: pointer.clone(),
+        });
+        self.finding().into_iter().chain(others)
+    }
+
+    /// In how many places it refuses the configuration.
+    pub(super) fn refusals(&self) -> usize {
+        usize::from(self.status == Status::Refused) + self.refused_too.len()
+    }
+
+    fn finding(&self) -> Option<Finding> {
         let level = match self.status {
             Status::Enforced | Status::Requested | Status::Unknown => return None,
             // Left out of the profile, and nothing to be seen of it.
@@ -130,7 +148,10 @@ pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> Cont
     let mode = material.mode(row.id);
     let decisions: Vec<&Decision> =
         material.decisions.iter().filter(|decision| decision.rule == id).collect();
-    let leading = decisions.iter().max_by_key(|decision| weight(&decision.verdict)).copied();
+    // Of several that weigh the same the first.
+    let weightiest = decisions.iter().rev().max_by_key(|decision| weight(&decision.verdict));
+    let leading = weightiest.copied();
+    let refused = decisions.iter().filter(|decision| decision.verdict == "refused").skip(1);
     let now = judge(id, material.effective, material.profile);
     let promised = material.recorded.and_then(|seen| judge(id, seen, material.profile));
     let unseen = now.as_ref().is_none_or(|judgement| judgement.holds.is_none());
@@ -165,6 +186,7 @@ pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> Cont
         severity: severity(id),
         allow: row.allow,
         optional: is_optional(material, id),
+        refused_too: refused.map(|one| (one.pointer.clone(), one.reason.clone())).collect(),
         gave_way: leading.is_some_and(|decision| decision.verdict == "waived"),
         unseen,
     }
@@ -199,6 +221,7 @@ pub(super) fn of_observation(
         severity: severity(id),
         allow: &[],
         optional: is_optional(material, id),
+        refused_too: Vec::new(),
         gave_way: false,
         unseen: false,
     }

@@ -219,7 +219,7 @@ impl Material<'_> {
         let extra = crate::judge::EXTRA.iter();
         controls.extend(extra.map(|(id, summary)| control::of_observation(&self, id, summary)));
         let mut findings: Vec<Finding> =
-            controls.iter().filter_map(ControlReport::finding).collect();
+            controls.iter().flat_map(ControlReport::findings).collect();
         findings.extend(differences(&self));
         findings.extend(self.unread.iter().chain(&self.effective.unread).map(unread));
         let floor = floor::report(&self);
@@ -256,7 +256,12 @@ fn verdict(controls: &[ControlReport], findings: &[Finding], ours: bool) -> Stri
         } else {
             format!("{refused} controls refuse")
         };
-        return format!("This configuration is not run: {what} it.");
+        let reasons: usize = controls.iter().map(ControlReport::refusals).sum();
+        let why = match reasons > refused {
+            true => format!(" for {reasons} reasons"),
+            false => String::new(),
+        };
+        return format!("This configuration is not run: {what} it{why}.");
     }
     let high = findings.iter().filter(|finding| finding.level == Level::High).count();
     let below = findings.iter().filter(|finding| finding.control.starts_with("floor.")).count();

@@ -2,11 +2,12 @@
 
 use super::Asked;
 use crate::control::{ControlId, Mode};
-use crate::decision::{Decision, Refusal, Remedy, Verdict};
+use crate::decision::{Decision, Verdict};
 use crate::facts::HostFacts;
 use crate::hardened::{Extras, HardenedSpec};
 use crate::overrides::{Choice, Source};
 use crate::profile::{Profile, ProfileName};
+use crate::refusal::Refusal;
 use crate::spec::{Device, NamespaceKind};
 use serde_json::{json, Value};
 use std::borrow::Cow;
@@ -111,15 +112,9 @@ impl<'a> Draft<'a> {
         allow: Option<&str>,
     ) -> Refusal {
         let decision = Box::new(refused(rule, pointer, reason));
-        let remedy = |name: &str| Remedy {
-            name: name.to_owned(),
-            permitted: self.choice.permits(name),
-            forbidden: self.choice.forbidden(name),
-            engine: self.choice.engine,
-        };
         // Nobody can grant a running container anything.
-        let allow = allow.filter(|_| self.joining.is_none()).map(remedy);
-        Refusal { profile: self.profile.name, decision, allow }
+        let allow = allow.filter(|_| self.joining.is_none()).map(|name| self.choice.remedy(name));
+        Refusal::new(self.profile.name, decision, allow)
     }
 
     /// No entry means the runtime's own namespace, and an entry with a path may lead there.

@@ -12,7 +12,7 @@ use crate::controls::{
     pids, proc_subset, propagation, rlimits, root, root_user, scheduler, seccomp, selinux, sysctls,
     tmpfs, unified, unknown, userns,
 };
-use crate::decision::Refusal;
+use crate::refusal::Refusal;
 use crate::spec::{Linux, Process, Resources, Root, Spec};
 
 /// One property and who decides about it.

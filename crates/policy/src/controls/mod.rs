@@ -46,6 +46,7 @@ pub(crate) mod userns;
 pub(crate) mod prelude {
     pub(super) use crate::admit::{values, Draft, Log};
     pub(super) use crate::control::{Control, ControlId, HIGH, LOW, MEDIUM, OFF, ON, WARN};
-    pub(super) use crate::decision::{Refusal, Verdict};
+    pub(super) use crate::decision::Verdict;
     pub(super) use crate::hardened::HardenedSpec;
+    pub(super) use crate::refusal::Refusal;
 }

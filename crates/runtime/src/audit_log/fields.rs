@@ -1,5 +1,6 @@
 //! What stands in a record: who, what, on which grounds.
 
+use crate::bundle::Bundle;
 use crate::decide::Decided;
 use crate::digest::of_bytes;
 use crate::procfs;
@@ -51,12 +52,16 @@ pub(super) fn of_caller(proc: &OwnedFd) -> Fields {
     fields
 }
 
+/// The bundle: where it is, and what stood in its configuration.
+pub(super) fn of_bundle(fields: &mut Fields, bundle: &Bundle) {
+    put(fields, "casemate.bundle", short(&bundle.dir.to_string_lossy()));
+    put(fields, "casemate.bundle.digest", format!("sha256:{}", of_bytes(&bundle.config)));
+}
+
 /// What is about to be made, and why so.
 pub(super) fn of_decided(fields: &mut Fields, decided: &Decided) {
     of_spec(fields, &decided.spec);
     put(fields, "casemate.profile", decided.spec.profile().as_str());
-    put(fields, "casemate.bundle", short(&decided.bundle.dir.to_string_lossy()));
-    put(fields, "casemate.bundle.digest", format!("sha256:{}", of_bytes(&decided.bundle.config)));
     let decisions: Vec<Value> = decided.decisions.iter().map(decision).collect();
     put(fields, "casemate.decisions", decisions);
     let hooks = hooks(decided);
@@ -70,6 +75,16 @@ pub(super) fn of_record(fields: &mut Fields, record: &Record) {
     of_spec(fields, &record.spec);
     put(fields, "casemate.profile", record.spec.profile().as_str());
     put(fields, "casemate.bundle", short(&record.bundle.to_string_lossy()));
+}
+
+/// One of the decisions for which a configuration is not run: where, and why.
+pub(super) fn refused(decision: &Decision) -> Value {
+    json!({
+        "control": decision.rule,
+        "verdict": decision.verdict,
+        "pointer": decision.pointer,
+        "reason": short(&decision.reason),
+    })
 }
 
 fn decision(decision: &Decision) -> Value {

@@ -8,6 +8,7 @@
 mod fields;
 mod sink;
 
+use crate::bundle::Bundle;
 use crate::decide::Decided;
 use crate::ops::Container;
 use crate::report::bounded;
@@ -17,7 +18,7 @@ use crate::ContainerId;
 use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Error, Result};
 use casemate_policy::{AuditPolicy, ProfileName, Refusal};
-use serde_json::{json, Map, Value};
+use serde_json::{Map, Value};
 use sink::Sinks;
 
 fn warn(error: &Error) {
@@ -65,6 +66,13 @@ impl Trail {
     /// Whether anything is written.
     pub(crate) fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Adds which bundle it is about: known before anything is decided, and all that a record of a refusal has of it.
+    pub(crate) fn of_bundle(&mut self, bundle: &Bundle) {
+        if let Some(inner) = &mut self.0 {
+            fields::of_bundle(&mut inner.fields, bundle);
+        }
     }
 
     /// Adds what was decided about a bundle.
@@ -116,11 +124,10 @@ impl Trail {
         let Some(inner) = &mut self.0 else { return };
         let refusal = error.chain().find_map(|link| link.downcast_ref::<Refusal>());
         if let Some(refusal) = refusal {
-            let decision = &refusal.decision;
             inner.profile = Some(refusal.profile);
-            let refused = json!([{"control": decision.rule, "verdict": decision.verdict, "pointer": decision.pointer}]);
+            let refused = refusal.all().map(|one| fields::refused(&one.decision)).collect();
             inner.fields.insert("casemate.profile".to_owned(), refusal.profile.as_str().into());
-            inner.fields.insert("casemate.decisions".to_owned(), refused);
+            inner.fields.insert("casemate.decisions".to_owned(), Value::Array(refused));
         }
         let outcome = if refusal.is_some() { "REFUSED" } else { "FAILURE" };
         let written = inner.write(outcome, Some(&bounded(format!("{error:#}"))));

@@ -1,6 +1,7 @@
 //! Making a container, up to the point where its process is ready and verified: what `create` and `run` share.
 
 use crate::audit_log::Trail;
+use crate::bundle::Bundle;
 use crate::cgroups;
 use crate::decide::{decide, Decided};
 use crate::lower::container::{lower_container, Lowered};
@@ -73,7 +74,10 @@ pub(crate) fn make(
     trail: &mut Trail,
 ) -> Result<Made> {
     pid_file::check(request.pid_file.as_deref())?;
-    let mut decided = decide(global, &request.bundle, request.config.as_ref(), &request.id)?;
+    trail.set("casemate.bundle", || request.bundle.to_string_lossy().into());
+    let bundle = Bundle::open(&request.bundle, request.config.as_deref())?;
+    trail.of_bundle(&bundle);
+    let mut decided = decide(global, bundle, &request.id)?;
     if trail.is_on() {
         decided.look_at_hooks();
     }

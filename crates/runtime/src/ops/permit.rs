@@ -15,28 +15,34 @@ use rustix::io::Errno;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Permits annotations to ask for an override, or for a profile (`profile.NAME`). Done already is
-/// fine.
+/// Permits annotations to ask for overrides, names with commas, or for a profile (`profile.NAME`).
+/// Done already is fine. Nothing is done when one of the names cannot be permitted.
 ///
 /// # Errors
 /// A name that is unknown or forbidden, a policy that cannot be read before or after, a file that
 /// cannot be written.
-pub fn permit(global: &Global, name: &str) -> Result<PathBuf> {
+pub fn permit(global: &Global, names: &str) -> Result<Vec<PathBuf>> {
     let caller = Caller::probe(procfs::open()?)?;
     let policy = read_all(global, &caller)?;
-    let name = &canonical(name)?;
+    let names: Vec<String> = names.split(',').map(canonical).collect::<Result<_>>()?;
+    for name in &names {
+        if let Some(place) = policy.forbids(name) {
+            bail!("{name} is forbidden by {place}");
+        }
+    }
+    names.iter().map(|name| permit_one(global, &caller, name)).collect()
+}
+
+fn permit_one(global: &Global, caller: &Caller, name: &str) -> Result<PathBuf> {
     let text = format!("permit = [{name:?}]\n");
     let dir = global.policy_dir.clone().unwrap_or_else(|| PathBuf::from(POLICY_DIR));
     // No pattern of a shell, and no name that an override has.
     let file = dir.join(MORE).join(format!("50-{}.toml", name.replace('*', "ANY")));
-    if let Some(place) = policy.forbids(name) {
-        bail!("{name} is forbidden by {place}");
-    }
     for dir in [&dir, &dir.join(MORE)] {
         make_dir(dir)?;
     }
     let more = dir.join(MORE);
-    let at = open_dir(rustix::fs::CWD, &more, &more, &caller)?;
+    let at = open_dir(rustix::fs::CWD, &more, &more, caller)?;
     let at = at.ok_or_else(|| anyhow!("open {}: no such directory", more.display()))?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let inner = file.file_name().unwrap_or_default();
@@ -55,7 +61,7 @@ pub fn permit(global: &Global, name: &str) -> Result<PathBuf> {
         }
         Err(e) => bail!("create {}: {}", file.display(), casemate_sys::errno_text(e)),
     };
-    if permits(&read_all(global, &caller)?, name) {
+    if permits(&read_all(global, caller)?, name) {
         return Ok(file);
     }
     if is_new {
