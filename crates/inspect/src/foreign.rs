@@ -178,9 +178,9 @@ pub struct Row {
     /// Why, as decided.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// What overrides of it are called.
-    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
-    pub allow: &'static [&'static str],
+    /// Overrides that keep it as it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
 }
 
 /// A container of another runtime beside what casemate would make of it.
@@ -238,7 +238,7 @@ fn rows(global: &Global, found: &Found, then: &Report) -> Result<Vec<Row>> {
             now: shown,
             then: control.effective.clone(),
             reason: control.reason.clone(),
-            allow: control.allow,
+            allow: control.ways_around.clone(),
         }
     };
     Ok(then.controls.iter().map(row).collect())
@@ -252,6 +252,8 @@ fn change(control: &ControlReport, now: Option<bool>, shown: Option<&str>) -> Ch
         _ if shown == Some(control.effective.as_str()) => Change::Same,
         (Some(false), Some(true)) => Change::Tighter,
         (Some(true), Some(false)) => Change::Looser,
+        // It holds and would hold better: a second filter, a place more to write to.
+        (Some(true), Some(true)) if control.changed => Change::Tighter,
         (Some(_), Some(_)) => Change::Same,
         (None, Some(true)) if shown.is_some() => Change::Tighter,
         _ => Change::Unknown,

@@ -92,7 +92,10 @@ fn of_bundle(
         config: Some(file.display().to_string()),
         ..Subject::default()
     };
-    let decisions = Decision::list(serde_json::to_value(&found.decisions)?)?;
+    let mut decisions = Decision::list(serde_json::to_value(&found.decisions)?)?;
+    for (decision, ways) in decisions.iter_mut().zip(found.ways_around()) {
+        decision.allow = ways;
+    }
     let material = Material {
         subject,
         profile,

@@ -9,11 +9,13 @@ mod draft;
 mod every;
 mod leaves;
 pub(crate) mod parts;
+mod ways;
 
 pub(crate) use asked::Asked;
 pub(crate) use draft::{refused, values, Draft, Log};
 pub use every::harden_through;
 pub use parts::{owners, Owner};
+pub use ways::ways_around;
 
 use crate::check;
 use crate::control::ControlId;

@@ -3,7 +3,7 @@
 //! The record answers for every rule of the profile, also for those that found nothing to do, so
 //! that a reader can tell "was fine already" from "was not looked at".
 
-use crate::control::{Control, ControlId};
+use crate::control::ControlId;
 use crate::overrides::Source;
 use serde::Serialize;
 use serde_json::Value;
@@ -51,18 +51,15 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Names of the overrides without which this would not have been changed, for somebody whose
-    /// program misses it. Only what was taken away counts for capabilities, one name each.
+    /// Names of the overrides that give back the capabilities that were taken away, one each; of other decisions none.
     #[must_use]
-    pub fn ways_around(&self) -> Vec<String> {
-        if !matches!(self.verdict, Verdict::Tightened | Verdict::Added) {
-            return Vec::new();
+    pub(crate) fn lost(&self) -> Vec<String> {
+        let is_cut = self.rule == ControlId::Capabilities && self.verdict == Verdict::Tightened;
+        if is_cut {
+            self.lost_capabilities().collect()
+        } else {
+            Vec::new()
         }
-        let names = Control::find(self.rule.as_str()).map_or(&[][..], |control| control.allow);
-        if self.rule == ControlId::Capabilities {
-            return self.lost_capabilities().collect();
-        }
-        names.iter().filter(|name| !name.contains('*')).map(|name| (*name).to_owned()).collect()
     }
 
     fn lost_capabilities(&self) -> impl Iterator<Item = String> + '_ {

@@ -28,7 +28,7 @@ mod refusal;
 pub mod spec;
 
 pub use admit::{
-    harden, harden_as, harden_process, harden_resources, harden_through, owners, Owner,
+    harden, harden_as, harden_process, harden_resources, harden_through, owners, ways_around, Owner,
 };
 pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, ControlId, Mode, Severity, CONTROLS};

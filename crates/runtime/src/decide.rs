@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 /// Everything that was decided, before anything on the host is changed.
 pub(crate) struct Decided {
     pub(crate) bundle: Bundle,
-    choice: Choice,
+    pub(crate) choice: Choice,
     pub(crate) spec: HardenedSpec,
     pub(crate) decisions: Vec<Decision>,
     pub(crate) facts: HostFacts,

@@ -193,4 +193,6 @@ pub struct ExplainRequest {
     pub config: Option<PathBuf>,
     /// Id used where a plan needs one.
     pub id: ContainerId,
+    /// Nothing but the id was given: if there is such a container, that one is meant.
+    pub of_container: bool,
 }

@@ -7,7 +7,8 @@ use crate::request::Global;
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    harden_through, ControlId, Decision, HardenedSpec, Overrides, ProfileName, Refusal, Verdict,
+    harden_through, ways_around, Choice, ControlId, Decision, HardenedSpec, HostFacts, Overrides,
+    ProfileName, Refusal, Verdict,
 };
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,16 @@ pub struct Survey {
     pub profile: ProfileName,
     /// What it gets beside that profile.
     pub overrides: Overrides,
+    choice: Choice,
+    facts: HostFacts,
+}
+
+impl Survey {
+    /// For each decision the names of the overrides that would leave alone what it changed.
+    #[must_use]
+    pub fn ways_around(&self) -> Vec<Vec<String>> {
+        ways_around(&self.asked, &self.choice, &self.facts, &self.decisions)
+    }
 }
 
 /// Looks at a bundle.
@@ -55,7 +66,8 @@ pub fn survey(
     // What the same control said when it was let through to look further.
     decisions.retain(|d| !(rules.contains(&d.rule) && d.verdict == Verdict::Warned));
     decisions.extend(refused);
-    Ok(Survey { asked, hardened: decided.spec, decisions, profile, overrides })
+    let (choice, facts, hardened) = (decided.choice, decided.facts, decided.spec);
+    Ok(Survey { asked, hardened, decisions, profile, overrides, choice, facts })
 }
 
 fn with_remedy(refusal: Refusal) -> Decision {

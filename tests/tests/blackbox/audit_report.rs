@@ -268,7 +268,7 @@ fn foreign(file: &str, bundle: &Bundle, pid: u32) -> Dir {
 #[test]
 fn containers_of_runc_and_crun_are_compared_with_what_would_be_made_of_them() {
     host::isolate();
-    let bundle = Bundle::sh("sleep 600");
+    let bundle = Bundle::sh("sleep 600").edit(|c| c["root"]["readonly"] = json!(false));
     bundle.save();
     for (file, runtime) in [("state.json", "runc"), ("status", "crun")] {
         let root = foreign(file, &bundle, std::process::id());
@@ -285,6 +285,44 @@ fn containers_of_runc_and_crun_are_compared_with_what_would_be_made_of_them() {
         assert_eq!((&root["now"], &root["then"]), (&json!("writable"), &json!("read-only")));
         assert_eq!(root["allow"][0], "rootfs.writable");
     }
+}
+
+#[test]
+fn a_second_filter_and_new_writable_places_are_tighter_and_told_how_to_keep() {
+    host::isolate();
+    let filter = json!({"defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["getppid"], "action": "SCMP_ACT_ERRNO"}]});
+    let bundle = Bundle::sh("sleep 600").edit(|c| {
+        c["linux"]["seccomp"] = filter;
+        c["root"]["readonly"] = json!(false);
+    });
+    // The same, run by somebody who adds nothing: with the one filter of its configuration.
+    let running = Container::new(Bundle::sh("sleep 600").edit(|c| {
+        c["linux"]["seccomp"] = bundle.config["linux"]["seccomp"].clone();
+    }))
+    .verbatim()
+    .up();
+    bundle.save();
+    let root = foreign("status", &bundle, running.pid().try_into().unwrap());
+    let root = root.path().display().to_string();
+    let words = ["compare", "--format", "json", "--runtime-root", &root, "01234567"];
+    let answer = Casemate::with(words).answer();
+    let found: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let row = |control: &str| {
+        let rows = found["rows"].as_array().unwrap();
+        rows.iter().find(|row| row["control"] == control).unwrap().clone()
+    };
+    let filters = row("seccomp.default");
+    assert_eq!(filters["change"], "tighter", "{filters}");
+    let shown = (&filters["now"], &filters["then"]);
+    assert_eq!(shown, (&json!("1 filter"), &json!("2 filters")));
+    assert_eq!(filters["allow"], json!(["seccomp.unconfined"]));
+    let places = row("root.tmpfs");
+    let seen = (&places["change"], &places["allow"]);
+    assert_eq!(seen, (&json!("tighter"), &json!(["root.no-tmpfs"])), "{places}");
+    // Names that nothing but the node's policy takes are offered nowhere.
+    let names = found["rows"].as_array().unwrap().iter().flat_map(|row| row["allow"].as_array());
+    assert!(names.flatten().all(|name| !name.as_str().unwrap().contains('*')), "{found}");
 }
 
 #[test]

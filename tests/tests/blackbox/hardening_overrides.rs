@@ -1,5 +1,6 @@
 //! Overrides: one control at a time, by whose word, and what the payload then sees.
 
+use casemate_tests::cli::Casemate;
 use casemate_tests::scratch::Dir;
 use casemate_tests::{host, programs, requires, Bundle, Container, Done};
 use serde_json::{json, Value};
@@ -279,6 +280,57 @@ fn a_policy_with_a_mistake_starts_nothing_and_says_where_it_is() {
     assert!(text.contains("policy.d/1.toml:2: unknown field `permits`"), "{text}");
     let text = under(careless(), &dir.join("nowhere")).run().refused();
     assert!(text.contains("no such directory"), "{text}");
+}
+
+#[test]
+fn explain_of_a_container_is_about_that_one_also_when_its_bundle_is_gone() {
+    requires!(root);
+    let bundle = Bundle::sh("sleep 600").edit(|c| {
+        c["hostname"] = json!("of-the-container");
+        c["root"]["readonly"] = json!(false);
+    });
+    let container = Container::new(bundle).global(&["--allow", "rootfs.writable"]).up();
+    // The caller's directory has a bundle of its own.
+    let other = Bundle::sh("true").edit(|c| c["hostname"] = json!("of-the-directory"));
+    other.save();
+    let root = container.root().display().to_string();
+    let explain = || {
+        let words = ["--root", &root, "explain", "--format", "json", &container.id];
+        let answer = Casemate::with(words).in_directory(other.dir()).answer();
+        assert_eq!(answer.status, 0, "{}", answer.stderr);
+        serde_json::from_str::<Value>(&answer.stdout).unwrap()
+    };
+    let verdict = |report: &Value| {
+        let decisions = report["decisions"].as_array().unwrap();
+        let root = decisions.iter().find(|one| one["rule"] == "root.readonly").unwrap();
+        root["verdict"].as_str().unwrap().to_owned()
+    };
+    let report = explain();
+    assert_eq!(report["spec"]["hostname"], "of-the-container");
+    assert_eq!(verdict(&report), "waived");
+    std::fs::remove_file(container.bundle.dir().join("config.json")).unwrap();
+    let report = explain();
+    assert_eq!(report["spec"]["hostname"], "of-the-container");
+    assert_eq!(verdict(&report), "waived");
+    assert!(report["warnings"][0].as_str().unwrap().contains("bundle is gone"), "{report}");
+}
+
+#[test]
+fn overrides_that_are_offered_leave_alone_what_was_changed() {
+    requires!(root);
+    let proc = json!({"destination": "/proc", "type": "proc", "source": "proc"});
+    let bundle = Bundle::sh("true").without_mount("/proc").mount(proc);
+    let container = Container::new(bundle);
+    let dir = container.bundle.dir().display().to_string();
+    let done = container.command("explain").args(["--bundle", &dir, "--format", "json"]).ok();
+    let report: Value = serde_json::from_str(&done.stdout).unwrap();
+    let decisions = report["decisions"].as_array().unwrap();
+    let of = |rule: &'static str| decisions.iter().filter(move |one| one["rule"] == rule);
+    // Nothing lets a /proc have set-user-ID files.
+    let proc = of("mounts.types").find(|one| one["verdict"] == "tightened").unwrap();
+    assert!(proc.get("allow").is_none(), "{proc}");
+    let filter = of("seccomp.default").next().unwrap();
+    assert_eq!(filter["allow"], json!(["seccomp.unconfined"]));
 }
 
 #[test]

@@ -107,7 +107,9 @@ pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<ExplainRequest> {
             _ => container_id("explained")?,
         },
     };
-    Ok(ExplainRequest { bundle, config: path::optional(args.config.as_deref())?, id })
+    let of_container = args.id.is_some() && args.bundle.is_none() && args.config.is_none();
+    let config = path::optional(args.config.as_deref())?;
+    Ok(ExplainRequest { bundle, config, id, of_container })
 }
 
 #[cfg(test)]

@@ -68,6 +68,12 @@ pub struct ControlReport {
     /// The profile in force leaves it off on purpose.
     #[serde(skip)]
     optional: bool,
+    /// It changed, or would change, what the configuration asks for.
+    #[serde(skip)]
+    pub(crate) changed: bool,
+    /// Overrides that would leave that alone, where they are known.
+    #[serde(skip)]
+    pub(crate) ways_around: Vec<String>,
     /// Where and why else it refuses the configuration.
     #[serde(skip)]
     refused_too: Vec<(String, String)>,
@@ -134,7 +140,7 @@ impl ControlReport {
             // The reason mostly begins with what is.
             Status::Waived if self.reason.starts_with(what.as_str()) => self.reason.clone(),
             Status::Waived => format!("{what}: {}", self.reason),
-            Status::Warned => format!("{what}; this profile only warns ({})", self.summary),
+            Status::Warned => format!("{what} (wanted: {}; this profile only warns)", self.summary),
             Status::Refused => format!("refused: {}", self.reason),
             Status::Violated => format!("is now {what}, and should not be ({})", self.summary),
             _ => format!("{what} (wanted: {})", self.summary),
@@ -186,10 +192,24 @@ pub(super) fn of_control(material: &Material<'_>, row: &'static Control) -> Cont
         severity: severity(id),
         allow: row.allow,
         optional: is_optional(material, id),
+        changed: decisions.iter().any(|one| is_change(one)),
+        ways_around: ways_around(&decisions),
         refused_too: refused.map(|one| (one.pointer.clone(), one.reason.clone())).collect(),
         gave_way: leading.is_some_and(|decision| decision.verdict == "waived"),
         unseen,
     }
+}
+
+fn is_change(decision: &Decision) -> bool {
+    matches!(decision.verdict.as_str(), "tightened" | "added")
+}
+
+/// Of all its decisions, each name once.
+fn ways_around(decisions: &[&Decision]) -> Vec<String> {
+    let mut names: Vec<String> = decisions.iter().flat_map(|one| one.allow.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// Something that no control decides.
@@ -221,6 +241,8 @@ pub(super) fn of_observation(
         severity: severity(id),
         allow: &[],
         optional: is_optional(material, id),
+        changed: false,
+        ways_around: Vec::new(),
         refused_too: Vec::new(),
         gave_way: false,
         unseen: false,

@@ -114,6 +114,9 @@ pub struct Decision {
     /// Why.
     #[serde(default)]
     pub reason: String,
+    /// Overrides that would leave alone what it changed, where that is known.
+    #[serde(default)]
+    pub allow: Vec<String>,
 }
 
 impl Decision {

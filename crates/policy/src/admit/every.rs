@@ -5,8 +5,8 @@
 //! anyway, so that the way of a start does not pay for it.
 
 use super::harden_as;
-use crate::control::{ControlId, Mode};
-use crate::decision::Verdict;
+use crate::control::Mode;
+use crate::decision::Decision;
 use crate::facts::HostFacts;
 use crate::hardened::Hardened;
 use crate::overrides::{Choice, Source};
@@ -134,10 +134,7 @@ fn grant(what_if: &mut Choice, names: &[String]) {
 
 /// Overrides of the capabilities that were taken away and that engines give nobody who does not name them.
 fn cut_by_name(hardened: &Hardened) -> Vec<String> {
-    let cuts = hardened.decisions.iter().filter(|decision| {
-        decision.rule == ControlId::Capabilities && decision.verdict == Verdict::Tightened
-    });
-    let mut names: Vec<String> = cuts.flat_map(crate::Decision::ways_around).collect();
+    let mut names: Vec<String> = hardened.decisions.iter().flat_map(Decision::lost).collect();
     names.retain(|name| {
         let part = name.strip_prefix("capabilities.").and_then(Capability::from_name);
         part.is_some_and(|part| !USUAL.contains(&part.name().trim_start_matches("CAP_")))

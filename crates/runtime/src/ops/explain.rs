@@ -1,29 +1,86 @@
 //! `explain`: what `create` would do and why, without doing it: steps 1 to 6, then a report.
 
 use crate::bundle::Bundle;
-use crate::decide::decide;
+use crate::decide::{decide, Decided};
 use crate::report::bounded;
 use crate::request::{ExplainRequest, Global};
-use anyhow::{Error, Result};
+use crate::state::{Record, StateDir, StateRoot};
+use crate::ContainerId;
+use anyhow::{anyhow, Context as _, Error, Result};
 use casemate_policy::spec::Spec;
-use casemate_policy::{Decision, Refusal};
+use casemate_policy::{ways_around, Decision, Refusal, Source};
 use serde_json::{json, Value};
 
 /// The report. Keys: `id`, `bundle`, `profile`, `overrides` (what differs from it, and by whose
 /// word), `decisions` (what the policy changed and why, and which overrides leave it alone), `warnings` (accepted but
-/// probably mistakes), `unknownProperties` (ignored), `cgroup`, `spec` (the hardened configuration).
+/// probably mistakes), `unknownProperties` (ignored), `cgroup`, `spec` (the hardened configuration). Of a container whose
+/// bundle is gone: what was decided when it was made.
 pub fn explain(global: &Global, request: &ExplainRequest) -> Result<Value> {
+    let state = match request.of_container {
+        true => StateRoot::open(&global.root)?.find(&request.id)?,
+        false => None,
+    };
+    let Some(state) = state else { return of_bundle(global, request) };
+    match state.load()? {
+        Some(record) => of_container(global, &request.id, &state, &record),
+        None => of_bundle(global, request),
+    }
+}
+
+/// The container's own bundle, called as it was when it was made.
+fn of_container(
+    global: &Global,
+    id: &ContainerId,
+    state: &StateDir,
+    record: &Record,
+) -> Result<Value> {
+    let file = record.config_file();
+    if !file.try_exists().with_context(|| format!("stat {}", file.display()))? {
+        return recorded(id, state, record);
+    }
+    let mut global = global.clone();
+    global.profile.get_or_insert_with(|| record.spec.profile().as_str().to_owned());
+    let granted = record.spec.overrides().granted.iter();
+    let by_line = granted.filter(|(_, by)| **by == Source::CommandLine);
+    global.allow.extend(by_line.map(|(name, _)| name.clone()));
+    let (bundle, config, id) = (record.bundle.clone(), record.config.clone(), id.clone());
+    of_bundle(&global, &ExplainRequest { bundle, config, id, of_container: false })
+}
+
+/// What is kept of a container whose bundle is gone.
+fn recorded(id: &ContainerId, state: &StateDir, record: &Record) -> Result<Value> {
+    const FILE: &str = "decisions.json";
+    let bytes = state.read_if_there(FILE)?;
+    let gone = || anyhow!("{}: gone, and no {FILE} is kept", record.config_file().display());
+    let decisions: Value = serde_json::from_slice(&bytes.ok_or_else(gone)?).context(FILE)?;
+    Ok(json!({
+        "id": id,
+        "bundle": record.bundle,
+        "profile": record.spec.profile().as_str(),
+        "overrides": record.spec.overrides(),
+        "decisions": decisions,
+        "warnings": ["the bundle is gone: this is what was decided when the container was made"],
+        "spec": *record.spec,
+    }))
+}
+
+fn of_bundle(global: &Global, request: &ExplainRequest) -> Result<Value> {
     let bundle = Bundle::open(&request.bundle, request.config.as_deref())?;
     let mut decided = decide(global, bundle, &request.id).map_err(in_full)?;
     crate::userns::foretell(&mut decided, &request.id)?;
     crate::selinux::foretell(&mut decided, &request.id)?;
-    let Spec { warnings, unknown, .. } = Spec::parse(&decided.bundle.config)?;
+    let spec = Spec::parse(&decided.bundle.config)?;
+    let Decided { choice, facts, .. } = &*decided;
+    let ways = ways_around(&spec, choice, facts, &decided.decisions);
+    let decisions = decided.decisions.iter().zip(ways).map(with_ways);
+    let decisions = decisions.collect::<Result<Vec<_>>>()?;
+    let Spec { warnings, unknown, .. } = spec;
     Ok(json!({
         "id": request.id,
         "bundle": decided.bundle.dir,
         "profile": decided.spec.profile().as_str(),
         "overrides": decided.spec.overrides(),
-        "decisions": decided.decisions.iter().map(with_ways_around).collect::<Result<Vec<_>>>()?,
+        "decisions": decisions,
         "warnings": warnings,
         "unknownProperties": unknown,
         "cgroup": decided.cgroup.record()?,
@@ -39,9 +96,8 @@ fn in_full(error: Error) -> Error {
     }
 }
 
-fn with_ways_around(decision: &Decision) -> Result<Value> {
+fn with_ways((decision, names): (&Decision, Vec<String>)) -> Result<Value> {
     let mut value = serde_json::to_value(decision)?;
-    let names = decision.ways_around();
     if !names.is_empty() {
         value["allow"] = json!(names);
     }
