@@ -18,7 +18,7 @@ impl Cgroup {
     pub fn apply(&self, limits: &Limits) -> Result<()> {
         let dir = self.dir();
         // Cheap and certain ones first, so that a bad update is noticed before memory moves.
-        optional(&dir, "pids.max", convert::pids_max(limits.pids))?;
+        apply_pids(&dir, limits.pids)?;
         apply_cpu(&dir, &limits.cpu)?;
         optional(&dir, "cpuset.cpus", nonempty(limits.cpuset.cpus.as_ref()))?;
         optional(&dir, "cpuset.mems", nonempty(limits.cpuset.mems.as_ref()))?;
@@ -34,6 +34,15 @@ impl Cgroup {
 
 fn optional(dir: &Dir<'_>, file: &str, value: Option<String>) -> Result<()> {
     value.map_or(Ok(()), |value| dir.write(file, &value))
+}
+
+/// Unlimited needs no controller: where there is no file, there is no limit. Where there is one, an earlier limit ends.
+fn apply_pids(dir: &Dir<'_>, limit: Option<i64>) -> Result<()> {
+    let written = optional(dir, "pids.max", convert::pids_max(limit));
+    match written {
+        Err(error) if limit.is_some_and(|limit| limit <= 0) && error.is_gone() => Ok(()),
+        other => other,
+    }
 }
 
 fn nonempty(text: Option<&String>) -> Option<String> {

@@ -188,7 +188,8 @@ impl Limits {
             (self.cpu.is_set(), "cpu", "resources.cpu"),
             (self.cpuset.is_set(), "cpuset", "resources.cpu.cpus/mems"),
             (self.io.is_set(), "io", "resources.blockIO"),
-            (self.pids.is_some(), "pids", "resources.pids.limit"),
+            // Unlimited is what a cgroup without the controller is.
+            (self.pids.is_some_and(|limit| limit > 0), "pids", "resources.pids.limit"),
             (!self.hugetlb.is_empty(), "hugetlb", "resources.hugepageLimits"),
             (!self.rdma.is_empty(), "rdma", "resources.rdma"),
         ];

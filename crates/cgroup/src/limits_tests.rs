@@ -20,7 +20,7 @@ fn no_limits_need_no_controller() {
 #[test]
 fn each_limit_names_its_controller() {
     let limits = Limits {
-        pids: Some(0),
+        pids: Some(7),
         oom_group: Some(true),
         unified: [
             ("misc.max".to_owned(), "x 1".to_owned()),
@@ -31,6 +31,14 @@ fn each_limit_names_its_controller() {
     };
     let needed = limits.needed_controllers();
     assert_eq!(needed.names().collect::<Vec<_>>(), ["memory", "pids", "misc"]);
+}
+
+#[test]
+fn an_unlimited_number_of_tasks_needs_no_controller() {
+    for unlimited in [0, -1] {
+        let limits = Limits { pids: Some(unlimited), ..Limits::default() };
+        assert_eq!(limits.needed_controllers().names().count(), 0, "{unlimited}");
+    }
 }
 
 #[test]

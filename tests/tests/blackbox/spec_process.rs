@@ -559,6 +559,18 @@ fn a_process_limit_of_zero_is_none_at_create_and_update() {
 }
 
 #[test]
+fn an_unlimited_number_of_tasks_starts_where_the_controller_is_missing() {
+    requires!(root);
+    for limit in [0, -1] {
+        let bundle = Bundle::sh("true").edit(|c| {
+            c["linux"]["resources"]["pids"] = json!({"limit": limit});
+        });
+        // What the host has no controller for could otherwise not be asked of it.
+        Container::new(bundle).run().ok();
+    }
+}
+
+#[test]
 fn a_cgroup_in_a_fresh_place_has_all_controllers_that_can_be_had() {
     requires!(root);
     let mount = host::cgroup_mount();
