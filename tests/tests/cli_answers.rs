@@ -166,3 +166,16 @@ fn policy_permit_takes_patterns_and_says_when_it_would_change_nothing() {
     assert!(answer.status == 1 && answer.stderr.contains("stays as it is"), "{}", answer.stderr);
     assert!(!more.join("50-mounts.suid.toml").exists());
 }
+
+#[test]
+fn what_is_written_nearly_right_is_asked_back() {
+    for (line, meant) in [
+        ("rnu", "did you mean run?"),
+        ("kill c1 TRM", "did you mean TERM?"),
+        ("--allow devices.tnu list", "did you mean devices.tun?"),
+    ] {
+        let answer = casemate(line);
+        assert_eq!(answer.status, 1, "{line}");
+        assert!(answer.stderr.contains(meant), "{line}: {}", answer.stderr);
+    }
+}

@@ -5,6 +5,7 @@
 
 use crate::control::ControlId;
 use crate::overrides::Source;
+use crate::spec::Capability;
 use serde::Serialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -69,7 +70,9 @@ impl Decision {
         };
         let left = list(&self.after);
         let lost = list(&self.before).into_iter().filter(move |name| !left.contains(name));
-        let short = |name: Value| Some(name.as_str()?.strip_prefix("CAP_")?.to_lowercase());
-        lost.filter_map(short).map(|name| format!("capabilities.{name}"))
+        // An unknown one was never there.
+        let known = |name: Value| Capability::from_name(name.as_str()?);
+        let short = |known: Capability| known.name().trim_start_matches("CAP_").to_lowercase();
+        lost.filter_map(known).map(move |known| format!("capabilities.{}", short(known)))
     }
 }

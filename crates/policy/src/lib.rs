@@ -25,6 +25,7 @@ mod overrides;
 mod planned;
 mod profile;
 mod refusal;
+mod similar;
 pub mod spec;
 
 pub use admit::{
@@ -52,3 +53,4 @@ pub use overrides::{
 pub use planned::PlanFacts;
 pub use profile::{optional_places, Profile, ProfileName, Tmpfs};
 pub use refusal::{Refusal, Remedy};
+pub use similar::nearest;

@@ -3,6 +3,7 @@
 use crate::bundle::Bundle;
 use crate::caller::{host_facts, Caller};
 use crate::cgroups::{self, CgroupPlan};
+use crate::report::bounded;
 use crate::request::Global;
 use crate::{policy_choice, procfs};
 use anyhow::{Context as _, Result};
@@ -70,7 +71,25 @@ impl Decided {
 
 /// Steps 1 to 5: read, check, harden. No effect on the host.
 pub(crate) fn decide(global: &Global, bundle: Bundle, id: &str) -> Result<Box<Decided>> {
-    decide_by(global, bundle, id, harden_as)
+    decide_by(global, bundle, id, |spec, choice, facts| {
+        warn_of_unknown_capabilities(&spec);
+        harden_as(spec, choice, facts)
+    })
+}
+
+/// A capability that this release does not know is one that nobody gets, as under runc, which says so too.
+fn warn_of_unknown_capabilities(spec: &Spec) {
+    let sets = spec.process.as_ref().and_then(|process| process.capabilities.as_ref());
+    let mut unknown: Vec<&str> = Vec::new();
+    for (_, set) in sets.iter().flat_map(|sets| sets.sets()) {
+        unknown.extend(set.unknown.iter().map(String::as_str));
+    }
+    if !unknown.is_empty() {
+        unknown.sort_unstable();
+        unknown.dedup();
+        let text = format!("ignoring unknown or unavailable capabilities: [{}]", unknown.join(" "));
+        crate::warnings::add(bounded(text));
+    }
 }
 
 /// A refusal with all that refuses beside it. The configuration is read once more, so that a start keeps no copy of it.

@@ -41,4 +41,5 @@ mod userns;
 pub mod verify;
 pub mod warnings;
 
+pub use casemate_policy::nearest;
 pub use container_id::ContainerId;

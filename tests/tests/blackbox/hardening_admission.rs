@@ -125,6 +125,11 @@ fn a_user_namespace_with_root_of_the_host_in_it_is_refused() {
 fn files_of_the_cgroup_that_are_no_limits_are_refused_at_create_and_at_update() {
     requires!(root);
     let unified = json!({"cgroup.procs": "1"});
+    let bundle = Bundle::sh("true").edit(|c| c["linux"]["resources"] = json!({"unified": unified}));
+    let text = Container::new(bundle).run().refused();
+    // No override lets a configuration move processes, so none is offered.
+    assert!(text.contains("(rule cgroup.files)") && !text.contains("any-file"), "{text}");
+    let unified = json!({"cpuset.cpus.partition": "root"});
     refused("/linux/resources", json!({"unified": unified}), "cgroup.any-file");
     let container = Container::new(Bundle::sh("sleep 600")).up();
     let resources = container.bundle.dir().join("resources.json");

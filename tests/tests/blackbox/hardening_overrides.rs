@@ -334,6 +334,20 @@ fn overrides_that_are_offered_leave_alone_what_was_changed() {
 }
 
 #[test]
+fn a_capability_that_nobody_knows_is_warned_of_and_offered_nowhere() {
+    requires!(root);
+    let bundle = Bundle::sh("true").capabilities(&["CAP_NET_ROW", "CAP_NET_ADMIN"]);
+    let container = Container::new(bundle).global(&["--debug"]);
+    let done = container.run().ok();
+    let warning = "ignoring unknown or unavailable capabilities: [CAP_NET_ROW]";
+    assert!(done.stderr.contains(warning), "{}", done.stderr);
+    let dir = container.bundle.dir().display().to_string();
+    let text = container.command("explain").args(["--bundle", &dir]).ok().stdout;
+    assert!(text.contains("capabilities.net_admin"), "{text}");
+    assert!(!text.contains("capabilities.net_row"), "{text}");
+}
+
+#[test]
 fn explain_says_who_decided() {
     requires!(root);
     let bundle = annotated("org.casemate.allow/rootfs.writable", "true");

@@ -1,7 +1,8 @@
 //! Mistakes in the command line, in the words that runc's callers look for. All of them end in exit
 //! status 1; `report` prints them.
 
-use super::verbs::Verb;
+use super::verbs::{Verb, VERBS};
+use casemate_runtime::nearest;
 use std::ffi::OsStr;
 
 /// One mistake.
@@ -58,7 +59,13 @@ impl UsageError {
 
     /// The text must not look like `missing_value`: podman takes that for support of checkpoints.
     pub(crate) fn unknown_command(name: &OsStr) -> Self {
-        Self::new(format!("unknown command {:?}", name.to_string_lossy()))
-            .with_hint("'casemate help' lists the commands")
+        let name = name.to_string_lossy();
+        let error = Self::new(format!("unknown command {name:?}"));
+        match nearest(&name, VERBS.iter().map(|verb| verb.name)) {
+            Some(meant) => {
+                error.with_hint(format!("did you mean {meant}? 'casemate help' lists the commands"))
+            }
+            None => error.with_hint("'casemate help' lists the commands"),
+        }
     }
 }

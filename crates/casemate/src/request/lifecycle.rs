@@ -5,7 +5,7 @@ use crate::cli::exec::ExecArgs;
 use crate::cli::lifecycle::{CreateArgs, DeleteArgs, KillArgs, RunArgs};
 use crate::cli::observe::ExplainArgs;
 use crate::values::ids::{parse_id, parse_user};
-use crate::values::signal::parse_signal;
+use crate::values::signal::{meant_by, parse_signal};
 use anyhow::{bail, Context};
 use casemate_runtime::request::{
     CreateRequest, DeleteRequest, ExecRequest, ExplainRequest, KillRequest, RunRequest,
@@ -82,11 +82,18 @@ fn group(text: &str) -> anyhow::Result<u32> {
     parse_id(text).with_context(|| format!("invalid additional gid {text:?}: must be a number"))
 }
 
+fn unknown_signal(text: &str) -> String {
+    match meant_by(text) {
+        Some(meant) => format!("unknown signal {text:?}\nhint: did you mean {meant}?"),
+        None => format!("unknown signal {text:?}"),
+    }
+}
+
 /// Builds the request of `kill`.
 pub(crate) fn kill(args: &KillArgs) -> anyhow::Result<KillRequest> {
     let signal = match args.signal.as_deref() {
         None | Some("") => DEFAULT_SIGNAL,
-        Some(text) => parse_signal(text).with_context(|| format!("unknown signal {text:?}"))?,
+        Some(text) => parse_signal(text).with_context(|| unknown_signal(text))?,
     };
     Ok(KillRequest { id: container_id(&args.id)?, signal, all: args.all })
 }

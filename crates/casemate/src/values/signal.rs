@@ -1,5 +1,7 @@
 //! Signals by number or name.
 
+use casemate_runtime::nearest;
+
 /// Names without `SIG`, by number. Linux on x86_64, aarch64 and every other architecture casemate
 /// builds for; aliases follow below.
 const NAMES: [&str; 32] = [
@@ -27,6 +29,14 @@ pub(crate) fn parse_signal(text: &str) -> Option<i32> {
     }
     let alias = ALIASES.iter().find(|(alias, _)| *alias == name).map(|(_, number)| *number);
     alias.or_else(|| real_time(name))
+}
+
+/// The name that was meant by one that is none.
+pub(crate) fn meant_by(text: &str) -> Option<&'static str> {
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+    nearest(name, NAMES.iter().copied().filter(|known| !known.is_empty()).chain(aliases))
 }
 
 fn real_time(name: &str) -> Option<i32> {

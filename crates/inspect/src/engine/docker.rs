@@ -124,7 +124,7 @@ fn notes(config: &Value) -> Vec<Check> {
 }
 
 fn snippet(host: &Host) -> String {
-    let path = locate(host, "casemate").unwrap_or_else(|| binary_path(host).to_owned());
+    let path = locate(host, "casemate").unwrap_or_else(|| binary_path(host));
     let value = json!({"runtimes": {"casemate": {"path": path}}});
     // Strings and maps of strings: nothing to fail.
     serde_json::to_string_pretty(&value).unwrap_or_default() + "\n"

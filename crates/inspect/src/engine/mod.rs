@@ -89,9 +89,16 @@ const INSTALLED: [&str; 2] = ["/usr/bin/casemate", "/usr/local/bin/casemate"];
 const PATH: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
-/// The binary to write into a snippet: the installed one.
-fn binary_path(host: &Host) -> &'static str {
-    INSTALLED.into_iter().find(|path| host.exists(path)).unwrap_or(INSTALLED[0])
+/// The binary to write into a snippet: of the running host the one that runs, else the installed one.
+fn binary_path(host: &Host) -> String {
+    if host.is_running() {
+        // What cannot be told is as if nobody had asked.
+        if let Ok(path) = casemate_sys::exe::on_host() {
+            return path.display().to_string();
+        }
+    }
+    let installed = INSTALLED.into_iter().find(|path| host.exists(path));
+    installed.unwrap_or(INSTALLED[0]).to_owned()
 }
 
 /// Whether a configured program is casemate, or a script that stands for it.
@@ -104,7 +111,15 @@ fn locate(host: &Host, program: &str) -> Option<String> {
     if program.contains('/') {
         return host.exists(program).then(|| program.to_owned());
     }
-    PATH.iter().map(|dir| format!("{dir}/{program}")).find(|path| host.exists(path))
+    let usual = PATH.iter().map(|dir| (*dir).to_owned());
+    let mut dirs = usual.chain(own_path(host)).map(|dir| format!("{dir}/{program}"));
+    dirs.find(|path| host.exists(path))
+}
+
+/// The caller's directories of programs, on the running host.
+fn own_path(host: &Host) -> Vec<String> {
+    let path = std::env::var("PATH").ok().filter(|_| host.is_running()).unwrap_or_default();
+    path.split(':').filter(|dir| dir.starts_with('/')).map(str::to_owned).collect()
 }
 
 /// A configured program: it is there, may be executed, and nobody but root can replace it.

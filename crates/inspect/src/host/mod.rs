@@ -108,6 +108,11 @@ impl Host {
         Self { root: root.into(), unread: RefCell::default() }
     }
 
+    /// Whether it is the host that this program runs on.
+    pub fn is_running(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
     /// Where a path of the host is to be found.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();

@@ -235,6 +235,14 @@ fn host_mounts(proc: &OwnedFd) -> Result<Vec<u8>> {
     }
 }
 
+/// Why the kernel does not let this caller look (ptrace(2), "Ptrace access mode checking").
+fn hint() -> &'static str {
+    match rustix::process::geteuid().is_root() {
+        true => "hint: this needs CAP_SYS_PTRACE in the user namespace of that process, and all of its capabilities",
+        false => "hint: only root can look at other users' processes",
+    }
+}
+
 fn namespaces(proc: &OwnedFd, pid: i32) -> Result<BTreeMap<NamespaceKind, Place>> {
     let mut found = BTreeMap::new();
     for (kind, file) in [
@@ -250,7 +258,7 @@ fn namespaces(proc: &OwnedFd, pid: i32) -> Result<BTreeMap<NamespaceKind, Place>
         let own = match ns::inode(proc, &pid.to_string(), file) {
             Ok(Some(own)) => own,
             Ok(None) => continue,
-            Err(error) => bail!("namespaces of process {pid}: {error} (hint: only root can look at other users' processes)"),
+            Err(error) => bail!("namespaces of process {pid}: {error} ({})", hint()),
         };
         // For an ordinary user pid 1 is closed; then the caller's own namespaces stand for the host's.
         let host = ns::inode(proc, "1", file).or_else(|_| ns::inode(proc, "self", file))?;

@@ -2,6 +2,7 @@
 
 use super::{Control, ControlId, CONTROLS};
 use crate::error::PolicyError;
+use crate::similar::nearest;
 use crate::spec::Capability;
 
 /// What the default filter can let pass on request, by the name behind `seccomp.` and `+`. What each opens is said where the
@@ -123,29 +124,8 @@ fn canonical_part(family: &str, part: &str) -> Option<String> {
     }
 }
 
-/// The known name that differs the least, by at most two letters.
-fn similar(name: &str) -> Option<String> {
-    let known = CONTROLS.iter().flat_map(crate::forbid::all_names);
-    let near = known.map(|known| (letters_between(name, &known), known));
-    near.filter(|(letters, _)| (1..=2).contains(letters)).min().map(|(_, known)| known)
-}
-
-/// How many letters are added, left out or other ones (Levenshtein).
-fn letters_between(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (index, letter) in one.bytes().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], index + 1);
-        for (column, wanted) in other.bytes().enumerate() {
-            let kept = corner + usize::from(letter != wanted);
-            corner = row[column + 1];
-            row[column + 1] = kept.min(corner + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
-}
-
 fn unknown(name: &str) -> PolicyError {
-    if let Some(meant) = similar(name) {
+    if let Some(meant) = nearest(name, CONTROLS.iter().flat_map(crate::forbid::all_names)) {
         return PolicyError::new(format!("override {name:?} is unknown; did you mean {meant}?"));
     }
     let family = name.split('.').next().unwrap_or_default();

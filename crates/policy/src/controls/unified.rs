@@ -47,7 +47,9 @@ pub(crate) fn known(
     asked: BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
     let (control, pointer) = (ControlId::UnifiedFiles, "/linux/resources/unified");
-    let Some(other) = asked.keys().find(|file| !limits(file)) else {
+    // One that nothing lets through before those that an override does.
+    let moves = asked.keys().find(|file| file.starts_with("cgroup.") && !limits(file));
+    let Some(other) = moves.or_else(|| asked.keys().find(|file| !limits(file))) else {
         draft.log.note(control, pointer, Verdict::Kept, "only files that limit or share");
         return Ok(asked);
     };
@@ -56,7 +58,9 @@ pub(crate) fn known(
         draft.log.waive(control, pointer, source, reason);
         return Ok(asked);
     }
-    Err(draft.refuse(control, pointer, reason, Some("cgroup.any-file")))
+    // Files of the core that are no limits move, stop or kill processes: they are no resources at all.
+    let allow = moves.is_none().then_some("cgroup.any-file");
+    Err(draft.refuse(control, pointer, reason, allow))
 }
 
 /// Of two limits on one thing, the lower one; what is not above 0 is none.
