@@ -51,7 +51,7 @@ impl BusAddress {
         address.map(Self).ok_or_else(|| Error::Bus {
             address: "the user's session bus".to_owned(),
             why: "neither DBUS_SESSION_BUS_ADDRESS nor XDG_RUNTIME_DIR is set: \
-                  log in with a systemd user session, or use the cgroupfs driver"
+                  log in with a systemd user session (loginctl enable-linger makes one that stays), or use the cgroupfs driver"
                 .to_owned(),
         })
     }

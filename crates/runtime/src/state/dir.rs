@@ -43,6 +43,14 @@ const FILES: [&str; 6] = [GATE, POSTURE, "seccomp.bpf", "decisions.json", INIT, 
 const DIR: OFlags =
     OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
+/// What an ordinary user is told who has no runtime directory and so is sent to root's.
+fn own_place(path: &Path, is_denied: bool) -> &'static str {
+    match is_denied && path == Path::new("/run/casemate") && !rustix::process::geteuid().is_root() {
+        true => " (hint: XDG_RUNTIME_DIR is not set: loginctl enable-linger and export XDG_RUNTIME_DIR=/run/user/$(id -u), or --root DIR)",
+        false => "",
+    }
+}
+
 impl StateRoot {
     /// Open the root if it exists.
     pub fn open(path: &Path) -> Result<Self> {
@@ -59,7 +67,7 @@ impl StateRoot {
             Err(e) => {
                 return Err(e)
                     .call(|| format!("open(\"{}\")", path.display()))
-                    .context("state root")
+                    .with_context(|| format!("state root{}", own_place(path, e == Errno::ACCESS)))
             }
         };
         Ok(Self { path: path.to_owned(), dir })
@@ -77,8 +85,11 @@ impl StateRoot {
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .map_err(|e| say(&e))
-            .with_context(|| format!("make the state root {}", path.display()))?;
+            .map_err(|e| (e.kind(), say(&e)))
+            .map_err(|(kind, e)| {
+                let hint = own_place(path, kind == std::io::ErrorKind::PermissionDenied);
+                e.context(format!("make the state root {}{hint}", path.display()))
+            })?;
         if sticky {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o1700))
                 .map_err(|e| say(&e))
