@@ -164,20 +164,17 @@ fn the_right_to_raise_the_priority_later_is_cut() {
 
 #[test]
 fn of_the_cgroups_files_only_limits_and_shares_are_written_by_name() {
-    for file in [
-        "cgroup.procs",
-        "cgroup.threads",
-        "cgroup.type",
-        "cgroup.subtree_control",
-        "cgroup.freeze",
-        "cgroup.kill",
-        "cpuset.cpus.partition",
-        "cpuset.cpus.exclusive",
-        "novel.file",
-    ] {
-        let value = json!({file: "1"});
-        let pointer = "/linux/resources/unified";
-        needs("cgroup.any-file", ControlId::UnifiedFiles, pointer, &value);
+    let pointer = "/linux/resources/unified";
+    for file in ["cpuset.cpus.partition", "cpuset.cpus.exclusive", "novel.file"] {
+        needs("cgroup.any-file", ControlId::UnifiedFiles, pointer, &json!({file: "1"}));
+    }
+    // No override is named for what is no resource under any profile.
+    for file in ["procs", "threads", "type", "subtree_control", "freeze", "kill"]
+        .map(|name| format!("cgroup.{name}"))
+    {
+        let spec = changed(pointer, json!({file: "1", "novel.file": "1"})).unwrap();
+        let refusal = admit(ProfileName::Hardened, &[], spec).unwrap_err();
+        assert_eq!((refusal.decision.rule, refusal.allow), (ControlId::UnifiedFiles, None));
     }
     let fine = json!({
         "memory.high": "1", "cpu.max": "1 2", "cgroup.max.descendants": "3", "io.max": "x",
