@@ -23,7 +23,7 @@ use crate::failure::Step;
 use crate::plan::{ContainerPlan, Gate, Hook, HookState, ProcessPlan, UserNamespace};
 use crate::proto::{self, FromParent};
 use crate::{exec, hooks, identity, namespaces, rootfs, sysctl, Failure, StepResult};
-use casemate_sys::socket;
+use casemate_sys::{signals, socket};
 use rustix::fd::{AsRawFd, OwnedFd};
 
 /// Run all stages; returns only what went wrong.
@@ -166,6 +166,8 @@ impl<'c> Dropped<'c> {
             ours.push(listener.as_raw_fd());
         }
         let mut ready = exec::prepare(process, cwd, count, &ours)?;
+        // Before a filter that may forbid it: a container that was created and is not wanted any more can be stopped.
+        signals::end_when_asked().step("gate", || "signals")?;
         // A listener has to reach its agent while the parent is still there to deliver it.
         confine::load_filters(ready.filters(), FilterSlot::BeforeReady, channel)?;
         if ready.filters().are_loaded(FilterSlot::BeforeReady) {

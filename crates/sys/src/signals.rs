@@ -61,6 +61,31 @@ pub fn reset() -> Result<()> {
     Ok(())
 }
 
+/// The signals that ask a process to end: signal(7).
+const ENDING: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT];
+
+/// Have this process end when it is asked to, whatever the kernel does with the default action: process 1 of a pid namespace
+/// gets nothing that it has no handler for (pid_namespaces(7)). execve(2) takes the handlers away again.
+pub fn end_when_asked() -> Result<()> {
+    for signal in ENDING {
+        // SAFETY: all-zero is a valid sigaction: an empty mask and no flags.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = end as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        // SAFETY: action is initialised and only read; the handler calls nothing that is not async-signal-safe.
+        let set = unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
+        check(libc::c_long::from(set))
+            .map(drop)
+            .call(|| format!("sigaction({signal}, handler)"))?;
+    }
+    Ok(())
+}
+
+/// Ends with the status that shells report for a process that died of the signal.
+extern "C" fn end(signal: libc::c_int) {
+    // SAFETY: _exit(2) is async-signal-safe and does not return.
+    unsafe { libc::_exit(128 + signal) }
+}
+
 /// The number of the last real-time signal, as the kernel counts: signal(7).
 const LAST: libc::c_int = 64;
 

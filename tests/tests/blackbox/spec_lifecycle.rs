@@ -327,6 +327,34 @@ fn a_shared_pid_namespace_is_killed_as_a_whole() {
 }
 
 #[test]
+fn a_container_that_waits_for_start_ends_when_it_is_asked_to() {
+    requires!(root);
+    for signal in ["TERM", "INT", "HUP", "QUIT"] {
+        let container = Container::new(Bundle::sh("sleep 600"));
+        container.create().ok();
+        container.kill(signal).ok();
+        container.wait_status("stopped");
+        let text = container.start().refused();
+        assert!(text.contains("cannot start a container that has stopped"), "{signal}: {text}");
+        container.verb("delete", &[]).ok();
+    }
+}
+
+#[test]
+fn a_program_starts_with_default_actions_and_no_signal_blocked() {
+    requires!(root);
+    let container = Container::new(Bundle::sh(
+        "grep ^Sig /proc/self/status; trap 'exit 7' TERM; kill -TERM $$",
+    ));
+    let done = container.run().done();
+    assert_eq!(done.code(), 7, "{}", done.stderr);
+    for field in ["SigBlk", "SigIgn", "SigCgt"] {
+        let none = format!("{field}:\t0000000000000000");
+        assert!(done.stdout.contains(&none), "{field}: {}", done.stdout);
+    }
+}
+
+#[test]
 fn sigkill_reaches_a_paused_container() {
     requires!(root);
     let container = Container::new(Bundle::sh("sleep 600")).up();
