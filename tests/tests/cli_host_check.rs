@@ -390,6 +390,25 @@ fn a_policy_with_a_mistake_is_missing_and_the_check_fails() {
 }
 
 #[test]
+fn an_audit_log_without_its_directory_is_missing_where_it_is_required() {
+    if !casemate_tests::host::is_root() {
+        return;
+    }
+    let with = |required: bool| {
+        let text =
+            format!("[audit]\nfile = \"/var/log/casemate/audit.jsonl\"\nrequired = {required}\n");
+        Host::new().file(POLICY, &text).mode(POLICY, 0o644).mode("etc/casemate", 0o755)
+    };
+    for (required, wanted) in [(true, "missing"), (false, "warning")] {
+        let (check, _) = policy_check(&with(required));
+        assert_eq!(check["status"], wanted, "{check}");
+        assert_eq!(check["fix"], "install -d -m 0700 /var/log/casemate");
+        let there = with(required).file("var/log/casemate/audit.jsonl", "");
+        assert_eq!(policy_check(&there).0["status"], "ok");
+    }
+}
+
+#[test]
 fn unknown_engines_and_formats_are_refused() {
     let answer = Casemate::with(["host-check", "--engine", "rkt"]).answer();
     assert_eq!(answer.status, 1);

@@ -1,8 +1,10 @@
 //! casemate's own installation on this node: its binary, its policy, its range of ids.
 
 use super::{Check, Host, Status};
+use casemate_policy::NodePolicy;
 use casemate_runtime::ops::policy_in;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 const DIR: &str = "/etc/casemate";
 const POLICY: &str = "/etc/casemate/policy.toml";
@@ -39,7 +41,13 @@ fn policy(host: &Host) -> Check {
         return Check::new(id, Status::Missing, found)
             .fix(format!("chown root:root {path} && chmod go-w {path}"));
     }
-    match policy_in(&host.path(DIR)) {
+    let read = policy_in(&host.path(DIR));
+    // An error is told below.
+    if let Some(check) = read.as_ref().ok().and_then(Option::as_ref).and_then(|p| records(host, p))
+    {
+        return check;
+    }
+    match read {
         Err(error) => {
             // The place as the host itself calls it.
             let root = host.path("/").display().to_string();
@@ -57,6 +65,21 @@ fn policy(host: &Host) -> Check {
         }
         Ok(_) => Check::new(id, Status::Ok, files.join(" ")),
     }
+}
+
+/// That the audit log has no directory; `None`: it has one, or there is no such log.
+fn records(host: &Host, policy: &NodePolicy) -> Option<Check> {
+    let dir = Path::new(policy.audit().file.as_ref()?).parent()?;
+    if host.exists(dir) {
+        return None;
+    }
+    let (status, what) = match policy.audit().required {
+        Some(true) => (Status::Missing, "no container will be created"),
+        _ => (Status::Warning, "nothing is recorded, and what restricted runs is refused"),
+    };
+    let dir = dir.display();
+    let found = format!("audit.file: {dir} is missing: {what}");
+    Some(Check::new("node.policy", status, found).fix(format!("install -d -m 0700 {dir}")))
 }
 
 /// A range for automatic user namespaces.

@@ -85,6 +85,15 @@ fn report(policy: &NodePolicy) -> PolicyReport {
         controls: CONTROLS.iter().map(row).collect(),
         permitted: policy.permitted(),
         rules: policy.rules().map(|(place, matches)| (place.to_owned(), matches)).collect(),
-        notes: policy.notes(),
+        notes: policy.notes().into_iter().chain(no_log(policy)).collect(),
     }
+}
+
+/// The audit log cannot be written on this host.
+fn no_log(policy: &NodePolicy) -> Option<String> {
+    let dir = Path::new(policy.audit().file.as_ref()?).parent()?;
+    // One that cannot be looked at is for `create` to complain of.
+    let missing = matches!(dir.try_exists(), Ok(false));
+    let dir = dir.display();
+    missing.then(|| format!("audit.file: its directory is missing here: install -d -m 0700 {dir}"))
 }
