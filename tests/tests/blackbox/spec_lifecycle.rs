@@ -26,7 +26,8 @@ fn the_states_follow_each_other_and_refuse_what_does_not_fit() {
     let text = container.start().refused();
     assert!(text.contains("cannot start an already running container"), "{text}");
     let text = container.verb("delete", &[]).refused();
-    assert!(text.contains("that is not stopped: running"), "{text}");
+    let hint = "that is not stopped: running (hint: 'kill' ends it, 'delete --force' does both)";
+    assert!(text.contains(hint), "{text}");
     container.verb("pause", &[]).ok();
     assert_eq!(container.state()["status"], "paused");
     container.verb("resume", &[]).ok();

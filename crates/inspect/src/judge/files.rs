@@ -60,6 +60,7 @@ pub(super) fn flags(seen: &Observation, _: &Profile) -> Judgement {
         .collect();
     let shown = match (all.len(), lax.len()) {
         (0, _) => "no volumes".to_owned(),
+        (1, 0) => "one volume, nosuid and nodev".to_owned(),
         (n, 0) => format!("{n} volumes, all nosuid and nodev"),
         (n, _) => format!("{} of {n} volumes lack nosuid or nodev: {}", lax.len(), some(&lax)),
     };

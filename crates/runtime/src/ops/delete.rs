@@ -63,7 +63,11 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
             bail!("cannot delete container {} that is being created", request.id)
         }
         other if !request.force => {
-            bail!("cannot delete container {} that is not stopped: {}", request.id, other.name())
+            bail!(
+                "cannot delete container {} that is not stopped: {} (hint: 'kill' ends it, 'delete --force' does both)",
+                request.id,
+                other.name()
+            )
         }
         _ => {}
     }

@@ -57,7 +57,8 @@ use crate::spec::{Mount, NamespaceKind};
 /// - `mounts.block`, `mounts.network`, `mounts.fuse`: mounting a file system of that kind
 /// - `mounts.unknown-fs`: mounting a file system that this release does not know
 /// - `mounts.second-proc`, `mounts.second-sysfs`: a procfs or sysfs in another place than its own
-/// - `mounts.covered`: a mount over `/proc`, `/sys` or a node of `/dev`
+/// - `mounts.covered`: a mount over `/proc`, `/sys` or a node of `/dev`; files inside `/proc` but those
+///   that lxcfs shows are covered under no profile, as with runc
 /// - `mounts.remount`: changing a mount that the configuration has not made
 ///
 /// One kind at a time.
