@@ -338,6 +338,39 @@ fn a_kubelet_with_another_cgroup_driver_than_its_engine_is_noticed() {
     assert_eq!(host.status("kubernetes", id), "missing");
 }
 
+#[test]
+fn the_engine_that_the_kubelet_asks_is_the_one_that_is_judged() {
+    let kubelet = "var/lib/kubelet/config.yaml";
+    let both = || {
+        Host::new()
+            .systemd()
+            .file(CONTAINERD_FILE, "version = 2\ndisabled_plugins = [\"cri\"]\n")
+            .file(CRIO_FILE, "[crio.runtime]\ncgroup_manager = \"cgroupfs\"\n")
+    };
+    for (endpoint, driver, wanted) in [
+        ("unix:///var/run/crio/crio.sock", "cgroupfs", "ok"),
+        ("unix:///var/run/crio/crio.sock", "systemd", "missing"),
+    ] {
+        let text = format!("containerRuntimeEndpoint: {endpoint}\ncgroupDriver: {driver}\n");
+        let host = both().file(kubelet, &text);
+        assert_eq!(host.status("kubernetes", "kubernetes.cgroup-driver"), wanted, "{text}");
+    }
+}
+
+#[test]
+fn a_range_of_the_kubelets_counts_only_with_its_user_and_the_program_that_reads_it() {
+    let id = "kubernetes.ids";
+    let range = "kubelet:65536:7208960\n";
+    let host = Host::new().systemd();
+    assert_eq!(host.status("kubernetes", id), "info");
+    let host = host.file("etc/subuid", range).file("etc/subgid", range);
+    assert_eq!(host.status("kubernetes", id), "warning");
+    let host = host.file("etc/passwd", "kubelet:x:999:999::/:/usr/sbin/nologin\n");
+    assert_eq!(host.status("kubernetes", id), "warning");
+    let host = host.file("usr/bin/getsubids", "");
+    assert_eq!(host.status("kubernetes", id), "ok");
+}
+
 /// What `host-check` says about the policy of a host, and how it ends.
 fn policy_check(host: &Host) -> (Value, i32) {
     let words = ["host-check", "--format", "json", "--host-root"].map(Path::new);
