@@ -531,7 +531,7 @@ fn what_holds_a_program_of_the_runtime_is_read_only_even_among_data() {
 }
 
 #[test]
-fn what_holds_a_hook_is_read_only_and_no_root_file_system() {
+fn what_holds_a_hook_is_read_only_and_no_root_file_system_that_can_be_written() {
     let used = || vec![Used { by: Use::Hook, path: "/srv/hooks/h.sh".to_owned() }];
     let file = |path: &str| FileFact { used: used(), ..dir(path) };
     for path in ["/srv", "/srv/hooks", "/home/u/second-link"] {
@@ -540,8 +540,12 @@ fn what_holds_a_hook_is_read_only_and_no_root_file_system() {
         assert!(is_writable(&bind_as(file(path), host(), &as_asked).unwrap()), "{path}");
     }
     let root = HostFacts { root: Some(file("/srv/b")), ..host() };
-    let refusal = harden_as(changed("/hostname", json!("h")).unwrap(), &choice(&[]), &root);
-    assert_eq!(class(refusal).as_deref(), Some("mounts.host-system"));
+    let run = |readonly: bool| {
+        let choice = choice(&["rootfs.writable"]);
+        harden_as(changed("/root/readonly", json!(readonly)).unwrap(), &choice, &root)
+    };
+    assert_eq!(class(run(false)).as_deref(), Some("mounts.host-system"));
+    assert!(run(true).is_ok(), "nobody can write it there");
 }
 
 #[test]

@@ -111,7 +111,7 @@ fn what_another_container_was_made_from_is_written_by_nobody_while_it_is_there()
 }
 
 #[test]
-fn a_root_file_system_that_holds_a_bundle_or_the_state_is_refused_read_only_or_not() {
+fn a_root_file_system_that_holds_a_bundle_or_the_state_is_refused() {
     requires!(root);
     let state = Dir::new("state");
     std::fs::set_permissions(state.path(), PermissionsExt::from_mode(0o700)).unwrap();
@@ -133,7 +133,6 @@ fn a_root_file_system_that_holds_a_bundle_or_the_state_is_refused_read_only_or_n
     let above = bundle.parent().unwrap();
     for (profile, readonly) in [("hardened", true), ("hardened", false), ("baseline", false)] {
         for (root, why) in [
-            (Path::new("."), "(holds the container's configuration)"),
             (Path::new(".."), "mounts.engine-data"),
             (&bundle, other.as_str()),
             (above, "mounts.engine-data"),
@@ -142,6 +141,15 @@ fn a_root_file_system_that_holds_a_bundle_or_the_state_is_refused_read_only_or_n
             let text = on(root, profile, readonly).run().refused();
             assert!(text.contains(why) && text.contains("root.path"), "{profile} {root:?}: {text}");
         }
+    }
+    // Its own configuration alone: where it could be written.
+    for (profile, readonly) in [("hardened", false), ("baseline", false)] {
+        let text = on(Path::new("."), profile, readonly).run().refused();
+        assert!(text.contains("(holds the container's configuration)"), "{profile}: {text}");
+    }
+    for profile in ["hardened", "baseline"] {
+        let text = on(Path::new("."), profile, true).run().refused();
+        assert!(!text.contains("mounts.sources"), "{profile}: {text}");
     }
     let granted = on(&bundle, "hardened", true).global(&["--allow", "mounts.engine-data"]);
     let text = granted.run().refused();

@@ -39,6 +39,8 @@ pub(crate) struct Asked {
     pub(crate) pod: mounts::Pod,
     /// The caller's groups are to be kept.
     pub(crate) keeps_groups: bool,
+    /// The root file system is to be read-only.
+    pub(crate) readonly_root: bool,
 }
 
 impl Asked {
@@ -65,6 +67,7 @@ impl Asked {
             sandbox: memory::is_sandbox(&spec.annotations),
             pod: mounts::Pod::of(spec, engine),
             keeps_groups: groups::are_kept(&spec.annotations),
+            readonly_root: spec.root.readonly,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `root.readonly`: the root file system is read-only.
 
 use super::prelude::*;
+use crate::control::Mode;
 
 /// **What.** The root file system is read-only. Volumes and other mounts stay as they were asked
 /// for.
@@ -32,6 +33,13 @@ pub(crate) const READONLY: Control = Control {
     severity: MEDIUM,
     summary: "the root file system is read-only",
 };
+
+/// Whether the root will be read-only: as it is asked for, or made so.
+pub(super) fn will_be_readonly(draft: &Draft<'_>) -> bool {
+    let control = ControlId::ReadonlyRoot;
+    let made = draft.choice.mode(control) == Mode::Enforce;
+    draft.asked.readonly_root || (made && draft.allows("rootfs.writable").is_none())
+}
 
 pub(crate) fn readonly(draft: &mut Draft<'_>, asked: bool) -> Result<bool, Refusal> {
     let (control, pointer) = (ControlId::ReadonlyRoot, "/root/readonly");

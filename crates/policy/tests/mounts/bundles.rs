@@ -66,8 +66,9 @@ fn a_root_file_system_holds_no_bundle() {
     let others = MountFacts { others: vec![other], ..MountFacts::default() };
     let refused = |mounts: &MountFacts, euid: u32, root: FileFact| {
         let facts = HostFacts { mounts: mounts.clone(), root: Some(root), euid, ..host() };
-        let spec = changed("/hostname", json!("h")).unwrap();
-        harden_as(spec, &choice(&[]), &facts).err()?.allow.map(|remedy| remedy.name)
+        let spec = changed("/root/readonly", json!(false)).unwrap();
+        let choice = choice(&["rootfs.writable"]);
+        harden_as(spec, &choice, &facts).err()?.allow.map(|remedy| remedy.name)
     };
     for mounts in [&own, &others] {
         for (path, euid) in [("/home/u/b", 0), ("/home/u", 0), ("/home/u/b", 1000)] {
@@ -81,4 +82,11 @@ fn a_root_file_system_holds_no_bundle() {
             assert_eq!(refused(mounts, 0, dir(path)), None, "{path}");
         }
     }
+    let facts = HostFacts { mounts: own, root: Some(dir("/home/u/b")), ..host() };
+    let run = |facts: &HostFacts| {
+        harden_as(changed("/root/readonly", json!(true)).unwrap(), &choice(&[]), facts)
+    };
+    // It cannot be written there.
+    assert!(run(&facts).is_ok());
+    assert!(run(&HostFacts { mounts: others, ..facts }).is_err());
 }

@@ -23,10 +23,16 @@ pub(super) fn held(file: &FileFact, scope: &Scope<'_>, root: bool) -> Option<Str
     facts.others.iter().find(is_its).map(of_other)
 }
 
-/// The same of what is to be a root file system. Containers may share one, and each lies in a bundle of its own mostly.
-pub(super) fn held_by_root(file: &FileFact, scope: &Scope<'_>, root: bool) -> Option<String> {
+/// The same of what is to be a root file system. Containers may share one, and each lies in a bundle of its own mostly. The
+/// container's own configuration may lie in a root that is `read_only`, as in the bundles of the OCI's validation suite.
+pub(super) fn held_by_root(
+    file: &FileFact,
+    scope: &Scope<'_>,
+    root: bool,
+    read_only: bool,
+) -> Option<String> {
     let facts = scope.facts;
-    if says(file, (&facts.bundle, &facts.config), root) {
+    if !read_only && says(file, (&facts.bundle, &facts.config), root) {
         return Some(OWN.to_owned());
     }
     let is_its = |other: &&BundleFact| says(file, (&other.bundle, &other.config), root);

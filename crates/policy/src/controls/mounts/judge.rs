@@ -5,7 +5,7 @@ use super::{
     bundles, covers, holds_state, is_casemates, places, users, Judgement, Place, Scope,
     ENGINE_DATA, SYSTEM,
 };
-use crate::facts::{is_below, Engine, FileFact, FileKind, Package, Use, SIGNS, SOCKETS};
+use crate::facts::{is_below, Engine, FileFact, FileKind, Package, Use, Used, SIGNS, SOCKETS};
 use casemate_kernel::magic;
 
 /// Judges the source of a bind mount, or a layer of an overlay. For an ordinary caller (`root` is false) only
@@ -42,8 +42,17 @@ pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgemen
 
 /// What the host has in use stays as it is wherever it lies: not even data may be written where that is in it.
 pub(super) fn used(file: &FileFact) -> Judgement {
-    let each = file.used.iter().map(|used| {
-        let note = |what: &str| match used.path == file.path {
+    judged(&file.path, file.used.iter())
+}
+
+/// The same of a root file system that is read-only: hooks may lie in it, which nobody can write there.
+pub(super) fn used_beside_hooks(file: &FileFact) -> Judgement {
+    judged(&file.path, file.used.iter().filter(|used| !matches!(used.by, Use::Hook)))
+}
+
+fn judged<'f>(path: &str, used: impl Iterator<Item = &'f Used>) -> Judgement {
+    let each = used.map(|used| {
+        let note = |what: &str| match used.path == path {
             true => format!(" (is {what})"),
             false => format!(" (contains {what}, {})", used.path),
         };

@@ -1,5 +1,6 @@
 //! `mounts.sources`: the judgement of each source, done to the configuration.
 
+use super::super::root;
 use super::types;
 use super::{
     bundles, covers, engines, is_below, is_root, judge, layered, layers, places, restrict,
@@ -178,7 +179,8 @@ pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Re
         true => judgement.stricter(Judgement::refused(ENGINE_DATA, " (of another container)")),
         false => judgement,
     };
-    let judgement = match bundles::held_by_root(file, &Scope::new(draft), is_root(facts)) {
+    let keeps = root::will_be_readonly(draft);
+    let judgement = match bundles::held_by_root(file, &Scope::new(draft), is_root(facts), keeps) {
         Some(note) => judgement.stricter(Judgement::refused(ENGINE_DATA, note)),
         None => judgement,
     };
@@ -189,7 +191,8 @@ pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Re
         )),
         None => judgement,
     };
-    let judgement = match judge::used(file) {
+    let used = if keeps { judge::used_beside_hooks(file) } else { judge::used(file) };
+    let judgement = match used {
         Judgement::ReadOnly { class, note } => judgement.stricter(Judgement::refused(class, note)),
         used => judgement.stricter(used),
     };
