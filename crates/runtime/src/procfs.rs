@@ -5,8 +5,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-/// PROC_SUPER_MAGIC (statfs(2)) and PROC_ROOT_INO.
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+/// PROC_ROOT_INO (include/linux/proc_ns.h).
 const PROC_ROOT_INO: u64 = 1;
 
 /// Open /proc and make sure that it is one: a file system mounted over it would swallow security labels
@@ -16,7 +15,7 @@ pub fn open() -> Result<OwnedFd, Error> {
     let fd = rustix::fs::open("/proc", flags, Mode::empty()).call(|| "open(\"/proc\")")?;
     let magic = rustix::fs::fstatfs(&fd).call(|| "fstatfs(/proc)")?.f_type as u64;
     let inode = rustix::fs::fstat(&fd).call(|| "fstat(/proc)")?.st_ino;
-    if magic == PROC_SUPER_MAGIC && inode == PROC_ROOT_INO {
+    if magic == casemate_kernel::magic::PROC && inode == PROC_ROOT_INO {
         Ok(fd)
     } else {
         Err(Error::new("/proc is not the root of a procfs", Errno::PERM))

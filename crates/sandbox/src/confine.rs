@@ -130,7 +130,9 @@ impl Counted<'_> {
         if now.is_some() && now == wanted {
             return Ok(());
         }
-        let (now, before) = (now.unwrap_or_default(), self.before);
+        // What cannot be read is no number.
+        let now = now.map_or_else(|| "no number".to_owned(), |now| now.to_string());
+        let before = self.before;
         let message = format!(
             "linux.seccomp: {loaded} filters were loaded, and the kernel shows {now}, {before} of them from before"
         );

@@ -3,6 +3,7 @@
 //!
 //! It is asked twice: by the rules, before anything is made, and right before a hook runs ([`crate::hooks`]).
 
+use casemate_kernel::magic;
 use casemate_sys::errno_text;
 use rustix::fs::{AtFlags, FileType, Stat, StatFs, CWD};
 use std::collections::VecDeque;
@@ -10,8 +11,6 @@ use std::path::{Component, Path, PathBuf};
 
 /// Links on one way, as the kernel counts them (path_resolution(7)).
 const MAX_LINKS: u32 = 40;
-
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
 
 /// The id that files of unmapped owners have in a user namespace: there the host's root is one of them.
 const OVERFLOW: u32 = 65534;
@@ -169,7 +168,7 @@ fn is_link(found: &Stat) -> bool {
 
 /// What cannot be told is no procfs: the link is then judged like any other.
 fn in_procfs(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|fs: StatFs| fs.f_type as u64 == PROC_SUPER_MAGIC)
+    rustix::fs::statfs(path).is_ok_and(|fs: StatFs| fs.f_type as u64 == magic::PROC)
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ enum Engine {
 /// The one that the kubelet is told to ask; a node can have another one for docker. Without a word of it, the one that is there.
 fn engine(host: &Host, kubelet: Option<&str>) -> Option<Engine> {
     let endpoint = kubelet.and_then(|text| top_level(text, "containerRuntimeEndpoint"));
+    // No word of it leads nowhere.
     match endpoint.unwrap_or_default() {
         path if path.contains("crio") => Some(Engine::Crio),
         path if path.contains("containerd") => Some(Engine::Containerd),
@@ -60,6 +61,7 @@ fn engine(host: &Host, kubelet: Option<&str>) -> Option<Engine> {
 fn ids(host: &Host) -> Check {
     let id = "kubernetes.ids";
     let has = |file: &str| {
+        // One that cannot be read has no entry for the kubelet either; `host-check` names it (`Host::unread`).
         let text = host.read(file).unwrap_or_default();
         text.lines().any(|line| line.starts_with("kubelet:"))
     };

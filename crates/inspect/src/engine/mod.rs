@@ -118,6 +118,7 @@ fn locate(host: &Host, program: &str) -> Option<String> {
 
 /// The caller's directories of programs, on the running host.
 fn own_path(host: &Host) -> Vec<String> {
+    // Not set, or no text: there is none to look in.
     let path = std::env::var("PATH").ok().filter(|_| host.is_running()).unwrap_or_default();
     path.split(':').filter(|dir| dir.starts_with('/')).map(str::to_owned).collect()
 }

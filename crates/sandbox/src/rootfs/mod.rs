@@ -28,9 +28,6 @@ use std::path::Path;
 
 pub(crate) use console::open_console;
 
-/// PROC_SUPER_MAGIC (statfs(2)).
-const PROC_SUPER_MAGIC: u64 = 0x9fa0;
-
 /// The tree while it is being built: `root` is the rootfs, attached in our own mount namespace.
 pub(crate) struct Builder<'p> {
     plan: &'p RootPlan,
@@ -380,7 +377,7 @@ fn attach_at(root: &OwnedFd, place: &OwnedFd, tree: impl AsFd, plan: &MountPlan)
 
 fn is_procfs(fd: impl AsFd) -> casemate_sys::Result<bool> {
     let fs = rustix::fs::fstatfs(fd).call(|| "fstatfs()")?;
-    Ok(fs.f_type as u64 == PROC_SUPER_MAGIC)
+    Ok(fs.f_type as u64 == casemate_kernel::magic::PROC)
 }
 
 /// The part of a plan's attributes that counts for what is mounted below the top as well.
