@@ -9,9 +9,11 @@ pub mod fact;
 pub mod id_map;
 pub mod ids;
 pub mod magic;
+pub mod mount_tree;
 pub mod mountinfo;
 pub mod status;
 
 pub use error::ParseError;
 pub use fact::Fact;
 pub use ids::{HostId, InnerId};
+pub use mount_tree::MountTree;

@@ -43,19 +43,19 @@ impl Mount<'_> {
     /// True when this is among the mount's own options.
     #[must_use]
     pub fn has(&self, option: &str) -> bool {
-        self.options.split(',').any(|one| one == option)
+        words(self.options.as_bytes(), b',').any(|one| one == option.as_bytes())
     }
 
     /// The mount's restrictions as [`attr`] bits: ro, nosuid, nodev, noexec, nosymfollow.
     #[must_use]
     pub fn restrictions(&self) -> u64 {
-        self.options.split(',').fold(0, |bits, option| {
+        words(self.options.as_bytes(), b',').fold(0, |bits, option| {
             bits | match option {
-                "ro" => attr::RDONLY,
-                "nosuid" => attr::NOSUID,
-                "nodev" => attr::NODEV,
-                "noexec" => attr::NOEXEC,
-                "nosymfollow" => attr::NOSYMFOLLOW,
+                b"ro" => attr::RDONLY,
+                b"nosuid" => attr::NOSUID,
+                b"nodev" => attr::NODEV,
+                b"noexec" => attr::NOEXEC,
+                b"nosymfollow" => attr::NOSYMFOLLOW,
                 _ => 0,
             }
         })
@@ -64,7 +64,7 @@ impl Mount<'_> {
     /// The file system type without its subtype: `fuse.sshfs` is `fuse`.
     #[must_use]
     pub fn base_type(&self) -> &str {
-        self.fstype.split('.').next().unwrap_or(self.fstype)
+        self.fstype.split_once('.').map_or(self.fstype, |(base, _)| base)
     }
 }
 
@@ -87,7 +87,12 @@ pub fn find(table: &[u8], id: u64) -> Result<Option<Mount<'_>>, ParseError> {
 }
 
 fn lines(table: &[u8]) -> impl Iterator<Item = &[u8]> {
-    table.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
+    words(table, b'\n').filter(|line| !line.is_empty())
+}
+
+/// What lies between the separators.
+fn words(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    text.split(move |byte| *byte == separator)
 }
 
 fn error(line: &[u8]) -> ParseError {
@@ -95,7 +100,7 @@ fn error(line: &[u8]) -> ParseError {
 }
 
 fn mount(line: &[u8]) -> Option<Mount<'_>> {
-    let mut fields = line.split(|byte| *byte == b' ');
+    let mut fields = words(line, b' ');
     let (id, parent) = (number(fields.next()?)?, number(fields.next()?)?);
     let superblock = superblock(fields.next()?)?;
     let (root, point) = (fields.next()?, fields.next()?);
@@ -132,14 +137,25 @@ fn mount(line: &[u8]) -> Option<Mount<'_>> {
 }
 
 fn superblock(field: &[u8]) -> Option<Superblock> {
-    let (major, minor) = text(field)?.split_once(':')?;
+    let mut numbers = words(field, b':').map(number);
+    let (major, minor) = (numbers.next()??, numbers.next()??);
+    if numbers.next().is_some() {
+        return None;
+    }
     // A number that is none makes the whole line an error.
-    Some(Superblock { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    Some(Superblock { major: u32::try_from(major).ok()?, minor: u32::try_from(minor).ok()? })
 }
 
+/// Decimal, as the kernel prints it: digits and nothing else.
 fn number(field: &[u8]) -> Option<u64> {
-    // As above.
-    text(field)?.parse().ok()
+    if field.is_empty() {
+        return None;
+    }
+    field.iter().try_fold(0_u64, |value, digit| {
+        let digit = digit.wrapping_sub(b'0');
+        let more = value.checked_mul(10)?.checked_add(u64::from(digit))?;
+        (digit < 10).then_some(more)
+    })
 }
 
 fn text(field: &[u8]) -> Option<&str> {
@@ -227,7 +243,15 @@ mod tests {
 
     #[test]
     fn a_line_of_another_form_is_an_error_and_not_left_out() {
-        for line in ["22 1 8:1 / /", "x 1 8:1 / / rw - ext4 d rw", "1 1 8 / / rw - ext4 d rw"] {
+        for line in [
+            "22 1 8:1 / /",
+            "x 1 8:1 / / rw - ext4 d rw",
+            "+1 1 8:1 / / rw - ext4 d rw",
+            "18446744073709551616 1 8:1 / / rw - ext4 d rw",
+            "1 1 8 / / rw - ext4 d rw",
+            "1 1 8:1:2 / / rw - ext4 d rw",
+            "1 1 4294967296:1 / / rw - ext4 d rw",
+        ] {
             let table = [TABLE, line.as_bytes()].concat();
             let text = parse(&table).unwrap_err().to_string();
             assert!(text.contains("mountinfo: unexpected text"), "{text}");

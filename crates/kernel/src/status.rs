@@ -34,9 +34,11 @@ pub struct Status {
 /// # Errors
 /// A line that is missing or has another form.
 pub fn parse(text: &str) -> Result<Status, ParseError> {
+    // Twelve fields of some sixty: where each line begins is found once.
+    let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(':')).collect();
     let field = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.map(str::trim).ok_or_else(|| error(name))
+        let line = lines.iter().find(|(begins, _)| *begins == name);
+        line.map(|(_, value)| value.trim()).ok_or_else(|| error(name))
     };
     let mask = |name: &str| u64::from_str_radix(field(name)?, 16).map_err(|_| error(name));
     let number = |name: &str| field(name)?.parse::<u32>().map_err(|_| error(name));

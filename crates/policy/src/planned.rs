@@ -65,14 +65,14 @@ impl HardenedSpec {
     /// A mountinfo of the host that cannot be read.
     pub fn below_floor(&self, facts: &PlanFacts<'_>) -> Result<Vec<Violation>, ParseError> {
         let host = mountinfo::parse(facts.host)?;
-        let table = table::of(self, facts, &host);
+        let planned = table::of(self, facts, &host);
         let own_users =
             self.namespace(NamespaceKind::User).is_some() || self.extras().auto_userns.is_some();
         let process = self.process.as_ref();
         let own_filter = self.linux.seccomp.as_ref().is_some_and(|profile| !profile.is_empty());
         let default = u32::from(self.extras().default_seccomp);
         let observed = Observed {
-            mounts: Part::of(mountinfo::parse(&table)),
+            mounts: Part::Seen(planned.iter().map(table::Line::mount).collect()),
             host: Part::Seen(Host {
                 mounts: host,
                 own_places: facts.own_places.to_vec(),

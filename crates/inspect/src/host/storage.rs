@@ -112,7 +112,7 @@ fn holder(path: &Path) -> anyhow::Result<String> {
     let proc = casemate_runtime::procfs::open()?;
     let table = casemate_runtime::procfs::read_bytes(&proc, "self/mountinfo")?;
     let mounts = mountinfo::parse(&table)?;
-    let tree = casemate_policy::floor::Tree::new(&mounts);
+    let tree = casemate_kernel::MountTree::new(&mounts);
     let holder = tree.visible(&path.to_string_lossy());
     let holder = holder.ok_or_else(|| anyhow::anyhow!("no mount at /"))?;
     Ok(holder.fstype.to_owned())

@@ -70,8 +70,10 @@ impl FileFact {
 #[must_use]
 pub fn is_below(path: &str, top: &str) -> bool {
     // Asked for every source and every place there is: mostly there is nothing to trim, and one byte tells.
-    let top = if top.ends_with('/') { top.trim_end_matches('/') } else { top };
-    let (path, top) = (path.as_bytes(), top.as_bytes());
+    let (path, mut top) = (path.as_bytes(), top.as_bytes());
+    while let [rest @ .., b'/'] = top {
+        top = rest;
+    }
     path.len() > top.len() + 1 && path[top.len()] == b'/' && path.starts_with(top)
 }
 

@@ -1,12 +1,13 @@
 //! Flags of mounts, their peer groups, and the root's.
 
-use super::tree::{is_read_only, point, root, Tree};
+use super::path::{is_read_only, is_root, point, root};
 use super::{Floor, Part, Phase};
 use casemate_kernel::attr;
 use casemate_kernel::mountinfo::Mount;
+use casemate_kernel::MountTree;
 use std::collections::BTreeSet;
 
-pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
+pub(super) fn check(floor: &mut Floor<'_>, tree: &MountTree<'_, '_>) {
     if !floor.is_hardened() {
         return;
     }
@@ -15,7 +16,7 @@ pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
         floor.violation("root.readonly", Some("rootfs.writable"), what);
     }
     shared(floor, tree);
-    for mount in tree.mounts().iter().filter(|mount| !tree.is_root(mount)) {
+    for mount in tree.mounts().iter().filter(|mount| !is_root(mount)) {
         if floor.phase == Phase::AfterExec && tree.may_be_propagated(mount) {
             continue;
         }
@@ -27,7 +28,7 @@ pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
 
 /// It shows the same part of the same file system as what it lies on, and lets no more be done with it: a place that was
 /// made read-only. (On the image's own files nosuid is not asked for either: no_new_privs sees to that.)
-fn repeats(tree: &Tree<'_, '_>, mount: &Mount<'_>) -> bool {
+fn repeats(tree: &MountTree<'_, '_>, mount: &Mount<'_>) -> bool {
     let Some(below) = tree.parent(mount).filter(|below| below.superblock == mount.superblock)
     else {
         return false;
@@ -40,7 +41,7 @@ fn repeats(tree: &Tree<'_, '_>, mount: &Mount<'_>) -> bool {
 }
 
 /// Mounts that are made in the container must not appear on the host.
-fn shared(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
+fn shared(floor: &mut Floor<'_>, tree: &MountTree<'_, '_>) {
     let Part::Seen(host) = &floor.seen.host else { return };
     let groups: BTreeSet<u64> = host.mounts.iter().filter_map(|mount| mount.shared).collect();
     for mount in tree.mounts() {
@@ -66,7 +67,7 @@ fn restrictions(floor: &mut Floor<'_>, mount: &Mount<'_>) {
 
 /// Terminals, the container's own /dev, and single files in it: which devices these are is for others to judge.
 fn holds_devices(floor: &Floor<'_>, mount: &Mount<'_>, place: &str) -> bool {
-    let hosts = floor.granted("mounts.host-dev") && super::tree::is_within(place, "/dev");
+    let hosts = floor.granted("mounts.host-dev") && super::path::is_within(place, "/dev");
     let own = place == "/dev" && mount.fstype == "tmpfs" || hosts;
     let single = mount.root != b"/" && place.starts_with("/dev/");
     own || single || matches!(mount.fstype, "devpts" | "devtmpfs")

@@ -1,12 +1,12 @@
 //! What procfs and sysfs show or change of the host, wherever in the container one of them is seen.
 
 use super::identity::FIRST_FREE;
-use super::tree::{is_read_only, Tree};
+use super::path::is_read_only;
 use super::{Floor, Part};
 use crate::profile::ProfileName;
 use casemate_kernel::id_map::IdRange;
 use casemate_kernel::mountinfo::Mount;
-use casemate_kernel::Fact;
+use casemate_kernel::{Fact, MountTree};
 
 /// Hidden. Those of single processors (thermal_throttle) are not here: they are a side channel, and their names are the
 /// host's.
@@ -48,7 +48,7 @@ pub const MASKED: [&str; 31] = [
 pub const READ_ONLY: [&str; 6] =
     ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/pressure", "/proc/sys", "/sys/module"];
 
-pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
+pub(super) fn check(floor: &mut Floor<'_>, tree: &MountTree<'_, '_>) {
     // Kubernetes' procMount: Unmasked for pods with a user namespace, which the baseline standard lets in.
     if floor.profile == ProfileName::Baseline && has_free_users(floor) {
         return;
@@ -81,7 +81,7 @@ fn has_free_users(floor: &Floor<'_>) -> bool {
 }
 
 /// The procfs or sysfs that is seen at a path, if the kernel has such a file in it.
-fn open<'m, 't>(floor: &Floor<'_>, tree: &Tree<'m, 't>, path: &str) -> Option<&'m Mount<'t>> {
+fn open<'m, 't>(floor: &Floor<'_>, tree: &MountTree<'m, 't>, path: &str) -> Option<&'m Mount<'t>> {
     let mount = tree.visible(path)?;
     let shows = match mount.fstype {
         "proc" => path.starts_with("/proc/") && !is_partial(mount),

@@ -13,18 +13,18 @@ mod identity;
 mod kernel_paths;
 mod observed;
 mod overlay;
+mod path;
 mod places;
 mod process;
 #[cfg(test)]
 mod tests;
-mod tree;
 mod types;
 
 pub use kernel_paths::{MASKED, READ_ONLY};
 pub use observed::{Caller, Host, Limit, Namespace, Observed, Part};
-pub use tree::Tree;
 
 use crate::profile::ProfileName;
+use casemate_kernel::MountTree;
 use std::collections::BTreeSet;
 
 /// When it is asked.
@@ -74,7 +74,7 @@ pub fn check(
     process::check(&mut floor);
     identity::check(&mut floor);
     if let Some(mounts) = floor.part(&seen.mounts, "mounts.types", "mounts") {
-        let tree = Tree::new(mounts);
+        let tree = MountTree::new(mounts);
         types::check(&mut floor, &tree);
         flags::check(&mut floor, &tree);
         kernel_paths::check(&mut floor, &tree);
@@ -87,9 +87,9 @@ pub fn check(
 #[must_use]
 pub fn propagated(seen: &Observed<'_>) -> Vec<(String, String)> {
     let Part::Seen(mounts) = &seen.mounts else { return Vec::new() };
-    let tree = Tree::new(mounts);
+    let tree = MountTree::new(mounts);
     let late = mounts.iter().filter(|mount| tree.may_be_propagated(mount));
-    late.map(|mount| (tree::point(mount).into_owned(), mount.fstype.to_owned())).collect()
+    late.map(|mount| (path::point(mount).into_owned(), mount.fstype.to_owned())).collect()
 }
 
 /// The question, and the answer so far.

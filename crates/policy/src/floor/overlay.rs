@@ -1,7 +1,7 @@
 //! An overlay, put together for the container or by somebody on the host before: its layers are places of the host like the source of a bind.
 
+use super::path::{is_read_only, is_within, point};
 use super::places::{by_name, Access};
-use super::tree::{is_read_only, is_within, point};
 use super::{Floor, Part};
 use casemate_kernel::mountinfo::{unescape, Mount};
 

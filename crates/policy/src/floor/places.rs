@@ -4,8 +4,10 @@
 //! system is no other place. A place that is out of the host's sight (in a chroot, say) is not compared.
 
 use super::observed::Host;
-use super::tree::{self, is_read_only, is_within, Tree};
+use super::path::{self, is_read_only, is_within, without_slash};
 use casemate_kernel::mountinfo::{Mount, Superblock};
+use casemate_kernel::MountTree;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a place reaches. What contains a place has it too.
@@ -137,7 +139,7 @@ impl Hit {
 /// A place, where it is in its file system.
 struct Located {
     path: String,
-    name: String,
+    name: Cow<'static, str>,
     reach: Reach,
     allow: Option<&'static str>,
     /// Whatever the node's policy says.
@@ -158,7 +160,7 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn locate(host: &Host<'_>, privileged: bool) -> Self {
-        let tree = Tree::new(&host.mounts);
+        let tree = MountTree::new(&host.mounts);
         let mut places = Self {
             superblocks: host.mounts.iter().map(|mount| mount.superblock).collect(),
             blind: tree.visible("/").is_none(),
@@ -166,19 +168,19 @@ impl Places {
             located: BTreeMap::new(),
             data: host.data.iter().filter_map(|path| located(&tree, path)).collect(),
         };
-        let mut put = |path: &str, (reach, allow): (Reach, Option<&'static str>), always: bool| {
-            let Some((superblock, at)) = located(&tree, path) else { return };
-            let row = Located { path: at, name: path.to_owned(), reach, allow, always };
+        let mut put = |name: Cow<'static, str>, (reach, allow): (Reach, _), always: bool| {
+            let Some((superblock, at)) = located(&tree, &name) else { return };
+            let row = Located { path: at, name, reach, allow, always };
             places.located.entry(superblock).or_default().push(row);
         };
         for path in &host.own_places {
-            put(path, (Reach::Own, None), true);
+            put(path.clone().into(), (Reach::Own, None), true);
         }
         if let Some(path) = host.program.as_ref().filter(|_| privileged) {
-            put(path, (Reach::Write, SYSTEM), true);
+            put(path.clone().into(), (Reach::Write, SYSTEM), true);
         }
         for (path, reach, allow) in PLACES.iter().filter(|row| privileged || counts_for_all(row)) {
-            put(path, (*reach, *allow), allow.is_none());
+            put((*path).into(), (*reach, *allow), allow.is_none());
         }
         places
     }
@@ -195,7 +197,7 @@ impl Places {
 
     /// What a mount of one of the host's file systems shows that it should not.
     pub(super) fn judge(&self, mount: &Mount<'_>, granted: impl Fn(&str) -> bool) -> Option<Hit> {
-        let shown = tree::root(mount);
+        let shown = path::root(mount);
         let access = if is_read_only(mount) { Access::Read } else { Access::Write };
         if let Some(hit) = socket(&shown) {
             return Some(hit);
@@ -209,7 +211,7 @@ impl Places {
             located
                 .iter()
                 .filter(|row| row.always || !data)
-                .map(|row| (row.path.as_str(), row.name.as_str(), row.reach, row.allow))
+                .map(|row| (row.path.as_str(), &*row.name, row.reach, row.allow))
         };
         let hit = find(rows, &shown, access)?;
         (!hit.is_excused(granted)).then_some(hit)
@@ -217,11 +219,12 @@ impl Places {
 }
 
 /// The file system on which a path of the host lies, and where on that.
-fn located(tree: &Tree<'_, '_>, path: &str) -> Option<(Superblock, String)> {
+fn located(tree: &MountTree<'_, '_>, path: &str) -> Option<(Superblock, String)> {
     let mount = tree.visible(path)?;
-    let rest = path.strip_prefix(tree::point(mount).trim_end_matches('/'))?;
-    let at = format!("{}{rest}", tree::root(mount).trim_end_matches('/'));
-    Some((mount.superblock, at.trim_end_matches('/').to_owned()))
+    let rest = path.strip_prefix(without_slash(&path::point(mount)))?;
+    let mut at = without_slash(&path::root(mount)).to_owned();
+    at.push_str(without_slash(rest));
+    Some((mount.superblock, at))
 }
 
 fn counts_for_all((path, reach, _): &Row) -> bool {
@@ -230,12 +233,12 @@ fn counts_for_all((path, reach, _): &Row) -> bool {
 
 /// A path of the host by its name alone, where a mount tells no more.
 pub(super) fn by_name(path: &str, access: Access, privileged: bool) -> Option<Hit> {
-    let path = path.trim_end_matches('/');
+    let path = without_slash(path);
     let rows = || {
         PLACES
             .iter()
             .filter(|row| privileged || counts_for_all(row))
-            .map(|(name, reach, allow)| (name.trim_end_matches('/'), *name, *reach, *allow))
+            .map(|(name, reach, allow)| (without_slash(name), *name, *reach, *allow))
     };
     socket(path).or_else(|| find(rows, path, access))
 }
@@ -256,7 +259,7 @@ fn find<'p, I>(rows: impl Fn() -> I, shown: &str, access: Access) -> Option<Hit>
 where
     I: Iterator<Item = (&'p str, &'p str, Reach, Option<&'static str>)>,
 {
-    let shown = shown.trim_end_matches('/');
+    let shown = without_slash(shown);
     let counts = |reach: Reach| reach != Reach::Write || access == Access::Write;
     let hit = |what: &str, name: &str, allow| Hit { what: format!("{what} {name}"), allow };
     for (path, name, reach, allow) in rows() {

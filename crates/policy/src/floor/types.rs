@@ -3,10 +3,11 @@
 //! mountinfo does not tell a bind from a new mount. A file system that the host has mounted too is something of the host's,
 //! and is judged as a place of it; one that the host has not was mounted for this container.
 
+use super::path::{is_read_only, is_root, is_within, point, root};
 use super::places::Places;
-use super::tree::{is_read_only, is_within, point, root, Tree};
 use super::{overlay, Floor, Phase};
 use casemate_kernel::mountinfo::Mount;
+use casemate_kernel::MountTree;
 
 /// Where the kernel's own file systems may be, and the overrides for anywhere else: for a new one, and for the host's.
 const HOMES: [(&str, &str, &[&str]); 6] = [
@@ -87,7 +88,7 @@ const BLOCK: [&str; 36] = [
     "ufs", "vfat", "xfs", "zfs", "zonefs",
 ];
 
-pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
+pub(super) fn check(floor: &mut Floor<'_>, tree: &MountTree<'_, '_>) {
     let seen = floor.seen;
     let host = floor.part(&seen.host, "mounts.places", "the host's mounts");
     let Some(places) = host.map(|host| Places::locate(host, seen.caller.privileged)) else {
@@ -101,7 +102,7 @@ pub(super) fn check(floor: &mut Floor<'_>, tree: &Tree<'_, '_>) {
     }
 }
 
-fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mount<'_>) {
+fn judge(floor: &mut Floor<'_>, tree: &MountTree<'_, '_>, places: &Places, mount: &Mount<'_>) {
     let (base, of_host) = (mount.base_type(), places.has(mount.superblock));
     if of_host && came_along(floor, tree, places, mount) {
         return;
@@ -137,7 +138,7 @@ fn judge(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mo
         }
         return;
     }
-    if tree.is_root(mount) {
+    if is_root(mount) {
         return;
     }
     match base {
@@ -158,7 +159,7 @@ fn wrong_type(floor: &mut Floor<'_>, mount: &Mount<'_>, allow: &'static str) {
 
 /// None of these is let in. Where a sysfs of its own cannot be mounted the host's comes with all that lies on it, at the same
 /// places: what a mask covers nobody sees, and of the rest nothing can be written by who is not root of the host.
-fn of_kernel(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, mount: &Mount<'_>, of_host: bool) {
+fn of_kernel(floor: &mut Floor<'_>, tree: &MountTree<'_, '_>, mount: &Mount<'_>, of_host: bool) {
     let place = point(mount);
     // A namespace that an engine keeps by a name. To enter it takes power over who owns it; one of mounts, processes or
     // users may be the host itself.
@@ -175,7 +176,12 @@ fn of_kernel(floor: &mut Floor<'_>, tree: &Tree<'_, '_>, mount: &Mount<'_>, of_h
 }
 
 /// Whoever was granted a place of the host was granted what is mounted in it.
-fn came_along(floor: &Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &Mount<'_>) -> bool {
+fn came_along(
+    floor: &Floor<'_>,
+    tree: &MountTree<'_, '_>,
+    places: &Places,
+    mount: &Mount<'_>,
+) -> bool {
     let granted = |name: &str| floor.granted(name);
     let given = |above: &Mount<'_>| {
         places.judge(above, |_| false).and_then(|hit| hit.allow).is_some_and(granted)
@@ -186,7 +192,7 @@ fn came_along(floor: &Floor<'_>, tree: &Tree<'_, '_>, places: &Places, mount: &M
 /// A file system of the kernel's at its place: as a whole, or a part of it over the same part, which only restricts.
 fn at_home(
     floor: &mut Floor<'_>,
-    tree: &Tree<'_, '_>,
+    tree: &MountTree<'_, '_>,
     (home, allow): (&str, &'static str),
     mount: &Mount<'_>,
     of_host: bool,

@@ -1,40 +1,44 @@
-//! The mounts of a plan as lines of mountinfo, so that the same statements hold for what is planned and for what is there.
+//! The mounts of a plan as mountinfo would have them, so that the same statements hold for what is planned and for what is
+//! there.
 
 use super::PlanFacts;
 use crate::check::clean;
 use crate::facts::{FileKind, SourceFact};
-use crate::floor::Tree;
 use crate::hardened::HardenedSpec;
 use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::{Mount as Asked, NamespaceKind, Propagation};
-use casemate_kernel::mountinfo::{escape, unescape, Mount};
+use casemate_kernel::mountinfo::{escape, unescape, Mount, Superblock};
+use casemate_kernel::MountTree;
 
 /// Numbers of file systems that the host does not have: its own without a device count from 1 up.
 const FIRST_NEW: u32 = 1 << 19;
 
 /// One mount that will be there.
-struct Line {
+pub(super) struct Line {
     id: u64,
     parent: u64,
-    superblock: (u32, u32),
+    superblock: Superblock,
     /// Escaped, as the mount point.
     root: Vec<u8>,
     point: Vec<u8>,
     flags: u64,
+    /// The same as text; empty until all is known.
+    attributes: String,
     peers: Option<u64>,
     fstype: String,
+    /// Options of the file system, escaped.
     options: String,
     /// Nothing lies below its place.
     is_file: bool,
 }
 
 struct Builder<'h, 't> {
-    host: Tree<'h, 't>,
+    host: MountTree<'h, 't>,
     lines: Vec<Line>,
 }
 
-pub(super) fn of(spec: &HardenedSpec, facts: &PlanFacts<'_>, host: &[Mount<'_>]) -> Vec<u8> {
-    let mut builder = Builder { host: Tree::new(host), lines: Vec::new() };
+pub(super) fn of(spec: &HardenedSpec, facts: &PlanFacts<'_>, host: &[Mount<'_>]) -> Vec<Line> {
+    let mut builder = Builder { host: MountTree::new(host), lines: Vec::new() };
     builder.root(spec, facts.rootfs);
     for (index, mount) in spec.mounts.iter().enumerate() {
         // Numbers as the bundle counts.
@@ -50,11 +54,10 @@ pub(super) fn of(spec: &HardenedSpec, facts: &PlanFacts<'_>, host: &[Mount<'_>])
     for path in &spec.linux.masked_paths {
         builder.mask(&clean(path));
     }
-    let mut table = Vec::new();
-    for line in &builder.lines {
-        line.write(&mut table);
+    for line in &mut builder.lines {
+        line.attributes = attributes(line.flags);
     }
-    table
+    builder.lines
 }
 
 /// The path of a bind's source, without links where somebody has followed them.
@@ -100,8 +103,8 @@ impl Builder<'_, '_> {
         let shared = mount.options.iter().any(|option| option == "shared" || option == "rshared");
         line.peers = line.peers.filter(|_| shared);
         let data = flags.data.iter().map(|option| match &option.value {
-            Some(value) => format!(",{}={}", option.key, text(&escape(value.as_bytes()))),
-            None => format!(",{}", option.key),
+            Some(value) => format!(",{}={}", shown(&option.key), shown(value)),
+            None => format!(",{}", shown(&option.key)),
         });
         line.options.extend(data);
         line.is_file = is_file && flags.bind.is_some();
@@ -138,13 +141,17 @@ impl Builder<'_, '_> {
         Line {
             id: number as u64 + 1,
             parent: self.holder(&point).map_or(0, |line| line.id),
-            superblock: (0, FIRST_NEW + u32::try_from(number).unwrap_or(u32::MAX >> 1)),
+            superblock: Superblock {
+                major: 0,
+                minor: FIRST_NEW + u32::try_from(number).unwrap_or(u32::MAX >> 1),
+            },
             root: b"/".to_vec(),
             point: point.into_owned(),
             flags: 0,
+            attributes: String::new(),
             peers: None,
             fstype: fstype.to_owned(),
-            options: String::new(),
+            options: "rw".to_owned(),
             is_file: false,
         }
     }
@@ -157,11 +164,11 @@ impl Builder<'_, '_> {
         let point = text(&point);
         let rest = source.strip_prefix(point.trim_end_matches('/')).unwrap_or_default();
         Line {
-            superblock: (mount.superblock.major, mount.superblock.minor),
+            superblock: mount.superblock,
             root: joined(mount.root, &escape(rest.as_bytes())),
             peers: mount.shared,
             fstype: mount.fstype.to_owned(),
-            options: format!(",{}", text(mount.super_options)),
+            options: format!("rw,{}", text(mount.super_options)),
             ..line
         }
     }
@@ -195,28 +202,42 @@ fn joined(root: &[u8], inside: &[u8]) -> Vec<u8> {
 }
 
 impl Line {
-    fn write(&self, table: &mut Vec<u8>) {
-        let names = [
-            (attr::NOSUID, ",nosuid"),
-            (attr::NODEV, ",nodev"),
-            (attr::NOEXEC, ",noexec"),
-            (attr::NOSYMFOLLOW, ",nosymfollow"),
-        ];
-        let first = if self.flags & attr::RDONLY == 0 { "rw" } else { "ro" };
-        let flags: String =
-            names.iter().filter(|(bit, _)| self.flags & bit != 0).map(|(_, name)| *name).collect();
-        let peers = self.peers.map(|group| format!(" shared:{group}")).unwrap_or_default();
-        let (major, minor) = self.superblock;
-        let (root, point) = (text(&self.root), text(&self.point));
-        let kind = self.fstype.replace([' ', '\t', '\n'], "_");
-        let kind = if kind.is_empty() { "none" } else { &kind };
-        let options = self.options.replace([' ', '\t', '\n'], "\\040");
-        let line = format!(
-            "{} {} {major}:{minor} {root} {point} {first}{flags}{peers} - {kind} none rw{options}\n",
-            self.id, self.parent
-        );
-        table.extend_from_slice(line.as_bytes());
+    /// As the parser of mountinfo has it.
+    pub(super) fn mount(&self) -> Mount<'_> {
+        Mount {
+            id: self.id,
+            parent: self.parent,
+            superblock: self.superblock,
+            root: &self.root,
+            point: &self.point,
+            options: &self.attributes,
+            shared: self.peers,
+            master: None,
+            fstype: if self.fstype.is_empty() { "none" } else { &self.fstype },
+            source: b"none",
+            super_options: self.options.as_bytes(),
+        }
     }
+}
+
+/// Options of a mount, from its attributes.
+fn attributes(flags: u64) -> String {
+    const NAMES: [(u64, &str); 4] = [
+        (attr::NOSUID, ",nosuid"),
+        (attr::NODEV, ",nodev"),
+        (attr::NOEXEC, ",noexec"),
+        (attr::NOSYMFOLLOW, ",nosymfollow"),
+    ];
+    let mut text = if flags & attr::RDONLY == 0 { "rw" } else { "ro" }.to_owned();
+    for (_, name) in NAMES.iter().filter(|(bit, _)| flags & bit != 0) {
+        text.push_str(name);
+    }
+    text
+}
+
+/// As the kernel shows it.
+fn shown(text: &str) -> String {
+    String::from_utf8_lossy(&escape(text.as_bytes())).into_owned()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -4,7 +4,7 @@ use super::read;
 use crate::procfs;
 use anyhow::{bail, Result};
 use casemate_kernel::id_map::IdRange;
-use casemate_kernel::mountinfo;
+use casemate_kernel::mountinfo::{self, Mount};
 use casemate_kernel::status::Status;
 use casemate_kernel::Fact;
 use casemate_policy::floor::{
@@ -66,8 +66,8 @@ pub(super) struct Seen<'a> {
     /// Kinds of namespaces that are ours too; `None`: they are not shown to us.
     pub(super) shared: Option<u64>,
     pub(super) limits: &'a str,
-    /// Its mountinfo, where its mounts were made by us.
-    pub(super) mounts: Option<&'a [u8]>,
+    /// Its mounts, where they were made by us.
+    pub(super) mounts: Option<&'a [Mount<'a>]>,
 }
 
 impl Question {
@@ -132,7 +132,7 @@ impl Question {
         let limit = read::limit(seen.limits, RLIMIT_CORE).map(|(soft, hard)| Limit { soft, hard });
         let observed = Observed {
             mounts: match seen.mounts {
-                Some(table) => Part::of(mountinfo::parse(table)),
+                Some(mounts) => Part::Seen(mounts.to_vec()),
                 None => Part::NotLooked,
             },
             host: match &self.host {

@@ -15,7 +15,7 @@ use crate::ids::IdMaps;
 use crate::procfs;
 use anyhow::{bail, Context as _, Result};
 use casemate_kernel::status::Status;
-use casemate_kernel::HostId;
+use casemate_kernel::{mountinfo, HostId};
 use casemate_policy::HardenedSpec;
 use casemate_sandbox::plan::{CapabilityPlan, ContainerPlan, Early, Namespaces, ProcessPlan};
 use claims::Claims;
@@ -179,13 +179,14 @@ impl Expectation {
             true => Some(procfs::read_bytes(proc, &format!("{pid}/mountinfo"))?),
             false => None,
         };
-        if let Some(table) = &table {
-            let found = self.mounts.verify(proc, table)?;
+        let mounts = table.as_deref().map(mountinfo::parse).transpose()?;
+        if let Some(mounts) = &mounts {
+            let found = self.mounts.verify(proc, mounts)?;
             posture.root_readonly = Some(found.root_readonly);
             posture.mounts_checked = found.checked;
         }
         if let Some(floor) = self.floor.as_ref().filter(|floor| floor.is_asked()) {
-            let (status, limits, mounts) = (&status, &limits[..], table.as_deref());
+            let (status, limits, mounts) = (&status, &limits[..], mounts.as_deref());
             let (uid_map, gid_map) = (&uid_map[..], &gid_map[..]);
             floor.ask(proc, pid, &Seen { status, uid_map, gid_map, shared, limits, mounts })?;
             posture.floor = Some(env!("CARGO_PKG_VERSION").to_owned());

@@ -2,7 +2,7 @@
 
 use anyhow::{bail, Result};
 use casemate_kernel::mountinfo::{self, Mount};
-use casemate_policy::floor::Tree;
+use casemate_kernel::MountTree;
 use casemate_policy::{Control, ControlId, HardenedSpec, Mode as ControlMode};
 use casemate_sandbox::plan::{ContainerPlan, DetachedTree, MountPlan, MountSource};
 use casemate_sys::mount::attr;
@@ -122,10 +122,9 @@ impl MountClaims {
         !self.planned.is_empty() || self.root_readonly || self.no_shared
     }
 
-    /// `table`: the process's mountinfo.
-    pub(super) fn verify(&self, proc: &OwnedFd, table: &[u8]) -> Result<Found> {
-        let mounts = mountinfo::parse(table)?;
-        self.verify_kinds(&mounts)?;
+    /// `mounts`: the process's.
+    pub(super) fn verify(&self, proc: &OwnedFd, mounts: &[Mount<'_>]) -> Result<Found> {
+        self.verify_kinds(mounts)?;
         // What was mounted later at a place covers what was there before.
         let uppermost: BTreeMap<&[u8], &Mount<'_>> =
             mounts.iter().map(|mount| (mount.point, mount)).collect();
@@ -137,7 +136,7 @@ impl MountClaims {
         if self.root_mapped && !root.is_some_and(|root| root.has("idmapped")) {
             bail!("the root file system has no id mapping");
         }
-        let tree = Tree::new(&mounts);
+        let tree = MountTree::new(mounts);
         let mut checked = 0;
         // A destination that was reached through a link of the image stands under another name; masks of what the
         // kernel does not have are not there.

@@ -153,7 +153,7 @@ fn the_floor_shares_nothing_with_the_controls() {
         include_str!("../overlay.rs"),
         include_str!("../places.rs"),
         include_str!("../process.rs"),
-        include_str!("../tree.rs"),
+        include_str!("../path.rs"),
         include_str!("../types.rs"),
     ];
     for line in sources.iter().flat_map(|text| text.lines()).map(str::trim) {

@@ -1,42 +1,11 @@
 //! Mounts as a tree: what is seen at a path, of several mounts at one place the uppermost.
 
-use casemate_kernel::attr;
-use casemate_kernel::mountinfo::{unescape, Mount};
-use std::borrow::Cow;
+use crate::mountinfo::{escape, Mount};
 use std::ops::Range;
-
-/// Where a mount is, without escapes. Bytes that are no UTF-8 are replaced: no place that is looked for has any.
-pub(super) fn point<'m>(mount: &Mount<'m>) -> Cow<'m, str> {
-    text(mount.point)
-}
-
-/// What of its file system a mount shows, likewise.
-pub(super) fn root<'m>(mount: &Mount<'m>) -> Cow<'m, str> {
-    text(mount.root)
-}
-
-fn text(field: &[u8]) -> Cow<'_, str> {
-    match unescape(field) {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
-    }
-}
-
-/// True when `path` is `place` or lies below it.
-pub(super) fn is_within(path: &str, place: &str) -> bool {
-    let place = place.trim_end_matches('/');
-    path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// Nothing can be written through this mount.
-pub(super) fn is_read_only(mount: &Mount<'_>) -> bool {
-    mount.restrictions() & attr::RDONLY != 0
-        || mount.super_options.split(|byte| *byte == b',').any(|option| option == b"ro")
-}
 
 /// The mounts of one mount namespace.
 #[derive(Debug)]
-pub struct Tree<'m, 't> {
+pub struct MountTree<'m, 't> {
     mounts: &'m [Mount<'t>],
     /// Numbers of mounts with their places in the table, in order.
     by_id: Vec<(u64, usize)>,
@@ -48,7 +17,7 @@ pub struct Tree<'m, 't> {
     top: Option<usize>,
 }
 
-impl<'m, 't> Tree<'m, 't> {
+impl<'m, 't> MountTree<'m, 't> {
     /// From the lines of one mountinfo.
     #[must_use]
     pub fn new(mounts: &'m [Mount<'t>]) -> Self {
@@ -69,15 +38,16 @@ impl<'m, 't> Tree<'m, 't> {
         Self { mounts, by_id, children, lying_on, top }
     }
 
-    /// All of them.
-    pub(super) fn mounts(&self) -> &'m [Mount<'t>] {
+    /// All of them, in the order of the file.
+    #[must_use]
+    pub fn mounts(&self) -> &'m [Mount<'t>] {
         self.mounts
     }
 
     /// The mount on which a file of this name lies; `None` without a mount at `/`.
     #[must_use]
     pub fn visible(&self, path: &str) -> Option<&'m Mount<'t>> {
-        let escaped = casemate_kernel::mountinfo::escape(path.as_bytes());
+        let escaped = escape(path.as_bytes());
         let mut at = self.uppermost(self.top?, b"/");
         let ends = (1..escaped.len()).filter(|end| escaped[*end] == b'/').chain([escaped.len()]);
         for end in ends.filter(|end| *end > 1) {
@@ -108,25 +78,22 @@ impl<'m, 't> Tree<'m, 't> {
         (*at == place).then_some(*index)
     }
 
-    /// True for the mount that `/` is.
-    pub(super) fn is_root(&self, mount: &Mount<'_>) -> bool {
-        mount.point == b"/"
-    }
-
     /// The mount that this one lies on.
-    pub(super) fn parent(&self, mount: &Mount<'_>) -> Option<&'m Mount<'t>> {
+    #[must_use]
+    pub fn parent(&self, mount: &Mount<'_>) -> Option<&'m Mount<'t>> {
         let parent = find(&self.by_id, mount.parent).map(|index| &self.mounts[index]);
         parent.filter(|parent| parent.id != mount.id)
     }
 
     /// The mounts that this one lies on, the nearest first.
-    pub(super) fn ancestors(&self, mount: &Mount<'_>) -> impl Iterator<Item = &'m Mount<'t>> + '_ {
+    pub fn ancestors(&self, mount: &Mount<'_>) -> impl Iterator<Item = &'m Mount<'t>> + '_ {
         let first = self.parent(mount);
         std::iter::successors(first, |mount| self.parent(mount)).take(self.mounts.len())
     }
 
     /// Both this mount and the one that it lies on follow mounts of the host.
-    pub(super) fn may_be_propagated(&self, mount: &Mount<'_>) -> bool {
+    #[must_use]
+    pub fn may_be_propagated(&self, mount: &Mount<'_>) -> bool {
         mount.master.is_some() && self.parent(mount).is_some_and(|parent| parent.master.is_some())
     }
 }
@@ -144,9 +111,9 @@ fn find(by_id: &[(u64, usize)], id: u64) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod unit {
+mod tests {
     use super::*;
-    use casemate_kernel::mountinfo::parse;
+    use crate::mountinfo::parse;
 
     const TABLE: &[u8] = b"\
 1 1 0:1 / / rw - rootfs rootfs rw
@@ -162,7 +129,7 @@ mod unit {
     #[test]
     fn of_several_mounts_at_one_place_the_uppermost_is_seen() {
         let mounts = parse(TABLE).unwrap();
-        let tree = Tree::new(&mounts);
+        let tree = MountTree::new(&mounts);
         let id = |path: &str| tree.visible(path).unwrap().id;
         assert_eq!(id("/"), 2);
         assert_eq!(id("/etc/passwd"), 2);
@@ -177,6 +144,6 @@ mod unit {
     fn a_mount_that_was_covered_with_its_parent_is_not_seen() {
         let table = [TABLE, b"9 2 0:9 / /proc rw - tmpfs t rw\n"].concat();
         let mounts = parse(&table).unwrap();
-        assert_eq!(Tree::new(&mounts).visible("/proc/sys").unwrap().id, 9);
+        assert_eq!(MountTree::new(&mounts).visible("/proc/sys").unwrap().id, 9);
     }
 }

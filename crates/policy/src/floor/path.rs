@@ -1,0 +1,48 @@
+//! Places of mounts as text, and what lies below which.
+
+use casemate_kernel::attr;
+use casemate_kernel::mountinfo::{unescape, Mount};
+use std::borrow::Cow;
+
+/// Where a mount is, without escapes. Bytes that are no UTF-8 are replaced: no place that is looked for has any.
+pub(super) fn point<'m>(mount: &Mount<'m>) -> Cow<'m, str> {
+    text(mount.point)
+}
+
+/// What of its file system a mount shows, likewise.
+pub(super) fn root<'m>(mount: &Mount<'m>) -> Cow<'m, str> {
+    text(mount.root)
+}
+
+fn text(field: &[u8]) -> Cow<'_, str> {
+    match unescape(field) {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+/// A directory's name as what lies in it continues it: `/` is the empty one.
+pub(super) fn without_slash(path: &str) -> &str {
+    // Mostly nothing is to be trimmed, and one byte tells.
+    match path.as_bytes() {
+        [.., b'/'] => path.trim_end_matches('/'),
+        _ => path,
+    }
+}
+
+/// True when `path` is `place` or lies below it.
+pub(super) fn is_within(path: &str, place: &str) -> bool {
+    let rest = path.as_bytes().strip_prefix(without_slash(place).as_bytes());
+    rest.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+}
+
+/// Nothing can be written through this mount.
+pub(super) fn is_read_only(mount: &Mount<'_>) -> bool {
+    mount.restrictions() & attr::RDONLY != 0
+        || mount.super_options.split(|byte| *byte == b',').any(|option| option == b"ro")
+}
+
+/// The mount that `/` is.
+pub(super) fn is_root(mount: &Mount<'_>) -> bool {
+    mount.point == b"/"
+}
