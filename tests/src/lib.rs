@@ -9,6 +9,7 @@ pub mod command;
 pub mod container;
 pub mod filter;
 pub mod generate;
+pub mod hooks;
 pub mod host;
 pub mod programs;
 pub mod races;

@@ -46,6 +46,8 @@ mod hardening_files;
 mod hardening_floor;
 #[path = "blackbox/hardening_hook_programs.rs"]
 mod hardening_hook_programs;
+#[path = "blackbox/hardening_hook_ways.rs"]
+mod hardening_hook_ways;
 #[path = "blackbox/hardening_hooks.rs"]
 mod hardening_hooks;
 #[path = "blackbox/hardening_landlock.rs"]

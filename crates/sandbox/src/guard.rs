@@ -4,7 +4,7 @@
 //! must not run with the runtime's privilege.
 
 use crate::plan::Hook;
-use crate::trust::Owners;
+use crate::trust::{self, Owners};
 use casemate_sys::errno_text;
 use casemate_sys::process::{self, ExecVectors};
 use rustix::fd::OwnedFd;
@@ -59,6 +59,10 @@ impl<'h> Program<'h> {
             owners
                 .trust(&hook.path)
                 .map_err(|why| format!("no longer trusted: {why} (hint: control hooks.trusted)"))?;
+        }
+        if hook.guard.owners.is_none() && hook.guard.pin.is_some() {
+            // The digest would be one file's, and what a script's interpreter opens another's.
+            trust::is_ours(&hook.path)?;
         }
         let pinned = hook.guard.pin.as_ref().map(|pin| pinned(&hook.path, pin)).transpose()?;
         Ok(Self { path: &hook.path, pinned })

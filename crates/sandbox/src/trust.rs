@@ -3,9 +3,11 @@
 //!
 //! It is asked twice: by the rules, before anything is made, and right before a hook runs ([`crate::hooks`]).
 
-use casemate_kernel::magic;
+use casemate_kernel::{magic, mountinfo};
 use casemate_sys::errno_text;
-use rustix::fs::{AtFlags, FileType, Stat, StatFs, CWD};
+use rustix::fd::AsRawFd as _;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, StatxFlags, CWD};
+use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::path::{Component, Path, PathBuf};
 
@@ -36,6 +38,9 @@ impl Owners {
             false => self.judge(at, found),
         };
         let end = walk(path, judge).map_err(|broken| broken.why)?;
+        if is_link(&stat(&end)?) {
+            is_ours(&end)?;
+        }
         self.program(&end)
     }
 
@@ -93,9 +98,38 @@ struct Broken {
     why: String,
 }
 
+/// A file that is named by a link of procfs has to be one of the host's: what another process executes may belong to an image. It
+/// lies on a mount of our own then, or, where that process has a mount namespace of its own as some services do, its path there is a
+/// path of the same file here.
+///
+/// # Errors
+/// It is not, or that cannot be told; in words.
+pub fn is_ours(path: &Path) -> Result<(), String> {
+    let about = |error: Errno| format!("{}: {}", path.display(), errno_text(error));
+    let fd =
+        rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(about)?;
+    let st = rustix::fs::statx(&fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).map_err(about)?;
+    let table = std::fs::read("/proc/self/mountinfo")
+        .map_err(|error| format!("/proc/self/mountinfo: {}", error.kind()))?;
+    if mountinfo::find(&table, st.stx_mnt_id).map_err(|error| error.to_string())?.is_some() {
+        return Ok(());
+    }
+    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let name = rustix::fs::readlink(link, Vec::new()).map_err(about)?;
+    let own = rustix::fs::fstat(&fd).map_err(about)?;
+    match rustix::fs::lstat(&name) {
+        Ok(found) if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) => Ok(()),
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {
+            Err(format!("{} is no file of the host's", path.display()))
+        }
+        Err(error) => Err(about(error)),
+    }
+}
+
 /// Look at everything that the way to `path` leads over, as long as `look` lets it; the path without links. A last link of
 /// procfs is such a path, and is not looked at: dockerd names itself as /proc/PID/exe, and the kernel follows that to the file, not
-/// to its name, so that nobody can put another one there.
+/// to its name, so that nobody can put another one there. A way that goes on behind one ends there: what the kernel follows is no
+/// text, and leads into what another process has for its root.
 fn walk(
     path: &Path,
     mut look: impl FnMut(&Path, &Stat) -> Result<(), String>,
@@ -120,8 +154,12 @@ fn walk(
         if links > MAX_LINKS {
             return Err(broken(&next, &rest, format!("{}: too many links", next.display())));
         }
-        if rest.is_empty() && in_procfs(&at) {
-            return Ok(next);
+        if is_magic(&next).map_err(|why| broken(&next, &rest, why))? {
+            if rest.is_empty() {
+                return Ok(next);
+            }
+            let why = format!("{} leads to what another process has", next.display());
+            return Err(broken(&next, &rest, why));
         }
         let target = look(&next, &found).and_then(|()| {
             rustix::fs::readlink(&next, Vec::new())
@@ -166,9 +204,21 @@ fn is_link(found: &Stat) -> bool {
     FileType::from_raw_mode(found.st_mode) == FileType::Symlink
 }
 
-/// What cannot be told is no procfs: the link is then judged like any other.
-fn in_procfs(path: &Path) -> bool {
-    rustix::fs::statfs(path).is_ok_and(|fs: StatFs| fs.f_type as u64 == magic::PROC)
+/// A link of procfs that the kernel follows to a file and not by its text (proc(5): exe, cwd, root, fd/N).
+fn is_magic(link: &Path) -> Result<bool, String> {
+    let about = |error: Errno| format!("{}: {}", link.display(), errno_text(error));
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::open(link, flags, Mode::empty()).map_err(about)?;
+    if rustix::fs::fstatfs(&fd).map_err(about)?.f_type as u64 != magic::PROC {
+        return Ok(false);
+    }
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    match rustix::fs::openat2(CWD, link, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS) {
+        Err(Errno::LOOP) => Ok(true),
+        // One that leads nowhere is told by its text.
+        Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(error) => Err(about(error)),
+    }
 }
 
 #[cfg(test)]
@@ -221,6 +271,23 @@ mod tests {
         set_mode(&dir.join("d"), 0o777);
         symlink(dir.join("d/link"), dir.join("over")).unwrap();
         assert!(trust(&dir.join("over")).unwrap_err().contains("may be written by others"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_way_through_what_another_process_has_is_not_trusted() {
+        let dir = scratch("magic");
+        let hook = dir.join("d/hook");
+        let through = |link: &str| PathBuf::from(format!("/proc/self/{link}{}", hook.display()));
+        assert!(trust(&through("root")).unwrap_err().contains("another process"));
+        let held = std::fs::File::open(dir.join("d")).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&held);
+        let path = PathBuf::from(format!("/proc/self/fd/{number}/hook"));
+        assert!(trust(&path).unwrap_err().contains("another process"));
+        // By its text: `self` is a link, too.
+        let held = std::fs::File::open(&hook).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&held);
+        assert_eq!(trust(&PathBuf::from(format!("/proc/self/fd/{number}"))), Ok(()));
         std::fs::remove_dir_all(dir).unwrap();
     }
 

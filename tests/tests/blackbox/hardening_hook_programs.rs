@@ -1,78 +1,12 @@
 //! Programs of hooks after they were decided about: no container writes them, and none runs that is no longer what was let in.
 
+use casemate_tests::hooks::{hooked, set_mode, with_tmp, Place};
 use casemate_tests::scratch::Dir;
 use casemate_tests::{programs, requires, Bundle, Container};
 use serde_json::{json, Value};
-use std::os::unix::fs::{symlink, PermissionsExt};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// A directory with the directory `hooks`, in which a hook says in the file `log` that it ran.
-struct Place(Dir);
-
-impl Place {
-    fn new() -> Self {
-        let place = Self(Dir::new("hooks"));
-        std::fs::create_dir(place.hooks()).unwrap();
-        set_mode(&place.hooks(), 0o755);
-        place.write("orig");
-        place.forget();
-        // createContainer hooks are root of the container's user namespace.
-        set_mode(&place.log(), 0o666);
-        place
-    }
-
-    fn hooks(&self) -> PathBuf {
-        self.0.path().join("hooks")
-    }
-
-    fn hook(&self) -> PathBuf {
-        self.hooks().join("h.sh")
-    }
-
-    fn log(&self) -> PathBuf {
-        self.0.path().join("log")
-    }
-
-    fn write(&self, word: &str) {
-        casemate_tests::bundle::write(&self.hook(), self.text(word));
-        set_mode(&self.hook(), 0o755);
-    }
-
-    fn text(&self, word: &str) -> String {
-        format!("#!/bin/sh\necho {word} >>{}\n", self.log().display())
-    }
-
-    /// What hooks have said so far.
-    fn ran(&self) -> String {
-        std::fs::read_to_string(self.log()).unwrap()
-    }
-
-    fn forget(&self) {
-        std::fs::write(self.log(), "").unwrap();
-    }
-
-    /// A script that puts another program where the hook is, at `path` of the container, as well as it can.
-    fn attack(&self, path: &str) -> String {
-        let dir = Path::new(path).parent().unwrap().display();
-        let text = self.text("altered");
-        format!(
-            "cat >/tmp/n <<'END'\n{text}END\nchmod 755 /tmp/n\ncat /tmp/n >{path}\ncp /tmp/n {dir}/n && mv {dir}/n {path}\ntrue"
-        )
-    }
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-}
-
-fn hooked(bundle: Bundle, kind: &str, hook: &Path) -> Bundle {
-    bundle.edit(|c| c["hooks"][kind] = json!([{"path": hook}]))
-}
-
-fn with_tmp(bundle: Bundle) -> Bundle {
-    bundle.mount(json!({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"}))
-}
 
 /// What is in the log of the container's commands.
 fn logging(container: Container) -> (Container, PathBuf) {
@@ -88,7 +22,7 @@ fn a_hook_is_not_written_through_a_volume_that_is_or_holds_it() {
     requires!(root);
     for profile in PROFILES {
         let place = Place::new();
-        let top = place.0.path().to_owned();
+        let top = place.path().to_owned();
         for (source, at) in
             [(place.hooks(), "/mnt/h.sh"), (top.clone(), "/mnt/hooks/h.sh"), (place.hook(), "/mnt")]
         {

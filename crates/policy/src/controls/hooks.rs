@@ -10,13 +10,19 @@ use serde_json::{json, Value};
 /// **What.** A hook that runs on the host's side is refused unless its program, every directory on
 /// the way to it and every link there belong to root (or to the caller, for an ordinary user) and
 /// cannot be written by others; a sticky directory such as `/tmp` does. `/proc/PID/exe`, as which
-/// dockerd names itself, is followed to the file. The same is asked again right before a hook runs,
+/// dockerd names itself, is followed to the file, which has to be one of the host's; a path through
+/// what another process has (`/proc/PID/root/...`) leads to nobody's
+/// (`a_hook_is_not_run_by_a_path_through_what_a_container_has`). Interpreters of scripts are judged
+/// in the same way, and among data neither may have a second name
+/// (`a_hook_with_a_second_name_is_not_trusted`). The same is asked again right before a hook runs,
 /// whenever that is: one that fails is an error of `create` or `start` as a hook is that ends with
 /// one, and a warning of `delete`. Programs of hooks, and the links that lead to them, are written by
 /// no container while theirs is there, and neither are interpreters of scripts (`mounts.sources`;
 /// `a_hook_is_not_written_through_a_volume_that_is_or_holds_it` and its neighbours,
+/// `a_hook_on_an_overlay_is_not_written_through_a_layer`,
 /// `a_hook_that_others_can_change_by_the_time_it_runs_does_not_run`).
-/// What a program loads itself (libraries, files that its arguments name) is not looked at. As with runc,
+/// What a program loads itself (the loader of an ELF file, libraries, files that its arguments name) is
+/// not looked at: keep a hook that is not static with all that it loads in the host's system. As with runc,
 /// poststop hooks run after a creation that failed as well, once the container had a state directory:
 /// the specification goes on with them where a hook fails before the program. A hook without
 /// a timeout gets 30 seconds. Hooks

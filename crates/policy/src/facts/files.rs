@@ -237,6 +237,9 @@ pub struct MountFacts {
     pub bundle: String,
     /// The configuration, without links, where it is not the bundle's config.json.
     pub config: Option<String>,
+    /// Other names of both: links that lead to them, and where they lie beneath an overlay; looked for as `others` are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// The bundles of other containers, as far as no engine keeps them; looked for only where something is bound.
     pub others: Vec<BundleFact>,
     /// Where the runtime keeps its containers, without links.
@@ -257,6 +260,12 @@ pub struct BundleFact {
     pub config: Option<String>,
     /// Its root file system.
     pub root: String,
+    /// Other names of bundle and configuration: links that lead to them, and where they lie beneath an overlay.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// The same of the root file system.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub root_names: Vec<String>,
     /// What its hooks on the host's side depend on, as far as it lies among data: their programs, and links to them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<String>,

@@ -40,13 +40,18 @@ fn what_another_container_was_made_from_is_read_only() {
         bundle: "/srv/b".to_owned(),
         config: None,
         root: "/home/u/tree".to_owned(),
+        names: vec!["/home/w/up/b".to_owned(), "/home/w/up/b/config.json".to_owned()],
+        root_names: vec!["/home/v/layer".to_owned()],
         hooks: Vec::new(),
     };
     let facts = || MountFacts { others: vec![other.clone()], ..MountFacts::default() };
-    for path in ["/srv", "/srv/b", "/srv/b/config.json", "/home/u", "/home/u/tree/usr"] {
+    for path in ["/srv", "/srv/b", "/srv/b/config.json", "/home/u", "/home/u/tree/usr"]
+        .into_iter()
+        .chain(["/home/w/up", "/home/w/up/b/config.json", "/home/v", "/home/v/layer/etc"])
+    {
         assert!(!by(facts(), 0, path), "{path}");
     }
-    for path in ["/srv/b/data", "/srv/c", "/home/u/tree2"] {
+    for path in ["/srv/b/data", "/srv/c", "/home/u/tree2", "/home/w/up/c"] {
         assert!(by(facts(), 0, path), "{path}");
     }
     // A container on the host's root has none of its own.

@@ -1,6 +1,8 @@
 //! Hooks that run on the host's side: who could change their programs, what these are, and where they lie.
 
+use super::beneath::Beneath;
 use anyhow::anyhow;
+use casemate_kernel::mountinfo::Mount;
 use casemate_policy::spec::{Hook, Hooks};
 use casemate_policy::{usual, HookFile, HostFacts, Usual};
 use casemate_sandbox::trust::{self, Owners};
@@ -25,40 +27,75 @@ fn on_host(hooks: &Hooks) -> impl Iterator<Item = (String, &Hook)> {
 /// Why hooks are not to be trusted, by JSON pointer.
 pub(super) fn faults(hooks: &Hooks, facts: &HostFacts) -> BTreeMap<String, String> {
     let owners = Owners { euid: facts.euid, initial: facts.in_initial_userns };
-    let fault = |(at, hook): (String, &Hook)| Some((at, owners.trust(hook.path.as_ref()).err()?));
+    let fault = |(at, hook): (String, &Hook)| Some((at, fault(owners, hook.path.as_ref())?));
     on_host(hooks).filter_map(fault).collect()
+}
+
+/// Why a program is not to be trusted, or what interprets it.
+fn fault(owners: Owners, path: &Path) -> Option<String> {
+    let mut program = path.to_owned();
+    for _ in 0..=INTERPRETERS {
+        let judged = owners.trust(&program).and_then(|()| has_one_name(&program));
+        match judged.and_then(|()| interpreter(&program).map_err(|error| error.to_string())) {
+            Ok(Some(next)) => program = next,
+            Ok(None) => break,
+            Err(why) => return Some(why),
+        }
+    }
+    None
+}
+
+/// A program among data has no other name: that one could lie in what a container writes. (In the host's system every file may
+/// have several, as OSTree lays it out, and none of them is a container's to write.)
+fn has_one_name(program: &Path) -> Result<(), String> {
+    let about = |error: String| format!("{}: {error}", program.display());
+    let links = rustix::fs::stat(program).map_err(|error| about(errno_text(error)))?.st_nlink;
+    if links <= 1 {
+        return Ok(());
+    }
+    let real = real_path(program).ok_or_else(|| about("has no name".to_owned()))?;
+    match usual(&real.to_string_lossy()) {
+        Usual::Host => Ok(()),
+        _ => Err(about(format!("has {links} names (hard links)"))),
+    }
 }
 
 /// What the hooks are, for a list of them and for records.
 pub(crate) fn files(hooks: &Hooks) -> BTreeMap<String, HookFile> {
     let each = on_host(hooks).map(|(at, Hook { path, .. })| {
         // Without a path or a digest it is on no list, and a record says that it is not known.
-        let real = std::fs::read_link(path).ok().filter(|_| path.starts_with("/proc/"));
-        let real = real.or_else(|| real_path(Path::new(path))).unwrap_or_default();
+        let real = real_path(Path::new(path)).unwrap_or_default();
         let path_of = real.to_string_lossy().into_owned();
         (at, HookFile { path: path_of, sha256: crate::digest::of_file(path) })
     });
     each.collect()
 }
 
-/// Without links, as the kernel has it; `None` when that cannot be told, see [`files`].
+/// Without links, as the kernel has it; `None` when that cannot be told, see [`files`]. A path in another mount namespace says
+/// nothing about the host's files.
 fn real_path(path: &Path) -> Option<PathBuf> {
+    trust::is_ours(path).ok()?;
     let proc = crate::procfs::open().ok()?;
     let file = casemate_sys::mount::open_path(path, false).ok()?;
     crate::overlay::real_path(&proc, &file).ok()
 }
 
-/// Where the programs of hooks lie, and every link that leads to them, without links: what is written there runs with the
-/// caller's rights, so no container writes it. For an ordinary caller those that the caller may change: what belongs to the
+/// Where the programs of hooks lie, and every link that leads to them, without links, and where these lie beneath other file
+/// systems: what is written there runs with the caller's rights, so no container writes it. For an ordinary caller those that the caller may change: what belongs to the
 /// host's root a container of that caller cannot write anyway.
 ///
 /// # Errors
-/// What a hook is named by its process leads to cannot be told.
+/// What a hook is named by its process leads to cannot be told, or what it lies on.
 pub(crate) fn places(
     hooks: &Hooks,
     (euid, host_root): (u32, bool),
     proc: &OwnedFd,
+    mounts: &[Mount<'_>],
 ) -> anyhow::Result<Vec<String>> {
+    if on_host(hooks).next().is_none() {
+        return Ok(Vec::new());
+    }
+    let beneath = Beneath::new(mounts);
     let of = |path: &Path| trust::places(path, |owner| host_root || owner == euid);
     let mut found = BTreeSet::new();
     for (_, hook) in on_host(hooks) {
@@ -77,7 +114,13 @@ pub(crate) fn places(
             }
         }
     }
-    Ok(found.iter().map(|place| place.to_string_lossy().into_owned()).collect())
+    let found: Vec<_> = found.iter().map(|place| place.to_string_lossy().into_owned()).collect();
+    let mut all = BTreeSet::new();
+    for place in found {
+        all.extend(beneath.names(&place).map_err(|why| anyhow!("hook: {why}"))?);
+        all.insert(place);
+    }
+    Ok(all.into_iter().collect())
 }
 
 /// How many scripts may interpret each other: BINPRM_MAX_RECURSION of the kernel.
@@ -107,23 +150,30 @@ fn interpreter(program: &Path) -> anyhow::Result<Option<PathBuf>> {
     Ok(named_in(&line[..n]))
 }
 
-/// The program that `#!` at the beginning of a file names (execve(2)), if by an absolute path: hooks begin in a directory that
-/// nobody can tell beforehand.
+/// The program that `#!` at the beginning of a file names (execve(2)). One that is named from the working directory lies below
+/// `/`, where hooks run that anything is asked of.
 fn named_in(text: &[u8]) -> Option<PathBuf> {
     let line = text.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
     let mut words = line.split(|byte| matches!(byte, b' ' | b'\t' | 0)).filter(|w| !w.is_empty());
-    let path = PathBuf::from(OsStr::from_bytes(words.next()?));
-    path.is_absolute().then_some(path)
+    Some(Path::new("/").join(OsStr::from_bytes(words.next()?)))
 }
 
-/// Those that other containers have to be told of: what lies in the host's system, or with an engine, is none of theirs to write
-/// anyway, unless the node's policy calls it data.
+/// Those that other containers have to be told of: what lies in the host's system is none of theirs to write anyway, unless the
+/// node's policy calls it data, and nothing that an engine keeps but what is in volumes.
 pub(crate) fn among_data(places: Vec<String>, data: &[String]) -> Vec<String> {
-    let is_data = |path: &str| {
-        let own = matches!(usual(path), Usual::Other | Usual::Packaged(_));
-        own || data.iter().any(|top| casemate_policy::is_below(path, top))
+    let is_data = |path: &str| match usual(path) {
+        Usual::Other | Usual::Packaged(_) => true,
+        Usual::Engine if is_in_volume(path) => true,
+        _ => data.iter().any(|top| casemate_policy::is_below(path, top)),
     };
     places.into_iter().filter(|path| is_data(path)).collect()
+}
+
+/// Whether a path among an engine's data is a volume, or lies in one: those are bound into containers, whoever made them.
+pub(crate) fn is_in_volume(path: &str) -> bool {
+    path.split('/').any(|part| {
+        part.starts_with("volume") || matches!(part, "_data" | "image-volumes" | "propagated-mount")
+    })
 }
 
 #[cfg(test)]
@@ -131,11 +181,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn hooks_in_volumes_and_beside_engines_are_told_to_other_containers() {
+        let told = |path: &str| !among_data(vec![path.to_owned()], &[]).is_empty();
+        for path in [
+            "/srv/h",
+            "/opt/x/h",
+            "/var/lib/containers/storage/volumes/v/_data/h",
+            "/var/lib/docker/volumes/v/_data/h",
+            "/var/lib/kubelet/pods/p/volumes/kubernetes.io~empty-dir/e/h",
+        ] {
+            assert!(told(path), "{path}");
+        }
+        for path in ["/usr/bin/h", "/var/lib/containers/storage/overlay/l/diff/h"] {
+            assert!(!told(path), "{path}");
+        }
+    }
+
+    #[test]
     fn the_interpreter_of_a_script_is_the_first_word_of_its_first_line() {
         let of = |text: &str| named_in(text.as_bytes());
         assert_eq!(of("#!/srv/py -E\nx"), Some("/srv/py".into()));
         assert_eq!(of("#! \t/srv/py"), Some("/srv/py".into()));
-        for text in ["", "#!", "#!\n/x", "#!py\n", "\x7fELF/srv/py", " #!/srv/py"] {
+        assert_eq!(of("#!srv/py\n"), Some("/srv/py".into()));
+        for text in ["", "#!", "#!\n/x", "\x7fELF/srv/py", " #!/srv/py"] {
             assert_eq!(of(text), None, "{text:?}");
         }
     }

@@ -1,20 +1,23 @@
 //! Facts about the host that the rules ask for, as far as they depend on the configuration: what bind mounts would show,
 //! who could change a hook, what the caller's limits are. Read once, before anything is changed; judged by the rules.
 
+mod beneath;
 mod hooks;
 mod limits;
 mod look;
 mod memory;
 mod names;
 mod namespaces;
+mod origin;
 mod owner;
 mod rootfs;
 mod sources;
 mod used;
 
-pub(crate) use hooks::{among_data, files as hook_files, places as hook_places};
+pub(crate) use hooks::{among_data, files as hook_files, is_in_volume, places as hook_places};
 pub(crate) use limits::of_joining as limits_of_joining;
 pub(crate) use namespaces::file as namespace_file;
+pub(crate) use origin::Origin;
 
 use crate::bundle::Bundle;
 use crate::caller::Caller;
@@ -45,6 +48,7 @@ pub(crate) fn gather(
         container: container.to_owned(),
         bundle: real(&bundle.dir, proc)?,
         config,
+        names: Vec::new(),
         others: Vec::new(),
         state_root: real(state_root, proc)?,
         joined_memory: memory::of_joined(spec, proc)?,
@@ -81,14 +85,16 @@ fn look_at_mounts(
     let table = procfs::read_bytes(proc, "self/mountinfo")?;
     let mounts = casemate_kernel::mountinfo::parse(&table)?;
     let top = casemate_sys::mount::open_path(Path::new("/"), false)?;
+    let mounts = names::Mounts::new(mounts, crate::overlay::mount_id(&top)?);
+    let hooks = hooks::places(&spec.hooks, (facts.euid, root), proc, mounts.all())?;
     let mut looker = sources::Looker {
         bundle,
         proc,
-        mounts: names::Mounts::new(mounts, crate::overlay::mount_id(&top)?),
+        mounts,
         engines: look::Engines::default(),
         used: None,
         sockets: None,
-        hooks: hooks::places(&spec.hooks, (facts.euid, root), proc)?,
+        hooks,
         others: None,
         root,
     };
@@ -109,6 +115,12 @@ fn look_at_mounts(
         .look_deeper(&mut root, container)
         .map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
     facts.root = Some(root.0);
+    if looker.others.is_some() {
+        let (dir, config) = (bundle.dir.as_path(), bundle.config_file.as_deref());
+        let origin = Origin { bundle: dir, config, rootfs: dir };
+        facts.mounts.names = origin.names(proc, looker.mounts.all())?;
+    }
+    // Nobody has asked where nothing is bound.
     facts.mounts.others = looker.others.unwrap_or_default();
     facts.mountinfo = table;
     Ok(())

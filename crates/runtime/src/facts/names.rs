@@ -44,6 +44,11 @@ impl<'t> Mounts<'t> {
         Self { all, by_id, by_superblock, root }
     }
 
+    /// All of them, in the order of mountinfo.
+    pub(super) fn all(&self) -> &[Mount<'t>] {
+        &self.all
+    }
+
     fn get(&self, id: u64) -> Option<&Mount<'t>> {
         self.by_id.get(&id).map(|index| &self.all[*index])
     }
@@ -93,10 +98,14 @@ impl<'t> Mounts<'t> {
         self.all.iter().filter(snap).filter_map(of).collect()
     }
 
+    /// What the file system of `mount` calls the file that the host shows as `path` there.
+    pub(super) fn spot_on(mount: &Mount<'_>, path: &str) -> Option<Spot> {
+        Some(Spot { superblock: mount.superblock, inside: within(mount, path)? })
+    }
+
     /// What the file system of mount `id` itself calls the file that the host shows as `path` there.
     pub(super) fn spot(&self, path: &str, id: u64) -> Option<Spot> {
-        let own = self.get(id)?;
-        Some(Spot { superblock: own.superblock, inside: within(own, path)? })
+        Self::spot_on(self.get(id)?, path)
     }
 
     /// Where on its file system it lies, seen from the host's root.
@@ -153,7 +162,7 @@ impl<'t> Mounts<'t> {
 
 /// What the file `inside` lies on below, where its file system shows a directory of the host's and says which (mountinfo's
 /// source: bindfs, gocryptfs, ecryptfs). What has another server, or a bucket, says no path; a device is no directory.
-fn stacked_on(mount: &Mount<'_>, inside: &str) -> Option<String> {
+pub(super) fn stacked_on(mount: &Mount<'_>, inside: &str) -> Option<String> {
     let source = text(mount.source);
     let stacks = mount.fstype == "ecryptfs" || mount.base_type() == "fuse";
     let is_path = source.starts_with('/') && source != "/dev/fuse" && !is_below(&source, "/dev");
@@ -169,7 +178,7 @@ fn text(field: &[u8]) -> Cow<'_, str> {
 }
 
 /// The path on the file system of what the host shows as `path` on this mount.
-fn within(mount: &Mount<'_>, path: &str) -> Option<String> {
+pub(super) fn within(mount: &Mount<'_>, path: &str) -> Option<String> {
     let rest = rest_of(path, &text(mount.point))?;
     Some(join(&text(mount.root), rest))
 }

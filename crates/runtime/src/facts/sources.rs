@@ -36,7 +36,7 @@ pub(super) struct Looker<'a> {
     pub(super) used: Option<InUse>,
     /// Where engines listen, likewise.
     pub(super) sockets: Option<Sockets>,
-    /// What hooks on the host's side depend on: this container's, and once it was asked for those of others.
+    /// What this container's hooks on the host's side depend on.
     pub(super) hooks: Vec<String>,
     /// The other containers of the state root, likewise.
     pub(super) others: Option<Vec<BundleFact>>,
@@ -80,8 +80,9 @@ impl Looker<'_> {
     pub(super) fn meet(&mut self, state_root: &Path, container: &str) -> anyhow::Result<()> {
         if self.others.is_none() {
             let others = crate::state::bundles::of_others(state_root, container)?;
-            self.hooks.extend(others.iter().flat_map(|other| other.hooks.iter().cloned()));
             self.others = Some(others);
+            // What was found in use before knew nothing of them.
+            self.used = None;
         }
         Ok(())
     }
@@ -185,7 +186,8 @@ impl Looker<'_> {
         if !is_plain || magic::of_kernel(file.fs_type).is_some() {
             return Ok(());
         }
-        if !self.root && self.hooks.is_empty() {
+        let others = || self.others.iter().flatten().any(|other| !other.hooks.is_empty());
+        if !self.root && self.hooks.is_empty() && !others() {
             return Ok(());
         }
         let used = match self.used.take() {

@@ -1,7 +1,8 @@
 //! Files that the host has in use wherever they lie, found from who uses them: a container that could write them would have the
 //! host, or a part of it, although they lie among data.
 
-use super::names::Spot;
+use super::beneath::Beneath;
+use super::names::{Mounts, Spot};
 use super::sources::{mount_id, name, Looker};
 use casemate_kernel::mountinfo;
 use casemate_policy::{is_below, FileFact, FileKind, Use, Used, SOCKETS};
@@ -36,6 +37,8 @@ impl InUse {
         for hook in &looker.hooks {
             found.add_path(looker, hook)?;
         }
+        let others = looker.others.iter().flatten().flat_map(|other| &other.hooks);
+        found.add_others(looker, others);
         if !looker.root {
             return Ok(found);
         }
@@ -94,6 +97,22 @@ impl InUse {
         Ok(())
     }
 
+    /// What hooks of other containers depend on, by its text alone: a file system among these that is broken, or that waits for
+    /// its server, is nothing to this container.
+    fn add_others<'p>(&mut self, looker: &Looker<'_>, paths: impl Iterator<Item = &'p String>) {
+        let mut paths = paths.peekable();
+        if paths.peek().is_none() {
+            return;
+        }
+        let mounts = Beneath::new(looker.mounts.all());
+        for path in paths {
+            let mount = mounts.mount(path);
+            let spot = mount.and_then(|mount| Mounts::spot_on(mount, path));
+            let used = Used { by: Use::Hook, path: path.clone() };
+            self.0.push(Thing { used, device: 0, inode: 0, spot });
+        }
+    }
+
     /// Those that `file` is or holds; `spot`: where it lies.
     pub(super) fn of(&self, file: &FileFact, spot: Option<&Spot>) -> Vec<Used> {
         let is_it = |thing: &&Thing| match file.kind {
@@ -101,7 +120,10 @@ impl InUse {
                 spot.zip(thing.spot.as_ref()).is_some_and(|(dir, thing)| dir.holds(thing))
                     || (is_found_by_path(&thing.used) && is_above(file, &thing.used.path))
             }
-            _ => (thing.device, thing.inode) == (file.device, file.inode),
+            _ => {
+                (thing.device, thing.inode) == (file.device, file.inode)
+                    || spot.is_some_and(|spot| thing.spot.as_ref() == Some(spot))
+            }
         };
         self.0.iter().filter(is_it).map(|thing| thing.used.clone()).collect()
     }

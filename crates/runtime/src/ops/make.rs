@@ -191,7 +191,8 @@ fn build(
 ) -> Result<Built> {
     let mut record = first_record(&mut decided, lowered, request)?;
     state.save_first(&record)?;
-    crate::state::bundles::register(state.root_path(), &record, &decided.caller, &decided.proc)?;
+    let host = (&decided.proc, &decided.facts.mountinfo[..]);
+    crate::state::bundles::register(state.root_path(), &record, &decided.caller, host)?;
     let poststop = (lowered.poststop.clone(), lowered.hook_state.clone());
     undo.push("poststop hooks", move || {
         super::delete::run_poststop(&poststop.0, &poststop.1);

@@ -8,11 +8,14 @@
 use super::record::Record;
 use crate::bundle::say;
 use crate::caller::Caller;
+use crate::facts::Origin;
 use anyhow::{anyhow, Context as _, Result};
+use casemate_kernel::mountinfo::{self, Mount};
 use casemate_policy::{BundleFact, Usual, SIGNS};
 use rustix::fd::OwnedFd;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -27,7 +30,8 @@ fn file_of(id: &str) -> PathBuf {
     Path::new(DIR).join(id)
 }
 
-/// Write down where the bundle of a container lies, unless an engine keeps it, and what its hooks depend on.
+/// Write down where the bundle of a container lies, unless an engine keeps it, and what its hooks depend on. `table`: mountinfo of
+/// the host, or nothing.
 ///
 /// # Errors
 /// It cannot be written, or what it is to say cannot be looked at.
@@ -35,23 +39,29 @@ pub(crate) fn register(
     root: &Path,
     record: &Record,
     caller: &Caller,
-    proc: &OwnedFd,
+    (proc, table): (&OwnedFd, &[u8]),
 ) -> Result<()> {
-    let hooks = hooks(record, caller, proc)?;
-    let real = |path: &Path| crate::facts::real(path, proc);
-    let container = record.id.clone();
-    let fact = match is_engines(&record.bundle.to_string_lossy()) {
+    let engines = is_engines(&record.bundle.to_string_lossy());
+    if engines && record.spec.hooks.kinds().iter().all(|(_, list)| list.is_empty()) {
+        return Ok(());
+    }
+    // Where no control was asked nobody has read it.
+    let table = match table.is_empty() {
+        true => Cow::Owned(crate::procfs::read_bytes(proc, "self/mountinfo")?),
+        false => Cow::Borrowed(table),
+    };
+    let mounts = mountinfo::parse(&table)?;
+    let hooks = hooks(record, caller, proc, &mounts)?;
+    let fact = match engines {
         true if hooks.is_empty() => return Ok(()),
         // `/` is nobody's root file system, for whoever reads this; releases that know no hooks, too.
-        true => BundleFact { container, root: "/".to_owned(), hooks, ..BundleFact::default() },
-        false => BundleFact {
-            container,
-            bundle: real(&record.bundle)?,
-            config: record.config.as_deref().map(real).transpose()?,
-            root: real(&record.rootfs)?,
-            hooks,
-        },
+        true => BundleFact { root: "/".to_owned(), ..BundleFact::default() },
+        false => {
+            let (bundle, config) = (record.bundle.as_path(), record.config.as_deref());
+            Origin { bundle, config, rootfs: &record.rootfs }.fact(proc, &mounts)?
+        }
     };
+    let fact = BundleFact { container: record.id.clone(), hooks, ..fact };
     let (dir, file) = (root.join(DIR), root.join(file_of(&record.id)));
     let about = || file.display().to_string();
     let bytes = serde_json::to_vec(&fact)?;
@@ -69,9 +79,14 @@ pub(crate) fn register(
     }
 }
 
-fn hooks(record: &Record, caller: &Caller, proc: &OwnedFd) -> Result<Vec<String>> {
+fn hooks(
+    record: &Record,
+    caller: &Caller,
+    proc: &OwnedFd,
+    mounts: &[Mount<'_>],
+) -> Result<Vec<String>> {
     let root = caller.euid == 0 && caller.initial_user_namespace;
-    let places = crate::facts::hook_places(&record.spec.hooks, (caller.euid, root), proc)?;
+    let places = crate::facts::hook_places(&record.spec.hooks, (caller.euid, root), proc, mounts)?;
     let data = record.spec.overrides().values.paths_data.as_deref().unwrap_or_default();
     Ok(crate::facts::among_data(places, data))
 }
@@ -132,8 +147,11 @@ pub(crate) fn of_others(root: &Path, own: &str) -> Result<Vec<BundleFact>> {
     Ok(found)
 }
 
-/// Whether a bundle lies where an engine keeps them.
+/// Whether a bundle lies where an engine keeps them, and lets nobody else write.
 fn is_engines(bundle: &str) -> bool {
+    if crate::facts::is_in_volume(bundle) {
+        return false;
+    }
     let is_sign = |part: &str| SIGNS.iter().any(|(sign, _)| *sign == part);
     casemate_policy::usual(bundle) == Usual::Engine || bundle.split('/').any(is_sign)
 }

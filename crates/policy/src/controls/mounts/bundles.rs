@@ -10,7 +10,7 @@ use crate::facts::{is_below, BundleFact, FileFact, SIGNS};
 /// directory, which containers are given as a whole (toolbox, distrobox).
 pub(super) fn held(file: &FileFact, scope: &Scope<'_>, root: bool) -> Option<String> {
     let facts = scope.facts;
-    if says(file, (&facts.bundle, &facts.config), root) {
+    if is_own(file, scope, root) {
         return Some(OWN.to_owned());
     }
     // One that runs on the host's own root has none that would be its own.
@@ -18,7 +18,9 @@ pub(super) fn held(file: &FileFact, scope: &Scope<'_>, root: bool) -> Option<Str
         path != "/" && (holds(file, path, root) || file.all_names().any(|name| covers(path, name)))
     };
     let is_its = |other: &&BundleFact| {
-        says(file, (&other.bundle, &other.config), root) || is_root(&other.root)
+        is_of(file, other, root)
+            || is_root(&other.root)
+            || other.root_names.iter().any(|name| is_root(name))
     };
     facts.others.iter().find(is_its).map(of_other)
 }
@@ -32,10 +34,10 @@ pub(super) fn held_by_root(
     read_only: bool,
 ) -> Option<String> {
     let facts = scope.facts;
-    if !read_only && says(file, (&facts.bundle, &facts.config), root) {
+    if !read_only && is_own(file, scope, root) {
         return Some(OWN.to_owned());
     }
-    let is_its = |other: &&BundleFact| says(file, (&other.bundle, &other.config), root);
+    let is_its = |other: &&BundleFact| is_of(file, other, root);
     facts.others.iter().find(is_its).map(of_other)
 }
 
@@ -43,6 +45,17 @@ const OWN: &str = " (holds the container's configuration)";
 
 fn of_other(other: &BundleFact) -> String {
     format!(" (of the container {})", other.container)
+}
+
+fn is_own(file: &FileFact, scope: &Scope<'_>, root: bool) -> bool {
+    let facts = scope.facts;
+    says(file, (&facts.bundle, &facts.config), root)
+        || facts.names.iter().any(|name| holds(file, name, root))
+}
+
+fn is_of(file: &FileFact, other: &BundleFact, root: bool) -> bool {
+    says(file, (&other.bundle, &other.config), root)
+        || other.names.iter().any(|name| holds(file, name, root))
 }
 
 /// Whether a file is or holds what a container was made from, by its own path or by what is mounted from inside of it.

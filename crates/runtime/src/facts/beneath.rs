@@ -1,0 +1,122 @@
+//! Where a path's file lies beneath what is stacked over it: in a layer of an overlay, or in the directory that a FUSE file system
+//! or ecryptfs shows. Who writes there writes the file, and its path tells nothing of it.
+
+use super::names::{stacked_on, within};
+use crate::overlay::shown_layers;
+use casemate_kernel::mountinfo::Mount;
+use casemate_kernel::MountTree;
+use std::collections::BTreeSet;
+
+/// How many file systems lie on each other at most: FILESYSTEM_MAX_STACK_DEPTH of the kernel is 2.
+const STACKED: usize = 3;
+
+/// The mounts of the host, by the text of paths: nothing is opened.
+pub(crate) struct Beneath<'m, 't> {
+    tree: MountTree<'m, 't>,
+    stacks: bool,
+}
+
+impl<'m, 't> Beneath<'m, 't> {
+    /// From the mounts of the host.
+    pub(crate) fn new(mounts: &'m [Mount<'t>]) -> Self {
+        let tree = MountTree::new(mounts);
+        let root = tree.visible("/").map(|root| root.superblock);
+        // The layers of the overlay that `/` lies on may lie where nobody here sees them.
+        let stacks = mounts.iter().any(|m| is_stacked(m) && Some(m.superblock) != root);
+        Self { tree, stacks }
+    }
+
+    /// The mount that a path without links lies on.
+    pub(super) fn mount(&self, path: &str) -> Option<&'m Mount<'t>> {
+        self.tree.visible(path)
+    }
+
+    /// The other names of `path`, which has no links in it and need not exist.
+    ///
+    /// # Errors
+    /// The layers of an overlay cannot be told.
+    pub(crate) fn names(&self, path: &str) -> Result<BTreeSet<String>, String> {
+        let mut found = BTreeSet::new();
+        if self.stacks {
+            self.add(path, STACKED, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn add(&self, path: &str, depth: usize, found: &mut BTreeSet<String>) -> Result<(), String> {
+        for name in self.directly(path)? {
+            if depth == 0 {
+                return Err(format!("{path} lies on too many file systems"));
+            }
+            if found.insert(name.clone()) {
+                self.add(&name, depth - 1, found)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn directly(&self, path: &str) -> Result<Vec<String>, String> {
+        let root = self.tree.visible("/").map(|root| root.superblock);
+        let Some(mount) = self.tree.visible(path).filter(|m| Some(m.superblock) != root) else {
+            return Ok(Vec::new());
+        };
+        let Some(inside) = within(mount, path) else { return Ok(Vec::new()) };
+        if mount.fstype != "overlay" {
+            return Ok(stacked_on(mount, &inside).into_iter().collect());
+        }
+        let about = |why| format!("the overlay that {path} lies on: {why}");
+        let layers = shown_layers(mount).map_err(|error| about(format!("{error:#}")))?;
+        let one = |(_, _, layer): (_, _, Result<std::path::PathBuf, String>)| {
+            let layer = layer.map_err(about)?;
+            let name = layer.join(inside.trim_start_matches('/'));
+            Ok(name.to_string_lossy().trim_end_matches('/').to_owned())
+        };
+        layers.into_iter().map(one).collect()
+    }
+}
+
+fn is_stacked(mount: &Mount<'_>) -> bool {
+    matches!(mount.fstype, "overlay" | "ecryptfs") || mount.base_type() == "fuse"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use casemate_kernel::mountinfo::parse;
+
+    fn names(path: &str) -> Vec<String> {
+        const TABLE: &[u8] = b"\
+20 1 8:1 / / rw - ext4 /dev/sda1 rw
+30 20 0:60 / /m rw - overlay o rw,lowerdir=/srv/l1:/srv/l2,upperdir=/up,workdir=/wk
+31 20 0:60 /sub /b rw - overlay o rw,lowerdir=/srv/l1:/srv/l2,upperdir=/up,workdir=/wk
+32 20 0:61 / /up rw - fuse.bindfs /srv/real rw
+33 20 0:62 / /broken rw - overlay o rw
+";
+        let mounts = parse(TABLE).unwrap();
+        Beneath::new(&mounts).names(path).unwrap().into_iter().collect()
+    }
+
+    #[test]
+    fn a_file_of_an_overlay_has_a_name_in_each_layer_and_beneath_these() {
+        let in_each = ["/srv/l1/h", "/srv/l2/h", "/srv/real/h", "/up/h", "/wk/h"];
+        assert_eq!(names("/m/h"), in_each);
+        assert_eq!(names("/b/x")[0], "/srv/l1/sub/x");
+        assert_eq!(names("/m"), ["/srv/l1", "/srv/l2", "/srv/real", "/up", "/wk"]);
+        assert!(names("/srv/h").is_empty());
+    }
+
+    #[test]
+    fn an_overlay_that_does_not_show_its_layers_is_an_error() {
+        let mounts =
+            parse(b"20 1 8:1 / / rw - ext4 d rw\n33 20 0:62 / /x rw - overlay o rw\n").unwrap();
+        assert!(Beneath::new(&mounts).names("/x/h").is_err());
+        assert!(Beneath::new(&mounts).names("/y/h").unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_overlay_of_the_root_is_left_out() {
+        let table = b"20 1 0:9 / / rw - overlay o rw,lowerdir=/l\n21 20 0:9 /x /b rw - overlay o rw,lowerdir=/l\n";
+        let mounts = parse(table).unwrap();
+        assert!(Beneath::new(&mounts).names("/b/h").unwrap().is_empty());
+    }
+}
