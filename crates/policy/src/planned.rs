@@ -125,8 +125,11 @@ impl HardenedSpec {
             None => true,
             Some(namespace) => namespace.path.is_some() && hosts.contains(&kind),
         };
+        // Whoever is in one that is joined gets the container's mounts.
+        let joins_mounts =
+            self.namespace(NamespaceKind::Mount).is_none_or(|namespace| namespace.path.is_some());
         BTreeMap::from([
-            (Namespace::Mount, is_hosts(NamespaceKind::Mount)),
+            (Namespace::Mount, joins_mounts),
             (Namespace::Network, is_hosts(NamespaceKind::Network)),
             (Namespace::Pid, is_hosts(NamespaceKind::Pid)),
             (Namespace::Ipc, is_hosts(NamespaceKind::Ipc)),

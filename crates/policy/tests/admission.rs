@@ -383,7 +383,7 @@ fn what_an_engine_has_of_protection_from_the_oom_killer_is_not_for_who_joins() {
 }
 
 #[test]
-fn a_mount_namespace_that_is_joined_and_is_the_hosts_is_refused() {
+fn a_mount_namespace_that_is_joined_is_refused_whosever_it_is() {
     use casemate_policy::spec::NamespaceKind::Mount;
     let mut document = plain();
     let list = document["linux"]["namespaces"].as_array_mut().unwrap();
@@ -392,10 +392,27 @@ fn a_mount_namespace_that_is_joined_and_is_the_hosts_is_refused() {
     let spec = Spec::parse(document.to_string().as_bytes()).unwrap();
     for profile in &ProfileName::ALL[1..] {
         let choice = Choice::from(profile.profile());
-        let facts = HostFacts { host_namespaces: vec![Mount], ..host() };
-        let refusal = harden_as(spec.clone(), &choice, &facts).unwrap_err();
-        assert_eq!((refusal.decision.rule, refusal.allow), (ControlId::MountNamespace, None));
+        for host_namespaces in [vec![Mount], vec![]] {
+            let facts = HostFacts { host_namespaces, ..host() };
+            let refusal = harden_as(spec.clone(), &choice, &facts).unwrap_err();
+            assert_eq!((refusal.decision.rule, refusal.allow), (ControlId::MountNamespace, None));
+        }
     }
+}
+
+#[test]
+fn counts_of_a_user_namespace_that_is_joined_are_its_owners() {
+    let with = |user: Value| {
+        let mut document = plain();
+        put(&mut document, "/linux/namespaces/-", user);
+        put(&mut document, "/linux/sysctl", json!({"user.max_user_namespaces": "9"}));
+        let spec = Spec::parse(document.to_string().as_bytes()).unwrap();
+        harden_as(spec, &Choice::from(ProfileName::Hardened.profile()), &host())
+    };
+    let refusal = with(json!({"type": "user", "path": "/proc/9/ns/user"})).unwrap_err();
+    assert_eq!(refusal.decision.rule, ControlId::NestedUserns);
+    let text = refusal.to_string();
+    assert!(text.contains("user.max_user_namespaces of a user namespace that is joined"), "{text}");
 }
 
 /// `plain.json` without lists of paths, with these mounts behind its own and this user namespace.

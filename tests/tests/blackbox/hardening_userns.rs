@@ -3,6 +3,7 @@
 
 use casemate_tests::{host, requires, Bundle, Canary, Container};
 use serde_json::json;
+use std::process::{Command, Stdio};
 
 /// A container with everything allowed but what the kernel itself withholds.
 fn powerful(script: &str) -> Bundle {
@@ -22,6 +23,32 @@ fn answers(bundle: Bundle, lines: &[(&str, &str)]) {
         .map(|(line, expected)| format!("{line}: {} instead of {expected}", done.value(line)))
         .collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_mount_namespace_is_made_for_the_container_and_never_joined() {
+    requires!(root);
+    // A service of the host that has its own, as PrivateTmp= of systemd makes them.
+    let mut service = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sleep", "600"])
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+    let root = || std::fs::read_dir(format!("/proc/{}/root", service.id())).unwrap().count();
+    let before = root();
+    let path = format!("/proc/{}/ns/mnt", service.id());
+    for profile in ["baseline", "hardened", "restricted"] {
+        let bundle = Bundle::sh("true").edit(|c| {
+            let list = c["linux"]["namespaces"].as_array_mut().unwrap();
+            let mount = list.iter_mut().find(|one| one["type"] == "mount").unwrap();
+            mount["path"] = json!(path);
+        });
+        let text = Container::new(bundle).global(&["--profile", profile]).run().refused();
+        assert!(text.contains("the mount namespace is one that is joined"), "{text}");
+        assert_eq!(root(), before);
+    }
+    service.kill().unwrap();
+    service.wait().unwrap();
 }
 
 #[test]

@@ -4,15 +4,18 @@ use super::prelude::*;
 use crate::profile::ProfileName;
 use crate::spec::{Namespace, NamespaceKind};
 
-/// **What.** A container without a mount namespace of its own is refused.
+/// **What.** A container without a mount namespace of its own is refused, and one that joins a mount
+/// namespace by a path: its namespace is one that is made for it
+/// (`a_mount_namespace_is_made_for_the_container_and_never_joined`).
 ///
 /// **Why.** Masks, read-only paths and the read-only root all live in that namespace. Without it
-/// they would have to be left out.
+/// they would have to be left out. In a namespace that is joined, a root file system that is built and
+/// made `/` becomes that of all who are in it: a service of the host, another container.
 ///
-/// **What breaks.** Configurations that run a program on the host's tree. No engine writes one by
-/// default.
+/// **What breaks.** Configurations that run a program on the host's tree, `ctr run --with-ns mount:...`.
+/// No engine writes one by default.
 ///
-/// **Around it.** Add `{"type": "mount"}` to `linux.namespaces`.
+/// **Around it.** Have `{"type": "mount"}` in `linux.namespaces`, without a path.
 ///
 /// **Override.** None. The profile `privileged` runs such a configuration.
 ///
@@ -193,8 +196,9 @@ pub(crate) fn mount(draft: &mut Draft<'_>, asked: Asked) -> Result<Asked, Refusa
                       or use the profile privileged";
         return Err(draft.refuse(rule, pointer, reason, None));
     }
-    if draft.is_hosts(NamespaceKind::Mount) {
-        let reason = "the mount namespace that is joined is the host's: a container's mounts made there are the host's";
+    if asked.iter().any(|one| one.kind == NamespaceKind::Mount && one.path.is_some()) {
+        let reason = "the mount namespace is one that is joined: the container's root file system would be that of \
+                      all who are in it; leave its path out, or use the profile privileged";
         return Err(draft.refuse(rule, pointer, reason, None));
     }
     draft.log.note(rule, pointer, Verdict::Kept, "the container has a mount namespace");

@@ -412,6 +412,14 @@ pub(crate) fn nested(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         draft.log.waive(rule, pointer, source, "user namespaces can be made in the container");
         return Ok(());
     }
+    let joins =
+        draft.asked.namespace(NamespaceKind::User).is_some_and(|joined| joined.path.is_some());
+    if let Some(other) = draft.asked.sysctls.iter().find(|path| joins && path.starts_with("user/"))
+    {
+        let name = other.replace('/', ".");
+        let reason = format!("{name} of a user namespace that is joined is for its owner to set");
+        return Err(draft.refuse(rule, "/linux/sysctl", reason, Some("userns.nested")));
+    }
     draft.extras.no_nested_userns = true;
     let (verdict, reason) = match draft.asked.namespace(NamespaceKind::User).map(|n| &n.path) {
         Some(None) => (Verdict::Added, "none can be made below the container's"),
