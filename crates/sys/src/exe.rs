@@ -11,7 +11,7 @@ use crate::mount::{attr, FsContext};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::io::Errno;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -54,6 +54,18 @@ pub fn on_host() -> Result<PathBuf> {
         Some(path) => Ok(path.clone()),
         None => std::env::current_exe().call(|| "readlink(\"/proc/self/exe\")"),
     }
+}
+
+/// The absolute paths that this program was called by, as execve(2) was told (getauxval(3), AT_EXECFN; argv[0], which the protected
+/// image has too): of an engine that calls a link, that link.
+pub fn called_as() -> Vec<PathBuf> {
+    // SAFETY: the kernel's auxiliary vector; the string lies above the stack for as long as the process lives.
+    let name = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const libc::c_char;
+    // SAFETY: as above, and it ends with a NUL byte.
+    let name = (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) });
+    let name = name.map(|name| PathBuf::from(OsStr::from_bytes(name.to_bytes())));
+    let called = name.into_iter().chain(std::env::args_os().next().map(PathBuf::from));
+    called.filter(|path| path.is_absolute()).collect()
 }
 
 /// What [`MARK`] says.

@@ -1,5 +1,6 @@
 //! Hooks, bundles and root file systems by other names: through another process, a layer, a link, a hard link.
 
+use casemate_tests::command::Cmd;
 use casemate_tests::hooks::{hooked, set_mode, with_tmp, Place};
 use casemate_tests::scratch::Dir;
 use casemate_tests::{host, programs, requires, Bundle, Container};
@@ -150,6 +151,41 @@ fn a_hook_whose_way_is_broken_keeps_no_other_container_from_being_made() {
     let second = Bundle::sh(": >/mnt/x").bind(data.path(), "/mnt", &["rw"]);
     Container::new(second).in_root(state.path()).run().ok();
     first.delete().done();
+}
+
+#[test]
+fn a_link_by_which_the_runtime_is_called_is_not_replaced_from_inside() {
+    requires!(root);
+    let (links, bundle) = (Dir::new("links"), Bundle::sh("rm /mnt/casemate && echo gone"));
+    let link = links.path().join("casemate");
+    symlink(host::runtime(), &link).unwrap();
+    let container = Container::new(bundle.bind(links.path(), "/mnt", &["rw"]));
+    let (root, dir) = (container.root(), container.bundle.dir());
+    let args = [Path::new("--root"), &root, Path::new("run"), Path::new("--bundle"), dir];
+    let done = Cmd::new(&link, dir).args(args).args([&container.id]).done();
+    assert!(link.is_symlink(), "{done:?}");
+}
+
+#[test]
+fn a_layer_of_an_overlay_over_the_hosts_system_is_not_data() {
+    requires!(root);
+    host::isolate();
+    let layers = Dir::new("layers");
+    for name in ["upper", "work"] {
+        std::fs::create_dir(layers.path().join(name)).unwrap();
+    }
+    let (upper, work) = (layers.path().join("upper"), layers.path().join("work"));
+    let options = format!("lowerdir=/etc,upperdir={},workdir={}", upper.display(), work.display());
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "overlay", "overlay", "-o", &options, "/etc"]);
+    programs::output(&mut mount).unwrap();
+    std::fs::create_dir(upper.join("cron.d")).unwrap();
+    for source in [upper.clone(), upper.join("cron.d"), layers.path().to_owned()] {
+        let bundle = Bundle::sh("true").bind(&source, "/mnt", &["rw"]);
+        let text = Container::new(bundle).run().refused();
+        assert!(text.contains("mounts.host-etc"), "{text}");
+    }
+    programs::output(Command::new("umount").args(["-l", "/etc"])).unwrap();
 }
 
 #[test]

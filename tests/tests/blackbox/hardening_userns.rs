@@ -1,7 +1,7 @@
 //! Containers in a user namespace: the tree is built from outside, so container's root cannot take any of it apart, with
 //! all capabilities that its namespace has. And what belongs to the container is its own.
 
-use casemate_tests::{host, requires, Bundle, Canary, Container};
+use casemate_tests::{host, programs, requires, Bundle, Canary, Container};
 use serde_json::json;
 use std::process::{Command, Stdio};
 
@@ -29,11 +29,9 @@ fn answers(bundle: Bundle, lines: &[(&str, &str)]) {
 fn a_mount_namespace_is_made_for_the_container_and_never_joined() {
     requires!(root);
     // A service of the host that has its own, as PrivateTmp= of systemd makes them.
-    let mut service = Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sleep", "600"])
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut service = Command::new("unshare");
+    service.args(["--mount", "--propagation", "private", "sleep", "600"]).stdin(Stdio::null());
+    let mut service = programs::start(&mut service).unwrap();
     let root = || std::fs::read_dir(format!("/proc/{}/root", service.id())).unwrap().count();
     let before = root();
     let path = format!("/proc/{}/ns/mnt", service.id());

@@ -1,6 +1,7 @@
 //! Facts about the host that the rules ask for, as far as they depend on the configuration: what bind mounts would show,
 //! who could change a hook, what the caller's limits are. Read once, before anything is changed; judged by the rules.
 
+mod above;
 mod beneath;
 mod hooks;
 mod limits;
@@ -28,6 +29,7 @@ use casemate_policy::spec::{Process, Spec};
 use casemate_policy::{HostFacts, MountFacts};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
+use std::cell::OnceCell;
 use std::path::Path;
 
 /// Add to `facts` what `spec` makes worth knowing. `state_root` is where containers are kept: nothing that a container
@@ -91,6 +93,7 @@ fn look_at_mounts(
         bundle,
         proc,
         mounts,
+        above: OnceCell::new(),
         engines: look::Engines::default(),
         used: None,
         sockets: None,

@@ -44,6 +44,11 @@ impl<'t> Mounts<'t> {
         Self { all, by_id, by_superblock, root }
     }
 
+    /// The file system that `/` lies on.
+    pub(super) fn root(&self) -> Option<Superblock> {
+        self.get(self.root).map(|mount| mount.superblock)
+    }
+
     /// All of them, in the order of mountinfo.
     pub(super) fn all(&self) -> &[Mount<'t>] {
         &self.all
@@ -170,7 +175,7 @@ pub(super) fn stacked_on(mount: &Mount<'_>, inside: &str) -> Option<String> {
     (stacks && is_path).then(|| join(&source, rest))
 }
 
-fn text(field: &[u8]) -> Cow<'_, str> {
+pub(super) fn text(field: &[u8]) -> Cow<'_, str> {
     match unescape(field) {
         Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
@@ -184,7 +189,7 @@ pub(super) fn within(mount: &Mount<'_>, path: &str) -> Option<String> {
 }
 
 /// What is behind the directory `top` in `path`; empty for the directory itself.
-fn rest_of<'p>(path: &'p str, top: &str) -> Option<&'p str> {
+pub(super) fn rest_of<'p>(path: &'p str, top: &str) -> Option<&'p str> {
     let rest = path.strip_prefix(top.trim_end_matches('/'))?;
     (rest.is_empty() || rest.starts_with('/')).then(|| rest.trim_start_matches('/'))
 }

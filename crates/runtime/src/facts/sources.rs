@@ -1,6 +1,7 @@
 //! Where bind mounts and overlays lead: each source is opened once, by the same rules as for mounting, and
 //! described. What is mounted later is compared with this.
 
+use super::above::Above;
 use super::look::{self, Engines};
 use super::names::Mounts;
 use super::owner;
@@ -15,6 +16,7 @@ use casemate_policy::{
 use casemate_sys::{errno_text, mount};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -31,6 +33,8 @@ pub(super) struct Looker<'a> {
     pub(super) proc: &'a OwnedFd,
     /// The mounts of the host.
     pub(super) mounts: Mounts<'a>,
+    /// Their layers, once somebody has asked.
+    pub(super) above: OnceCell<Above>,
     pub(super) engines: Engines,
     /// What the host has in use, once somebody has asked.
     pub(super) used: Option<InUse>,
@@ -222,6 +226,8 @@ impl Looker<'_> {
         // A namespace lies on no mount that anybody could see.
         if file.fs_type != magic::NSFS {
             self.mounts.name(&mut file, mount_id(fd)?)?;
+            let look = || Above::look(self.mounts.all(), self.mounts.root());
+            self.above.get_or_init(look).name(&mut file);
             look::links(&stat, &mut file)?;
         }
         Ok(file)

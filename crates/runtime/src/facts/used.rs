@@ -6,6 +6,7 @@ use super::names::{Mounts, Spot};
 use super::sources::{mount_id, name, Looker};
 use casemate_kernel::mountinfo;
 use casemate_policy::{is_below, FileFact, FileKind, Use, Used, SOCKETS};
+use casemate_sandbox::trust;
 use casemate_sys::errno_text;
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -44,6 +45,11 @@ impl InUse {
         }
         let own = casemate_sys::exe::on_host().map_err(|error| error.to_string())?;
         found.add(looker, Use::Program, &own)?;
+        for called in casemate_sys::exe::called_as().into_iter().filter(|called| *called != own) {
+            for place in trust::places(&called, |_| true) {
+                found.add_link(looker, Use::Program, &place)?;
+            }
+        }
         if let Some(engine) = starter(looker)? {
             found.add(looker, Use::Program, &engine)?;
         }
@@ -69,6 +75,23 @@ impl InUse {
         let about = |why: Errno| format!("stat {shown}: {}", errno_text(why));
         let stat = rustix::fs::fstat(&fd).map_err(about)?;
         let path = name(&fd, looker.proc)?;
+        let spot = looker.mounts.spot(&path, mount_id(&fd)?);
+        let (device, inode) = (stat.st_dev, stat.st_ino);
+        self.0.push(Thing { used: Used { by, path }, device, inode, spot });
+        Ok(())
+    }
+
+    /// One of the names on a way to a program, a link that is not followed.
+    fn add_link(&mut self, looker: &Looker<'_>, by: Use, path: &Path) -> Result<(), String> {
+        let about = |why: Errno| format!("stat {}: {}", path.display(), errno_text(why));
+        let fd = match casemate_sys::mount::open_path(path, true) {
+            Ok(fd) => fd,
+            // Called by a descriptor, or gone since.
+            Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        };
+        let stat = rustix::fs::fstat(&fd).map_err(about)?;
+        let path = path.to_string_lossy().into_owned();
         let spot = looker.mounts.spot(&path, mount_id(&fd)?);
         let (device, inode) = (stat.st_dev, stat.st_ino);
         self.0.push(Thing { used: Used { by, path }, device, inode, spot });
