@@ -181,6 +181,11 @@ impl Places {
         }
         for (path, reach, allow) in PLACES.iter().filter(|row| privileged || counts_for_all(row)) {
             put((*path).into(), (*reach, *allow), allow.is_none());
+            if matches!(reach, Reach::Below | Reach::Write | Reach::Own) {
+                for point in mounted_below(host, path) {
+                    put(point.to_owned().into(), (*reach, *allow), allow.is_none());
+                }
+            }
         }
         places
     }
@@ -216,6 +221,17 @@ impl Places {
         let hit = find(rows, &shown, access)?;
         (!hit.is_excused(granted)).then_some(hit)
     }
+}
+
+/// What is mounted in a place belongs to it.
+fn mounted_below<'h>(host: &'h Host<'_>, place: &'h str) -> impl Iterator<Item = &'h str> {
+    let inside = move |mount: &Mount<'h>| {
+        let rest = mount.point.strip_prefix(place.as_bytes());
+        rest.is_some_and(|rest| rest.first() == Some(&b'/'))
+    };
+    let points = host.mounts.iter().filter(move |mount| inside(mount));
+    // Escaped: no place that is looked for has what is.
+    points.filter_map(|mount| std::str::from_utf8(mount.point).ok())
 }
 
 /// The file system on which a path of the host lies, and where on that.

@@ -83,10 +83,9 @@ fn a_root_file_system_holds_no_bundle() {
         // Mounted from below it.
         let top = FileFact { holds: vec!["/home".to_owned()], ..dir("/mnt/top") };
         assert_eq!(refused(mounts, 0, top).as_deref(), Some("mounts.engine-data"));
-        for path in ["/home/u/b/rootfs", "/home/u/c"] {
-            assert_eq!(refused(mounts, 0, dir(path)), None, "{path}");
-        }
+        assert_eq!(refused(mounts, 0, dir("/home/u/c")), None);
     }
+    assert_eq!(refused(&own, 0, dir("/home/u/b/rootfs")), None);
     let facts = HostFacts { mounts: own, root: Some(dir("/home/u/b")), ..host() };
     let run = |facts: &HostFacts| {
         harden_as(changed("/root/readonly", json!(true)).unwrap(), &choice(&[]), facts)
@@ -94,4 +93,54 @@ fn a_root_file_system_holds_no_bundle() {
     // It cannot be written there.
     assert!(run(&facts).is_ok());
     assert!(run(&HostFacts { mounts: others, ..facts }).is_err());
+}
+
+#[test]
+fn a_root_file_system_that_is_written_is_nobody_elses() {
+    let other = BundleFact {
+        container: "c2".to_owned(),
+        bundle: "/home/u/b".to_owned(),
+        root: "/home/u/tree".to_owned(),
+        ..BundleFact::default()
+    };
+    let mounts = MountFacts { others: vec![other], ..MountFacts::default() };
+    let run = |path: &str, readonly: bool, profile: ProfileName| {
+        let facts = HostFacts { mounts: mounts.clone(), root: Some(dir(path)), ..host() };
+        let spec = changed("/root/readonly", json!(readonly)).unwrap();
+        let mut choice = Choice::from(profile.profile());
+        choice.overrides = super::choice(&["rootfs.writable"]).overrides;
+        harden_as(spec, &choice, &facts).err().and_then(|refusal| refusal.allow).map(|r| r.name)
+    };
+    let (hardened, baseline) = (ProfileName::Hardened, ProfileName::Baseline);
+    for path in
+        ["/opt/cni", "/opt/containerd/lib", "/nix", "/snap/core", "/usr/local", "/usr/share"]
+    {
+        for profile in [hardened, baseline] {
+            let class = run(path, false, profile);
+            assert_eq!(class.as_deref(), Some("mounts.host-system"), "{path} {profile}");
+        }
+        assert_eq!(run(path, true, hardened), None, "{path}");
+    }
+    assert_eq!(run("/home/u/tree", false, hardened).as_deref(), Some("mounts.engine-data"));
+    // Read-only, or where containers write to their roots anyway, they share one.
+    assert_eq!(run("/home/u/tree", true, hardened), None);
+    assert_eq!(run("/home/u/tree", false, baseline), None);
+}
+
+#[test]
+fn a_package_or_an_engine_is_known_by_every_name_of_a_directory() {
+    let owned = FileFact {
+        names: vec!["/var/lib/git".to_owned()],
+        package: Package::Owned("git".to_owned()),
+        ..dir("/mnt/bound")
+    };
+    let engine = EngineFact { engine: DataLayout::Docker, root: "/data/docker".to_owned() };
+    let moved = FileFact {
+        names: vec!["/data/docker/containers/1111".to_owned()],
+        engine: Some(engine),
+        ..dir("/mnt/bound")
+    };
+    for file in [owned, moved] {
+        assert!(bind_as(file, host(), &choice(&[])).is_err());
+    }
 }

@@ -24,11 +24,16 @@ pub(super) struct Engines {
 impl Engines {
     /// The engine that keeps its data in this directory or nearest above it, where that is not its usual place.
     pub(super) fn of(&mut self, file: &FileFact) -> Option<EngineFact> {
-        if casemate_policy::usual(&file.path) == Usual::Engine || is_elsewhere(file) {
+        if is_elsewhere(file) {
             return None;
         }
-        let path = Path::new(&file.path);
-        let start = if file.kind == FileKind::Directory { path } else { path.parent()? };
+        let directory = file.kind == FileKind::Directory;
+        let unusual = |name: &&str| casemate_policy::usual(name) != Usual::Engine;
+        file.all_names().filter(unusual).find_map(|name| self.above(Path::new(name), directory))
+    }
+
+    fn above(&mut self, path: &Path, directory: bool) -> Option<EngineFact> {
+        let start = if directory { path } else { path.parent()? };
         let named = start.ancestors().filter(|dir| dir.parent().is_some());
         let mut found = None;
         for dir in named {
@@ -187,10 +192,23 @@ pub(super) fn links(stat: &Stat, file: &mut FileFact) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a package of the host's owns the directory below /opt or /var/lib in which the file lies.
+/// Whether a package of the host's owns the directory below /opt or /var/lib in which the file lies, by one of its names.
 pub(super) fn package(file: &FileFact) -> Package {
-    let Usual::Packaged(top) = casemate_policy::usual(&file.path) else { return Package::NotAsked };
-    match search(Path::new("/var/lib/dpkg/info"), &top) {
+    let asked = file.all_names().filter_map(|name| match casemate_policy::usual(name) {
+        Usual::Packaged(top) => Some(owner(&top)),
+        _ => None,
+    });
+    let strictness = |package: &Package| match package {
+        Package::NotAsked => 0,
+        Package::Unowned => 1,
+        Package::Unknown(_) => 2,
+        Package::Owned(_) => 3,
+    };
+    asked.max_by_key(strictness).unwrap_or_default()
+}
+
+fn owner(top: &str) -> Package {
+    match search(Path::new("/var/lib/dpkg/info"), top) {
         Ok(Some(name)) => Package::Owned(name),
         Ok(None) => Package::Unowned,
         Err(Errno::NOENT) => without_dpkg(),

@@ -110,6 +110,9 @@ impl Looker<'_> {
         container: &str,
     ) -> Result<(), String> {
         file.engine = self.engines.of(file);
+        if self.root {
+            file.package = look::package(file);
+        }
         self.mark(fd, file)?;
         file.layers = self.below_overlay(fd, file, 0)?;
         if self.root {
@@ -265,6 +268,7 @@ impl Looker<'_> {
                 self.mark(&fd, &mut file)?;
                 if self.root {
                     file.engine = self.engines.of(&file);
+                    file.package = look::package(&file);
                     if look::is_open(&file) {
                         self.mark_sockets(&fd, &mut file)?;
                     }

@@ -11,6 +11,24 @@ use casemate_kernel::magic;
 /// Judges the source of a bind mount, or a layer of an overlay. For an ordinary caller (`root` is false) only
 /// what is dangerous in that caller's own hands is refused.
 pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgement {
+    let bundle = || match bundles::held(file, scope, root) {
+        Some(note) => Judgement::read_only(ENGINE_DATA, note),
+        None => Judgement::LetIn,
+    };
+    with_bundles(file, scope, root, bundle)
+}
+
+/// The same, whatever containers were made from it.
+pub(super) fn beside_bundles(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgement {
+    with_bundles(file, scope, root, || Judgement::LetIn)
+}
+
+fn with_bundles(
+    file: &FileFact,
+    scope: &Scope<'_>,
+    root: bool,
+    bundle: impl FnOnce() -> Judgement,
+) -> Judgement {
     // Single devices are judged as devices; the host's terminals have the numbers that the container's own have.
     if matches!(file.kind, FileKind::Char(..) | FileKind::Block(..)) {
         return match file.fs_type {
@@ -32,12 +50,8 @@ pub(super) fn source(file: &FileFact, scope: &Scope<'_>, root: bool) -> Judgemen
     }
     let state = holds_state(file, scope)
         .map(|own| Judgement::refused(ENGINE_DATA, format!(" (contains {own})")));
-    let bundle = match bundles::held(file, scope, root) {
-        Some(note) => Judgement::read_only(ENGINE_DATA, note),
-        None => Judgement::LetIn,
-    };
     let state = state.unwrap_or(Judgement::LetIn);
-    seen.judgement.stricter(state).stricter(bundle).stricter(used(file))
+    seen.judgement.stricter(state).stricter(bundle()).stricter(used(file))
 }
 
 /// What the host has in use stays as it is wherever it lies: not even data may be written where that is in it.
@@ -121,7 +135,7 @@ fn by_name(file: &FileFact, name: &str, scope: &Scope<'_>, root: bool) -> Seen {
         return plain(users::judge(name));
     }
     let place = places::judge(name);
-    if let Some(engine) = file.engine.as_ref().filter(|_| name == file.path) {
+    if let Some(engine) = file.engine.as_ref().filter(|engine| covers(&engine.root, name)) {
         return of_engine(engine.engine, &engine.root, name, scope, file);
     }
     match place {

@@ -139,7 +139,9 @@ pub(crate) const TYPES: Control = Control {
 /// Docker write down of their layers. `/home`, `/tmp`, `/srv`, `/var/tmp` and the like are none
 /// (`mounts.host-root`), and what would be read-only as a bind mount because of what it holds is
 /// refused: a hook's program (`mounts.host-system`) and the own `config.json`, where the root can be
-/// written, and the bundle of another container (`mounts.engine-data`), read-only or not. For an
+/// written, and the bundle of another container (`mounts.engine-data`), read-only or not. One that can
+/// be written is no part of the host's system either, nor another container's root file system but at
+/// `baseline` (`a_root_file_system_that_is_written_is_nobody_elses`). For an
 /// ordinary caller, who can do to the host no more than that caller's files allow, only the
 /// places that give away engines or the host's secrets are refused or read-only, as in release
 /// 0.1.0, and bundles, as far as no engine keeps them, and hooks, as far as that caller may write them.

@@ -10,6 +10,7 @@ use crate::check::clean;
 use crate::controls::prelude::*;
 use crate::facts::{FileFact, HostFacts, LayerFact, LayerRole, SourceFact};
 use crate::mount_options::attr;
+use crate::profile::ProfileName;
 use crate::spec::{Mount, NamespaceKind};
 use casemate_kernel::magic;
 
@@ -155,56 +156,71 @@ pub(crate) fn remounts(draft: &mut Draft<'_>, asked: &mut [Mount]) {
     }
 }
 
+/// Nothing is to be said of it but that it is another container's root.
+fn is_shared(draft: &Draft<'_>, file: &FileFact) -> bool {
+    let scope = Scope::new(draft);
+    draft.facts.mounts.others.iter().any(|other| other.root == file.path)
+        && matches!(judge::beside_bundles(file, &scope, is_root(draft.facts)), Judgement::LetIn)
+}
+
 /// The root file system is shown to the container like the source of a bind mount, and as a whole.
 pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Refusal> {
     let facts = draft.facts;
     let Some(file) = &facts.root else { return Ok(asked) };
+    let (control, pointer) = (ControlId::MountSources, "/root/path");
+    for judgement in of_root_by_all(draft, file) {
+        let Judgement::Refused { class, note } = judgement else { continue };
+        // Each for itself: who may write one place may not write another for that.
+        if let Some((class, source)) = class.and_then(|class| Some((class, draft.allows(class)?))) {
+            let reason = format!("{asked} is the root file system as asked for ({class})");
+            draft.log.waive(control, pointer, source, reason);
+            continue;
+        }
+        let reason = format!("root.path {asked}{note} belongs to the host");
+        return Err(draft.refuse(control, pointer, reason, class));
+    }
+    Ok(asked)
+}
+
+/// What is to be said of a root file system: by what was made from it, by its place, by its name, by what is in use.
+fn of_root_by_all(draft: &Draft<'_>, file: &FileFact) -> Vec<Judgement> {
+    let (facts, scope) = (draft.facts, Scope::new(draft));
+    let keeps = root::will_be_readonly(draft);
+    let held = bundles::held_by_root(file, &scope, is_root(facts), keeps);
+    let another = of_another(file, &scope).then(|| " (of another container)".to_owned());
+    let everybodys = file.all_names().find(|name| is_everybodys(name)).map(|name| {
+        Judgement::refused("mounts.host-root", format!(" (is {name}, no root file system)"))
+    });
+    let used = match if keeps { judge::used_beside_hooks(file) } else { judge::used(file) } {
+        Judgement::ReadOnly { class, note } => Judgement::refused(class, note),
+        other => other,
+    };
+    let engines = held.into_iter().chain(another);
+    let engines = engines.map(|note| Judgement::refused(ENGINE_DATA, note));
+    engines.chain([of_place(draft, file, keeps)]).chain(everybodys).chain([used]).collect()
+}
+
+/// By its place.
+fn of_place(draft: &Draft<'_>, file: &FileFact, keeps: bool) -> Judgement {
+    let facts = draft.facts;
+    // Who makes containers with writable roots at baseline may have them share one.
+    let may_read = keeps || draft.profile.name == ProfileName::Baseline && is_shared(draft, file);
     // An overlay is somebody's work wherever it is mounted: what it is made of counts.
     let judgement = match file.layers.is_empty() {
         true => draft.judge(file),
         false => layered::judge(file, &Scope::new(draft), is_root(facts)),
     };
-    let judgement = match judgement {
+    match judgement {
         // Engines keep root file systems among their data, each in a directory of its own.
         Judgement::Refused { class: Some(ENGINE_DATA), .. }
             if file.layers.is_empty() && is_image(file, facts) =>
         {
             Judgement::LetIn
         }
-        Judgement::ReadOnly { .. } if !is_system(&file.path) => Judgement::LetIn,
+        Judgement::ReadOnly { .. } if may_read && !is_system(&file.path) => Judgement::LetIn,
         Judgement::ReadOnly { class, note } => Judgement::refused(class, note),
         other => other,
-    };
-    let judgement = match of_another(file, &Scope::new(draft)) {
-        true => judgement.stricter(Judgement::refused(ENGINE_DATA, " (of another container)")),
-        false => judgement,
-    };
-    let keeps = root::will_be_readonly(draft);
-    let judgement = match bundles::held_by_root(file, &Scope::new(draft), is_root(facts), keeps) {
-        Some(note) => judgement.stricter(Judgement::refused(ENGINE_DATA, note)),
-        None => judgement,
-    };
-    let judgement = match file.all_names().find(|name| is_everybodys(name)) {
-        Some(name) => judgement.stricter(Judgement::refused(
-            "mounts.host-root",
-            format!(" (is {name}, no root file system)"),
-        )),
-        None => judgement,
-    };
-    let used = if keeps { judge::used_beside_hooks(file) } else { judge::used(file) };
-    let judgement = match used {
-        Judgement::ReadOnly { class, note } => judgement.stricter(Judgement::refused(class, note)),
-        used => judgement.stricter(used),
-    };
-    let Judgement::Refused { class, note } = judgement else { return Ok(asked) };
-    let (control, pointer) = (ControlId::MountSources, "/root/path");
-    if let Some((class, source)) = class.and_then(|class| Some((class, draft.allows(class)?))) {
-        let reason = format!("{asked} is the root file system as asked for ({class})");
-        draft.log.waive(control, pointer, source, reason);
-        return Ok(asked);
     }
-    let reason = format!("root.path {asked}{note} belongs to the host");
-    Err(draft.refuse(control, pointer, reason, class))
 }
 
 /// A root file system that an engine has made for another container, mounted or in its layers.

@@ -64,6 +64,20 @@ fn what_lies_on_the_hosts_sysfs_is_let_in_only_where_it_is_harmless() {
 }
 
 #[test]
+fn what_the_host_has_mounted_in_a_place_belongs_to_it() {
+    let host = format!(
+        "{HOST}40 20 0:70 / /usr/local rw - tmpfs t rw\n41 20 0:71 / /home rw - tmpfs t rw\n"
+    );
+    let of = |place: &str| {
+        let table = format!("{CONTAINER}90 50 {place} /h {FLAGS} - tmpfs t rw\n");
+        let found = hardened(&seen(&table, &host), &[]);
+        found.into_iter().map(|violation| violation.allow).collect::<Vec<_>>()
+    };
+    assert_eq!(of("0:70 /bin"), [Some("mounts.host-system")]);
+    assert_eq!(of("0:71 /u"), []);
+}
+
+#[test]
 fn places_of_the_host_are_known_by_file_system_whatever_they_are_called() {
     let bind = |root: &str, options: &str| {
         format!("90 50 8:1 {root} /h {options},nosuid,nodev - ext4 /dev/sda1 rw")
