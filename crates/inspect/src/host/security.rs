@@ -1,7 +1,9 @@
 //! Security modules and filters: seccomp, AppArmor, SELinux, Landlock.
 
 use super::{Check, Host, Status};
+use casemate_policy::{usual, Usual};
 use casemate_runtime::caller;
+use std::path::Path;
 
 /// From this version on signals and abstract sockets can be kept inside (Linux 6.12).
 const LANDLOCK_WHOLE: u32 = 6;
@@ -13,7 +15,35 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
     let mut checks = vec![seccomp(host)];
     checks.extend(mandatory(host));
     checks.push(landlock());
+    checks.extend(host.is_live().then(program).flatten());
     checks
+}
+
+/// The runtime's own program among data, under a second name: a container that is given the directory of that one could write it,
+/// and no judgement of that directory can tell. `None`: nothing is to be said.
+fn program() -> Option<Check> {
+    let id = "security.program";
+    let unreadable = |why: String| Some(Check::new(id, Status::Warning, why));
+    let path = match casemate_sys::exe::on_host() {
+        Ok(path) => path,
+        Err(error) => return unreadable(error.to_string()),
+    };
+    match rustix::fs::stat(&path) {
+        Ok(found) => names(&path, found.st_nlink),
+        Err(error) => {
+            unreadable(format!("{}: {}", path.display(), casemate_sys::errno_text(error)))
+        }
+    }
+}
+
+fn names(path: &Path, links: u64) -> Option<Check> {
+    // In the host's system every file may have several, as OSTree lays it out.
+    if links < 2 || usual(&path.to_string_lossy()) == Usual::Host {
+        return None;
+    }
+    let found = format!("{} has {links} names (hard links)", path.display());
+    let check = Check::new("security.program", Status::Warning, found);
+    Some(check.needed_for("keeping it from containers").fix("install a copy of the program"))
 }
 
 fn seccomp(host: &Host) -> Check {
@@ -89,4 +119,16 @@ fn landlock() -> Check {
     check
         .needed_for("the profile restricted")
         .fix("add landlock to the kernel's lsm= parameter (CONFIG_LANDLOCK, Linux 5.13)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_among_data_with_a_second_name_is_told() {
+        let told = |path: &str, links| names(Path::new(path), links).is_some();
+        assert!(told("/opt/casemate/casemate", 2) && told("/home/u/casemate", 3));
+        assert!(!told("/opt/casemate/casemate", 1) && !told("/usr/bin/casemate", 2));
+    }
 }
