@@ -2,9 +2,10 @@
 
 use super::spec_mounts::{mount_at, mounts_at};
 use casemate_tests::bundle::write;
-use casemate_tests::{requires, Bundle, Container};
+use casemate_tests::{programs, requires, Bundle, Container};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 #[test]
 fn a_tmpfs_on_a_place_that_the_image_lacks_is_for_every_user() {
@@ -172,4 +173,23 @@ fn a_bind_keeps_restrictions_of_its_source_that_it_does_not_name_unless_it_is_us
     assert!(casemate_tests::programs::status(umount.arg("-l").arg(volume.path()))
         .unwrap()
         .success());
+}
+
+#[test]
+fn a_mount_that_a_later_one_hides_is_not_verified_in_its_place() {
+    requires!(root);
+    let hidden = json!({"destination": "/v/tmp", "type": "tmpfs", "source": "t", "options": ["nosuid", "noexec"]});
+    let bundle = Bundle::sh("cat /proc/self/mountinfo").mount(hidden);
+    let shared = bundle.dir().join("outer");
+    std::fs::create_dir_all(shared.join("tmp")).unwrap();
+    // Seen by this test alone: it has a mount namespace of its own.
+    let mounted =
+        programs::status(Command::new("mount").args(["-t", "tmpfs", "t"]).arg(shared.join("tmp")));
+    assert!(mounted.unwrap().success());
+    let container = Container::new(bundle.bind(&shared, "/v", &["rbind"])).verbatim();
+    let done = container.run().done();
+    let umounted = programs::status(Command::new("umount").arg(shared.join("tmp")));
+    assert!(umounted.unwrap().success());
+    assert!(done.status.success(), "{}", done.stderr);
+    assert!(!mount_at(&done.stdout, "/v/tmp").0.contains("noexec"), "{}", done.stdout);
 }

@@ -81,15 +81,16 @@ impl MountClaims {
             // A tree that is attached nowhere is in no mountinfo.
             return Self::default();
         }
-        let mounted =
-            |m: &&MountPlan| !matches!(m.source, MountSource::Bind { copy_symlink: true, .. });
         let claim = |(order, m): (usize, &MountPlan)| {
             let (set, mapped) = (m.set | m.recursive_set, is_mapped(&m.source));
             (m.destination.clone(), Planned { set, mapped, order })
         };
         let covered = plan.root.readonly_paths.iter().chain(&plan.root.masked);
         let read_only = Planned { set: attr::RDONLY, mapped: false, order: usize::MAX };
-        let mounts = plan.root.mounts.iter().filter(mounted).enumerate().map(claim);
+        let all = &plan.root.mounts;
+        // Below a later mount is what that one brings along.
+        let seen = |(at, m): &(usize, &MountPlan)| is_mounted(m) && !is_buried(m, &all[at + 1..]);
+        let mounts = all.iter().enumerate().filter(seen).map(claim);
         Self {
             root_readonly: plan.root.readonly,
             root_mapped: plan.root.idmap.is_some() && plan.root.overlay.is_none()
@@ -220,6 +221,20 @@ fn escaped(path: &Path) -> Cow<'_, [u8]> {
 fn is_mapped(source: &MountSource) -> bool {
     let MountSource::Bind { idmap, prepared, .. } = source else { return false };
     idmap.is_some() || matches!(prepared, Some(DetachedTree { mapped: true, .. }))
+}
+
+/// A link that is copied is no mount.
+fn is_mounted(mount: &MountPlan) -> bool {
+    !matches!(mount.source, MountSource::Bind { copy_symlink: true, .. })
+}
+
+/// Whether one of the later mounts lies above the destination and hides it, such as the host's /dev over /dev/pts.
+fn is_buried(mount: &MountPlan, later: &[MountPlan]) -> bool {
+    let place = &mount.destination;
+    later
+        .iter()
+        .filter(|above| is_mounted(above))
+        .any(|above| place != &above.destination && place.starts_with(&above.destination))
 }
 
 /// A procfs with everything in it, mounted on /proc.
