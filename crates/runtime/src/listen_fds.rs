@@ -1,19 +1,20 @@
 //! Socket activation (sd_listen_fds(3)): descriptors that the service manager passed to us and means for the payload.
 
-/// How many descriptors from 3 on were passed to this very process.
-pub fn count() -> u32 {
+/// How many descriptors from 3 on were passed to this very process, or `to_anybody`: to whoever comes, without LISTEN_PID.
+pub fn count(to_anybody: bool) -> u32 {
     // Without numbers in them the variables name no descriptors (sd_listen_fds(3)).
     let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
-    // Without the pid check a forgotten variable would widen what the payload inherits.
-    match (number("LISTEN_PID"), number("LISTEN_FDS")) {
-        (Some(pid), Some(count)) if pid == std::process::id() => count,
-        _ => 0,
-    }
+    let meant = match std::env::var_os("LISTEN_PID") {
+        Some(_) => number("LISTEN_PID") == Some(std::process::id()),
+        // Without the pid a forgotten variable would widen what the payload inherits.
+        None => to_anybody,
+    };
+    number("LISTEN_FDS").filter(|_| meant).unwrap_or(0)
 }
 
-/// What the payload is told; it is process 1 of its namespace.
-pub fn environment() -> Vec<String> {
-    match count() {
+/// What the payload is told about `count` of them; it is process 1 of its namespace.
+pub fn environment(count: u32) -> Vec<String> {
+    match count {
         0 => Vec::new(),
         n => vec![format!("LISTEN_FDS={n}"), "LISTEN_PID=1".to_owned()],
     }

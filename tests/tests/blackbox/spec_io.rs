@@ -215,10 +215,10 @@ fn preserved_descriptors_reach_the_payload_with_their_holes() {
 fn activated_descriptors_are_passed_on_only_to_whom_they_are_meant_for() {
     requires!(root);
     let script = "probe fds; echo listen=$LISTEN_FDS,$LISTEN_PID";
-    let start = |pid: &str, more: &str| {
+    let start = |global: &str, pid: &str, more: &str| {
         let container = Container::new(Bundle::sh(script));
         let run = format!(
-            "export LISTEN_PID={pid} LISTEN_FDS=2; exec {} --root {} run --bundle {} {more} {} 3</dev/null 4</dev/zero 5</dev/full",
+            "export {pid} LISTEN_FDS=2; exec {} {global} --root {} run --bundle {} {more} {} 3</dev/null 4</dev/zero 5</dev/full",
             casemate_tests::host::runtime().display(),
             container.root().display(),
             container.bundle.dir().display(),
@@ -226,11 +226,18 @@ fn activated_descriptors_are_passed_on_only_to_whom_they_are_meant_for() {
         );
         Cmd::new("sh", container.bundle.dir()).args(["-c", &run]).ok()
     };
-    let ours = start("$$", "");
+    let ours = start("", "LISTEN_PID=$$", "");
     assert_eq!((ours.value("fds"), ours.value("listen")), ("0,1,2,3,4", "2,1"));
-    let both = start("$$", "--preserve-fds 1");
+    let both = start("", "LISTEN_PID=$$", "--preserve-fds 1");
     assert_eq!((both.value("fds"), both.value("listen")), ("0,1,2,3,4,5", "2,1"));
-    let foreign = start("1", "");
+    for foreign in ["LISTEN_PID=1", "LISTEN_PID=", "OTHER=1"] {
+        let foreign = start("", foreign, "");
+        assert_eq!((foreign.value("fds"), foreign.value("listen")), ("0,1,2", ","));
+    }
+    let privileged = "--profile privileged";
+    let to_anybody = start(privileged, "OTHER=1", "");
+    assert_eq!((to_anybody.value("fds"), to_anybody.value("listen")), ("0,1,2,3,4", "2,1"));
+    let foreign = start(privileged, "LISTEN_PID=1", "");
     assert_eq!((foreign.value("fds"), foreign.value("listen")), ("0,1,2", ","));
 }
 

@@ -118,7 +118,9 @@ fn process_context<'a>(
     namespaces: &'a Prepared,
     filters: &[SeccompFilter],
 ) -> Result<ProcessContext<'a>> {
-    let keep_fds = request.preserve_fds + crate::listen_fds::count();
+    // crun passes them on without LISTEN_PID; runc, and sd_listen_fds(3), do not.
+    let listen_fds = crate::listen_fds::count(decided.spec.is_verbatim());
+    let keep_fds = request.preserve_fds + listen_fds;
     let terminal = decided.spec.process.as_ref().is_some_and(|process| process.terminal);
     crate::handed_over::check(&decided.proc, keep_fds, terminal, &decided.spec)?;
     Ok(ProcessContext {
@@ -134,7 +136,7 @@ fn process_context<'a>(
         seccomp: filters.to_vec(),
         landlock: super::process::landlock(&decided.spec),
         keep_fds,
-        extra_env: crate::listen_fds::environment(),
+        extra_env: crate::listen_fds::environment(listen_fds),
         keep_groups: decided.spec.keeps_groups(),
     })
 }
