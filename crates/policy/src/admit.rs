@@ -45,6 +45,7 @@ pub fn harden(
 /// # Errors
 /// A configuration that the profile does not run; the host plays a part only through `facts`.
 pub fn harden_as(spec: Spec, choice: &Choice, facts: &HostFacts) -> Result<Hardened, Refusal> {
+    let spec = controls::userns::with_ids(spec, choice, facts);
     let mut draft = Draft::new(choice, facts, Asked::of(&spec, choice.engine));
     let admitted = match choice.is_verbatim() {
         true => spec,

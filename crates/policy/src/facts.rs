@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 pub struct HostFacts {
     /// Effective user id of the caller.
     pub euid: u32,
+    /// Effective group id of the caller.
+    pub egid: u32,
     /// The caller sits in the initial user namespace.
     pub in_initial_userns: bool,
     /// The caller may give a container ids of the host that are not its own.

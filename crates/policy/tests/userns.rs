@@ -202,3 +202,36 @@ fn ids_that_another_container_has_are_brought_by_no_configuration() {
         assert!(run(&["userns.shared-ids"]).is_ok());
     }
 }
+
+#[test]
+fn a_user_namespace_without_mappings_is_the_one_that_the_profile_gives() {
+    let mut document = plain();
+    put(&mut document, "/linux/namespaces/-", json!({"type": "user"}));
+    let asked = || parse(&document).unwrap();
+    let done = hardened(asked(), &[]);
+    assert_eq!(done.spec.extras().auto_userns.map(|auto| auto.required), Some(true));
+    assert!(done.spec.namespace(NamespaceKind::User).is_none());
+    // Where the profile can give none, root in it would be the host's.
+    let unmappable = HostFacts { unmappable: Some("a volume".to_owned()), ..root() };
+    let refusal = result(asked(), ProfileName::Hardened, &[], &unmappable).unwrap_err();
+    assert!(refusal.to_string().contains("user 0 of the container is user 0 of the host"));
+}
+
+#[test]
+fn a_user_namespace_without_mappings_has_the_caller_as_root_where_the_profile_gives_none() {
+    let mut document = plain();
+    put(&mut document, "/linux/namespaces/-", json!({"type": "user"}));
+    let caller = HostFacts { euid: 1000, egid: 100, ..facts() };
+    let ids = |profile, allow: &[&str], facts: &HostFacts| {
+        let done = result(parse(&document).unwrap(), profile, allow, facts).unwrap();
+        assert!(done.spec.extras().auto_userns.is_none());
+        assert!(done.spec.namespace(NamespaceKind::User).is_some());
+        let first = |maps: &[IdMapping]| (maps[0].container_id.0, maps[0].host_id.0, maps[0].size);
+        (first(&done.spec.linux.uid_mappings), first(&done.spec.linux.gid_mappings))
+    };
+    let of_root = ((0, 0, 1), (0, 0, 1));
+    assert_eq!(ids(ProfileName::Privileged, &[], &root()), of_root);
+    assert_eq!(ids(ProfileName::Baseline, &[], &root()), of_root);
+    assert_eq!(ids(ProfileName::Hardened, &["userns.host"], &root()), of_root);
+    assert_eq!(ids(ProfileName::Hardened, &[], &caller), ((0, 1000, 1), (0, 100, 1)));
+}

@@ -57,6 +57,7 @@ fn in_initial_user_namespace(proc: impl AsFd) -> Result<bool> {
 pub fn host_facts(caller: &Caller, controllers: Vec<String>) -> Result<HostFacts> {
     Ok(HostFacts {
         euid: caller.euid,
+        egid: caller.egid,
         in_initial_userns: caller.initial_user_namespace,
         can_make_user_namespace: caller.privileged && caller.initial_user_namespace,
         apparmor: apparmor()?,

@@ -66,6 +66,21 @@ fn every_listed_namespace_is_a_new_one() {
 }
 
 #[test]
+fn a_user_namespace_without_mappings_has_the_caller_as_its_root() {
+    requires!(root);
+    let script = "echo map=$(cat /proc/self/uid_map) $(cat /proc/self/gid_map)";
+    // The group of its terminals would have to be mapped.
+    let open =
+        || Bundle::sh(script).without_mount("/dev/pts").edit(|c| add(c, json!({"type": "user"})));
+    let done = Container::new(open()).verbatim().output();
+    assert_eq!(done.value("map").trim_start(), "0 0 1 0 0 1");
+    // The default profile gives the one that was asked for, with ids of nobody.
+    let done = Container::new(open()).output();
+    let map: Vec<&str> = done.value("map").split_whitespace().collect();
+    assert!(map[0] == "0" && map[1] != "0" && map[2] == "65536", "{map:?}");
+}
+
+#[test]
 fn a_namespace_that_is_not_listed_is_the_callers() {
     requires!(root);
     for (kind, file) in KINDS.into_iter().filter(|(kind, _)| !["mount", "time"].contains(kind)) {

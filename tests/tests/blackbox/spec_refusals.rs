@@ -45,7 +45,11 @@ fn a_malformed_configuration_is_refused_with_the_place_of_the_error() {
         ("/mounts/7", json!({"type": "tmpfs"}), "mounts[7]"),
         ("/linux/namespaces/9", json!({"type": "pid"}), "linux.namespaces"),
         ("/linux/namespaces/9", json!({"type": "quantum"}), "linux.namespaces[6]"),
-        ("/linux/namespaces/9", json!({"type": "user"}), "linux.uidMappings"),
+        (
+            "/linux/uidMappings",
+            json!([{"containerID": 0, "hostID": 0, "size": 1}]),
+            "linux.uidMappings",
+        ),
         ("/linux/rootfsPropagation", json!("sideways"), "linux.rootfsPropagation"),
         ("/linux/maskedPaths", json!(["relative"]), "linux.maskedPaths[0]"),
         ("/linux/readonlyPaths", json!([5]), "linux.readonlyPaths[0]"),

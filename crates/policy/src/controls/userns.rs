@@ -6,11 +6,13 @@
 //! run.
 
 use super::prelude::*;
+use crate::admit::Asked;
 use crate::control::Mode;
 use crate::decision::Decision;
-use crate::overrides::Source;
-use crate::spec::{Capability, IdMapping, Namespace, NamespaceKind};
-use casemate_kernel::HostId;
+use crate::facts::HostFacts;
+use crate::overrides::{Choice, Source};
+use crate::spec::{Capability, IdMapping, Namespace, NamespaceKind, Spec};
+use casemate_kernel::{HostId, InnerId};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
@@ -49,7 +51,8 @@ use serde_json::{json, Value};
 /// **A user namespace of the configuration's own** (`--uidmap`, podman's `keep-id` for root) counts
 /// where none of its ids is below 65536: those belong to the host's users and services, and root
 /// among them would be root of the host. With such an id it is refused, and so it is with an id of
-/// a range that another container has from casemate.
+/// a range that another container has from casemate. One without mappings is asked for and not
+/// brought: it is the one that casemate gives, or with `userns.host` one in which root is the caller.
 ///
 /// **Not applied** where the configuration has a user namespace, where the caller is in one or has
 /// no privilege (rootless), and where the container shares the host's processes or network (which
@@ -153,6 +156,24 @@ const POINTER: &str = "/linux/namespaces/-";
 pub struct AutoUserns {
     /// Without it the container is refused.
     pub required: bool,
+}
+
+/// The configuration with ids for a user namespace that it asks for without naming any. Where the profile gives containers
+/// one, that is the one that was asked for; elsewhere root in it is the caller, as under crun.
+pub(crate) fn with_ids(mut asked: Spec, choice: &Choice, facts: &HostFacts) -> Spec {
+    if !asked.leaves_ids_open() {
+        return asked;
+    }
+    let mut without = asked.clone();
+    without.linux.namespaces.retain(|namespace| namespace.kind != NamespaceKind::User);
+    let draft = Draft::new(choice, facts, Asked::of(&without, choice.engine));
+    if facts.can_make_user_namespace && is_expected(&draft) {
+        return without;
+    }
+    let root = |id| vec![IdMapping { container_id: InnerId(0), host_id: HostId(id), size: 1 }];
+    asked.linux.uid_mappings = root(facts.euid);
+    asked.linux.gid_mappings = root(facts.egid);
+    asked
 }
 
 /// Decides whether the container is to get a user namespace.

@@ -128,6 +128,13 @@ impl Spec {
     pub fn namespace(&self, kind: NamespaceKind) -> Option<&Namespace> {
         self.linux.namespaces.iter().find(|namespace| namespace.kind == kind)
     }
+
+    /// Whether it asks for a new user namespace and names no ids for it, which OCI permits.
+    pub(crate) fn leaves_ids_open(&self) -> bool {
+        let Linux { uid_mappings, gid_mappings, .. } = &self.linux;
+        let new = self.namespace(NamespaceKind::User).is_some_and(|own| own.path.is_none());
+        new && uid_mappings.is_empty() && gid_mappings.is_empty()
+    }
 }
 
 impl Process {

@@ -16,11 +16,6 @@ fn namespaces_must_be_consistent() {
             "linux.namespaces[6].path: is not an absolute path",
         ),
         (
-            "/linux/namespaces/-",
-            json!({"type": "user"}),
-            "linux.uidMappings: missing: a new user namespace needs mappings",
-        ),
-        (
             "/linux/uidMappings",
             json!([{"containerID": 0, "hostID": 0, "size": 1}]),
             "linux.uidMappings: mappings need a user namespace, and there is none",
@@ -37,7 +32,20 @@ fn namespaces_must_be_consistent() {
             "linux.maskedPaths[2]: \"proc/x\" is not an absolute path",
         ),
     ]);
-    assert_accepted(&[("/linux/namespaces/-", json!({"type": "user", "path": "/proc/1/ns/user"}))]);
+    assert_accepted(&[
+        ("/linux/namespaces/-", json!({"type": "user", "path": "/proc/1/ns/user"})),
+        ("/linux/namespaces/-", json!({"type": "user"})),
+    ]);
+}
+
+#[test]
+fn a_user_namespace_with_users_and_no_groups_is_refused() {
+    let mut document = plain();
+    put(&mut document, "/linux/namespaces/-", json!({"type": "user"}));
+    let line = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+    put(&mut document, "/linux/uidMappings", line);
+    let error = parse(&document).unwrap_err();
+    assert_eq!(error, "linux.gidMappings: missing: a new user namespace needs mappings");
 }
 
 #[test]
