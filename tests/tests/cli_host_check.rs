@@ -358,6 +358,12 @@ fn the_engine_that_the_kubelet_asks_is_the_one_that_is_judged() {
 }
 
 #[test]
+fn a_node_of_kubernetes_is_told_what_follows_the_host_without_ids() {
+    let host = Host::new().systemd();
+    assert_eq!(host.status("kubernetes", "kubernetes.propagation"), "info");
+}
+
+#[test]
 fn a_range_of_the_kubelets_counts_only_with_its_user_and_the_program_that_reads_it() {
     let id = "kubernetes.ids";
     let range = "kubelet:65536:7208960\n";

@@ -67,6 +67,7 @@ fn container(draft: &mut Draft<'_>, asked: Spec) -> Result<Spec, Refusal> {
     draft.reachable = process.map_or(0, crate::hardened::reachable_capabilities);
     draft.look(ControlId::Landlock, controls::landlock::layer)?;
     draft.look(ControlId::RequiredUserns, controls::userns::required)?;
+    draft.look(ControlId::AutoUserns, |draft| controls::userns::later_mounts(draft, &admitted))?;
     draft.look(ControlId::NestedUserns, controls::userns::nested)?;
     draft.look(ControlId::CorePattern, controls::core::pattern)?;
     Ok(admitted)

@@ -10,7 +10,7 @@ use casemate_policy::{
     harden_as, Choice, ControlId, Hardened, HardenedSpec, HostFacts, ProfileName, Refusal, Source,
     Verdict,
 };
-use common::{facts, parse, plain, put};
+use common::{facts, facts_for, parse, plain, put};
 use serde_json::{json, Value};
 
 fn root() -> HostFacts {
@@ -234,4 +234,28 @@ fn a_user_namespace_without_mappings_has_the_caller_as_root_where_the_profile_gi
     assert_eq!(ids(ProfileName::Baseline, &[], &root()), of_root);
     assert_eq!(ids(ProfileName::Hardened, &["userns.host"], &root()), of_root);
     assert_eq!(ids(ProfileName::Hardened, &[], &caller), ((0, 1000, 1), (0, 100, 1)));
+}
+
+#[test]
+fn a_bind_that_follows_the_host_is_said_not_to_have_the_ids_later() {
+    let follows = |option: &str, allow: &[&str]| {
+        let mut document = plain();
+        let bind = json!({"destination": "/v", "type": "bind", "source": "/srv/v", "options": ["rbind", option]});
+        put(&mut document, "/mounts/-", bind);
+        let at = document["mounts"].as_array().unwrap().len() - 1;
+        let spec = parse(&document).unwrap();
+        let looked_at = facts_for(&spec);
+        let facts = HostFacts { sources: looked_at.sources, ..root() };
+        let done = result(spec, ProfileName::Hardened, allow, &facts).unwrap();
+        let about = |d: &&casemate_policy::Decision| d.verdict == Verdict::Warned;
+        let mut said =
+            done.decisions.iter().filter(|d| d.rule == ControlId::AutoUserns).filter(about);
+        said.next()
+            .map(|d| (*d.pointer == *format!("/mounts/{at}/options"), d.reason.contains("/srv/v")))
+    };
+    for option in ["slave", "rslave", "shared", "rshared"] {
+        assert_eq!(follows(option, &[]), Some((true, true)), "{option}");
+    }
+    assert_eq!(follows("rprivate", &[]), None);
+    assert_eq!(follows("rslave", &["userns.host"]), None);
 }

@@ -517,3 +517,24 @@ fn a_configuration_does_not_bring_the_ids_of_a_running_container() {
     let shared = Container::new(bringing(first)).global(&["--allow", "userns.shared-ids"]);
     shared.run().ok();
 }
+
+#[test]
+fn a_volume_that_follows_the_host_is_warned_about() {
+    requires!(root);
+    let said = |options: &[&str], global: &[&str]| {
+        let bundle = Bundle::sh("true");
+        let volume = bundle.dir().join("volume");
+        std::fs::create_dir(&volume).unwrap();
+        let log = bundle.dir().join("log");
+        let mut words = vec!["--log", log.to_str().unwrap()];
+        words.extend(global);
+        let container = Container::new(bundle.bind(&volume, "/v", options)).global(&words);
+        container.run().ok();
+        // Nothing to say is no file.
+        std::fs::read_to_string(&log).unwrap_or_default()
+    };
+    let warning = said(&["rslave"], &[]);
+    assert!(warning.contains("level=warning") && warning.contains("userns.host"), "{warning}");
+    assert_eq!(said(&["rprivate"], &[]), "");
+    assert_eq!(said(&["rslave"], &["--allow", "userns.host"]), "");
+}

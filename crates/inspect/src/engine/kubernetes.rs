@@ -29,6 +29,7 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
     };
     checks.extend(kubelet(text.as_deref(), engine_driver));
     checks.push(ids(host));
+    checks.push(propagation());
     let class = Check::new(
         "kubernetes.runtime-class",
         Status::Info,
@@ -84,6 +85,13 @@ fn ids(host: &Host) -> Check {
     let fixes: Vec<&str> = lacks.iter().map(|(_, _, fix)| *fix).collect();
     let found = format!("the kubelet's entry does not count without {}", names.join(" and "));
     Check::new(id, Status::Warning, found).fix(fixes.join(" && "))
+}
+
+/// Nobody sees it in a manifest: the pod starts, and misses what is mounted later.
+fn propagation() -> Check {
+    let found = "pods with mountPropagation: HostToContainer see what is mounted later as nobody's";
+    Check::new("kubernetes.propagation", Status::Info, found)
+        .hint("for those that rely on it, such as storage drivers: userns.host, or the profile of a [[rule]]")
 }
 
 fn kubelet(text: Option<&str>, engine: Option<bool>) -> Vec<Check> {

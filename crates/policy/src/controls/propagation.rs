@@ -8,7 +8,8 @@ use crate::spec::{Mount, Propagation};
 /// **Why.** A mount made in the container would appear on the host.
 ///
 /// **What breaks.** Storage drivers and node agents that mount volumes for others. Mounts made on
-/// the host still arrive in the container.
+/// the host still arrive in the container; in one with ids of its own (`userns.auto`) they belong to
+/// nobody.
 ///
 /// **Override.**
 ///

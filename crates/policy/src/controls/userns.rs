@@ -58,6 +58,8 @@ use serde_json::{json, Value};
 /// no privilege (rootless), and where the container shares the host's processes or network (which
 /// needs an override of its own). File systems without owners (proc, sysfs, cgroup, mqueue, devpts,
 /// hugetlbfs), device nodes, and read-only binds of what everybody may read are shown as they are.
+/// What the host mounts later below a bind that is `rslave` (Kubernetes' `mountPropagation:
+/// HostToContainer`) arrives as it is, with files that belong to nobody: a warning says so.
 /// An overlay, as the root, as a mount of its own or bound (image volumes), is put together from
 /// id-mapped layers. Where another file system cannot be shown with other ids (NFS, CIFS, most of
 /// FUSE), see `userns.required`.
@@ -338,6 +340,28 @@ pub(crate) fn required(draft: &mut Draft<'_>) -> Result<(), Refusal> {
             auto.required = true;
             let reason = "what cannot be shown with its ids is refused";
             draft.log.note(control, POINTER, Verdict::Kept, reason);
+        }
+    }
+    Ok(())
+}
+
+/// Says of binds that are to follow the host what the container's ids do not reach: a mount gets an id mapping when it is
+/// cloned, and one that the kernel propagates later is a clone of the host's.
+pub(crate) fn later_mounts(draft: &mut Draft<'_>, admitted: &Spec) -> Result<(), Refusal> {
+    const FOLLOWING: [&str; 4] = ["slave", "rslave", "shared", "rshared"];
+    if draft.extras.auto_userns.is_none() {
+        return Ok(());
+    }
+    let binds = admitted.mounts.iter().skip(draft.extras.added_mounts).enumerate();
+    for (i, mount) in binds.filter(|(_, mount)| mount.is_bind()) {
+        if mount.options.iter().any(|option| FOLLOWING.contains(&option.as_str())) {
+            let reason = format!(
+                "what the host mounts below {} from now on belongs to nobody in the container: only what is there already has its ids; \
+                 who needs it (mountPropagation, storage drivers) needs userns.host",
+                mount.source.as_deref().unwrap_or(&mount.destination)
+            );
+            let pointer = format!("/mounts/{i}/options");
+            draft.log.note(ControlId::AutoUserns, pointer, Verdict::Warned, reason);
         }
     }
     Ok(())

@@ -101,6 +101,7 @@ pub(crate) fn make(
         Err(error) => return Err(undo.roll_back(error)),
     };
     decided.decisions.extend(decided.spec.keyring_decision(request.no_new_keyring));
+    crate::userns::warn_of_later_mounts(&decided.decisions);
     // Once more: the host may have had a say in it.
     trail.describe(&decided);
     let outcome = build(&state, decided, &mut lowering, console, (mode, request), &mut undo);

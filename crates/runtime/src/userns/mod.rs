@@ -15,9 +15,10 @@ use crate::decide::Decided;
 use crate::ids::IdMaps;
 use crate::pool::ids::{Range, Source, Span, DIR};
 use crate::pool::{self, Claimant, Pool};
+use crate::report::bounded;
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
-use casemate_policy::{Decision, HardenedSpec, IdRange};
+use casemate_policy::{ControlId, Decision, HardenedSpec, IdRange, Verdict};
 use std::path::{Path, PathBuf};
 
 /// Why a container's files cannot be shown with its ids: the container then has none of its own, or is refused.
@@ -101,6 +102,18 @@ fn enter_shared(
     }
     let maps = wanted.maps(lease.resource)?;
     Ok(spec.enter_user_namespace(None, maps.uid, maps.gid))
+}
+
+/// Tells the caller's log which volumes do not show with the container's ids what the host mounts later.
+pub(crate) fn warn_of_later_mounts(decisions: &[Decision]) {
+    let about_mounts = |decision: &&Decision| {
+        decision.rule == ControlId::AutoUserns
+            && decision.verdict == Verdict::Warned
+            && decision.pointer.starts_with("/mounts/")
+    };
+    for decision in decisions.iter().filter(about_mounts) {
+        crate::warnings::add(bounded(decision.reason.clone().into_owned()));
+    }
 }
 
 /// The decision, with whose user namespace it is.
