@@ -84,6 +84,18 @@ test_a_reload_of_systemd_changes_no_limit_and_no_device_rule() {
     expect_status 1 rt exec reload sh -c 'mknod /tmp/sda b 8 0 2>/dev/null && cat /tmp/sda'
 }
 
+test_unified_limits_of_the_processor_outlive_a_reload_and_a_change_of_the_unit() {
+    local directory
+    bundle unified '.linux.resources.unified = { "cpu.max": "30000 60000", "memory.high": "50331648" }'
+    start unified
+    directory=/sys/fs/cgroup$(cgroup_of unified)
+    expect_eq "$(show casemate-unified.scope CPUQuotaPerSecUSec)" 500ms
+    systemctl daemon-reload
+    expect_eq "$(cat "$directory/cpu.max")" '30000 60000'
+    systemctl set-property --runtime casemate-unified.scope CPUWeight=50
+    expect_eq "$(cat "$directory"/{cpu.max,cpu.weight,memory.high} | tr '\n' ';')" '30000 60000;50;50331648;'
+}
+
 test_update_without_flag_and_environment_reaches_the_unit() {
     local directory
     bundle updated '.linux.resources += { memory: { limit: 67108864 } }'
