@@ -483,6 +483,31 @@ test_a_device_is_there_as_asked_or_refused_by_name() {
     differs 'needs --annotation org.casemate.allow/devices.CLASS=true'
 }
 
+feature 'GPU hooks'
+
+# A device of the Container Device Interface brings hooks along. Those of GPU toolkits run as createContainer: they read the
+# state, find the root and leave links to the driver's libraries and the linker's cache there.
+test_a_hook_of_a_cdi_device_writes_the_linkers_cache_into_the_root() {
+    mkdir -p /etc/cdi
+    cat >/usr/local/bin/example-cdi-hook <<'TEXT'
+#!/bin/bash
+set -e
+root=$(jq -r .root.path "$(jq -r .bundle)/config.json")
+ln -sf libexample.so.1 "$root/usr/libexample.so"
+echo "made by $1" >"$root/etc/ld.so.cache"
+TEXT
+    chmod 755 /usr/local/bin/example-cdi-hook
+    cat >/etc/cdi/example.json <<'TEXT'
+{ "cdiVersion": "0.5.0", "kind": "example.org/gpu", "devices": [{ "name": "all", "containerEdits": {
+    "env": ["EXAMPLE=visible"],
+    "hooks": [{ "hookName": "createContainer", "path": "/usr/local/bin/example-cdi-hook",
+        "args": ["example-cdi-hook", "update-ldcache"] }] } }] }
+TEXT
+    # shellcheck disable=SC2016  # expanded in the container
+    local script='echo "$EXAMPLE $(cat /etc/ld.so.cache) $(readlink /usr/libexample.so) $(stat -c %u /etc/ld.so.cache)"'
+    expect_eq "$(run --device example.org/gpu=all $IMAGE sh -c "$script")" 'visible made by update-ldcache libexample.so.1 0'
+}
+
 feature sysctls
 
 test_a_parameter_of_the_containers_own_network_is_set() {

@@ -10,6 +10,7 @@ pub mod exec;
 pub mod failure;
 pub mod guard;
 pub mod holder;
+mod hook_view;
 pub mod hooks;
 pub mod identity;
 mod landlock;

@@ -54,8 +54,8 @@ pub(crate) fn enter_user_last(plan: &Namespaces) -> StepResult<()> {
 }
 
 /// A createContainer hook runs "in the container namespace" (runtime-spec), before we do ourselves: as the container's root,
-/// which is also who can write to a rootfs that is shown with the container's ids. In our own mount namespace, in which it
-/// sees the tree and can mount nothing.
+/// which is also who can write to a rootfs that is shown with the container's ids. In our own mount namespace or a copy
+/// of it, in which it sees the tree and can mount nothing.
 pub(crate) fn enter_user_for_hook(plan: &Namespaces) -> StepResult<()> {
     if let UserNamespace::EnterLast(fd) = &plan.user {
         match process::set_groups(&[]) {

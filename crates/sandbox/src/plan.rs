@@ -391,6 +391,8 @@ pub struct Hook {
 /// The state JSON that hooks read, cut at the places that only the container's side knows.
 #[derive(Clone, Debug, Default)]
 pub struct HookState {
+    /// The bundle that it names.
+    pub bundle: PathBuf,
     /// Up to the status.
     pub before_status: String,
     /// From behind the status up to the pid.

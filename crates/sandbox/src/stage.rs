@@ -22,7 +22,7 @@ use crate::confine::{self, Cwd, FilterCount, FilterSlot};
 use crate::failure::Step;
 use crate::plan::{ContainerPlan, Gate, Hook, HookState, ProcessPlan, UserNamespace};
 use crate::proto::{self, FromParent};
-use crate::{exec, hooks, identity, namespaces, rootfs, sysctl, Failure, StepResult};
+use crate::{exec, hook_view, hooks, identity, namespaces, rootfs, sysctl, Failure, StepResult};
 use casemate_sys::{signals, socket};
 use rustix::fd::{AsRawFd, OwnedFd};
 
@@ -115,7 +115,12 @@ impl<'c> Namespaced<'c> {
         }
         let pid = rustix::process::getpid().as_raw_nonzero().get();
         let state = plan.hook_state.render("created", pid);
-        let enter = || namespaces::enter_user_for_hook(&plan.namespaces);
+        let enter = || {
+            if let UserNamespace::EnterLast(_) = plan.namespaces.user {
+                hook_view::open_ways(&plan.root.rootfs, &plan.hook_state.bundle)?;
+            }
+            namespaces::enter_user_for_hook(&plan.namespaces)
+        };
         hooks::run_all_confined(&plan.create_container, &state, &enter)?;
         tree.seal()?.pivot(&plan.host_proc)?;
         identity::limit_descriptors(&plan.early)?;

@@ -1,5 +1,6 @@
 //! Hooks: where and when each of the six kinds runs, what it is given, what its failure does.
 
+use casemate_tests::scratch::Dir;
 use casemate_tests::{programs, requires, Bundle, Canary, Container};
 use serde_json::{json, Value};
 use std::os::unix::fs::PermissionsExt;
@@ -208,6 +209,38 @@ fn a_create_container_hook_can_write_to_the_hardened_root() {
         assert_eq!((map[0], map[1] == "0", map[2]), ("0", false, "65536"), "{}", done.stdout);
         assert_eq!(done.value("owner"), "0");
     }
+}
+
+#[test]
+fn a_create_container_hook_finds_configuration_and_root_where_only_root_may_look() {
+    requires!(root);
+    // The root below a closed directory of its own, the root in the closed bundle.
+    for apart in [true, false] {
+        let dirs = (Dir::new("tools"), Dir::new("closed"));
+        let tool = dirs.0.path().join("hook");
+        let text = "#!/bin/sh\nb=$(sed 's/.*\"bundle\":\"\\([^\"]*\\)\".*/\\1/')\n\
+            r=$(tr -d ' \\n' <$b/config.json | sed 's/.*\"root\":{[^}]*\"path\":\"\\([^\"]*\\)\".*/\\1/')\n\
+            cd $b && echo made >$r/etc/ld.so.cache\n";
+        programs::write(&tool, text);
+        std::fs::set_permissions(&tool, PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(dirs.0.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let script = "cat /etc/ld.so.cache; stat -c owner=%u /etc/ld.so.cache";
+        let bundle = Bundle::sh(script).edit(|c| {
+            c["hooks"]["createContainer"] = json!([{"path": tool}]);
+        });
+        let bundle = if apart { away(bundle, dirs.1.path()) } else { bundle };
+        std::fs::set_permissions(bundle.dir(), PermissionsExt::from_mode(0o700)).unwrap();
+        let done = Container::new(bundle).output();
+        assert_eq!((done.stdout.lines().next(), done.value("owner")), (Some("made"), "0"));
+    }
+}
+
+/// The root file system of a bundle, moved.
+fn away(bundle: Bundle, to: &Path) -> Bundle {
+    let rootfs = to.join("rootfs");
+    std::fs::rename(bundle.rootfs(), &rootfs).unwrap();
+    std::fs::set_permissions(to, PermissionsExt::from_mode(0o700)).unwrap();
+    bundle.edit(|c| c["root"]["path"] = json!(rootfs))
 }
 
 #[test]

@@ -29,7 +29,8 @@ use serde_json::{json, Value};
 /// run in `/` with their own environment and no descriptor of ours; at `privileged` in the bundle,
 /// createContainer hooks in the root file system, startContainer hooks in the program's directory,
 /// as under runc. createContainer hooks run in the container's user namespace, where there is one:
-/// they can write to its root file system, but mount nothing and make no devices. startContainer hooks are
+/// they can write to its root file system, but mount nothing and make no devices. Where only root may search the
+/// way to it, or to the bundle's config.json, they see these two there and nothing else. startContainer hooks are
 /// programs of the container and are not judged.
 ///
 /// **Why.** Hooks have the runtime's privilege: who can replace one is root (CVE-2024-0132,

@@ -169,18 +169,19 @@ pub fn state(
     annotations: &BTreeMap<String, String>,
 ) -> Result<HookState> {
     let text = |s: &str| serde_json::to_string(s);
-    let bundle = text(&bundle.to_string_lossy())?;
+    let named = text(&bundle.to_string_lossy())?;
     // crun adds `root`; hooks of nerdctl and others read the rest.
     let root = text(&rootfs.to_string_lossy())?;
     let annotations = serde_json::to_string(annotations)?;
     Ok(HookState {
+        bundle: bundle.to_owned(),
         before_status: format!(
             "{{\"ociVersion\":{},\"id\":{},\"status\":\"",
             text(version)?,
             text(id)?
         ),
         before_pid: "\",\"pid\":".to_owned(),
-        after_pid: format!(",\"root\":{root},\"bundle\":{bundle},\"annotations\":{annotations}}}"),
+        after_pid: format!(",\"root\":{root},\"bundle\":{named},\"annotations\":{annotations}}}"),
     })
 }
 
