@@ -123,7 +123,7 @@ fn seccomp(bytes: &[u8]) -> bool {
     let mut document: Value = serde_json::from_slice(text).expect("a good configuration");
     document["linux"]["seccomp"] = profile;
     match Spec::parse(document.to_string().as_bytes()) {
-        Ok(spec) => told(filters(None, spec.linux.seccomp.as_ref())),
+        Ok(spec) => told(filters(None, spec.linux.seccomp.as_ref(), false)),
         other => told(other),
     }
 }

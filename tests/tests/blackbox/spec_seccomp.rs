@@ -4,6 +4,7 @@ use casemate_sys::socket::{self, Kind};
 use casemate_tests::{host, requires, Bundle, Container, Done};
 use serde_json::{json, Value};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
 
 /// getppid, a call that nothing needs: its number, as the probe wants it.
 fn getppid() -> String {
@@ -259,6 +260,21 @@ fn notifications_of_init_and_exec_go_to_the_agent() {
         assert_eq!(message["pid"], caller);
         assert_eq!(exec.done().value("raw"), "777");
     }
+}
+
+#[test]
+fn an_agent_that_no_rule_asks_is_handed_a_listener_where_a_configuration_is_used_as_written() {
+    requires!(root);
+    let named = |path: &Path| json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": path});
+    let bundle = Bundle::sh("true");
+    let path = bundle.dir().join("agent");
+    let socket = socket::listen(&path, Kind::Stream).unwrap();
+    let container = Container::new(bundle.edit(|c| c["linux"]["seccomp"] = named(&path)));
+    container.verbatim().run().ok();
+    assert_eq!(agent(&socket).0["state"]["status"], "creating");
+    // runc does not look for it, nor do the other profiles.
+    let nobody = Bundle::sh("true").edit(|c| c["linux"]["seccomp"] = named("/no/agent".as_ref()));
+    Container::new(nobody).output();
 }
 
 #[test]

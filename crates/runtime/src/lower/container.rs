@@ -58,6 +58,7 @@ pub(crate) fn lower_container(
     let filters = super::seccomp::filters(
         super::seccomp::variant(spec, spec.reachable_capabilities())?,
         spec.linux.seccomp.as_ref(),
+        spec.is_verbatim(),
     )?;
     let context = process_context(request, decided, &namespaces, &filters)?;
     let keyring = context.keyring.clone();

@@ -22,10 +22,12 @@ pub fn variant(spec: &HardenedSpec, capabilities: u64) -> Result<Option<Variant>
 }
 
 /// Filters in the order in which they are loaded. The default one first: it lets the loading of a second one pass, which
-/// a bundle's own filter may not.
+/// a bundle's own filter may not. `as_written`: an agent that the profile names is handed a listener also where no rule asks
+/// it, as crun does.
 pub fn filters(
     default: Option<Variant>,
     profile: Option<&SeccompProfile>,
+    as_written: bool,
 ) -> Result<Vec<SeccompFilter>> {
     let native =
         Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))?;
@@ -37,7 +39,8 @@ pub fn filters(
     }
     if let Some(profile) = profile.filter(|profile| !profile.is_empty()) {
         let filter = convert(profile)?;
-        filters.push(build(&filter, native).context("linux.seccomp")?);
+        let named = as_written && profile.listener_path.is_some();
+        filters.push(build(&filter, native, named).context("linux.seccomp")?);
     }
     Ok(filters)
 }
@@ -67,9 +70,9 @@ pub fn note_conflicts(spec: &HardenedSpec, decisions: &mut [Decision]) -> Result
     Ok(())
 }
 
-fn build(filter: &Filter, native: Arch) -> Result<SeccompFilter> {
+fn build(filter: &Filter, native: Arch, listens: bool) -> Result<SeccompFilter> {
     let compiled = compile(filter, native).map_err(|e| anyhow!("{e}"))?;
-    let flags = u64::from(filter.flags.kernel_bits(compiled.uses_notify));
+    let flags = u64::from(filter.flags.kernel_bits(compiled.uses_notify || listens));
     Ok(lowered(&compiled.program, flags, native))
 }
 

@@ -276,7 +276,7 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
     let capabilities = process.reachable_capabilities();
     if capabilities != record.spec.reachable_capabilities() {
         let variant = lower::seccomp::variant(&record.spec, capabilities)?;
-        if let Some(own) = lower::seccomp::filters(variant, None)?.pop() {
+        if let Some(own) = lower::seccomp::filters(variant, None, false)?.pop() {
             filters[0] = own;
         }
     }

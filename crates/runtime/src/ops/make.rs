@@ -344,7 +344,8 @@ fn first_record(
     request: &CreateRequest,
 ) -> Result<Box<Record>> {
     let spec = decided.spec.without_seccomp();
-    let notifying = decided.spec.linux.seccomp.as_ref().filter(|filter| filter.uses_notify());
+    let notifies = lowered.filters.iter().any(SeccompFilter::notifies);
+    let notifying = decided.spec.linux.seccomp.as_ref().filter(|_| notifies);
     let listener = notifying.and_then(|filter| {
         let metadata = filter.listener_metadata.clone().unwrap_or_default();
         let path = match &decided.facts.listener {
@@ -354,7 +355,7 @@ fn first_record(
         };
         Some((PathBuf::from(path), metadata))
     });
-    if lowered.filters.iter().any(SeccompFilter::notifies) && listener.is_none() {
+    if notifies && listener.is_none() {
         bail!("linux.seccomp.listenerPath: is needed by SCMP_ACT_NOTIFY");
     }
     Ok(Box::new(Record {
