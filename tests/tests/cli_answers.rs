@@ -1,7 +1,7 @@
 //! What `--version`, `features` and `spec` answer.
 
 use casemate_tests::cli::{casemate, Casemate, Scratch};
-use serde_json::Value;
+use serde_json::{json, Value};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 #[test]
@@ -165,6 +165,30 @@ fn policy_permit_takes_patterns_and_says_when_it_would_change_nothing() {
     let answer = permit("mounts.suid");
     assert!(answer.status == 1 && answer.stderr.contains("stays as it is"), "{}", answer.stderr);
     assert!(!more.join("50-mounts.suid.toml").exists());
+}
+
+#[test]
+fn policy_show_tells_what_is_left_where_something_is_forbidden() {
+    let scratch = Scratch::new();
+    std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let forbid = r#"["profile.privileged", "process.new-privileges", "capabilities.sys_*"]"#;
+    let text = format!("profile = \"privileged\"\nforbid = {forbid}\n");
+    std::fs::write(scratch.path().join("policy.toml"), text).unwrap();
+    let show = format!("--policy-dir {} policy show", scratch.path().display());
+    let answer: Value =
+        serde_json::from_str(&casemate(&format!("{show} --format json")).stdout).unwrap();
+    assert_eq!(answer["profile"], "baseline");
+    let control = |name: &str| {
+        let all = answer["controls"].as_array().unwrap();
+        all.iter().find(|row| row["control"] == name).unwrap().clone()
+    };
+    let privileges = control("process.no-new-privileges");
+    assert_eq!((&privileges["mode"], &privileges["allow"]), (&json!("enforce"), &json!([])));
+    // A name that includes a forbidden one cannot be had either.
+    assert_eq!(control("capabilities.ceiling")["allow"], json!(["capabilities.*"]));
+    let text = casemate(&show).stdout;
+    let listed = text.split("Forbidden to all").nth(1).unwrap();
+    assert!(listed.contains("capabilities.sys_*") && listed.contains("policy.toml:2"), "{text}");
 }
 
 #[test]

@@ -150,6 +150,28 @@ pub fn choose(
     Ok(Choice { profile: profile.profile(), overrides, permits, engine })
 }
 
+impl NodePolicy {
+    /// What a container gets that no rule is for and that asks for nothing: for reports.
+    #[must_use]
+    pub fn for_everyone(&self) -> Choice {
+        let effects = self.to_everyone();
+        let permits = Permits::of(&effects);
+        let profile = forbid::profile(&permits, self.profile(), self.profile());
+        let mut overrides = said_by_the_node(&effects, profile);
+        Forbidden { permits: &permits, denied: &BTreeSet::new() }.hold(profile, &mut overrides);
+        Choice { profile: profile.profile(), overrides, permits, engine: None }
+    }
+}
+
+impl Choice {
+    /// Whether somebody may have an override: neither it nor what it includes is forbidden.
+    #[must_use]
+    pub fn leaves_open(&self, name: &str) -> bool {
+        // Who asks for it by name is told where it is forbidden; here only the answer counts.
+        Forbidden { permits: &self.permits, denied: &BTreeSet::new() }.check(name).is_ok()
+    }
+}
+
 /// What policy files switch, set and grant. A rule that may be for somebody else counts as far as
 /// it is stricter.
 fn said_by_the_node(effects: &[Applied<'_>], profile: ProfileName) -> Overrides {

@@ -268,12 +268,22 @@ impl NodePolicy {
     /// reports.
     #[must_use]
     pub fn permitted(&self) -> Vec<(String, String)> {
-        let permits = Permits::of(&[Applied { effects: &self.everyone, gives: true }]);
+        let permits = Permits::of(&self.to_everyone());
         let named = all_names().filter_map(|name| {
             let place = permits.permitted(&name)?.to_owned();
             permits.forbidden(&name).is_none().then_some((name, place))
         });
         named.collect()
+    }
+
+    /// What applies to containers that no rule is for.
+    pub(crate) fn to_everyone(&self) -> [Applied<'_>; 1] {
+        [Applied { effects: &self.everyone, gives: true }]
+    }
+
+    /// What is forbidden to all containers, as it is written, with the place: for reports.
+    pub fn forbidden(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.everyone.forbid.iter().map(|known| (known.text.as_str(), known.place()))
     }
 
     /// Where a name is forbidden to all containers.

@@ -136,6 +136,12 @@ fn shown(report: &PolicyReport) -> String {
     for (name, by) in &report.permitted {
         text.push_str(&format!("  {name:<37} {by}\n"));
     }
+    if !report.forbidden.is_empty() {
+        text.push_str("\nForbidden to all\n");
+    }
+    for (name, by) in &report.forbidden {
+        text.push_str(&format!("  {name:<37} {by}\n"));
+    }
     if !report.rules.is_empty() {
         text.push_str("\nRules for some containers\n");
     }

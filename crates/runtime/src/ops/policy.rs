@@ -27,6 +27,8 @@ pub struct PolicyReport {
     pub profile: &'static str,
     /// Every control.
     pub controls: Vec<ControlReport>,
+    /// What nobody gets: name or pattern, and the place that says so.
+    pub forbidden: Vec<(String, String)>,
     /// What callers may ask for by annotation: name, and the place that says so.
     pub permitted: Vec<(String, String)>,
     /// Rules for some containers: where, and for which.
@@ -36,14 +38,14 @@ pub struct PolicyReport {
 }
 
 /// One control.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ControlReport {
     /// Its id.
     pub control: &'static str,
     /// What it does in containers that no rule is for.
     pub mode: &'static str,
-    /// What its overrides are called.
-    pub allow: &'static [&'static str],
+    /// What its overrides are called that are not forbidden.
+    pub allow: Vec<&'static str>,
     /// What it is for, in a line.
     pub summary: &'static str,
 }
@@ -73,16 +75,18 @@ fn read(file: &Path) -> Result<NodePolicy> {
 }
 
 fn report(policy: &NodePolicy) -> PolicyReport {
+    let choice = policy.for_everyone();
     let row = |control: &Control| ControlReport {
         control: control.id.as_str(),
-        mode: policy.mode(control.id).as_str(),
-        allow: control.allow,
+        mode: choice.mode(control.id).as_str(),
+        allow: control.allow.iter().copied().filter(|name| choice.leaves_open(name)).collect(),
         summary: control.summary,
     };
     PolicyReport {
         files: policy.files().to_vec(),
-        profile: policy.profile().as_str(),
+        profile: choice.profile.name.as_str(),
         controls: CONTROLS.iter().map(row).collect(),
+        forbidden: policy.forbidden().map(|(name, by)| (name.to_owned(), by.to_owned())).collect(),
         permitted: policy.permitted(),
         rules: policy.rules().map(|(place, matches)| (place.to_owned(), matches)).collect(),
         notes: policy.notes().into_iter().chain(no_log(policy)).collect(),
