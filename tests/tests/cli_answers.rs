@@ -192,6 +192,14 @@ fn policy_show_tells_what_is_left_where_something_is_forbidden() {
 }
 
 #[test]
+fn the_letter_of_config_is_known_where_it_is_another_elsewhere() {
+    for letter in ["-c", "-f", "--config"] {
+        let answer = casemate(&format!("run {letter} /no/such/config.json some"));
+        assert!(answer.stderr.contains("/no/such/config.json"), "{letter}: {}", answer.stderr);
+    }
+}
+
+#[test]
 fn what_is_written_nearly_right_is_asked_back() {
     for (line, meant) in [
         ("rnu", "did you mean run?"),

@@ -11,7 +11,14 @@ pub(crate) struct CreateArgs {
     pub(crate) bundle: Option<OsString>,
 
     /// Read this file in place of the bundle's config.json
-    #[arg(short = 'f', long, value_name = "FILE", help_heading = "Bundle")]
+    // -f is crun's letter, -c the one of `audit` and `explain`, where -f is --format.
+    #[arg(
+        short = 'f',
+        visible_short_alias = 'c',
+        long,
+        value_name = "FILE",
+        help_heading = "Bundle"
+    )]
     pub(crate) config: Option<OsString>,
 
     /// Write the pid of the container's first process to this file
