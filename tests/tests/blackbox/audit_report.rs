@@ -333,3 +333,27 @@ fn a_container_that_no_runtime_has_is_named() {
     assert_eq!(answer.status, 1);
     assert!(answer.stderr.contains("no container nothing"), "{}", answer.stderr);
 }
+
+#[test]
+fn a_report_fits_its_page_and_a_brief_one_leaves_out_what_is_in_order() {
+    let bundle = Bundle::sh("true").edit(|c| c["linux"]["resources"] = json!({}));
+    bundle.save();
+    let dir = bundle.dir().display().to_string();
+    let text = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned()).chain([dir.clone()]);
+        let answer = Casemate::with(words).answer();
+        assert_eq!(answer.status, 0, "{}", answer.stderr);
+        answer.stdout
+    };
+    let whole = text(&["audit"]);
+    assert!(whole.contains("enforced    seccomp.default"), "{whole}");
+    // As wide as a terminal that nobody knows the width of.
+    let widest = whole.lines().skip(1).map(|line| line.chars().count()).max();
+    assert!(widest <= Some(120), "{widest:?}: {whole}");
+    let brief = text(&["audit", "--brief", "--standard", "cis"]);
+    assert!(brief.contains("memory.limit") && brief.contains("NOT MET"), "{brief}");
+    assert!(!brief.contains("seccomp.default") && !brief.contains("enforced "), "{brief}");
+    let heading = "The configuration as it would run";
+    assert!(text(&["explain", "--bundle"]).contains(heading));
+    assert!(!text(&["explain", "--brief", "--bundle"]).contains(heading));
+}

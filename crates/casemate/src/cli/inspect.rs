@@ -14,6 +14,10 @@ pub(crate) struct AuditArgs {
     #[arg(short, long, value_name = "NAME")]
     pub(crate) standard: Vec<String>,
 
+    /// Leave out of the text what is in order: only findings, and what of a standard is not met
+    #[arg(long)]
+    pub(crate) brief: bool,
+
     /// Exit with status 2 if there is a finding of this level or above: high, medium, low or any
     #[arg(long, value_name = "LEVEL", default_value = "none")]
     pub(crate) fail_on: String,

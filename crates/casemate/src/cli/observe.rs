@@ -78,6 +78,10 @@ pub(crate) struct ExplainArgs {
     #[arg(short = 'c', long, value_name = "FILE")]
     pub(crate) config: Option<OsString>,
 
+    /// Leave out the configuration at the end of the text
+    #[arg(long)]
+    pub(crate) brief: bool,
+
     /// text or json
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) format: String,

@@ -33,7 +33,10 @@ pub(crate) fn execute(args: &AuditArgs, context: &mut Context<'_>) -> Outcome {
     let target = target(args, &context.global)?;
     let report = subject::audit(&context.global, &target, &standards).map_err(Failure::from)?;
     match format {
-        Format::Text => output::print(&text::render(&report, Style::of_stdout(), width()))?,
+        Format::Text => {
+            let page = text::Page { style: Style::of_stdout(), width: width(), brief: args.brief };
+            output::print(&text::render(&report, page))?
+        }
         Format::Json => output::print_json(&report)?,
         Format::Sarif => output::print_json(&sarif::document(&report))?,
     };

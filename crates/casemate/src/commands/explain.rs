@@ -13,9 +13,12 @@ pub(crate) fn execute(args: &ExplainArgs, context: &mut Context<'_>) -> Outcome 
         "text" | "" => false,
         _ => return Err(anyhow::anyhow!("invalid format option\nhint: one of text, json").into()),
     };
-    let report = backend::explain(&context.global, &request::lifecycle::explain(args)?)?;
+    let mut report = backend::explain(&context.global, &request::lifecycle::explain(args)?)?;
     if as_json {
         return Ok(output::print_json(&report)?);
+    }
+    if let (true, Some(report)) = (args.brief, report.as_object_mut()) {
+        report.remove("spec");
     }
     Ok(output::print(&text::render(&report))?)
 }

@@ -9,12 +9,32 @@ use casemate_inspect::standards::{Answer, ItemReport, StandardReport};
 const ASKED: usize = 26;
 const EFFECTIVE: usize = 38;
 
-pub(super) fn render(report: &Report, style: Style, width: usize) -> String {
+/// What of the last column has to be seen.
+const DECIDED: usize = 24;
+
+/// The least that a column in the middle is cut to.
+const LEAST: usize = 14;
+
+/// What the report is written on.
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    pub(super) style: Style,
+    pub(super) width: usize,
+    /// Without what is in order.
+    pub(super) brief: bool,
+}
+
+pub(super) fn render(report: &Report, page: Page) -> String {
+    let Page { style, width, brief } = page;
     let mut text = head(report, style);
-    text.push_str(&controls(report, style, width));
-    text.push_str(&floor(report, style, width));
+    if !brief {
+        text.push_str(&controls(report, style, width));
+    }
+    if !brief || report.floor.as_ref().is_some_and(|floor| !floor.violations.is_empty()) {
+        text.push_str(&floor(report, style, width));
+    }
     for standard in &report.standards {
-        text.push_str(&items(standard, style, width));
+        text.push_str(&items(standard, page));
     }
     text.push_str(&findings(&report.findings, style, width));
     let tone = match report.worst {
@@ -60,10 +80,16 @@ fn cut(text: &str, most: usize) -> String {
 
 fn controls(report: &Report, style: Style, width: usize) -> String {
     let last = if report.seen == Origin::Kernel { "NOW" } else { "IN FORCE" };
-    let has_asked = report.controls.iter().any(|control| control.asked.is_some());
+    let ids = report.controls.iter().map(|control| control.id.chars().count()).max().unwrap_or(0);
+    let room = width.saturating_sub(12 + ids + 2 + DECIDED);
+    // What was asked for goes first where the terminal is narrow: the JSON has it.
+    let has_asked =
+        room >= 4 + ASKED + LEAST && report.controls.iter().any(|control| control.asked.is_some());
+    let left = room.saturating_sub(if has_asked { ASKED + 4 } else { 2 });
+    let most = left.clamp(LEAST, EFFECTIVE);
     let cells = |control: &ControlReport| {
         let asked = control.asked.as_deref().unwrap_or("-");
-        [control.id.clone(), cut(asked, ASKED), cut(&control.effective, EFFECTIVE)]
+        [control.id.clone(), cut(asked, ASKED), cut(&control.effective, most)]
     };
     let rows: Vec<[String; 3]> = report.controls.iter().map(cells).collect();
     let widest = |column: usize, title: &str| {
@@ -73,7 +99,7 @@ fn controls(report: &Report, style: Style, width: usize) -> String {
     let widths =
         [widest(0, "CONTROL"), if has_asked { widest(1, "ASKED FOR") } else { 0 }, widest(2, last)];
     let before = 12 + widths.iter().sum::<usize>();
-    let rest = width.saturating_sub(before).max(24);
+    let rest = width.saturating_sub(before).max(LEAST);
     let title = |text: &str, width: usize| style.padded(Tone::Dim, text, width);
     let asked = if has_asked { title("ASKED FOR", widths[1]) } else { String::new() };
     let mut text = format!(
@@ -137,11 +163,12 @@ fn word(status: Status) -> (&'static str, Tone) {
     }
 }
 
-fn items(standard: &StandardReport, style: Style, width: usize) -> String {
+fn items(standard: &StandardReport, Page { style, width, brief }: Page) -> String {
     let ids = standard.items.iter().map(|item| item.id.chars().count()).max().unwrap_or(0) + 2;
     let count = |answer| standard.items.iter().filter(|item| item.answer == answer).count();
     let mut text = format!("\n{}\n", style.paint(Tone::Strong, standard.title));
-    for item in &standard.items {
+    let in_order = |answer| matches!(answer, Answer::Enforced | Answer::ByRequest);
+    for item in standard.items.iter().filter(|item| !(brief && in_order(item.answer))) {
         text.push_str(&one_item(item, ids, style, width));
     }
     let met = count(Answer::Enforced) + count(Answer::ByRequest);
