@@ -174,6 +174,9 @@ pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Re
         if let Some((class, source)) = class.and_then(|class| Some((class, draft.allows(class)?))) {
             let reason = format!("{asked} is the root file system as asked for ({class})");
             draft.log.waive(control, pointer, source, reason);
+            if class == HOST_ROOT {
+                break;
+            }
             continue;
         }
         let reason = format!("root.path {asked}{note} belongs to the host");
@@ -182,22 +185,29 @@ pub(crate) fn of_root(draft: &mut Draft<'_>, asked: String) -> Result<String, Re
     Ok(asked)
 }
 
+const HOST_ROOT: &str = "mounts.host-root";
+
 /// What is to be said of a root file system: by what was made from it, by its place, by its name, by what is in use.
 fn of_root_by_all(draft: &Draft<'_>, file: &FileFact) -> Vec<Judgement> {
     let (facts, scope) = (draft.facts, Scope::new(draft));
     let keeps = root::will_be_readonly(draft);
     let held = bundles::held_by_root(file, &scope, is_root(facts), keeps);
     let another = of_another(file, &scope).then(|| " (of another container)".to_owned());
-    let everybodys = file.all_names().find(|name| is_everybodys(name)).map(|name| {
-        Judgement::refused("mounts.host-root", format!(" (is {name}, no root file system)"))
-    });
+    let everybodys = file
+        .all_names()
+        .find(|name| is_everybodys(name))
+        .map(|name| Judgement::refused(HOST_ROOT, format!(" (is {name}, no root file system)")));
     let used = match if keeps { judge::used_beside_hooks(file) } else { judge::used(file) } {
         Judgement::ReadOnly { class, note } => Judgement::refused(class, note),
         other => other,
     };
     let engines = held.into_iter().chain(another);
     let engines = engines.map(|note| Judgement::refused(ENGINE_DATA, note));
-    engines.chain([of_place(draft, file, keeps)]).chain(everybodys).chain([used]).collect()
+    let all = engines.chain([of_place(draft, file, keeps)]).chain(everybodys).chain([used]);
+    // Who may have all of the host may have what is in it.
+    let is_all = |one: &Judgement| matches!(one, Judgement::Refused { class: Some(HOST_ROOT), .. });
+    let (first, rest): (Vec<_>, Vec<_>) = all.partition(is_all);
+    first.into_iter().chain(rest).collect()
 }
 
 /// By its place.
