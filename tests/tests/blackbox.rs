@@ -74,6 +74,8 @@ mod hardening_userns;
 mod policy_simulate;
 #[path = "blackbox/smoke.rs"]
 mod smoke;
+#[path = "blackbox/spec_binds.rs"]
+mod spec_binds;
 #[path = "blackbox/spec_devices.rs"]
 mod spec_devices;
 #[path = "blackbox/spec_exec.rs"]

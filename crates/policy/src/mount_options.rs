@@ -93,6 +93,8 @@ pub struct MountPlanFlags {
     pub remount: bool,
     /// Attributes of this mount.
     pub attrs: AttrChange,
+    /// An access time mode is asked for, and not only another one taken back.
+    pub names_atime: bool,
     /// Attributes of this mount and all below, mount_setattr(2) with AT_RECURSIVE.
     pub recursive_attrs: AttrChange,
     /// Superblock flags to set; [`MountPlanFlags::fsconfig_flags`] names them.
@@ -167,6 +169,30 @@ impl MountPlanFlags {
         ];
         let set = |bit: u32| self.superblock_set & bit != 0;
         NAMES.iter().filter(|(bit, _)| set(*bit)).map(|(_, name)| *name).collect()
+    }
+
+    /// The change of a bind's attributes as mount(2) makes it with `MS_REMOUNT | MS_BIND`, which is how runc and crun do it:
+    /// who names one attribute names them all. Access times are an exception, they stay unless a mode is named, or
+    /// `nodiratime`, which means `relatime` too. `locked`: as in a user namespace, where the restrictions of the source and
+    /// its access times stay even if their opposite is asked for (mount_namespaces(7)).
+    #[must_use]
+    pub fn remounted(&self, locked: bool) -> AttrChange {
+        const LOCKABLE: u64 = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+        const TIMES: u64 = attr::ATIME | attr::NODIRATIME;
+        if self.attrs.is_empty() {
+            return self.attrs;
+        }
+        let wanted = self.attrs.set | self.recursive_attrs.set;
+        let mut change = AttrChange { set: self.attrs.set & !TIMES, clear: attr::NOSYMFOLLOW };
+        if !locked {
+            change.clear |= LOCKABLE;
+        }
+        if self.names_atime || self.attrs.set & attr::NODIRATIME != 0 {
+            change.set |= self.attrs.set & TIMES;
+            change.clear |= if locked { attr::ATIME } else { TIMES };
+        }
+        change.clear &= !wanted | attr::ATIME;
+        change
     }
 
     fn set_superblock(&mut self, bits: u32) {

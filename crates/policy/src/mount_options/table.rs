@@ -124,6 +124,13 @@ impl MountPlanFlags {
 
     fn apply_attr(&mut self, option: &str) -> bool {
         if let Some(change) = find_attr(option) {
+            self.names_atime = match change {
+                Change::Atime(_) => true,
+                Change::UnsetAtime(mode) => {
+                    self.names_atime && self.attrs.set & attr::ATIME != mode
+                }
+                _ => self.names_atime,
+            };
             self.attrs.apply(change);
             match option {
                 "ro" => self.set_superblock(superblock::RDONLY),

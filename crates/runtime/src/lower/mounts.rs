@@ -10,7 +10,7 @@ use anyhow::{anyhow, bail, Context, Result};
 use casemate_kernel::magic;
 use casemate_kernel::InnerId;
 use casemate_policy::mount_options::{attr, Depth, MountPlanFlags};
-use casemate_policy::spec::{Mount, Spec};
+use casemate_policy::spec::{Mount, NamespaceKind, Spec};
 use casemate_policy::{FileFact, HardenedSpec, LayerFact, LayerRole, SourceFact};
 use casemate_sandbox::plan::{Content, DetachedTree, MountPlan, MountSource};
 use casemate_sys::path::Links;
@@ -75,9 +75,6 @@ pub fn lower(spec: &HardenedSpec, context: &MountContext<'_>) -> Result<Vec<Moun
     spec.mounts.iter().enumerate().map(lower_one).collect()
 }
 
-/// What a mount may have that a bind of it need not.
-const RESTRICTIONS: u64 = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-
 /// A new mount of a cgroup file system.
 fn is_cgroup(mount: &Mount) -> bool {
     matches!(mount.kind.as_deref(), Some("cgroup" | "cgroup2"))
@@ -113,9 +110,14 @@ fn one(
         },
     };
     let (mut attrs, mut recursive_attrs) = (flags.attrs, flags.recursive_attrs);
-    if spec.is_verbatim() && flags.bind.is_some() && attrs.set | attrs.clear != 0 {
-        // As runc and crun: who names one of these names them all. Every other profile keeps what the host's mount has.
-        attrs.clear |= RESTRICTIONS & !(attrs.set | recursive_attrs.set);
+    if spec.is_verbatim() && flags.bind.is_some() {
+        // Every other profile keeps what the host's mount has and the bundle does not name.
+        attrs =
+            flags.remounted(spec.linux.namespaces.iter().any(|n| n.kind == NamespaceKind::User));
+        if crate::caller::kernel_release() < (5, 14) && attrs.set & attr::NOSYMFOLLOW == 0 {
+            // Unknown there, and no mount has it.
+            attrs.clear &= !attr::NOSYMFOLLOW;
+        }
     }
     if matches!(source, MountSource::Bind { prepared: Some(_), .. })
         && spec.overrides().allows("mounts.suid").is_none()
