@@ -1,6 +1,7 @@
 //! The bundle: config.json, read once through a descriptor and size-capped.
 
 use anyhow::{bail, Context, Result};
+use casemate_policy::spec::Spec;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -32,6 +33,14 @@ impl Bundle {
     pub(crate) fn config_name(&self) -> String {
         let named = self.config_file.as_ref().map(|path| path.display().to_string());
         named.unwrap_or_else(|| "config.json".to_owned())
+    }
+
+    /// The configuration, with the container's paths for its mounts.
+    ///
+    /// # Errors
+    /// As [`Spec::parse_in`].
+    pub(crate) fn spec(&self) -> Result<Spec> {
+        Spec::parse_in(&self.dir, &self.config).with_context(|| self.config_name())
     }
 
     /// `path` as the bundle means it: relative paths start at the bundle.

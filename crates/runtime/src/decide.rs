@@ -6,7 +6,7 @@ use crate::cgroups::{self, CgroupPlan};
 use crate::report::bounded;
 use crate::request::Global;
 use crate::{policy_choice, procfs};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use casemate_policy::spec::Spec;
 use casemate_policy::{
     harden_as, Choice, ControlId, CorePattern, Decision, DefaultProfile, Hardened, HardenedSpec,
@@ -52,7 +52,7 @@ impl Decided {
     pub(crate) fn without_user_namespace(&mut self, why: &str, old_kernel: bool) -> Result<()> {
         self.facts.unmappable = Some(why.to_owned());
         self.facts.unmappable_by_kernel = old_kernel;
-        let spec = Spec::parse(&self.bundle.config).with_context(|| self.bundle.config_name())?;
+        let spec = self.bundle.spec()?;
         let hardened = harden_as(spec, &self.choice, &self.facts)
             .or_else(|refusal| every_reason(refusal, &self.bundle, &self.choice, &self.facts))?;
         (self.spec, self.decisions) = (hardened.spec, hardened.decisions);
@@ -99,7 +99,7 @@ fn every_reason<T>(
     choice: &Choice,
     facts: &HostFacts,
 ) -> Result<T> {
-    let spec = Spec::parse(&bundle.config).with_context(|| bundle.config_name())?;
+    let spec = bundle.spec()?;
     Err(refusal.with_others(&spec, choice, facts).into())
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn decide_by(
     id: &str,
     harden: impl FnOnce(Spec, &Choice, &HostFacts) -> Result<Hardened, Refusal>,
 ) -> Result<Box<Decided>> {
-    let spec = Spec::parse(&bundle.config).with_context(|| bundle.config_name())?;
+    let spec = bundle.spec()?;
     let proc = procfs::open()?;
     let caller = Caller::probe(&proc)?;
     let choice = policy_choice::choice(global, &spec, &caller, id)?;

@@ -4,7 +4,7 @@
 use crate::bundle::Bundle;
 use crate::decide::decide_by;
 use crate::request::Global;
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use casemate_policy::spec::Spec;
 use casemate_policy::{
     harden_through, ways_around, Choice, ControlId, Decision, HardenedSpec, HostFacts, Overrides,
@@ -58,8 +58,7 @@ pub fn survey(
     })?;
     crate::userns::foretell(&mut decided, id)?;
     crate::selinux::foretell(&mut decided, id)?;
-    let asked =
-        Spec::parse(&decided.bundle.config).with_context(|| decided.bundle.config_name())?;
+    let asked = decided.bundle.spec()?;
     let (profile, overrides) = chosen.unwrap_or((ProfileName::DEFAULT, Overrides::default()));
     let mut decisions = decided.decisions;
     let rules: Vec<ControlId> = refused.iter().map(|decision| decision.rule).collect();

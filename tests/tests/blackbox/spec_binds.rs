@@ -1,8 +1,10 @@
 //! Bind mounts as runc and crun make them: what of the source's attributes stays, and where a destination leads.
 
 use super::spec_mounts::{bind, mount_at, shell, unmount};
+use casemate_tests::bundle::write;
 use casemate_tests::scratch::Dir;
 use casemate_tests::{requires, Bundle, Container};
+use serde_json::json;
 
 const INFO: &str = "cat /proc/self/mountinfo";
 
@@ -52,4 +54,37 @@ fn a_container_with_a_user_namespace_takes_no_restriction_away_from_a_bind() {
         assert_eq!(bound(source, options, true), wanted, "{options:?}");
     }
     assert_eq!(bound("nodev,nosymfollow", &["rw"], true), "rw,nodev,relatime");
+}
+
+#[test]
+fn a_destination_may_be_written_with_the_path_of_the_root_before_it() {
+    requires!(root);
+    let dir = Dir::new("volume");
+    write(&dir.path().join("file"), "text");
+    let bundle = Bundle::sh("echo first=$(cat /mnt/file); echo second=$(cat /tmp/again/file)");
+    let (mnt, again) = (bundle.rootfs().join("mnt"), bundle.rootfs().join("tmp/again"));
+    let bundle = bundle
+        .mount(json!({"destination": mnt, "source": dir.path(), "options": ["bind"]}))
+        .mount(json!({"destination": again, "source": mnt, "options": ["bind"]}));
+    let done = Container::new(bundle).verbatim().output();
+    assert_eq!((done.value("first"), done.value("second")), ("text", "text"));
+}
+
+#[test]
+fn a_destination_is_judged_without_the_path_of_the_root_before_it() {
+    requires!(root);
+    let dir = Dir::new("volume");
+    for place in ["", "proc", "proc/sys", "sys/fs/cgroup"] {
+        let messages = [false, true].map(|prefixed| {
+            let bundle = Bundle::sh("true");
+            let root = if prefixed { bundle.rootfs().display().to_string() } else { String::new() };
+            let mount = json!({"destination": format!("{root}/{place}"), "source": dir.path(), "options": ["bind"]});
+            Container::new(bundle.mount(mount)).run().done().stderr
+        });
+        let [plain, prefixed] = messages.map(|text| {
+            let (_, message) = text.split_once("msg=").unwrap_or_default();
+            message.to_owned()
+        });
+        assert_eq!(plain, prefixed, "{place}");
+    }
 }

@@ -40,6 +40,7 @@ use de::{is_default, map, maybe_object, non_empty, nullable, object, objects, Ob
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// One container's configuration: the whole of `config.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -108,9 +109,32 @@ impl Spec {
     /// Malformed JSON, a wrong type, an unknown value or an impossible combination: one line with the
     /// JSON path. Nothing on the host is looked at.
     pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
+        Self::read(bytes, |_| {})
+    }
+
+    /// The same for a bundle in `dir`, with the container's own path for each destination that is written with the root file
+    /// system's before it, as runc takes it.
+    ///
+    /// # Errors
+    /// As [`Spec::parse`].
+    pub fn parse_in(dir: &Path, bytes: &[u8]) -> Result<Self, SpecError> {
+        Self::read(bytes, |spec| {
+            let rootfs = dir.join(&spec.root.path);
+            for mount in &mut spec.mounts {
+                let below = Path::new(&mount.destination).strip_prefix(&rootfs);
+                // Outside of it is what a destination normally is.
+                if let Some(below) = below.ok().and_then(Path::to_str) {
+                    mount.destination = format!("/{below}");
+                }
+            }
+        })
+    }
+
+    fn read(bytes: &[u8], change: impl FnOnce(&mut Self)) -> Result<Self, SpecError> {
         let mut unknown = Vec::new();
         let mut spec: Self = from_json(bytes, &mut unknown)?;
         spec.unknown = unknown;
+        change(&mut spec);
         spec.warnings = crate::check::spec(&spec)?;
         Ok(spec)
     }

@@ -69,7 +69,7 @@ fn of_bundle(global: &Global, request: &ExplainRequest) -> Result<Value> {
     let mut decided = decide(global, bundle, &request.id).map_err(in_full)?;
     crate::userns::foretell(&mut decided, &request.id)?;
     crate::selinux::foretell(&mut decided, &request.id)?;
-    let spec = Spec::parse(&decided.bundle.config)?;
+    let spec = decided.bundle.spec()?;
     let Decided { choice, facts, .. } = &*decided;
     let ways = ways_around(&spec, choice, facts, &decided.decisions);
     let decisions = decided.decisions.iter().zip(ways).map(with_ways);
