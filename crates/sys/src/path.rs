@@ -8,10 +8,15 @@ use crate::error::{Context, Error, Result};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
-use std::path::{Component, Path};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Component, Path, PathBuf};
 
 /// How many renames of a racing attacker are sat out before giving up (openat2 answers EAGAIN).
 const RETRIES: usize = 128;
+
+/// How many links a path may have, as for the kernel (path_resolution(7)).
+const MOST_LINKS: usize = 40;
 
 /// What a path may consist of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +88,61 @@ pub fn handle_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<Owne
     open_in_root(root, path, OFlags::PATH, Mode::empty(), links)
 }
 
-/// Open the directory `path` below `root`, making what is missing with `mode`. Each new component is made and
-/// opened by descriptor without following links, so a racing symbolic link cannot move the work elsewhere
+/// The first components of `path`, as far as they exist below `root`, and how many they are.
+fn existing_part(
+    root: &impl AsFd,
+    parts: &[Component<'_>],
+    links: Links,
+) -> Result<(OwnedFd, usize)> {
+    let mut existing = parts.len();
+    loop {
+        let prefix = Path::new("/").join(parts[..existing].iter().collect::<PathBuf>());
+        match find_in_root(root, &prefix, links)? {
+            Some(found) => return Ok((found, existing)),
+            None if existing == 0 => {
+                return Err(Error::new("openat2(root, \"/\", O_PATH)", Errno::NOENT))
+            }
+            None => existing -= 1,
+        }
+    }
+}
+
+/// `path` below `root` with the links in it replaced that lead to something missing, so that this can be made where they lead:
+/// images have links into directories that a volume or a service is to bring (/etc/resolv.conf into /run). Whatever a link
+/// says is looked up below `root` again.
+fn through_dangling_links(root: &impl AsFd, path: &Path) -> Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let parts = parts_of(&path);
+        let (dir, existing) = existing_part(root, &parts, Links::InRoot)?;
+        let Some(Component::Normal(missing)) = parts.get(existing) else { return Ok(path) };
+        match rustix::fs::readlinkat(&dir, *missing, Vec::new()) {
+            Ok(target) => {
+                let target = Path::new(OsStr::from_bytes(target.to_bytes()));
+                let before = Path::new("/").join(parts[..existing].iter().collect::<PathBuf>());
+                let behind = parts[existing + 1..].iter().collect::<PathBuf>();
+                path = before.join(target).join(behind);
+            }
+            // Missing itself, or no link.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::INVAL) => return Ok(path),
+            Err(e) => {
+                return Err(e)
+                    .call(|| format!("readlinkat({}, {missing:?})", crate::fd::label(&dir)))
+            }
+        }
+    }
+    Err(Error::new(format!("follow the links of \"{}\"", path.display()), Errno::LOOP))
+}
+
+/// What a path consists of, from its root on.
+fn parts_of(path: &Path) -> Vec<Component<'_>> {
+    let is_step =
+        |part: &Component<'_>| matches!(part, Component::Normal(_) | Component::ParentDir);
+    path.components().filter(is_step).collect()
+}
+
+/// Open the directory `path` below `root`, making what is missing with `mode`, also where a link leads to. Each new component
+/// is made and opened by descriptor without following links, so a racing symbolic link cannot move the work elsewhere
 /// (CVE-2024-45310).
 pub fn ensure_dir(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
@@ -101,30 +159,18 @@ pub fn ensure_dir(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Res
             })
         }
     }
-    let parts: Vec<_> = path
-        .components()
-        .filter_map(|c| match c {
-            Component::Normal(name) => Some(Ok(name)),
-            Component::ParentDir => Some(Err(())),
-            _ => None,
-        })
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|()| {
-            Error::new(
-                format!("mkdir \"{}\": \"..\" in a path that does not exist", path.display()),
-                Errno::INVAL,
-            )
-        })?;
-    let mut existing = parts.len().saturating_sub(1);
-    let mut dir = loop {
-        let prefix: std::path::PathBuf =
-            Path::new("/").join(parts[..existing].iter().collect::<std::path::PathBuf>());
-        match open_in_root(&root, &prefix, flags, Mode::empty(), links) {
-            Err(e) if e.errno() == Errno::NOENT && existing > 0 => existing -= 1,
-            other => break other?,
-        }
+    let path = match links {
+        Links::InRoot => through_dangling_links(&root, path)?,
+        Links::Refused => path.to_owned(),
     };
-    for name in &parts[existing..] {
+    let parts = parts_of(&path);
+    let (mut dir, existing) = existing_part(&root, &parts, links)?;
+    for part in &parts[existing..] {
+        let Component::Normal(name) = part else {
+            let what =
+                format!("mkdir \"{}\": \"..\" in a path that does not exist", path.display());
+            return Err(Error::new(what, Errno::INVAL));
+        };
         match rustix::fs::mkdirat(&dir, *name, mode) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => {
@@ -152,7 +198,11 @@ pub fn ensure_file(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Re
     if let Some(found) = find_in_root(&root, path, links)? {
         return Ok(found);
     }
-    let (parent, name) = split(path)
+    let path = match links {
+        Links::InRoot => through_dangling_links(&root, path)?,
+        Links::Refused => path.to_owned(),
+    };
+    let (parent, name) = split(&path)
         .ok_or_else(|| Error::new(format!("create \"{}\"", path.display()), Errno::INVAL))?;
     let dir = ensure_dir(&root, parent, Mode::from_raw_mode(0o755), links)?;
     // O_EXCL: never open what somebody else put there in the meantime.

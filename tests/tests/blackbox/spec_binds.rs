@@ -3,8 +3,9 @@
 use super::spec_mounts::{bind, mount_at, shell, unmount};
 use casemate_tests::bundle::write;
 use casemate_tests::scratch::Dir;
-use casemate_tests::{requires, Bundle, Container};
+use casemate_tests::{requires, Bundle, Canary, Container};
 use serde_json::json;
+use std::os::unix::fs::symlink;
 
 const INFO: &str = "cat /proc/self/mountinfo";
 
@@ -87,4 +88,44 @@ fn a_destination_is_judged_without_the_path_of_the_root_before_it() {
         });
         assert_eq!(plain, prefixed, "{place}");
     }
+}
+
+#[test]
+fn a_mount_on_a_link_that_leads_nowhere_is_made_where_it_leads() {
+    requires!(root);
+    let canary = Canary::new();
+    let dir = Dir::new("volume");
+    write(&dir.path().join("file"), "text");
+    let mounts = [
+        json!({"destination": "/etc/late", "source": dir.path().join("file"), "options": ["bind"]}),
+        json!({"destination": "/etc/place", "source": dir.path(), "options": ["bind"]}),
+        json!({"destination": "/up/x", "type": "tmpfs", "source": "t"}),
+    ];
+    let script = "echo file=$(cat /mnt/new/by/late); echo dir=$(cat /mnt/place/file); cat /proc/self/mountinfo";
+    for hardened in [false, true] {
+        let bundle = mounts.iter().cloned().fold(Bundle::sh(script), Bundle::mount);
+        let root = bundle.rootfs();
+        symlink("/mnt/new", root.join("jump")).unwrap();
+        symlink("../jump/by/late", root.join("etc/late")).unwrap();
+        symlink("/mnt/place", root.join("etc/place")).unwrap();
+        let up = format!("{}{}/absent", "../".repeat(20), canary.dir().display());
+        symlink(up, root.join("up")).unwrap();
+        let container = Container::new(bundle);
+        let done = if hardened { container } else { container.verbatim() }.output();
+        assert_eq!((done.value("file"), done.value("dir")), ("text", "text"));
+        mount_at(&done.stdout, "/mnt/new/by/late");
+        mount_at(&done.stdout, &format!("{}/absent/x", canary.dir().display()));
+        canary.check();
+    }
+}
+
+#[test]
+fn links_that_lead_to_each_other_are_no_place_for_a_mount() {
+    requires!(root);
+    let bundle =
+        Bundle::sh("true").mount(json!({"destination": "/a/x", "type": "tmpfs", "source": "t"}));
+    symlink("b", bundle.rootfs().join("a")).unwrap();
+    symlink("a", bundle.rootfs().join("b")).unwrap();
+    let text = Container::new(bundle).verbatim().run().refused();
+    assert!(text.contains("too many levels of symbolic links"), "{text}");
 }
