@@ -114,7 +114,7 @@ fn died(child: &Spawned) -> String {
     }
     match process::wait(child.pid, true) {
         Ok(Some(process::Exit::Signal(signal))) => {
-            format!("container init was killed by signal {signal}")
+            format!("container init was killed by {}", process::signal_text(signal))
         }
         Ok(Some(process::Exit::Code(code))) => format!("container init ended with status {code}"),
         _ => "container init ended".to_owned(),

@@ -62,7 +62,7 @@ fn run_confined(hook: &Hook, state: &str, confine: Confine<'_>) -> StepResult<()
         _ if !ended => format!("timed out after {} s and was killed", hook.timeout),
         Some(Exit::Code(0)) | None => return Ok(()),
         Some(Exit::Code(code)) => format!("exit status {code}"),
-        Some(Exit::Signal(signal)) => format!("killed by signal {signal}"),
+        Some(Exit::Signal(signal)) => format!("killed by {}", process::signal_text(signal)),
     };
     Err(Failure::new("hook", format!("{}: {outcome}{}", about(), shown(&output))))
 }

@@ -195,6 +195,25 @@ pub enum Exit {
     Signal(i32),
 }
 
+/// What a signal that ends a program says about it, signal(7); empty for one that says nothing.
+const MEANINGS: [(i32, &str); 9] = [
+    (libc::SIGQUIT, " (quit)"),
+    (libc::SIGILL, " (illegal instruction)"),
+    (libc::SIGABRT, " (aborted)"),
+    (libc::SIGBUS, " (bus error)"),
+    (libc::SIGFPE, " (arithmetic error)"),
+    (libc::SIGKILL, " (killed)"),
+    (libc::SIGSEGV, " (segmentation fault)"),
+    (libc::SIGPIPE, " (broken pipe)"),
+    (libc::SIGSYS, " (bad system call)"),
+];
+
+/// A signal for messages: its number, and in words what it means where a program does not send it on purpose.
+pub fn signal_text(signal: i32) -> String {
+    let meaning = MEANINGS.iter().find(|(number, _)| *number == signal);
+    format!("signal {signal}{}", meaning.map_or("", |(_, text)| text))
+}
+
 impl Exit {
     /// The shell's convention: the code, or 128 + signal.
     pub fn status(self) -> i32 {

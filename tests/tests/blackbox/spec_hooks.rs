@@ -309,6 +309,16 @@ fn a_failing_hook_before_the_program_undoes_the_container_and_poststop_still_run
 }
 
 #[test]
+fn a_hook_that_a_signal_ends_is_told_with_what_the_signal_means() {
+    requires!(root);
+    let bundle = Bundle::sh("true");
+    let hook = script(&bundle, "fail", "kill -SYS $$");
+    let bundle = bundle.edit(|c| c["hooks"]["createRuntime"] = json!([{"path": hook}]));
+    let text = Container::new(bundle).verbatim().run().refused();
+    assert!(text.contains("killed by signal 31 (bad system call)"), "{text}");
+}
+
+#[test]
 fn a_failing_poststart_hook_stops_the_container() {
     requires!(root);
     let bundle = Bundle::sh("sleep 600");
