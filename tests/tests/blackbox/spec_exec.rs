@@ -197,7 +197,15 @@ fn it_is_born_in_the_containers_cgroup_or_where_init_has_gone() {
     for bad in ["/../..", "..", "/none"] {
         let done = container.exec_command(&["--cgroup", bad], &["true"]).done();
         assert_eq!(done.code(), 255, "{bad}: {}", done.stderr);
-        assert!(done.stderr.contains("--cgroup"), "{}", done.stderr);
+        let wanted = match bad {
+            "/none" => "/none/cgroup.procs: no such file or directory",
+            _ => "is not a sub cgroup path",
+        };
+        assert!(
+            done.stderr.contains("--cgroup: ") && done.stderr.contains(wanted),
+            "{bad}: {}",
+            done.stderr
+        );
     }
     container.kill("KILL").ok();
     running.done();

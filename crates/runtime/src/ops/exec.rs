@@ -22,8 +22,9 @@ use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Mover, Spa
 use casemate_sandbox::plan::{Early, ExecPlan, HookState, SeccompFilter};
 use casemate_sandbox::proto::{self, tell_child, FromParent};
 use casemate_sys::ns::{self, flag};
-use casemate_sys::process;
+use casemate_sys::{errno_text, process};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::io::Errno;
 use std::cell::OnceCell;
 use std::path::Path;
 use std::time::Duration;
@@ -362,7 +363,14 @@ fn below(own: &Path, asked: &str) -> Result<Cgroup> {
         || format!("--cgroup: {asked} is not a sub cgroup path, below the container's cgroup");
     let path = asked.rsplit(':').next().unwrap_or(asked).trim_start_matches('/');
     let own = Cgroup::open(own).with_context(about)?;
-    own.open_below(Path::new(path)).with_context(about)
+    match own.open_below(Path::new(path)) {
+        Err(casemate_cgroup::Error::Io { errno: Errno::NOENT, path, .. }) => {
+            let (place, why) = (path.join("cgroup.procs"), errno_text(Errno::NOENT));
+            // It is a path below, there is just nothing. runc's words for that, too.
+            bail!("--cgroup: adding pid to {}: {why}", place.display())
+        }
+        other => other.with_context(about),
+    }
 }
 
 fn spawn(
