@@ -342,6 +342,23 @@ fn a_container_that_waits_for_start_ends_when_it_is_asked_to() {
 }
 
 #[test]
+fn a_start_says_that_init_has_ended_at_its_gate_and_not_that_it_runs() {
+    requires!(root);
+    let container = Container::new(Bundle::sh("true")).global(&["--debug"]);
+    container.create().done();
+    container.kill("STOP").done();
+    let starting = container.start().spawn();
+    wait::until("start is at the gate", || {
+        wait::equal(&starting.stderr().contains("opening its gate"), &true)
+    });
+    container.kill("KILL").done();
+    let done = starting.done();
+    assert_eq!(done.code(), 1, "{}", done.stderr);
+    assert!(!done.stderr.contains("already running"), "{}", done.stderr);
+    assert!(done.stderr.contains("container init "), "{}", done.stderr);
+}
+
+#[test]
 fn a_program_starts_with_default_actions_and_no_signal_blocked() {
     requires!(root);
     let container = Container::new(Bundle::sh(

@@ -58,10 +58,27 @@ fn open_gate(container: &Container) -> Result<()> {
     }
     let (n, _) = socket::receive(&connection, &mut word)?;
     if n == 0 {
-        bail!("cannot start an already running container");
+        return Err(not_waiting(container)?);
     }
     container.state.remove_gate()?;
     await_exec(&connection, limit(&container.record.spec.hooks.start_container))
+}
+
+/// How long a process may take to end that has let go of its gate.
+const DYING: Duration = Duration::from_secs(2);
+
+/// Why nobody was at the gate any more: another start has opened it, or init has ended there, for instance because the
+/// cgroup had no memory left.
+fn not_waiting(container: &Container) -> Result<anyhow::Error> {
+    let lives = match container.init()? {
+        Some(init) => !casemate_sys::fd::readable(&init, DYING)?,
+        None => false,
+    };
+    Ok(anyhow!(if lives {
+        "cannot start an already running container"
+    } else {
+        "cannot start a container that has stopped: container init ended while it waited (hint: delete it and look at its log)"
+    }))
 }
 
 /// By which the container counts its filters, behind the last of them.
