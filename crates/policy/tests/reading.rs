@@ -289,6 +289,18 @@ fn an_unknown_capability_is_a_warning() {
 }
 
 #[test]
+fn unknown_letters_of_a_device_rule_are_ignored_with_a_warning() {
+    let rule = |access| json!([{"allow": false, "access": access}]);
+    let spec = changed("/linux/resources/devices", rule("rwa")).unwrap();
+    assert_eq!(spec.linux.resources.as_ref().unwrap().devices[0].access, "rw");
+    assert_eq!(spec.warnings[0].path, "linux.resources.devices[0].access");
+    let limits = json!({"devices": rule("xm")}).to_string();
+    assert_eq!(Resources::parse(limits.as_bytes()).unwrap().devices[0].access, "m");
+    // None that is known would mean all of them.
+    assert!(changed("/linux/resources/devices", rule("a")).is_err());
+}
+
+#[test]
 fn capability_names_have_the_kernels_numbers() {
     for (name, number) in [
         ("CAP_CHOWN", 0),

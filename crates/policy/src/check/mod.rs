@@ -45,6 +45,7 @@ pub(crate) fn spec(spec: &Spec) -> Result<Vec<Warning>, SpecError> {
     }
     if let Some(limits) = &spec.linux.resources {
         resources::check(limits)?;
+        resources::useless_access(limits, &mut warnings);
     }
     Ok(warnings)
 }

@@ -2,7 +2,7 @@
 //! judged where they are applied.
 
 use super::lists;
-use crate::spec::{BlockIo, Cpu, DeviceRule, Memory, Resources, SpecError};
+use crate::spec::{BlockIo, Cpu, DeviceRule, Memory, Resources, SpecError, Warning};
 
 pub(super) fn check(limits: &Resources) -> Result<(), SpecError> {
     for (i, rule) in limits.devices.iter().enumerate() {
@@ -30,10 +30,20 @@ pub(super) fn check(limits: &Resources) -> Result<(), SpecError> {
     names("rdma", limits.rdma.keys())
 }
 
+/// Letters of a device rule that mean nothing, beside some that do. As for runc the rule is about the others.
+pub(super) fn useless_access(limits: &Resources, warnings: &mut Vec<Warning>) {
+    for (i, rule) in limits.devices.iter().enumerate() {
+        if rule.access.contains(|letter| !DeviceRule::is_access(letter)) {
+            let message =
+                format!("{:?} is not made of r, w and m; what is not is ignored", rule.access);
+            super::warn(warnings, format!("linux.resources.devices[{i}].access"), message);
+        }
+    }
+}
+
 fn device_rule(rule: &DeviceRule) -> Result<(), (&'static str, String)> {
-    let known = rule.access.bytes().all(|byte| b"rwm".contains(&byte));
     // Missing means all three (config-linux.md "Allowed Device list": the property is optional).
-    if !known {
+    if !rule.access.is_empty() && !rule.access.contains(['r', 'w', 'm']) {
         return Err(("access", format!("{:?} is not made of r, w and m", rule.access)));
     }
     for (field, number) in [("major", rule.major), ("minor", rule.minor)] {

@@ -136,6 +136,9 @@ impl Spec {
         spec.unknown = unknown;
         change(&mut spec);
         spec.warnings = crate::check::spec(&spec)?;
+        if let Some(limits) = &mut spec.linux.resources {
+            limits.forget_useless_access();
+        }
         Ok(spec)
     }
 
@@ -188,10 +191,18 @@ impl Resources {
     /// # Errors
     /// As [`Spec::parse`]; paths start at `linux.resources`.
     pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
-        let resources: Self =
+        let mut resources: Self =
             from_json(bytes, &mut Vec::new()).map_err(|error| error.below("linux.resources"))?;
         crate::check::resources(&resources)?;
+        resources.forget_useless_access();
         Ok(resources)
+    }
+
+    /// Nobody who reads the rules is to wonder what other letters mean.
+    fn forget_useless_access(&mut self) {
+        for rule in &mut self.devices {
+            rule.access.retain(DeviceRule::is_access);
+        }
     }
 }
 

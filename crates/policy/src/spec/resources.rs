@@ -66,6 +66,13 @@ pub struct DeviceRule {
     pub access: String,
 }
 
+impl DeviceRule {
+    /// Whether a letter of `access` means anything.
+    pub(crate) fn is_access(letter: char) -> bool {
+        matches!(letter, 'r' | 'w' | 'm')
+    }
+}
+
 /// What a device rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeviceRuleKind {
