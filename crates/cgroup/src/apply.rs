@@ -95,7 +95,7 @@ fn check_usage(dir: &Dir<'_>, memory: &Memory) -> Result<()> {
         return Err(Error::BadLimit {
             limit: "resources.memory.limit".to_owned(),
             why: format!(
-                "rejecting {limit} bytes, below the current usage of {usage} (checkBeforeUpdate)"
+                "rejecting memory limit of {limit} bytes, below the current usage of {usage} (checkBeforeUpdate)"
             ),
         });
     }

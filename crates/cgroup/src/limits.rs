@@ -320,13 +320,10 @@ fn merge_io(old: &mut Io, new: &Io) {
     upsert(&mut old.write_iops, &new.write_iops, number);
 }
 
+/// New entries in place of all old ones of the same device: a configuration may name one twice, and the last one counts.
 fn upsert<T: Clone>(old: &mut Vec<T>, new: &[T], key: impl Fn(&T) -> (u32, u32)) {
-    for entry in new {
-        match old.iter_mut().find(|known| key(known) == key(entry)) {
-            Some(known) => *known = entry.clone(),
-            None => old.push(entry.clone()),
-        }
-    }
+    old.retain(|known| new.iter().all(|entry| key(entry) != key(known)));
+    old.extend_from_slice(new);
 }
 
 fn bad(limit: impl Into<String>, why: impl Into<String>) -> Error {

@@ -123,6 +123,9 @@ fn an_update_replaces_device_entries_by_number_and_ignores_huge_pages() {
     let merged = old.merge(&update);
     assert_eq!(merged.io.read_bps, [rate(0, 1), rate(16, 3), rate(32, 4)]);
     assert!(merged.hugetlb.is_empty());
+    let twice = Limits { io: io(vec![rate(0, 1), rate(0, 1)]), ..Limits::default() };
+    let update = Limits { io: io(vec![rate(0, 2)]), ..Limits::default() };
+    assert_eq!(twice.merge(&update).io.read_bps, [rate(0, 2)]);
 }
 
 #[test]
