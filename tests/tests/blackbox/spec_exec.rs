@@ -194,6 +194,11 @@ fn it_is_born_in_the_containers_cgroup_or_where_init_has_gone() {
     assert_eq!(done.value("at"), if has_controllers { "0::/inner" } else { "0::/" });
     let done = container.exec_command(&["--cgroup", "/inner"], &["sh", "-c", inside]).ok();
     assert_eq!(done.value("at"), "0::/inner");
+    if has_controllers {
+        let done = container.exec_command(&["--cgroup", "/"], &["true"]).done();
+        let wanted = "/cgroup.procs: device or resource busy";
+        assert!(done.stderr.contains(wanted), "{}", done.stderr);
+    }
     for bad in ["/../..", "..", "/none"] {
         let done = container.exec_command(&["--cgroup", bad], &["true"]).done();
         assert_eq!(done.code(), 255, "{bad}: {}", done.stderr);

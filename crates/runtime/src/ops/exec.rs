@@ -21,6 +21,7 @@ use casemate_policy::{harden_process, HardenedProcess};
 use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Mover, Spawned};
 use casemate_sandbox::plan::{Early, ExecPlan, HookState, SeccompFilter};
 use casemate_sandbox::proto::{self, tell_child, FromParent};
+use casemate_sandbox::Failure;
 use casemate_sys::ns::{self, flag};
 use casemate_sys::{errno_text, process};
 use rustix::fd::{AsFd, OwnedFd};
@@ -320,6 +321,13 @@ impl<'a> Births<'a> {
 
     /// What a launch failed of, with what is wrong with the second choice.
     fn explain(&self, error: anyhow::Error) -> anyhow::Error {
+        if let (true, Some(failure)) = (self.asked, error.downcast_ref::<Failure>()) {
+            let inner = failure.errno == Errno::BUSY.raw_os_error();
+            if let (true, Some(cgroup)) = (inner, &self.first) {
+                let message = cannot_add(cgroup.path(), Errno::BUSY);
+                return Failure { message, ..failure.clone() }.into();
+            }
+        }
         match self.second.get() {
             Some(Err(second)) => {
                 error.context(format!("the cgroup that init is in cannot be used ({second:#})"))
@@ -356,6 +364,16 @@ impl<'a> Births<'a> {
     }
 }
 
+/// What keeps a process out of the cgroup that `--cgroup` names, in runc's words.
+fn cannot_add(cgroup: &Path, errno: Errno) -> String {
+    let file = cgroup.join("cgroup.procs");
+    format!(
+        "--cgroup: adding pid of the process to cgroups {}: {}",
+        file.display(),
+        errno_text(errno)
+    )
+}
+
 /// `--cgroup [CONTROLLERS:]PATH`, below the container's own.
 fn below(own: &Path, asked: &str) -> Result<Cgroup> {
     // runc's words in the middle.
@@ -364,10 +382,9 @@ fn below(own: &Path, asked: &str) -> Result<Cgroup> {
     let path = asked.rsplit(':').next().unwrap_or(asked).trim_start_matches('/');
     let own = Cgroup::open(own).with_context(about)?;
     match own.open_below(Path::new(path)) {
+        // It is a path below, there is just nothing.
         Err(casemate_cgroup::Error::Io { errno: Errno::NOENT, path, .. }) => {
-            let (place, why) = (path.join("cgroup.procs"), errno_text(Errno::NOENT));
-            // It is a path below, there is just nothing. runc's words for that, too.
-            bail!("--cgroup: adding pid to {}: {why}", place.display())
+            bail!(cannot_add(&path, Errno::NOENT))
         }
         other => other.with_context(about),
     }
