@@ -84,22 +84,42 @@ fn apply_memory(dir: &Dir<'_>, memory: &Memory) -> Result<()> {
     optional(dir, "memory.low", convert::number(memory.reservation))
 }
 
+/// checkBeforeUpdate: no limit below what is in use, for which the kernel would end processes.
 fn check_usage(dir: &Dir<'_>, memory: &Memory) -> Result<()> {
-    let Some(limit) = memory.limit.filter(|limit| memory.check_before_update && *limit > 0) else {
+    if !memory.check_before_update {
         return Ok(());
-    };
-    let text = dir.read("memory.current")?;
-    let bad = |_| Error::BadContent { path: dir.path.join("memory.current"), found: text.clone() };
-    let usage = text.trim().parse::<u64>().map_err(bad)?;
-    if usage > limit.unsigned_abs() {
-        return Err(Error::BadLimit {
-            limit: "resources.memory.limit".to_owned(),
-            why: format!(
-                "rejecting memory limit of {limit} bytes, below the current usage of {usage} (checkBeforeUpdate)"
-            ),
-        });
     }
-    Ok(())
+    let in_use = |file: &str, found: String| {
+        let number = found.trim().parse::<u64>();
+        number.map_err(|_| Error::BadContent { path: dir.path.join(file), found })
+    };
+    let reject = |limit: &str, name: &str, bytes: u64, usage: u64| {
+        Error::BadLimit {
+        limit: format!("resources.memory.{limit}"),
+        why: format!(
+            "rejecting {name} limit of {bytes} bytes, below the current usage of {usage} (checkBeforeUpdate)"
+        ),
+    }
+    };
+    let set =
+        |limit: Option<i64>| limit.and_then(|bytes| u64::try_from(bytes).ok()).filter(|n| *n > 0);
+    let (limit, both) = (set(memory.limit), set(memory.swap));
+    if limit.or(both).is_none() {
+        return Ok(());
+    }
+    let usage = in_use("memory.current", dir.read("memory.current")?)?;
+    if let Some(both) = both {
+        // A kernel without swap accounting has no such file.
+        let swap = dir.read_optional("memory.swap.current")?;
+        let swap = swap.map_or(Ok(0), |text| in_use("memory.swap.current", text))?;
+        if usage + swap > both {
+            return Err(reject("swap", "memory+swap", both, usage + swap));
+        }
+    }
+    match limit.filter(|limit| usage > *limit) {
+        Some(limit) => Err(reject("limit", "memory", limit, usage)),
+        None => Ok(()),
+    }
 }
 
 fn apply_io(dir: &Dir<'_>, io: &Io) -> Result<()> {

@@ -160,7 +160,11 @@ fn a_limit_below_the_usage_is_refused_when_asked_to_check() {
     small.memory.check_before_update = true;
     let error = group.cgroup.apply(&small).unwrap_err();
     assert!(matches!(error, Error::BadLimit { .. }), "{error}");
+    assert!(error.to_string().contains("rejecting memory limit"), "{error}");
     assert!(error.to_string().contains("below the current usage"), "{error}");
+    small.memory.swap = Some(2 << 20);
+    let error = group.cgroup.apply(&small).unwrap_err();
+    assert!(error.to_string().contains("rejecting memory+swap limit"), "{error}");
     group.cgroup.kill_all().unwrap();
     child.wait().unwrap();
 }
