@@ -531,8 +531,14 @@ fn what_holds_a_program_of_the_runtime_is_read_only_even_among_data() {
 }
 
 #[test]
-fn what_holds_a_hook_is_read_only_and_no_root_file_system_that_can_be_written() {
-    let used = || vec![Used { by: Use::Hook, path: "/srv/hooks/h.sh".to_owned() }];
+fn what_holds_a_hook_or_the_log_is_read_only_and_no_root_file_system_that_can_be_written() {
+    for by in [Use::Hook, Use::Log] {
+        is_kept_from_being_written(by);
+    }
+}
+
+fn is_kept_from_being_written(by: Use) {
+    let used = || vec![Used { by, path: "/srv/hooks/h.sh".to_owned() }];
     let file = |path: &str| FileFact { used: used(), ..dir(path) };
     for path in ["/srv", "/srv/hooks", "/home/u/second-link"] {
         assert!(!is_writable(&bind(file(path)).unwrap()), "{path}");

@@ -122,8 +122,10 @@ pub(crate) fn decide_by(
     };
     let mut facts = host_facts(&caller, controllers)?;
     if !choice.is_verbatim() {
-        let state = (global.root.as_path(), id);
-        crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, state)?;
+        let node = policy_choice::node_policy(global, &caller)?;
+        let log = node.audit().file.as_deref();
+        let own = crate::facts::Own { state_root: &global.root, container: id, log };
+        crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, own)?;
     }
     let unlabelled = spec.process.as_ref().is_some_and(|process| process.selinux_label.is_none());
     if facts.selinux && unlabelled && choice.mode(ControlId::SelinuxAssign) != Mode::Off {

@@ -232,7 +232,7 @@ fn check_owner(fd: &OwnedFd, shown: &Path, mode: &str, caller: &Caller) -> Resul
 
 /// Whom the host's root looks like from within a user namespace that does not map it (rootless
 /// podman).
-fn overflow_uid() -> Result<u32> {
+pub(crate) fn overflow_uid() -> Result<u32> {
     let text = procfs::read(&procfs::open()?, "sys/kernel/overflowuid")?;
     text.trim().parse().with_context(|| format!("kernel.overflowuid {text:?}"))
 }

@@ -6,9 +6,9 @@ use casemate_tests::container::Container;
 use casemate_tests::scratch::Dir;
 use casemate_tests::{host, programs, requires};
 use serde_json::{json, Value};
-use std::os::unix::fs::{symlink, PermissionsExt};
+use std::os::unix::fs::{chown, symlink, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A policy directory, and the log that it names.
@@ -262,6 +262,83 @@ fn a_log_that_somebody_else_could_change_is_not_written() {
     std::fs::set_permissions(log.path(), std::fs::Permissions::from_mode(0o600)).unwrap();
     std::fs::hard_link(log.path(), log.dir.path().join("other")).unwrap();
     refused("one name");
+}
+
+/// A policy whose log lies at `path` below its directory, and is required.
+fn log_at(path: &str) -> Log {
+    let log = Log::new("FILE\nrequired = true");
+    let file = log.dir.path().join(path);
+    write(
+        &log.dir.path().join("policy.toml"),
+        format!("audit = {{ file = \"{}\", required = true }}\n", file.display()),
+    );
+    log
+}
+
+#[test]
+fn a_link_on_the_way_to_the_log_is_followed_only_where_it_belongs_to_root() {
+    requires!(root);
+    let log = log_at("link/deep/audit.jsonl");
+    let dir = |name: &str| log.dir.path().join(name);
+    std::fs::create_dir_all(dir("real/deep")).unwrap();
+    symlink("../".to_owned() + &file_name(log.dir.path()) + "/real", dir("link")).unwrap();
+    log.container(Bundle::sh("true")).run().ok();
+    assert!(dir("real/deep/audit.jsonl").exists());
+    std::fs::remove_file(dir("real/deep/audit.jsonl")).unwrap();
+    std::os::unix::fs::lchown(dir("link"), Some(1000), Some(1000)).unwrap();
+    let text = log.container(Bundle::sh("true")).run().refused();
+    assert!(text.contains("belongs to uid 1000"), "{text}");
+    assert!(!dir("real/deep/audit.jsonl").exists());
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_log_below_a_directory_that_others_own_or_write_is_not_written() {
+    requires!(root);
+    let log = log_at("a/b/audit.jsonl");
+    let (outer, inner) = (log.dir.path().join("a"), log.dir.path().join("a/b"));
+    std::fs::create_dir_all(&inner).unwrap();
+    let refused = |why: &str| {
+        let text = log.container(Bundle::sh("true")).run().refused();
+        assert!(text.contains(why), "{why}: {text}");
+        assert!(!inner.join("audit.jsonl").exists());
+    };
+    std::fs::set_permissions(&outer, std::fs::Permissions::from_mode(0o777)).unwrap();
+    refused("everybody may write it");
+    std::fs::set_permissions(&outer, std::fs::Permissions::from_mode(0o755)).unwrap();
+    chown(&outer, Some(1000), Some(1000)).unwrap();
+    refused("belongs to uid 1000");
+    chown(&outer, Some(0), Some(0)).unwrap();
+    log.container(Bundle::sh("true")).run().ok();
+    assert!(inner.join("audit.jsonl").exists());
+}
+
+#[test]
+fn the_log_is_not_written_through_a_volume_that_is_or_holds_it() {
+    requires!(root);
+    for profile in ["hardened", "baseline"] {
+        let log = log_at("a/b/audit.jsonl");
+        let top = log.dir.path().to_owned();
+        std::fs::create_dir_all(top.join("a/b")).unwrap();
+        std::fs::create_dir(top.join("data")).unwrap();
+        let run = |source: &Path, script: &str| {
+            let bundle = Bundle::sh(script).bind(source, "/mnt", &["rbind", "rw"]);
+            log.container(bundle).global(&["--profile", profile]).run().done()
+        };
+        assert!(run(&top.join("data"), ": >/mnt/x").status.success(), "{profile}");
+        for (source, at) in [("a/b/audit.jsonl", ""), ("a/b", "/audit.jsonl"), ("a", "/b")] {
+            let script = format!(
+                "echo forged >/mnt{at}/audit.jsonl || echo forged >/mnt{at}; mv /mnt{at} /mnt/moved"
+            );
+            let done = run(&top.join(source), &script);
+            let text = std::fs::read_to_string(top.join("a/b/audit.jsonl")).unwrap();
+            assert!(!text.contains("forged\n"), "{profile} {source}: {done:?}");
+            assert!(text.lines().all(|line| line.starts_with('{')), "{profile} {source}: {text}");
+        }
+    }
 }
 
 #[test]

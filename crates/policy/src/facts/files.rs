@@ -143,6 +143,8 @@ pub enum Use {
     Program,
     /// A hook of this container or of another one of the state root: its program, or a link to it.
     Hook,
+    /// The audit log of the node's policy, or a link to it.
+    Log,
     /// An active swap file.
     Swap,
     /// What a mounted loop device is made of.

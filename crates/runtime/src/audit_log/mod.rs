@@ -7,8 +7,10 @@
 
 mod fields;
 mod sink;
+mod way;
 
 use crate::bundle::Bundle;
+use crate::caller::Caller;
 use crate::decide::Decided;
 use crate::ops::Container;
 use crate::report::bounded;
@@ -49,7 +51,8 @@ impl Trail {
         let mut fields = fields::of_caller(&proc);
         fields.insert("evt.type".to_owned(), event.into());
         fields.insert("container.id".to_owned(), id.into());
-        let sinks = Sinks::open(&policy).map_err(|error| format!("{error:#}"));
+        let trusted = way::Trusted::of(&Caller::probe(&proc)?)?;
+        let sinks = Sinks::open(&policy, trusted).map_err(|error| format!("{error:#}"));
         let inner = Inner { policy, sinks, profile: None, fields };
         inner.check()?;
         Ok(Self(Some(Box::new(inner))))

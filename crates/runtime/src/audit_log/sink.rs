@@ -1,5 +1,6 @@
 //! Where records go: a file that is only appended to, the journal.
 
+use super::way::{self, Trusted};
 use crate::bundle::say;
 use anyhow::{bail, Context as _, Result};
 use casemate_policy::AuditPolicy;
@@ -18,33 +19,33 @@ const JOURNAL: &str = "/run/systemd/journal/socket";
 #[derive(Debug)]
 pub(super) struct Sinks {
     file: Option<(OwnedFd, String)>,
+    trusted: Trusted,
     journal: Option<OwnedFd>,
 }
 
 impl Sinks {
     /// Opens what the policy names.
-    pub(super) fn open(policy: &AuditPolicy) -> Result<Self> {
-        let file =
-            policy.file.as_ref().map(|path| Ok::<_, anyhow::Error>((open(path)?, path.clone())));
+    pub(super) fn open(policy: &AuditPolicy, trusted: Trusted) -> Result<Self> {
+        let opened = |path: &String| Ok::<_, anyhow::Error>((open(path, trusted)?, path.clone()));
+        let file = policy.file.as_ref().map(opened);
         let journal = (policy.journald == Some(true)).then(connect);
-        Ok(Self { file: file.transpose()?, journal: journal.transpose()? })
+        Ok(Self { file: file.transpose()?, trusted, journal: journal.transpose()? })
     }
 
     /// Writes a record to each; the first that cannot take it is the error.
     pub(super) fn write(&self, record: &Map<String, Value>) -> Result<()> {
         let line = serde_json::to_string(record)?;
-        let to_file = self
-            .file
-            .as_ref()
-            .map(|(fd, path)| add_line(fd, path, &line).with_context(|| format!("write {path}")));
+        let to_file = self.file.as_ref().map(|(fd, path)| {
+            add_line(fd, path, &line, self.trusted).with_context(|| format!("write {path}"))
+        });
         let to_journal = self.journal.as_ref().map(|socket| send(socket, record, &line));
         to_file.into_iter().chain(to_journal).collect()
     }
 }
 
-/// Opens the log, making it if it is not there. It must be a plain file that nobody but its owner can write: what others
-/// could change proves nothing.
-fn open(path: &str) -> Result<OwnedFd> {
+/// Opens the log, making it if it is not there. It must be a plain file that nobody but its owner can write, and so must be what
+/// leads to it: what others could change proves nothing.
+fn open(path: &str, trusted: Trusted) -> Result<OwnedFd> {
     let flags = OFlags::WRONLY
         | OFlags::APPEND
         | OFlags::CREATE
@@ -52,13 +53,9 @@ fn open(path: &str) -> Result<OwnedFd> {
         | OFlags::NONBLOCK
         | OFlags::NOCTTY
         | OFlags::CLOEXEC;
-    let fd = match rustix::fs::open(path, flags, Mode::from_raw_mode(0o600)) {
+    let (dir, name) = way::open_dir(Path::new(path), trusted)?;
+    let fd = match rustix::fs::openat(&dir, &name, flags, Mode::from_raw_mode(0o600)) {
         Err(Errno::LOOP) => bail!("open {path}: is a symbolic link"),
-        // Not in the kernel's words: podman takes those for a program that the image lacks (127).
-        Err(Errno::NOENT) => {
-            let dir = Path::new(path).parent().unwrap_or_else(|| Path::new("/")).display();
-            bail!("open {path}: its directory is missing (hint: install -d -m 0700 {dir})")
-        }
         other => other.map_err(|e| anyhow::anyhow!("open {path}: {}", errno_text(e)))?,
     };
     let stat = rustix::fs::fstat(&fd).with_context(|| format!("stat {path}"))?;
@@ -69,29 +66,16 @@ fn open(path: &str) -> Result<OwnedFd> {
     if (stat.st_uid != 0 && stat.st_uid != euid) || stat.st_mode & 0o022 != 0 {
         bail!("{path}: must belong to root and be writable by nobody else (hint: chown root:root {path} && chmod 0600 {path})");
     }
-    check_dir(path)?;
     Ok(fd)
-}
-
-/// Who can write the directory can put another file in its place.
-fn check_dir(path: &str) -> Result<()> {
-    let Some(dir) = Path::new(path).parent() else { return Ok(()) };
-    let shown = dir.display();
-    let stat = rustix::fs::stat(dir).with_context(|| format!("stat {shown}"))?;
-    let sticky = stat.st_mode & 0o1000 != 0;
-    if stat.st_mode & 0o002 != 0 && !sticky {
-        bail!("{shown}: everybody may write it (hint: chmod o-w {shown})");
-    }
-    Ok(())
 }
 
 /// Writes to the file that has the name now: a command may take as long as the hooks of a container do, and what was opened
 /// at its beginning may have been renamed, compressed and removed by then.
-fn add_line(fd: &OwnedFd, path: &str, line: &str) -> Result<()> {
+fn add_line(fd: &OwnedFd, path: &str, line: &str, trusted: Trusted) -> Result<()> {
     let opened = rustix::fs::fstat(fd)?;
     match rustix::fs::lstat(path) {
         Ok(now) if (now.st_dev, now.st_ino) == (opened.st_dev, opened.st_ino) => append(fd, line),
-        _ => append(&open(path)?, line),
+        _ => append(&open(path, trusted)?, line),
     }
 }
 

@@ -24,16 +24,28 @@ use crate::bundle::Bundle;
 use crate::caller::Caller;
 use crate::{pool, procfs};
 use anyhow::{anyhow, Result};
-use casemate_kernel::HostId;
+use beneath::Beneath;
+use casemate_kernel::{mountinfo, HostId};
 use casemate_policy::spec::{Process, Spec};
 use casemate_policy::{HostFacts, MountFacts};
+use casemate_sandbox::trust;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::cell::OnceCell;
 use std::path::Path;
 
-/// Add to `facts` what `spec` makes worth knowing. `state_root` is where containers are kept: nothing that a container
-/// should see; `container` is the id.
+/// What the runtime itself has of the container and the node.
+#[derive(Clone, Copy)]
+pub(crate) struct Own<'a> {
+    /// Where containers are kept: nothing that a container should see.
+    pub(crate) state_root: &'a Path,
+    /// The id.
+    pub(crate) container: &'a str,
+    /// The file that the node's policy has its audit log in.
+    pub(crate) log: Option<&'a str>,
+}
+
+/// Add to `facts` what `spec` makes worth knowing.
 ///
 /// # Errors
 /// A fact that cannot be read, and that something rests on.
@@ -43,19 +55,19 @@ pub(crate) fn gather(
     bundle: &Bundle,
     caller: &Caller,
     proc: &OwnedFd,
-    (state_root, container): (&Path, &str),
+    own: Own<'_>,
 ) -> Result<()> {
     let config = bundle.config_file.as_deref().map(|file| real(file, proc)).transpose()?;
     facts.mounts = MountFacts {
-        container: container.to_owned(),
+        container: own.container.to_owned(),
         bundle: real(&bundle.dir, proc)?,
         config,
         names: Vec::new(),
         others: Vec::new(),
-        state_root: real(state_root, proc)?,
+        state_root: real(own.state_root, proc)?,
         joined_memory: memory::of_joined(spec, proc)?,
     };
-    look_at_mounts(facts, spec, bundle, proc, state_root)?;
+    look_at_mounts(facts, spec, bundle, proc, own)?;
     let process = spec.process.as_ref();
     if facts.apparmor && process.is_some_and(is_unconfined) {
         facts.apparmor_default = crate::apparmor::state(caller);
@@ -81,14 +93,15 @@ fn look_at_mounts(
     spec: &Spec,
     bundle: &Bundle,
     proc: &OwnedFd,
-    state_root: &Path,
+    Own { state_root, log, .. }: Own<'_>,
 ) -> Result<()> {
     let root = facts.euid == 0 && facts.in_initial_userns;
     let table = procfs::read_bytes(proc, "self/mountinfo")?;
-    let mounts = casemate_kernel::mountinfo::parse(&table)?;
+    let mounts = mountinfo::parse(&table)?;
     let top = casemate_sys::mount::open_path(Path::new("/"), false)?;
     let mounts = names::Mounts::new(mounts, crate::overlay::mount_id(&top)?);
     let hooks = hooks::places(&spec.hooks, (facts.euid, root), proc, mounts.all())?;
+    let log = log.map(|log| of_log(log, (facts.euid, root), mounts.all())).transpose()?;
     let mut looker = sources::Looker {
         bundle,
         proc,
@@ -98,6 +111,7 @@ fn look_at_mounts(
         used: None,
         sockets: None,
         hooks,
+        log: log.unwrap_or_default(),
         others: None,
         root,
     };
@@ -127,6 +141,27 @@ fn look_at_mounts(
     facts.mounts.others = looker.others.unwrap_or_default();
     facts.mountinfo = table;
     Ok(())
+}
+
+/// Where the audit log lies, also beneath what is stacked there, and every link that leads there, without links: for an ordinary
+/// caller what that caller may change.
+///
+/// # Errors
+/// What is stacked there cannot be told.
+fn of_log(
+    log: &str,
+    (euid, host_root): (u32, bool),
+    mounts: &[mountinfo::Mount<'_>],
+) -> Result<Vec<String>> {
+    let beneath = Beneath::new(mounts);
+    let mut found = Vec::new();
+    for place in trust::places(Path::new(log), |owner| host_root || owner == euid) {
+        let place = place.to_string_lossy().into_owned();
+        let names = beneath.names(&place).map_err(|why| anyhow!("audit.file {log}: {why}"))?;
+        found.extend(names);
+        found.push(place);
+    }
+    Ok(found)
 }
 
 /// The path without links; as it is written where nothing is there, so that nothing can be bound from there either.

@@ -42,6 +42,8 @@ pub(super) struct Looker<'a> {
     pub(super) sockets: Option<Sockets>,
     /// What this container's hooks on the host's side depend on.
     pub(super) hooks: Vec<String>,
+    /// Where the audit log lies, and what leads there.
+    pub(super) log: Vec<String>,
     /// The other containers of the state root, likewise.
     pub(super) others: Option<Vec<BundleFact>>,
     /// The caller is root of the host.
@@ -186,7 +188,8 @@ impl Looker<'_> {
         Ok(layers)
     }
 
-    /// Adds what the host has in use of an open file. An ordinary caller has hooks alone that a container could write.
+    /// Adds what the host has in use of an open file. An ordinary caller has hooks and a log alone that a container
+    /// could write.
     fn mark(&mut self, fd: &OwnedFd, file: &mut FileFact) -> Result<(), String> {
         let is_plain =
             matches!(file.kind, FileKind::Directory | FileKind::Regular | FileKind::Link);
@@ -194,7 +197,7 @@ impl Looker<'_> {
             return Ok(());
         }
         let others = || self.others.iter().flatten().any(|other| !other.hooks.is_empty());
-        if !self.root && self.hooks.is_empty() && !others() {
+        if !self.root && self.hooks.is_empty() && self.log.is_empty() && !others() {
             return Ok(());
         }
         let used = match self.used.take() {

@@ -36,7 +36,10 @@ impl InUse {
     pub(super) fn look(looker: &Looker<'_>) -> Result<Self, String> {
         let mut found = Self(Vec::new());
         for hook in &looker.hooks {
-            found.add_path(looker, hook)?;
+            found.add_path(looker, Use::Hook, hook)?;
+        }
+        for log in &looker.log {
+            found.add_path(looker, Use::Log, log)?;
         }
         let others = looker.others.iter().flatten().flat_map(|other| &other.hooks);
         found.add_others(looker, others);
@@ -98,8 +101,9 @@ impl InUse {
         Ok(())
     }
 
-    /// A path that a hook depends on. Who makes what is missing on it makes the hook: then it lies in what there is of the way.
-    fn add_path(&mut self, looker: &Looker<'_>, path: &str) -> Result<(), String> {
+    /// A path that a hook or the audit log depends on. Who makes what is missing on it makes the hook: then it lies in what there is
+    /// of the way.
+    fn add_path(&mut self, looker: &Looker<'_>, by: Use, path: &str) -> Result<(), String> {
         let mut there = Path::new(path);
         let fd = loop {
             match casemate_sys::mount::open_path(there, true) {
@@ -115,7 +119,7 @@ impl InUse {
         let is_it = there == Path::new(path);
         let (device, inode) = if is_it { (stat.st_dev, stat.st_ino) } else { (0, 0) };
         let spot = looker.mounts.spot(path, mount_id(&fd)?);
-        let used = Used { by: Use::Hook, path: path.to_owned() };
+        let used = Used { by, path: path.to_owned() };
         self.0.push(Thing { used, device, inode, spot });
         Ok(())
     }
@@ -154,7 +158,7 @@ impl InUse {
 
 /// What is run goes by its path, what is mounted or swapped to stays as it is.
 fn is_found_by_path(used: &Used) -> bool {
-    matches!(used.by, Use::Program | Use::Hook)
+    matches!(used.by, Use::Program | Use::Hook | Use::Log)
 }
 
 /// Whether a directory is on the way to `path`, even where a mount in between shows another file system: who renames that mount's

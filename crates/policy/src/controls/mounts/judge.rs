@@ -59,9 +59,9 @@ pub(super) fn used(file: &FileFact) -> Judgement {
     judged(&file.path, file.used.iter())
 }
 
-/// The same of a root file system that is read-only: hooks may lie in it, which nobody can write there.
+/// The same of a root file system that is read-only: hooks and the log may lie in it, which nobody can write there.
 pub(super) fn used_beside_hooks(file: &FileFact) -> Judgement {
-    judged(&file.path, file.used.iter().filter(|used| !matches!(used.by, Use::Hook)))
+    judged(&file.path, file.used.iter().filter(|used| !matches!(used.by, Use::Hook | Use::Log)))
 }
 
 fn judged<'f>(path: &str, used: impl Iterator<Item = &'f Used>) -> Judgement {
@@ -73,6 +73,7 @@ fn judged<'f>(path: &str, used: impl Iterator<Item = &'f Used>) -> Judgement {
         match used.by {
             Use::Program => Judgement::read_only(SYSTEM, note("a program of the runtime")),
             Use::Hook => Judgement::read_only(SYSTEM, note("a hook's program")),
+            Use::Log => Judgement::read_only(SYSTEM, note("the audit log")),
             Use::Loop => Judgement::read_only(SYSTEM, note("the image of a mounted loop device")),
             // Memory of every process.
             Use::Swap => Judgement::refused("mounts.host-root", note("an active swap file")),

@@ -102,6 +102,7 @@ pub(crate) const TYPES: Control = Control {
 /// | `/`; the rest of `/etc`, `/run`; `/var`, `/var/lib`, package databases, cron and at; `/boot`; `/root` and its dot entries | refused: `mounts.host-root`, `-etc`, `-run`, `-var`, `-boot`, `-home` |
 /// | the bundle, what holds it, its `config.json` or what `--config` names; bundle and root file system of another container, where no engine keeps them | read-only: `mounts.engine-data` |
 /// | what is or holds the program of a hook on the host's side, its interpreter, or a link that leads there, of this container or another one of the state root | read-only: `mounts.host-system` |
+/// | what is or holds the audit log that the node's policy names, or a link that leads there | read-only: `mounts.host-system` |
 /// | what is or holds an active swap file | refused: `mounts.host-root` |
 /// | a single file of root's that only root may read and that has another name elsewhere (a hard link) | refused: `mounts.host-root` |
 /// | what is or holds the image of a mounted loop device | read-only: `mounts.host-system` |
@@ -138,8 +139,8 @@ pub(crate) const TYPES: Control = Control {
 /// where it is not another container's: by the id in the path, or by what containers/storage and
 /// Docker write down of their layers. `/home`, `/tmp`, `/srv`, `/var/tmp` and the like are none
 /// (`mounts.host-root`), and what would be read-only as a bind mount because of what it holds is
-/// refused: a hook's program (`mounts.host-system`) and the own `config.json`, where the root can be
-/// written, and the bundle of another container (`mounts.engine-data`), read-only or not. One that can
+/// refused: a hook's program and the audit log (`mounts.host-system`), and the own `config.json`, where the
+/// root can be written, and the bundle of another container (`mounts.engine-data`), read-only or not. One that can
 /// be written is no part of the host's system either, nor another container's root file system but at
 /// `baseline` (`a_root_file_system_that_is_written_is_nobody_elses`). For an
 /// ordinary caller, who can do to the host no more than that caller's files allow, only the
