@@ -26,6 +26,10 @@ pub const NFS: u64 = 0x6969;
 pub const BTRFS: u64 = 0x9123_683e;
 /// The anonymous inode file system: pidfds before Linux 6.9, eventfds and the like.
 pub const ANON_INODE: u64 = 0x0904_1934;
+/// Memory that devices share.
+pub const DMA_BUF: u64 = 0x444d_4142;
+/// Memory of a virtual machine (KVM_CREATE_GUEST_MEMFD).
+pub const GUEST_MEMORY: u64 = 0x474d_454d;
 
 /// File systems through which the kernel shows or changes itself or the host, by number and name.
 pub const OF_KERNEL: [(u64, &str); 21] = [

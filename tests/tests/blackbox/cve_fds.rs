@@ -172,6 +172,129 @@ fn a_preserved_descriptor_is_no_file_of_the_hosts_kernel() {
     }
 }
 
+/// Have the runtime's caller hand over, as descriptor `number`, what `make` opens.
+fn handing(mut command: Cmd, number: i32, make: fn() -> libc::c_long) -> Cmd {
+    let open = move || {
+        // SAFETY: `make` makes one system call on memory of its own, between fork and exec.
+        match unsafe { libc::dup2(i32::try_from(make()).unwrap_or(-1), number) } {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    // SAFETY: the closure makes system calls only.
+    unsafe { command.inner.pre_exec(open) };
+    command
+}
+
+/// Objects of the kernel, each by what its descriptor is called.
+type Objects = Vec<(&'static str, fn() -> libc::c_long)>;
+
+fn dangerous() -> Objects {
+    fn fanotify() -> libc::c_long {
+        // SAFETY: no pointers.
+        unsafe { libc::syscall(libc::SYS_fanotify_init, libc::FAN_CLASS_NOTIF, libc::O_RDWR) }
+    }
+    fn bpf() -> libc::c_long {
+        // BPF_MAP_CREATE of an array: type, size of a key, size of a value, entries.
+        let attr: [u32; 32] = std::array::from_fn(|i| [2, 4, 4, 4].get(i).copied().unwrap_or(0));
+        // SAFETY: the kernel reads 128 bytes of `attr`.
+        unsafe { libc::syscall(libc::SYS_bpf, 0, attr.as_ptr(), 128) }
+    }
+    fn uring() -> libc::c_long {
+        let mut params = [0_u64; 15];
+        // SAFETY: the kernel reads and writes 120 bytes of `params`.
+        unsafe { libc::syscall(libc::SYS_io_uring_setup, 4, params.as_mut_ptr()) }
+    }
+    fn inotify() -> libc::c_long {
+        // SAFETY: no pointers.
+        unsafe { libc::syscall(libc::SYS_inotify_init1, 0) }
+    }
+    fn fsopen() -> libc::c_long {
+        // SAFETY: a constant string.
+        unsafe { libc::syscall(libc::SYS_fsopen, c"tmpfs".as_ptr(), 0) }
+    }
+    fn pidfd() -> libc::c_long {
+        // SAFETY: no pointers.
+        unsafe { libc::syscall(libc::SYS_pidfd_open, 1, 0) }
+    }
+    vec![
+        ("anon_inode:[fanotify]", fanotify),
+        ("anon_inode:bpf-map", bpf),
+        ("anon_inode:[io_uring]", uring),
+        ("anon_inode:inotify", inotify),
+        ("anon_inode:[fscontext]", fsopen),
+        ("pidf", pidfd),
+    ]
+}
+
+fn harmless() -> Objects {
+    fn eventfd() -> libc::c_long {
+        // SAFETY: no pointers.
+        unsafe { libc::syscall(libc::SYS_eventfd2, 0, 0) }
+    }
+    fn timerfd() -> libc::c_long {
+        // SAFETY: no pointers.
+        unsafe { libc::syscall(libc::SYS_timerfd_create, libc::CLOCK_MONOTONIC, 0) }
+    }
+    fn signalfd() -> libc::c_long {
+        let mask = 1_u64;
+        // SAFETY: the kernel reads 8 bytes of `mask`.
+        unsafe { libc::syscall(libc::SYS_signalfd4, -1, &raw const mask, 8, 0) }
+    }
+    fn epoll() -> libc::c_long {
+        // SAFETY: no pointers.
+        unsafe { libc::syscall(libc::SYS_epoll_create1, 0) }
+    }
+    fn memfd() -> libc::c_long {
+        // SAFETY: a constant string.
+        unsafe { libc::syscall(libc::SYS_memfd_create, c"m".as_ptr(), 0) }
+    }
+    vec![("", eventfd), ("", timerfd), ("", signalfd), ("", epoll), ("", memfd)]
+}
+
+#[test]
+fn a_descriptor_is_no_object_of_the_kernel_but_a_harmless_one() {
+    requires!(root);
+    let container = Container::new(Bundle::new().args(&["probe", "fds"]));
+    let preserving = || container.run_command(&["--preserve-fds", "1"]);
+    for (called, make) in dangerous() {
+        // A kernel, or its settings (kernel.io_uring_disabled), may have none.
+        let Ok(fd @ 0..) = i32::try_from(make()) else { continue };
+        // SAFETY: nobody else has it.
+        unsafe { libc::close(fd) };
+        let text = handing(preserving(), 3, make).refused();
+        let what = "descriptor 3 that is to be preserved is the kernel's file ";
+        assert!(text.contains(what) && text.contains(called), "{called}: {text}");
+        assert!(text.contains("descriptors.kernel-files"), "{text}");
+        let text = handing(container.run_command(&[]), 0, make).refused();
+        assert!(text.contains("standard stream 0 is the kernel's file"), "{called}: {text}");
+    }
+    for (_, make) in harmless() {
+        assert_eq!(handing(preserving(), 3, make).ok().value("fds"), "0,1,2,3");
+    }
+}
+
+#[test]
+fn a_descriptor_is_no_device_that_a_container_may_not_have() {
+    requires!(root);
+    let with = |globals: &[&str], path: &str, number: u32| {
+        let container = Container::new(Bundle::new().args(&["probe", "fds"])).global(globals);
+        let command = container.run_command(&["--preserve-fds", "1"]);
+        let script = format!("exec \"$@\" 3</dev/null {number}<{path}");
+        (command.through("sh", ["-c", &script, "sh"]), container)
+    };
+    for number in [0, 3] {
+        let text = with(&[], "/dev/kmsg", number).0.refused();
+        assert!(text.contains(" is the device /dev/kmsg of the host"), "{text}");
+        for name in ["descriptors.kernel-files", "devices.all"] {
+            let (command, _container) = with(&["--allow", name], "/dev/kmsg", number);
+            assert_eq!(command.ok().value("fds"), "0,1,2,3", "{name}");
+        }
+        let (command, _container) = with(&[], "/dev/zero", number);
+        assert_eq!(command.ok().value("fds"), "0,1,2,3");
+    }
+}
+
 #[test]
 fn cve_2016_9962_a_container_cannot_look_into_a_process_that_joins_it() {
     requires!(root);

@@ -1,26 +1,34 @@
 //! `process.preserved-fds`: no way into the host is handed over as a descriptor.
 
+use super::devices;
 use super::prelude::*;
 use crate::control::Mode;
+use crate::facts::FileKind;
 
 /// **What.** A descriptor that the caller hands over (`--preserve-fds`, socket activation, a
 /// standard stream), at `create`, `run` and `exec`, must not be a directory or a mere path
-/// (O_PATH). Preserved ones must not be files through which the kernel shows or changes itself or
-/// the host either (procfs, sysfs, cgroups, namespaces, pidfds and the like; not terminals). Other
-/// files, sockets and pipes pass.
+/// (O_PATH), nor a file through which the kernel shows or changes itself or the host (procfs,
+/// sysfs, cgroups, namespaces, pidfds and the like). What passes is listed: regular files, pipes,
+/// sockets, terminals, the devices that every container has or that an override of `devices.nodes`
+/// lets in, and of the kernel's objects without a name `eventfd`, `timerfd`, `signalfd` and
+/// `epoll`. Everything else is refused: fanotify and inotify groups, rings of io_uring, programs
+/// and maps of bpf, perf events, userfaultfd, mounts that are not mounted yet, what comes from KVM,
+/// memory of devices, and what this release does not know.
 ///
 /// **Why.** From a directory that is open everything below it can be reached, whatever is mounted
 /// in the container (CVE-2024-21626 was such a descriptor, handed over by mistake). What was
-/// opened by root, /proc/PID/mem say, is written to with root's rights.
+/// opened by root, /proc/PID/mem say, is written to with root's rights; a fanotify group of root's
+/// opens the host's files for whoever reads from it, and a ring of io_uring makes calls that no
+/// filter sees.
 ///
 /// **What breaks.** Programs that are given a directory on purpose: bind it. Service managers that
-/// open files of /proc or /sys for a service.
+/// open files of /proc or /sys, or a device, for a service, or have its output in /dev/kmsg.
 ///
 /// **Override.**
 ///
 /// - `descriptors.directories`: directories among preserved descriptors and standard streams
-/// - `descriptors.kernel-files`: files of procfs, sysfs, cgroups and the like, namespaces and
-///   pidfds among preserved descriptors
+/// - `descriptors.kernel-files`: files of procfs, sysfs, cgroups and the like, namespaces, pidfds,
+///   other objects of the kernel and devices among preserved descriptors and standard streams
 ///
 /// **In the profiles.**
 ///
@@ -44,6 +52,8 @@ pub enum LeadsTo {
     Directory,
     /// A file of this file system of the kernel's.
     Kernel(&'static str),
+    /// A device that is no terminal.
+    Device(FileKind),
 }
 
 impl HardenedSpec {
@@ -56,13 +66,22 @@ impl HardenedSpec {
         let (name, what) = match to {
             LeadsTo::Directory => ("descriptors.directories", "the directory or path"),
             LeadsTo::Kernel(_) => ("descriptors.kernel-files", "the kernel's file"),
+            LeadsTo::Device(_) => ("descriptors.kernel-files", "the device"),
         };
-        if self.mode(control) != Mode::Enforce || self.overrides().allows(name).is_some() {
+        let allows = |name: &str| self.overrides().allows(name).is_some();
+        if self.mode(control) != Mode::Enforce || allows(name) {
             return Ok(());
+        }
+        if let LeadsTo::Device(kind) = to {
+            match devices::needed(kind, path) {
+                None => return Ok(()),
+                Some(class) if allows(class) || allows("devices.all") => return Ok(()),
+                Some(_) => {}
+            }
         }
         let kind = match to {
             LeadsTo::Kernel(fs) => format!(" ({fs})"),
-            LeadsTo::Directory => String::new(),
+            LeadsTo::Directory | LeadsTo::Device(_) => String::new(),
         };
         let reason = match number {
             0..3 => format!("standard stream {number} is {what} {path} of the host{kind}"),

@@ -143,20 +143,23 @@ fn refuse_binds(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let facts = draft.facts;
     for (index, fact) in &facts.sources {
         let SourceFact::Found(file) = fact else { continue };
-        let class = match file.kind {
-            FileKind::Block(..) => "devices.all",
-            FileKind::Char(major, minor) => {
-                let (major, minor) = (i64::from(major), Some(i64::from(minor)));
-                if is_harmless(major, minor) {
-                    continue;
-                }
-                class_of(major, minor, &file.path)
-            }
-            _ => continue,
-        };
-        judge(draft, class, &file.path, format!("/mounts/{index}/source"))?;
+        if let Some(class) = needed(file.kind, &file.path) {
+            judge(draft, class, &file.path, format!("/mounts/{index}/source"))?;
+        }
     }
     Ok(())
+}
+
+/// The override that an existing file needs; `None`: it needs none, or is no device.
+pub(super) fn needed(kind: FileKind, path: &str) -> Option<&'static str> {
+    match kind {
+        FileKind::Block(..) => Some("devices.all"),
+        FileKind::Char(major, minor) => {
+            let (major, minor) = (i64::from(major), Some(i64::from(minor)));
+            (!is_harmless(major, minor)).then(|| class_of(major, minor, path))
+        }
+        _ => None,
+    }
 }
 
 fn judge(
