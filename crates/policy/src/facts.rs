@@ -62,6 +62,9 @@ pub struct HostFacts {
     pub hook_files: BTreeMap<String, HookFile>,
     /// Where system calls are handed to, for a filter that does so.
     pub listener: Option<SourceFact>,
+    /// What the configuration's own system call filter does; `None`: it has none, or nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub own_filter: Option<FilterFact>,
     /// The root file system.
     pub root: Option<FileFact>,
     /// Namespaces that the configuration joins by path and that are the runtime's own, the host's.
@@ -127,6 +130,17 @@ pub struct HookFile {
     pub path: String,
     /// SHA-256 of what it holds, hexadecimal; `None`: could not be read.
     pub sha256: Option<String>,
+}
+
+/// What a system call filter does, asked of the program that would be loaded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FilterFact {
+    /// The calls that it lets pass, with some arguments at least, of those that are asked about
+    /// ([`guarded_calls`](crate::guarded_calls)).
+    pub lets_pass: Vec<String>,
+    /// Calls pass that no rule of it names.
+    pub is_open: bool,
 }
 
 /// What giving a container an SELinux label depends on.

@@ -35,6 +35,7 @@ pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, ControlId, Mode, Severity, CONTROLS};
 pub use controls::descriptors::LeadsTo;
 pub use controls::mounts::{is_layer, layers, usual, Usual};
+pub use controls::seccomp::guarded_calls;
 pub use controls::selinux::AutoLabel;
 pub use controls::userns::AutoUserns;
 pub use decision::{Decision, Verdict};
@@ -42,8 +43,8 @@ pub use engine::{Engine, Label};
 pub use error::PolicyError;
 pub use facts::{
     is_below, BundleFact, CallerLimits, CorePattern, DefaultProfile, Engine as DataLayout,
-    EngineFact, FileFact, FileKind, HookFile, HostFacts, LayerFact, LayerRole, MountFacts, Package,
-    SelinuxFacts, SourceFact, SubMount, Use, Used, SIGNS, SOCKETS,
+    EngineFact, FileFact, FileKind, FilterFact, HookFile, HostFacts, LayerFact, LayerRole,
+    MountFacts, Package, SelinuxFacts, SourceFact, SubMount, Use, Used, SIGNS, SOCKETS,
 };
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};

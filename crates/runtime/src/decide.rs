@@ -127,6 +127,11 @@ pub(crate) fn decide_by(
         let own = crate::facts::Own { state_root: &global.root, container: id, log };
         crate::facts::gather(&mut facts, &spec, &bundle, &caller, &proc, own)?;
     }
+    // Where the default filter is loaded beside every other one, nobody asks.
+    if choice.mode(ControlId::DefaultSeccomp) != Mode::Off && !choice.profile.stack_filter {
+        let own = spec.linux.seccomp.as_ref().filter(|filter| !filter.is_empty());
+        facts.own_filter = own.map(crate::facts::own_filter).transpose()?;
+    }
     let unlabelled = spec.process.as_ref().is_some_and(|process| process.selinux_label.is_none());
     if facts.selinux && unlabelled && choice.mode(ControlId::SelinuxAssign) != Mode::Off {
         facts.selinux_host = crate::selinux::facts(&choice.overrides.values, &caller)?;

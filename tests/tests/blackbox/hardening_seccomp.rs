@@ -198,6 +198,26 @@ fn a_feature_holds_for_exec_and_not_against_the_bundles_own_filter() {
 }
 
 #[test]
+fn a_filter_that_forgets_what_engines_refuse_does_not_keep_the_default_one_away() {
+    requires!(root);
+    let answer = |filter: serde_json::Value| {
+        let line = format!("probe raw {} 0 -3 0", libc::SYS_keyctl);
+        let bundle = Bundle::sh(&line).edit(|c| c["linux"]["seccomp"] = filter);
+        run(bundle, &["--profile", "baseline"]).stdout
+    };
+    let names = ["delete_module", "finit_module", "init_module", "kexec_load", "swapon"];
+    let five = json!([{"names": names, "action": "SCMP_ACT_ERRNO"}]);
+    let refused = format!("errno={}", libc::EPERM);
+    let text = answer(json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": five}));
+    assert!(text.contains(&refused), "{text}");
+    // Podman's own stays alone, and leaves keyctl to the kernel.
+    let text = include_str!("../../fixtures/podman-default/config.json");
+    let podmans: serde_json::Value = serde_json::from_str(text).unwrap();
+    let text = answer(podmans["linux"]["seccomp"].clone());
+    assert!(!text.contains(&refused) && text.contains("ok"), "{text}");
+}
+
+#[test]
 fn a_mistyped_feature_is_refused_with_those_there_are() {
     requires!(root);
     for name in ["seccomp.io-uring", "+everything"] {

@@ -1,6 +1,7 @@
 //! `capabilities.ceiling`: cuts all five sets.
 
 use super::prelude::*;
+use crate::control::Mode;
 use crate::overrides::Overrides;
 use crate::profile::Profile;
 use crate::spec::{CapSet, Capabilities, NamespaceKind};
@@ -82,6 +83,15 @@ fn bounding(container: &HardenedSpec) -> u64 {
 /// The profile's ceiling, with what is granted beside it and without what is denied.
 fn ceiling_of(profile: &Profile, overrides: &Overrides) -> u64 {
     (profile.capability_ceiling | overrides.capabilities().0) & !overrides.denied_capabilities()
+}
+
+/// What is left of the capabilities that were asked for.
+pub(super) fn left(draft: &Draft<'_>) -> u64 {
+    let asked = draft.asked.capabilities;
+    match draft.choice.mode(ControlId::Capabilities) {
+        Mode::Enforce => asked & ceiling_of(draft.profile, &draft.choice.overrides),
+        Mode::Off | Mode::Warn => asked,
+    }
 }
 
 /// Cuts each set to `ceiling`. Unknown names go too: what has no number here might get one in a newer

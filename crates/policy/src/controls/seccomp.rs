@@ -1,6 +1,8 @@
 //! `seccomp.default`: the default filter, alone or on top of the engine's.
 
+use super::capabilities;
 use super::prelude::*;
+use crate::facts::FilterFact;
 use crate::spec::SeccompProfile;
 
 /// **What.** The filter of [profiles/seccomp/default.json](../profiles/seccomp/default.json) is
@@ -55,8 +57,14 @@ use crate::spec::SeccompProfile;
 ///
 /// - privileged: No filter but the configuration's.
 /// - baseline: Only where the configuration has no filter: "unconfined" is what the standard
-///   forbids. One that does not refuse kernel modules, kexec and swap whatever their arguments are
-///   (every engine's does) counts as none, and stays beside the default filter.
+///   forbids. One that does not refuse what the default filters of Docker, containerd, Podman and
+///   CRI-O all refuse, whatever the arguments are, counts as none, and stays beside the default
+///   filter: kernel modules, kexec, swap, the clock, add_key and request_key, bpf,
+///   perf_event_open, userfaultfd, fanotify_init, open_by_handle_at and the like. What engines open
+///   for a capability need not be refused where the container keeps that one. A filter that lets
+///   pass what it does not name has to refuse mounts, new namespaces, keyctl, io_uring and reboot
+///   as well: Podman's refuses these to nobody and is no such filter. What is asked is the program
+///   that would be loaded.
 /// - hardened: The filter of profiles/seccomp/default.json is loaded when the configuration has
 ///   none, and in addition to the engine's when it has one: the kernel takes the stricter answer of
 ///   the two.
@@ -69,33 +77,93 @@ pub(crate) const FILTER: Control = Control {
     summary: "the default system call filter is loaded",
 };
 
-/// What no engine's filter lets a container do to the host's kernel.
-const REFUSED_BY_EACH: [&str; 5] =
-    ["delete_module", "finit_module", "init_module", "kexec_load", "swapon"];
-
-/// A filter that lets pass what each engine's refuses is none, whatever else it has rules for: one call that
-/// nobody makes, or one argument that nobody gives, is refused quickly.
-fn confines(filter: &SeccompProfile) -> bool {
-    REFUSED_BY_EACH.iter().all(|call| refuses(filter, call))
+/// A call that engines refuse a container.
+struct Guarded {
+    call: &'static str,
+    /// The capabilities that open it in one engine's filter or the other.
+    opened_by: u64,
 }
 
-/// Refused whatever its arguments are. Tracers and listeners may let a call pass.
-fn refuses(filter: &SeccompProfile, call: &str) -> bool {
-    let stops = |action: &str| {
-        let kills = ["SCMP_ACT_KILL", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_KILL_PROCESS"];
-        kills.contains(&action) || matches!(action, "SCMP_ACT_ERRNO" | "SCMP_ACT_TRAP")
+const fn guarded(call: &'static str, opened_by: u64) -> Guarded {
+    Guarded { call, opened_by }
+}
+
+// By number, see `Capability`.
+const DAC_READ_SEARCH: u64 = 1 << 2;
+const SYS_MODULE: u64 = 1 << 16;
+const SYS_RAWIO: u64 = 1 << 17;
+const SYS_PACCT: u64 = 1 << 20;
+const SYS_ADMIN: u64 = 1 << 21;
+const SYS_BOOT: u64 = 1 << 22;
+const SYS_TIME: u64 = 1 << 25;
+const PERFMON: u64 = 1 << 38;
+const BPF: u64 = 1 << 39;
+
+/// What the default filters of Docker, containerd, Podman and CRI-O all refuse, whatever the arguments are. Podman's, which is
+/// CRI-O's, leaves mounts, new namespaces and keyctl to the kernel's own checks: these are not among them.
+const BY_EACH: [Guarded; 24] = [
+    guarded("acct", SYS_PACCT),
+    guarded("add_key", 0),
+    guarded("bpf", SYS_ADMIN | BPF),
+    guarded("clock_settime", SYS_TIME),
+    guarded("delete_module", SYS_MODULE),
+    guarded("fanotify_init", SYS_ADMIN),
+    guarded("finit_module", SYS_MODULE),
+    guarded("init_module", SYS_MODULE),
+    guarded("ioperm", SYS_RAWIO),
+    guarded("iopl", SYS_RAWIO),
+    guarded("kexec_file_load", 0),
+    guarded("kexec_load", 0),
+    guarded("open_by_handle_at", DAC_READ_SEARCH),
+    guarded("perf_event_open", SYS_ADMIN | PERFMON),
+    guarded("quotactl", SYS_ADMIN),
+    guarded("quotactl_fd", SYS_ADMIN),
+    guarded("request_key", 0),
+    guarded("setdomainname", SYS_ADMIN),
+    guarded("sethostname", SYS_ADMIN),
+    guarded("settimeofday", SYS_TIME),
+    guarded("stime", SYS_TIME),
+    guarded("swapoff", 0),
+    guarded("swapon", 0),
+    guarded("userfaultfd", 0),
+];
+
+/// What a filter that lets calls pass which it does not name has to refuse beside these: it is no engine's, and what it forgets
+/// is open. These are Docker's; `clone` is asked about for a new user namespace.
+const BY_LISTS: [Guarded; 17] = [
+    guarded("clone", SYS_ADMIN),
+    guarded("clone3", SYS_ADMIN),
+    guarded("fsconfig", SYS_ADMIN),
+    guarded("fsmount", SYS_ADMIN),
+    guarded("fsopen", SYS_ADMIN),
+    guarded("fspick", SYS_ADMIN),
+    guarded("io_uring_setup", 0),
+    guarded("keyctl", 0),
+    guarded("mount", SYS_ADMIN),
+    guarded("mount_setattr", SYS_ADMIN),
+    guarded("move_mount", SYS_ADMIN),
+    guarded("open_tree", SYS_ADMIN),
+    guarded("pivot_root", SYS_ADMIN),
+    guarded("reboot", SYS_BOOT),
+    guarded("setns", SYS_ADMIN),
+    guarded("umount2", SYS_ADMIN),
+    guarded("unshare", SYS_ADMIN),
+];
+
+/// The calls that a filter of the configuration is asked about ([`FilterFact`]).
+pub fn guarded_calls() -> impl Iterator<Item = &'static str> {
+    BY_EACH.iter().chain(&BY_LISTS).map(|guarded| guarded.call)
+}
+
+/// The first call that a filter lets pass although every engine's refuses it to who has no more than these capabilities. A filter
+/// that nobody has looked at lets everything pass.
+fn gap(filter: Option<&FilterFact>, capabilities: u64) -> Option<&str> {
+    let Some(filter) = filter else { return Some("every call") };
+    let passes = |guarded: &&Guarded| {
+        guarded.opened_by & capabilities == 0 && filter.lets_pass.iter().any(|c| c == guarded.call)
     };
-    let mut rules =
-        filter.syscalls.iter().filter(|rule| rule.names.iter().any(|name| name == call)).peekable();
-    if rules.peek().is_none() {
-        return stops(&filter.default_action);
-    }
-    let (mut always, mut never) = (stops(&filter.default_action), false);
-    for rule in rules {
-        never |= !stops(&rule.action);
-        always |= stops(&rule.action) && rule.args.is_empty();
-    }
-    always && !never
+    let lists = BY_LISTS.iter().filter(|_| filter.is_open);
+    BY_EACH.iter().chain(lists).find(passes).map(|guarded| guarded.call)
 }
 
 /// The kernel evaluates all filters and takes the most restrictive answer, so two
@@ -110,20 +178,29 @@ pub(crate) fn default_filter(
         draft.log.waive(rule, pointer, source, "the default filter is not loaded");
         return Ok(asked);
     }
-    let own = asked.as_ref().is_some_and(confines);
-    if own && !draft.profile.stack_filter {
+    let own = asked.as_ref().is_some_and(|filter| !filter.is_empty());
+    let gap = gap(draft.facts.own_filter.as_ref(), capabilities::left(draft));
+    if own && !draft.profile.stack_filter && gap.is_none() {
         draft.log.note(rule, pointer, Verdict::Kept, "the configuration has a filter");
         return Ok(asked);
     }
     draft.extras.default_seccomp = true;
     draft.extras.strict_seccomp = draft.profile.strict_filter;
-    let (verdict, reason) = match own {
-        false if asked.as_ref().is_some_and(|filter| !filter.syscalls.is_empty()) => (
-            Verdict::Added,
-            "the configuration's filter lets kernel modules and kexec pass: the default one is loaded beside it",
-        ),
-        false => (Verdict::Added, "the configuration has no filter: the default one is loaded"),
-        true => (Verdict::Tightened, "the default filter is loaded beside the configuration's"),
+    let (verdict, reason) = match (own, gap) {
+        (false, _) => {
+            let reason = "the configuration has no filter: the default one is loaded";
+            (Verdict::Added, reason.to_owned())
+        }
+        (true, Some(call)) if !draft.profile.stack_filter => {
+            let reason = format!(
+                "the configuration's filter lets {call} pass, which every engine's refuses: the default one is loaded beside it"
+            );
+            (Verdict::Added, reason)
+        }
+        (true, _) => {
+            let reason = "the default filter is loaded beside the configuration's";
+            (Verdict::Tightened, reason.to_owned())
+        }
     };
     draft.log.note(rule, pointer, verdict, reason);
     for (feature, source) in draft.choice.overrides.seccomp_features() {

@@ -3,6 +3,7 @@
 
 mod above;
 mod beneath;
+mod filter;
 mod hooks;
 mod limits;
 mod look;
@@ -15,6 +16,7 @@ mod rootfs;
 mod sources;
 mod used;
 
+pub(crate) use filter::of as own_filter;
 pub(crate) use hooks::{among_data, files as hook_files, is_in_volume, places as hook_places};
 pub(crate) use limits::of_joining as limits_of_joining;
 pub(crate) use namespaces::file as namespace_file;

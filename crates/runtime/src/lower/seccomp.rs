@@ -52,8 +52,7 @@ pub fn note_conflicts(spec: &HardenedSpec, decisions: &mut [Decision]) -> Result
     let (Some(own), Some(native), false) = (own, Arch::native(), granted.is_empty()) else {
         return Ok(());
     };
-    let filter = convert(own)?;
-    let program = compile(&filter, native).map_err(|e| anyhow!("linux.seccomp: {e}"))?.program;
+    let (_, program) = program(own, native)?;
     for feature in Feature::all().iter().filter(|feature| granted.contains(feature.name)) {
         let refused = feature.refused_by(native, &program);
         let about = format!(" {} ", feature.name);
@@ -68,6 +67,13 @@ pub fn note_conflicts(spec: &HardenedSpec, decisions: &mut [Decision]) -> Result
         }
     }
     Ok(())
+}
+
+/// What a bundle's filter is compiled to, and what it does to calls that no rule names.
+pub fn program(profile: &SeccompProfile, native: Arch) -> Result<(Action, Program)> {
+    let filter = convert(profile)?;
+    let compiled = compile(&filter, native).map_err(|e| anyhow!("linux.seccomp: {e}"))?;
+    Ok((filter.default_action, compiled.program))
 }
 
 fn build(filter: &Filter, native: Arch, listens: bool) -> Result<SeccompFilter> {
