@@ -27,6 +27,8 @@ pub(crate) struct Decided {
     pub(crate) cgroup: CgroupPlan,
     /// The range of host ids that was taken for the container.
     pub(crate) id_range: Option<String>,
+    /// The file that keeps ids which the configuration brings itself.
+    pub(crate) own_ids: Option<String>,
     /// The SELinux categories that were taken for the container, and the file that keeps them.
     pub(crate) categories: Option<(String, String)>,
 }
@@ -166,6 +168,7 @@ pub(crate) fn decide_by(
         proc,
         cgroup,
         id_range: None,
+        own_ids: None,
         categories: None,
     }))
 }

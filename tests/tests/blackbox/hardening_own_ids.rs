@@ -498,23 +498,25 @@ fn what_a_tmpfs_takes_over_from_the_image_keeps_its_owners() {
     assert_eq!(container.run().ok().stdout, "0:0\n101:102\n101:102\n");
 }
 
+/// With a user namespace of its own, and the ids from `first` on.
+fn bringing(script: &str, first: u32) -> Bundle {
+    Bundle::sh(script).edit(|c| {
+        c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        let map = json!([{"containerID": 0, "hostID": first, "size": 65536}]);
+        c["linux"]["uidMappings"] = map.clone();
+        c["linux"]["gidMappings"] = map;
+    })
+}
+
 #[test]
 fn a_configuration_does_not_bring_the_ids_of_a_running_container() {
     requires!(root);
     let container = Container::new(sleeping()).up();
     let (first, _) = map_of(container.pid());
-    let bringing = |first: u32| {
-        Bundle::sh("true").edit(|c| {
-            c["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
-            let map = json!([{"containerID": 0, "hostID": first, "size": 65536}]);
-            c["linux"]["uidMappings"] = map.clone();
-            c["linux"]["gidMappings"] = map;
-        })
-    };
-    let text = Container::new(bringing(first)).run().refused();
+    let text = Container::new(bringing("true", first)).run().refused();
     let what = format!("user ids from {first} on are those of another container");
     assert!(text.contains(&what) && text.contains("userns.shared-ids"), "{text}");
-    let shared = Container::new(bringing(first)).global(&["--allow", "userns.shared-ids"]);
+    let shared = Container::new(bringing("true", first)).global(&["--allow", "userns.shared-ids"]);
     shared.run().ok();
 }
 
@@ -537,4 +539,23 @@ fn a_volume_that_follows_the_host_is_warned_about() {
     assert!(warning.contains("level=warning") && warning.contains("userns.host"), "{warning}");
     assert_eq!(said(&["rprivate"], &[]), "");
     assert_eq!(said(&["rslave"], &["--allow", "userns.host"]), "");
+}
+
+#[test]
+fn a_container_is_not_given_the_ids_that_a_configuration_has_brought() {
+    requires!(root);
+    // Somebody else on this host may take just that range in between.
+    let tried = (0..5).find_map(|_| {
+        let container = Container::new(sleeping()).up();
+        let (first, _) = map_of(container.pid());
+        container.delete().ok();
+        let own = Container::new(bringing("sleep 600", first));
+        own.create().done().status.success().then_some((container, own, first))
+    });
+    let (container, own, first) = tried.unwrap();
+    assert_eq!(held_by(&own).len(), 1);
+    let again = container.up();
+    assert_ne!(map_of(again.pid()).0, first);
+    own.delete().ok();
+    assert!(held_by(&own).is_empty());
 }

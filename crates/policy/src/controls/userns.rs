@@ -51,8 +51,10 @@ use serde_json::{json, Value};
 /// **A user namespace of the configuration's own** (`--uidmap`, podman's `keep-id` for root) counts
 /// where none of its ids is below 65536: those belong to the host's users and services, and root
 /// among them would be root of the host. With such an id it is refused, and so it is with an id of
-/// a range that another container has from casemate. One without mappings is asked for and not
-/// brought: it is the one that casemate gives, or with `userns.host` one in which root is the caller.
+/// a range that another container has from casemate. Its ids are given to nobody else while the
+/// container is there; another configuration may bring the same ones. One without mappings is asked
+/// for and not brought: it is the one that casemate gives, or with `userns.host` one in which root is
+/// the caller.
 ///
 /// **Not applied** where the configuration has a user namespace, where the caller is in one or has
 /// no privilege (rootless), and where the container shares the host's processes or network (which

@@ -19,7 +19,7 @@ mod used;
 pub(crate) use filter::of as own_filter;
 pub(crate) use hooks::{among_data, files as hook_files, is_in_volume, places as hook_places};
 pub(crate) use limits::of_joining as limits_of_joining;
-pub(crate) use namespaces::file as namespace_file;
+pub(crate) use namespaces::{brings_ids, file as namespace_file};
 pub(crate) use origin::Origin;
 
 use crate::bundle::Bundle;

@@ -21,7 +21,7 @@ pub(super) fn of_host(spec: &Spec, proc: &OwnedFd) -> Result<Vec<NamespaceKind>>
 }
 
 /// A user namespace of its own, with ids that the configuration names. Of one that is joined by path they are only told.
-pub(super) fn brings_ids(spec: &Spec) -> bool {
+pub(crate) fn brings_ids(spec: &Spec) -> bool {
     let linux = &spec.linux;
     let new = |namespace: &&Namespace| namespace.path.is_none();
     let own = linux.namespaces.iter().find(|namespace| namespace.kind == NamespaceKind::User);

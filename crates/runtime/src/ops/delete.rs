@@ -162,8 +162,8 @@ pub(crate) fn destroy(container: &Container) -> Result<()> {
     if let Some(cgroup) = &record.cgroup {
         crate::cgroups::remove(cgroup, record.rootless).context("cgroup")?;
     }
-    if let Some(range) = &record.id_range {
-        crate::userns::release(range)?;
+    for file in record.id_range.iter().chain(&record.own_ids) {
+        crate::userns::release(file)?;
     }
     if let Some(categories) = &record.categories {
         crate::selinux::release(categories)?;

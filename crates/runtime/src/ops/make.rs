@@ -136,6 +136,14 @@ fn begin(
             selinux::release(&lease.name)
         });
     }
+    let kept = userns::keep(decided, &request.id, global.root.join(&request.id))?;
+    if let Some(kept) = kept {
+        decided.own_ids = Some(kept.name.clone());
+        undo.push("ids of the configuration", move || {
+            let kept = kept;
+            userns::release(&kept.name)
+        });
+    }
     let mut lease = userns::provide(decided, &request.id, global.root.join(&request.id))?;
     let room = crate::room::Room::make()?;
     let mut lowered = plan(request, decided);
@@ -376,6 +384,7 @@ fn first_record(
         uid_mappings: lowered.maps.uid.clone(),
         gid_mappings: lowered.maps.gid.clone(),
         id_range: decided.id_range.clone(),
+        own_ids: decided.own_ids.clone(),
         categories: decided.categories.as_ref().map(|(_, file)| file.clone()),
         keyring: lowered.keyring.clone(),
         seccomp: lowered

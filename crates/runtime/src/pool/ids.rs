@@ -5,11 +5,12 @@
 //! (SUB_UID_MAX, 600100000) and kubelet takes (65536 for each pod from 65536 on), below what podman takes (2147483647
 //! and up), and clear of every other entry in these two files.
 
-use super::{Resource, Supply};
+use super::{Had, Resource, Supply};
 use crate::bundle::say;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_kernel::id_map;
 use rustix::fd::OwnedFd;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Where the files lie.
@@ -51,7 +52,7 @@ impl Resource for Range {
 }
 
 /// A row of ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Span {
     /// The first.
     pub(crate) first: u32,
@@ -64,9 +65,14 @@ impl Span {
         self.count / SIZE
     }
 
-    fn meets(self, first: u32) -> bool {
-        let end = u64::from(self.first) + u64::from(self.count);
-        u64::from(first) < end && u64::from(self.first) < u64::from(first) + u64::from(SIZE)
+    /// Some of it is in the range that begins there.
+    pub(super) fn meets(self, first: u32) -> bool {
+        self.meets_span(Self { first, count: SIZE })
+    }
+
+    fn meets_span(self, other: Self) -> bool {
+        let end = |span: Self| u64::from(span.first) + u64::from(span.count);
+        u64::from(other.first) < end(self) && u64::from(self.first) < end(other)
     }
 }
 
@@ -142,6 +148,12 @@ impl Supply for Source {
         })
     }
 
+    /// Ids that configurations brought themselves.
+    fn had(&self, dir: &OwnedFd, proc: Option<&OwnedFd>) -> Result<Had<Range>> {
+        let brought = super::brought::all(dir, proc)?;
+        Ok(Box::new(move |range| brought.iter().any(|ids| ids.meet(range))))
+    }
+
     fn none_free(&self) -> anyhow::Error {
         anyhow!(
             "no range of {SIZE} ids is free, all {} are taken (hint: give casemate more in /etc/subuid and /etc/subgid)",
@@ -149,22 +161,46 @@ impl Supply for Source {
         )
     }
 
-    /// User and group ids that some process's user namespace maps; who has the whole id space has taken none of it.
     fn in_use(&self, proc: &OwnedFd, suspects: &[Range]) -> Result<Vec<Range>> {
-        let (mut uids, mut gids) = (Vec::new(), Vec::new());
+        let mapped = Mapped::by_processes(proc)?;
+        let meets = |range: &&Range| {
+            let of = |first: u32| [Span { first, count: SIZE }];
+            mapped.meets(&of(range.uid), &of(range.gid))
+        };
+        Ok(suspects.iter().filter(meets).copied().collect())
+    }
+}
+
+/// User and group ids that some process's user namespace maps; who has the whole id space has taken none of it.
+pub(super) struct Mapped {
+    uid: Vec<Span>,
+    gid: Vec<Span>,
+}
+
+impl Mapped {
+    /// Of all processes.
+    ///
+    /// # Errors
+    /// They cannot be looked at.
+    pub(super) fn by_processes(proc: &OwnedFd) -> Result<Self> {
+        let (mut uid, mut gid) = (Vec::new(), Vec::new());
         for pid in super::processes(proc)? {
-            for (file, spans) in [("uid_map", &mut uids), ("gid_map", &mut gids)] {
+            for (file, spans) in [("uid_map", &mut uid), ("gid_map", &mut gid)] {
                 let Some(text) = super::of_process(proc, pid, file)? else { continue };
                 let map = id_map::parse(&text)?;
                 let own = map.into_iter().filter(|range| range.count < u32::MAX);
                 spans.extend(own.map(|range| Span { first: range.outside.0, count: range.count }));
             }
         }
-        let meets = |range: &&Range| {
-            uids.iter().any(|span| span.meets(range.uid))
-                || gids.iter().any(|span| span.meets(range.gid))
+        Ok(Self { uid, gid })
+    }
+
+    /// Some process has one of these.
+    pub(super) fn meets(&self, uid: &[Span], gid: &[Span]) -> bool {
+        let met = |of: &[Span], these: &[Span]| {
+            these.iter().any(|one| of.iter().any(|span| span.meets_span(*one)))
         };
-        Ok(suspects.iter().filter(meets).copied().collect())
+        met(&self.uid, uid) || met(&self.gid, gid)
     }
 }
 

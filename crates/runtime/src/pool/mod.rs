@@ -9,6 +9,7 @@
 //!
 //! What a container gets follows from its id, as long as that is free: a container that is started again finds the same.
 
+pub(crate) mod brought;
 pub(crate) mod categories;
 pub(crate) mod ids;
 #[cfg(test)]
@@ -55,6 +56,9 @@ pub(crate) trait Resource: Copy + PartialEq + std::fmt::Debug {
     fn meets(self, other: Self) -> bool;
 }
 
+/// Whether some container has one.
+type Had<R> = Box<dyn Fn(R) -> bool>;
+
 /// Where they come from.
 pub(crate) trait Supply {
     /// What it supplies.
@@ -62,6 +66,12 @@ pub(crate) trait Supply {
 
     /// All that there are, beginning with the one that the container's id points at.
     fn candidates(&self, container: &str) -> impl Iterator<Item = Self::Resource>;
+
+    /// Whether containers have one by another way than from the pool. With `proc`, what is left over of that is dropped.
+    ///
+    /// # Errors
+    /// The directory's files; the processes that may still use what is left over.
+    fn had(&self, dir: &OwnedFd, proc: Option<&OwnedFd>) -> Result<Had<Self::Resource>>;
 
     /// All are taken: the error, with a hint.
     fn none_free(&self) -> anyhow::Error;
@@ -174,19 +184,22 @@ impl<S: Supply> Pool<S> {
     /// # Errors
     /// Nothing is free; the directory cannot be read.
     pub(crate) fn expected(dir: &Path, supply: &S, who: &Claimant) -> Result<S::Resource> {
-        let known = match rustix::fs::open(dir, READ_DIR, Mode::empty()) {
+        let mut candidates = supply.candidates(&who.container);
+        let found = match rustix::fs::open(dir, READ_DIR, Mode::empty()) {
             Ok(dir) => {
                 let known = entries(&dir)?;
                 if let Some(shared) = of_pod(&dir, who, &known)? {
                     return Ok(shared);
                 }
-                known
+                let had = supply.had(&dir, None)?;
+                let is_free = |one: &S::Resource| {
+                    !known.iter().any(|entry| entry.resource.meets(*one)) && !had(*one)
+                };
+                candidates.find(is_free)
             }
-            Err(Errno::NOENT) => Vec::new(),
+            Err(Errno::NOENT) => candidates.next(),
             Err(e) => return Err(e).call(|| "open()").context(S::Resource::WHAT),
         };
-        let free = |one: &S::Resource| !known.iter().any(|entry| entry.resource.meets(*one));
-        let found = supply.candidates(&who.container).find(free);
         found.ok_or_else(|| supply.none_free())
     }
 
@@ -202,7 +215,8 @@ impl<S: Supply> Pool<S> {
         }
         let some = self.sample(&known);
         self.drop_left_over(&mut known, some, proc)?;
-        for candidate in self.supply.candidates(&who.container) {
+        let had = self.supply.had(&self.dir, Some(proc))?;
+        for candidate in self.supply.candidates(&who.container).filter(|one| !had(*one)) {
             let meets = |entry: &&Entry<S::Resource>| entry.resource.meets(candidate);
             let in_the_way: Entries<S> = known.iter().filter(meets).cloned().collect();
             if !in_the_way.is_empty() {
@@ -234,9 +248,7 @@ impl<S: Supply> Pool<S> {
 
     fn claim(&self, resource: S::Resource, who: &Claimant) -> Result<Lease<S::Resource>> {
         let about = || format!("{} for {}", S::Resource::WHAT, who.container);
-        // A clock before 1970 only makes names less different.
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let unique = now.map_or(0, |now| now.as_nanos() as u64);
+        let unique = unique();
         let (first, second) = resource.numbers();
         let (pod, state) = (who.pod_hash(), hash_of(&who.state));
         let name = format!("{first}-{second}-{pod:x}-{state:x}.{unique:x}");
@@ -308,8 +320,14 @@ impl<S: Supply> Pool<S> {
     }
 }
 
+/// What makes a name different from those of other times. A clock before 1970 only makes names less different.
+fn unique() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_nanos() as u64)
+}
+
 /// Lock the file, and write whose it is.
-fn fill(file: OwnedFd, name: &str, who: &Claimant) -> Result<OwnedFd> {
+fn fill(file: OwnedFd, name: &str, who: &impl Serialize) -> Result<OwnedFd> {
     rustix::fs::flock(&file, FlockOperation::LockExclusive).call(|| format!("flock({name})"))?;
     let file = File::from(file);
     (&file).write_all(&serde_json::to_vec(who)?).map_err(|e| say(&e))?;

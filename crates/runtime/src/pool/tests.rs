@@ -1,3 +1,4 @@
+use super::brought::{self, keep, Ids};
 use super::categories::{AllPairs, Pair};
 use super::ids::{Range, Source, Span, SIZE};
 use super::*;
@@ -215,4 +216,55 @@ fn categories_are_shared_by_the_same_rule_as_ids() {
     release::<Pair>(&fixture.dir.join("mcs"), &one.name).unwrap();
     release::<Pair>(&fixture.dir.join("mcs"), &one.name).unwrap();
     assert_eq!(pool.take(&fixture.live("x"), &proc()).unwrap().resource, one.resource);
+}
+
+fn ids_in(range: Range) -> Ids {
+    let map = |host: u32| {
+        let text = serde_json::json!([{"containerID": 0, "hostID": host + 10, "size": 20}]);
+        serde_json::from_value::<Vec<casemate_policy::spec::IdMapping>>(text).unwrap()
+    };
+    Ids::of(&map(range.uid), &map(range.gid))
+}
+
+#[test]
+fn a_range_that_meets_ids_of_a_configuration_is_given_to_nobody() {
+    let fixture = Fixture::new("brought");
+    let (pool, dir) = (fixture.pool(2), fixture.dir.join("ids"));
+    let first = pool.supply.candidates("a").next().unwrap();
+    let kept = keep(&dir, &fixture.live("own"), &ids_in(first), Some(&[])).unwrap();
+    let expected = Pool::expected(&dir, &pool.supply, &fixture.claimant("a")).unwrap();
+    let lease = pool.take(&fixture.live("a"), &proc()).unwrap();
+    assert_ne!(lease.resource, first);
+    assert_eq!(expected, lease.resource);
+    let why = pool.take(&fixture.live("b"), &proc()).unwrap_err();
+    assert!(why.to_string().contains("no range"), "{why}");
+    release::<Range>(&dir, &kept.name).unwrap();
+    assert_eq!(pool.take(&fixture.live("b"), &proc()).unwrap().resource, first);
+}
+
+#[test]
+fn ids_of_a_configuration_whose_container_is_gone_are_free_again() {
+    let fixture = Fixture::new("brought-gone");
+    let (pool, dir) = (fixture.pool(1), fixture.dir.join("ids"));
+    let first = pool.supply.candidates("a").next().unwrap();
+    let who = fixture.claimant("own");
+    let kept = keep(&dir, &who, &ids_in(first), Some(&[])).unwrap();
+    assert!(pool.take(&fixture.live("a"), &proc()).is_err(), "it is being made");
+    drop(kept);
+    brought::forget(&dir, &who.state).unwrap();
+    assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "the lock");
+    drop(keep(&dir, &who, &ids_in(first), Some(&[])).unwrap());
+    assert_eq!(pool.take(&fixture.live("a"), &proc()).unwrap().resource, first);
+}
+
+#[test]
+fn ids_of_a_configuration_are_not_those_that_somebody_was_given_meanwhile() {
+    let fixture = Fixture::new("brought-raced");
+    let (pool, dir) = (fixture.pool(1), fixture.dir.join("ids"));
+    let range = pool.take(&fixture.live("a"), &proc()).unwrap().resource;
+    let keep =
+        |judged: Option<&[Range]>| keep(&dir, &fixture.live("own"), &ids_in(range), judged).is_ok();
+    assert!(!keep(Some(&[])));
+    assert!(keep(Some(&[range])), "it was let in");
+    assert!(keep(None));
 }

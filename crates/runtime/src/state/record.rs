@@ -53,6 +53,9 @@ pub struct Record {
     /// The file that keeps these ids for the container, when they were taken from the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_range: Option<String>,
+    /// The file that keeps the ids which the configuration brings itself from being given to others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_ids: Option<String>,
     /// The file that keeps these SELinux categories for the container, when they were taken from the pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub categories: Option<String>,

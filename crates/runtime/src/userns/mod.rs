@@ -13,6 +13,7 @@ pub(crate) use share::pid_of;
 
 use crate::decide::Decided;
 use crate::ids::IdMaps;
+use crate::pool::brought::{self, Ids, Kept};
 use crate::pool::ids::{Range, Source, Span, DIR};
 use crate::pool::{self, Claimant, Pool};
 use crate::report::bounded;
@@ -144,19 +145,34 @@ pub(crate) fn foretell(decided: &mut Decided, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Give a range back.
+/// Writes down the ids that the configuration brings itself, so that nobody is given them while the container is there.
+pub(crate) fn keep(decided: &Decided, id: &str, state: PathBuf) -> Result<Option<Kept>> {
+    let (spec, facts) = (&decided.spec, &decided.facts);
+    if !facts.can_make_user_namespace || !crate::facts::brings_ids(spec) {
+        return Ok(None);
+    }
+    let ids = Ids::of(&spec.linux.uid_mappings, &spec.linux.gid_mappings);
+    let held = facts.held_uids.iter().zip(&facts.held_gids);
+    let judged: Vec<Range> = held.map(|(uid, gid)| Range { uid: uid.0, gid: gid.0 }).collect();
+    let judged = (!spec.is_verbatim()).then_some(judged.as_slice());
+    brought::keep(Path::new(DIR), &claimant(spec, id, state), &ids, judged).map(Some)
+}
+
+/// Give a range back, or ids of the configuration's own.
 pub(crate) fn release(name: &str) -> Result<()> {
     pool::release::<Range>(Path::new(DIR), name)
 }
 
 /// The same for a container whose record cannot be read.
 pub(crate) fn release_of(state: &rustix::fd::OwnedFd) -> Result<()> {
-    pool::release_of::<Range>(Path::new(DIR), state)
+    pool::release_of::<Range>(Path::new(DIR), state)?;
+    brought::release_of(Path::new(DIR), state)
 }
 
 /// The same for a container that has no state directory (any more): its runtime may have been killed before it made one.
 pub(crate) fn forget(state: &Path) -> Result<()> {
-    pool::forget(Path::new(DIR), Source::default(), state)
+    pool::forget(Path::new(DIR), Source::default(), state)?;
+    brought::forget(Path::new(DIR), state)
 }
 
 /// How the kernel shows the mapping: for `state`.
