@@ -3,6 +3,7 @@
 use casemate_tests::{host, programs, requires, Bundle, Canary, Cmd, Container};
 use serde_json::{json, Value};
 use std::path::Path;
+use std::process::Command;
 
 /// Kind in config.json, file in /proc/PID/ns.
 const KINDS: [(&str, &str); 7] = [
@@ -347,6 +348,29 @@ fn a_failed_create_gives_network_devices_back() {
         let text = container.run().refused();
         assert!(text.contains(message), "{text}");
         assert_eq!(devices(), before);
+    }
+}
+
+#[test]
+fn a_cgroup_namespace_of_another_container_shows_its_cgroup_and_no_others() {
+    requires!(root);
+    host::isolate();
+    let line = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup";
+    programs::output(Command::new("sh").args(["-c", line])).unwrap();
+    requires!(host::cgroup_mount().is_some(), "needs cgroup2");
+    let first = Container::new(Bundle::sh("sleep 600")).up();
+    let path = format!("/proc/{}/ns/cgroup", first.pid());
+    for profile in ["hardened", "baseline", "privileged"] {
+        // The top of the hierarchy has no such file.
+        let script = "test -e /sys/fs/cgroup/cgroup.events && echo inside; ls -d /sys/fs/cgroup/*/";
+        let cgroup = json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup"});
+        let bundle = Bundle::sh(script)
+            .without_namespace("cgroup")
+            .edit(|c| add(c, json!({"type": "cgroup", "path": path})))
+            .mount(json!({"destination": "/sys", "type": "sysfs", "source": "sysfs"}))
+            .mount(cgroup);
+        let done = Container::new(bundle).global(&["--profile", profile]).run().done();
+        assert_eq!(done.stdout, "inside\n", "{profile}: {}", done.stderr);
     }
 }
 

@@ -34,11 +34,16 @@ pub(super) struct Line {
 
 struct Builder<'h, 't> {
     host: MountTree<'h, 't>,
+    /// A cgroup file system begins with the root of a cgroup namespace, and not with the host's.
+    own_cgroups: bool,
     lines: Vec<Line>,
 }
 
 pub(super) fn of(spec: &HardenedSpec, facts: &PlanFacts<'_>, host: &[Mount<'_>]) -> Vec<Line> {
-    let mut builder = Builder { host: MountTree::new(host), lines: Vec::new() };
+    let own_cgroups = spec.namespace(NamespaceKind::Cgroup).is_some_and(|namespace| {
+        namespace.path.is_none() || !facts.host_namespaces.contains(&NamespaceKind::Cgroup)
+    });
+    let mut builder = Builder { host: MountTree::new(host), own_cgroups, lines: Vec::new() };
     builder.root(spec, facts.rootfs);
     for (index, mount) in spec.mounts.iter().enumerate() {
         // Numbers as the bundle counts.
@@ -46,7 +51,7 @@ pub(super) fn of(spec: &HardenedSpec, facts: &PlanFacts<'_>, host: &[Mount<'_>])
         let led_to = index.and_then(|index| facts.sources.get(&index));
         let is_file =
             matches!(led_to, Some(SourceFact::Found(file)) if file.kind != FileKind::Directory);
-        builder.mount(spec, mount, (&source(mount, led_to, facts), is_file));
+        builder.mount(mount, (&source(mount, led_to, facts), is_file));
     }
     for path in &spec.linux.readonly_paths {
         builder.read_only(&clean(path));
@@ -83,7 +88,7 @@ impl Builder<'_, '_> {
         self.lines.push(line);
     }
 
-    fn mount(&mut self, spec: &HardenedSpec, mount: &Asked, (source, is_file): (&str, bool)) {
+    fn mount(&mut self, mount: &Asked, (source, is_file): (&str, bool)) {
         // What cannot be understood is not mounted.
         let Ok(flags) = MountPlanFlags::parse(&mount.options) else { return };
         let place = clean(&mount.destination);
@@ -91,11 +96,11 @@ impl Builder<'_, '_> {
             return;
         }
         let kind = mount.kind.as_deref().unwrap_or("none");
-        let own_cgroups =
-            spec.namespace(NamespaceKind::Cgroup).is_some_and(|namespace| namespace.path.is_none());
         let mut line = match (flags.bind, kind) {
             (Some(_), _) => self.of_host(&place, source),
-            (None, "cgroup" | "cgroup2") if !own_cgroups => self.of_host(&place, "/sys/fs/cgroup"),
+            (None, "cgroup" | "cgroup2") if !self.own_cgroups => {
+                self.of_host(&place, "/sys/fs/cgroup")
+            }
             (None, "cgroup" | "cgroup2") => self.new_one(&place, "cgroup2"),
             (None, other) => self.new_one(&place, other),
         };

@@ -153,7 +153,7 @@ impl Table<'_> {
         let line = Line {
             parent: 0,
             superblock: self.new_superblock(&kind),
-            root: "/".to_owned(),
+            root: self.top(&kind).to_owned(),
             point,
             restrict: changed(0, &flags, true),
             shared: None,
@@ -172,6 +172,15 @@ impl Table<'_> {
         const OF_NONE: [&str; 6] = ["", "none", "bind", "nosuchfs", "Proc", "proc.x"];
         let ordinary = self.facts.euid != 0 || !self.facts.in_initial_userns;
         !OF_NONE.contains(&kind) && (!ordinary || OF_ALL.contains(&kind))
+    }
+
+    /// Where the host sees that it begins: the cgroup file system with the root of the namespace in which it was mounted.
+    fn top(&self, kind: &str) -> &'static str {
+        let hosts = is_hosts(self.spec, self.facts, NamespaceKind::Cgroup);
+        match kind {
+            "cgroup2" if !hosts => "/a/b",
+            _ => "/",
+        }
     }
 
     /// A file system that there is only one of is the host's where the namespace that it belongs to is.

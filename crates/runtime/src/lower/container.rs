@@ -164,7 +164,7 @@ fn root_plan(
             UserNamespace::EnterLast(fd) => Some(fd),
             _ => None,
         },
-        own_cgroup_namespace: namespaces.plan.new_cgroup,
+        own_cgroup_namespace: namespaces.plan.new_cgroup || joins_cgroup_namespace(decided),
         cgroup_dir: decided.cgroup.record()?.map(|record| record.path),
         cgroup_mount: decided.cgroup.mount_point(),
         clones: decided.facts.euid == 0 && decided.facts.in_initial_userns,
@@ -210,6 +210,14 @@ fn root_plan(
         no_pivot: request.no_pivot,
         own_mounts: spec.namespace(NamespaceKind::Mount).is_some(),
     })
+}
+
+/// Of a cgroup namespace that is not the host's: what is mounted in it begins with the cgroup that it has as its root, and the host's
+/// own mount would show all there are.
+fn joins_cgroup_namespace(decided: &Decided) -> bool {
+    let kind = NamespaceKind::Cgroup;
+    let joins = decided.spec.namespace(kind).is_some_and(|namespace| namespace.path.is_some());
+    joins && !decided.facts.host_namespaces.contains(&kind)
 }
 
 /// Only for a user namespace that the bundle knows nothing of: one that does has its files prepared for it.

@@ -35,7 +35,7 @@ pub struct MountContext<'a> {
     pub ids: &'a IdMaps,
     /// The container's user namespace, for `idmap` without mappings of its own.
     pub user_namespace: Option<&'a OwnedFd>,
-    /// The container has its own cgroup namespace.
+    /// The container has its own cgroup namespace, or that of another one.
     pub own_cgroup_namespace: bool,
     /// The host directory of the container's cgroup, or of the whole hierarchy.
     pub cgroup_dir: Option<PathBuf>,
