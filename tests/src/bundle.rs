@@ -214,6 +214,11 @@ impl Bundle {
         self
     }
 
+    /// The bundle directory, moved to where an engine would keep it: `place` below a directory of the test's.
+    pub fn keep_in(&mut self, place: &Path) {
+        self.dir.move_to(place);
+    }
+
     /// The bundle directory.
     pub fn dir(&self) -> &Path {
         self.dir.path()

@@ -35,6 +35,17 @@ impl Container {
         self
     }
 
+    /// Lay the bundle where containerd keeps those of this namespace of its, and call the cgroup after the container, below
+    /// `/casemate-test-PID`. Options that name files of the bundle come later.
+    pub fn as_of_containerd(mut self, namespace: &str) -> Self {
+        let tasks = Path::new("io.containerd.runtime.v2.task");
+        self.bundle.keep_in(&tasks.join(namespace).join(&self.id));
+        self.bundle.config["linux"]["cgroupsPath"] =
+            format!("/casemate-test-{}/{}", std::process::id(), self.id).into();
+        self.root = self.bundle.dir().join("state");
+        self
+    }
+
     /// Use the bundle word for word.
     pub fn verbatim(self) -> Self {
         self.global(&["--profile", "privileged"])

@@ -8,7 +8,11 @@ use std::time::SystemTime;
 
 /// A directory of one's own, mode 0755, removed with everything in it.
 #[derive(Debug)]
-pub struct Dir(PathBuf);
+pub struct Dir {
+    path: PathBuf,
+    /// What is removed: the directory itself, or one above it.
+    top: PathBuf,
+}
 
 impl Dir {
     /// Make one.
@@ -20,19 +24,31 @@ impl Dir {
         crate::host::isolate();
         let path = base().join(format!("{what}-{}", number()));
         make(&path);
-        Self(path)
+        Self { top: path.clone(), path }
     }
 
     /// Its path.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// The same directory with all that is in it, now at `place` below a new one.
+    ///
+    /// # Panics
+    /// If it cannot be moved.
+    pub fn move_to(&mut self, place: &Path) {
+        let top = base().join(format!("moved-{}", number()));
+        let path = top.join(place);
+        make(path.parent().expect("a place has a name"));
+        std::fs::rename(&self.path, &path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        *self = Self { path, top };
     }
 }
 
 impl Drop for Dir {
     fn drop(&mut self) {
         if std::env::var_os("CASEMATE_TEST_KEEP").is_none() {
-            remove(&self.0);
+            remove(&self.top);
         }
     }
 }

@@ -104,8 +104,9 @@ pub fn choose(
 ) -> Result<Choice, PolicyError> {
     let asked = Annotations::read(subject.annotations)?;
     let engine = subject.engine();
-    // Signs of two are the word of neither.
-    let effects = node.effects_for(subject, engine.as_ref().map_or(None, |engine| *engine));
+    // Signs of two are the word of neither. An engine that is not root's says what its user wants.
+    let word = engine.as_ref().map_or(None, |engine| *engine).filter(|_| subject.uid == 0);
+    let effects = node.effects_for(subject, word);
     let permits = Permits::of(&effects);
     let profile = profile(node, &effects, &permits, line, asked.profile)?;
     if let Err(error) = engine.as_ref() {

@@ -15,16 +15,20 @@
 //!   has written it before.
 //!
 //! So the cgroup's name is asked too: engines make it themselves, of a fixed word and the
-//! container's id.
+//! container's id. Users of docker, ctr and nerdctl choose annotations and cgroup alike; what they do not choose is where
+//! the engine keeps the bundle ([`Origin`]), and without that nobody passes for an engine of Kubernetes.
 
 use crate::error::PolicyError;
+use crate::origin::Origin;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 type Annotations = BTreeMap<String, String>;
 
 /// An engine that is known by what it writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Engine {
     /// containerd's CRI service, for Kubernetes.
     Containerd,
@@ -87,19 +91,38 @@ impl Engine {
     pub fn of(
         annotations: &Annotations,
         cgroups_path: Option<&str>,
+        origin: Origin<'_>,
     ) -> Result<Option<Self>, PolicyError> {
-        let manager = annotations.get(MANAGER).and_then(|name| match name.as_str() {
-            "libpod" => Some(Self::Podman),
-            "cri-o" => Some(Self::CriO),
-            _ => None,
-        });
-        let mut range = annotations.range(CONTAINERD.to_owned()..);
-        let own_key = range.next().filter(|(key, _)| key.starts_with(CONTAINERD));
-        let path = cgroups_path.filter(|path| !path.is_empty());
+        let Some(engine) = Self::claimed(annotations, cgroups_path)? else { return Ok(None) };
+        let path = cgroups_path.unwrap_or_default();
+        let certain = match engine {
+            // Its annotations count for nothing, so that nothing is won by passing for it.
+            Self::Podman => true,
+            // Podman 4 with an image that says so has another cgroup.
+            Self::CriO => {
+                manager(annotations) == Some(engine)
+                    && by_cgroup(path) == Some(engine)
+                    && origin.is_of_crio(path)
+            }
+            // The same; podman without a cgroup has no path.
+            Self::Containerd => own_key(annotations).is_some() && origin.is_of_containerd(path),
+        };
+        Ok(certain.then_some(engine))
+    }
+
+    /// The engine that a configuration seems to be of, whoever wrote that.
+    ///
+    /// # Errors
+    /// As [`Engine::of`].
+    pub fn claimed(
+        annotations: &Annotations,
+        cgroups_path: Option<&str>,
+    ) -> Result<Option<Self>, PolicyError> {
+        let manager = manager(annotations);
         let signs = [
             manager.map(|engine| (engine, format!("annotation {MANAGER}={}", engine.manager()))),
-            own_key.map(|(key, _)| (Self::Containerd, format!("annotation {key}"))),
-            path.and_then(by_cgroup).map(|engine| (engine, "linux.cgroupsPath".to_owned())),
+            own_key(annotations).map(|key| (Self::Containerd, format!("annotation {key}"))),
+            cgroups_path.and_then(by_cgroup).map(|engine| (engine, "linux.cgroupsPath".to_owned())),
         ];
         let mut given = signs.iter().flatten();
         let Some((engine, sign)) = given.next() else { return Ok(None) };
@@ -108,15 +131,7 @@ impl Engine {
                 "signs of two engines: {engine} ({sign}) and {other} ({other_sign}); one was copied from a pod or an image"
             )));
         }
-        let certain = match engine {
-            // Its annotations count for nothing, so that nothing is won by passing for it.
-            Self::Podman => true,
-            // Podman 4 with an image that says so has another cgroup.
-            Self::CriO => manager.is_some() && path.and_then(by_cgroup) == Some(Self::CriO),
-            // The same; podman without a cgroup has no path.
-            Self::Containerd => own_key.is_some() && path.is_some(),
-        };
-        Ok(certain.then_some(*engine))
+        Ok(Some(*engine))
     }
 
     /// As it calls itself where it does (`io.container.manager`), and as records call it.
@@ -201,6 +216,21 @@ pub(crate) fn claims(annotations: &Annotations, label: Label) -> impl Iterator<I
         Label::Container | Label::Pod | Label::PodUid | Label::Sandbox => &[],
     };
     keys.iter().filter_map(|key| annotations.get(*key)).map(String::as_str)
+}
+
+/// Who says that it is this engine.
+fn manager(annotations: &Annotations) -> Option<Engine> {
+    match annotations.get(MANAGER)?.as_str() {
+        "libpod" => Some(Engine::Podman),
+        "cri-o" => Some(Engine::CriO),
+        _ => None,
+    }
+}
+
+/// The first key of containerd's CRI service.
+fn own_key(annotations: &Annotations) -> Option<&str> {
+    let (key, _) = annotations.range(CONTAINERD.to_owned()..).next()?;
+    key.starts_with(CONTAINERD).then_some(key)
 }
 
 /// The engine whose word is in the name: `slice:WORD:id`, or `WORD-id` as the last part of a path.

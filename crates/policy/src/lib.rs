@@ -21,6 +21,7 @@ mod hardened;
 pub mod mount_options;
 pub mod nesting;
 mod node;
+mod origin;
 mod overrides;
 mod planned;
 mod profile;
@@ -48,6 +49,7 @@ pub use facts::{
 };
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};
+pub use origin::Origin;
 pub use overrides::{
     AllowedHook, Choice, IdRange, Overrides, Source, TypeName, Values, ALLOW_PREFIX,
 };

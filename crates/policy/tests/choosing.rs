@@ -6,8 +6,8 @@ mod common;
 
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    choose, harden_as, Choice, CommandLine, ControlId, HostFacts, Mode, NodePolicy, ProfileName,
-    Source, Subject, Verdict, CONTROLS,
+    choose, harden_as, Choice, CommandLine, ControlId, HostFacts, Mode, NodePolicy, Origin,
+    ProfileName, Source, Subject, Verdict, CONTROLS,
 };
 use common::{parse, plain, put};
 use serde_json::json;
@@ -375,9 +375,10 @@ fn a_step_of_a_build_may_write_its_root_as_far_as_an_annotation_could_ask_for_it
     };
     let plain = spec_with(&[]);
     let subject = Subject { hostname: None, ..Subject::new(&plain, 0) };
-    let buildah = subject.called("buildah-buildah1202944682");
+    let called = |id| subject.from(Origin { id, bundle: "" });
+    let buildah = called("buildah-buildah1202944682");
     let buildkit = Subject { hostname: Some("buildkitsandbox"), ..subject };
-    assert!(!granted(&built_in(), &subject.called("web")));
+    assert!(!granted(&built_in(), &called("web")));
     for step in [buildah, buildkit] {
         assert!(granted(&built_in(), &step), "{step:?}");
         assert!(!granted(&policy("permit = []"), &step), "{step:?}");

@@ -7,7 +7,8 @@ mod common;
 
 use casemate_policy::spec::Spec;
 use casemate_policy::{
-    choose, Choice, CommandLine, ControlId, Engine, Label, Mode, NodePolicy, ProfileName, Subject,
+    choose, Choice, CommandLine, ControlId, Engine, Label, Mode, NodePolicy, Origin, ProfileName,
+    Subject,
 };
 use common::{parse, plain, put};
 use serde_json::json;
@@ -30,9 +31,28 @@ fn policy(text: &str) -> NodePolicy {
 }
 
 fn chosen(node: &NodePolicy, annotations: &[Pair], path: Option<&str>) -> Result<Choice, String> {
-    let spec = spec(annotations, path);
-    choose(node, &Subject::new(&spec, 0), &CommandLine::default()).map_err(|e| e.to_string())
+    chosen_for(node, annotations, path, kept(path))
 }
+
+fn chosen_for(
+    node: &NodePolicy,
+    annotations: &[Pair],
+    path: Option<&str>,
+    origin: Origin<'_>,
+) -> Result<Choice, String> {
+    let spec = spec(annotations, path);
+    let subject = Subject::new(&spec, 0).from(origin);
+    choose(node, &subject, &CommandLine::default()).map_err(|e| e.to_string())
+}
+
+/// Where the engine keeps the bundle that puts containers into such a cgroup.
+fn kept(path: Option<&str>) -> Origin<'static> {
+    let bundle = if path.is_some_and(|path| path.contains("crio")) { OF_CRIO } else { OF_CRI };
+    Origin { id: "abc", bundle }
+}
+
+const OF_CRI: &str = "/run/containerd/io.containerd.runtime.v2.task/k8s.io/abc";
+const OF_CRIO: &str = "/run/containers/storage/overlay-containers/abc/userdata";
 
 const CRIO: Option<&str> = Some("kubepods-besteffort-pod1.slice:crio:abc");
 const CRIO_FS: Option<&str> = Some("/kubepods/besteffort/pod1/crio-abc");
@@ -52,8 +72,9 @@ fn system_is_privileged() -> NodePolicy {
 
 #[test]
 fn an_engine_is_known_by_what_it_writes_itself() {
-    let of =
-        |annotations: &[Pair], path| Subject::new(&spec(annotations, path), 0).engine().unwrap();
+    let of = |annotations: &[Pair], path| {
+        Subject::new(&spec(annotations, path), 0).from(kept(path)).engine().unwrap()
+    };
     for path in [CRIO, CRIO_FS] {
         assert_eq!(of(&[BY_CRIO], path), Some(Engine::CriO));
         // A pod can write the manager into its sandbox, where CRI-O writes it first.
@@ -73,6 +94,78 @@ fn an_engine_is_known_by_what_it_writes_itself() {
     assert_eq!(of(&[CRI_SYSTEM], None), None);
     assert_eq!(of(&[("io.container.manager", "x")], PODMAN), Some(Engine::Podman));
     assert_eq!(of(&[], Some("system.slice:docker:abc")), None);
+}
+
+#[test]
+fn users_of_docker_ctr_and_nerdctl_do_not_pass_for_an_engine_of_kubernetes() {
+    let node = system_is_privileged();
+    let profile = |annotations: &[Pair], path, bundle| {
+        let origin = Origin { id: "abc", bundle };
+        chosen_for(&node, annotations, Some(path), origin).unwrap().profile.name
+    };
+    let tasks = "/run/containerd/io.containerd.runtime.v2.task";
+    let [moby, default, other] =
+        ["moby/abc", "default/abc", "k8s.io/abd"].map(|end| format!("{tasks}/{end}"));
+    for cgroup in
+        ["/docker/abc", "/default/abc", "/kubepods/pod1/abc", "a.slice:cri-containerd:abc"]
+    {
+        for bundle in [&moby, &default, &other, "", "/srv/k8s.io/abc", "/srv/abc"] {
+            assert_eq!(profile(&[CRI_SYSTEM], cgroup, bundle), ProfileName::Hardened, "{bundle}");
+        }
+    }
+    // The engine's own place, and a cgroup that is not its container's.
+    for cgroup in ["/docker/x", "k.slice:cri-containerd:x", "k.slice:docker:abc", "/abc/x", ":abc"]
+    {
+        assert_eq!(profile(&[CRI_SYSTEM], cgroup, OF_CRI), ProfileName::Hardened, "{cgroup}");
+    }
+    let crio = [BY_CRIO, CRIO_SYSTEM];
+    for bundle in
+        [&default, "", "/srv/abc", "/srv/x/abc/userdata", "/s/overlay-containers/x/userdata"]
+    {
+        for cgroup in ["/x/crio-abc", "k.slice:crio:abc"] {
+            assert_eq!(profile(&crio, cgroup, bundle), ProfileName::Hardened, "{bundle}");
+        }
+    }
+    for cgroup in ["/x/crio-01", "k.slice:crio:abcd", "/x/crio-abc/y"] {
+        assert_eq!(profile(&crio, cgroup, OF_CRIO), ProfileName::Hardened, "{cgroup}");
+    }
+    // Nobody has said what the container is called.
+    let nameless = Origin { id: "", bundle: "/run/io.containerd.runtime.v2.task/k8s.io/" };
+    let choice = chosen_for(&node, &[CRI_SYSTEM], Some("/kubepods/"), nameless).unwrap();
+    assert_eq!(choice.profile.name, ProfileName::Hardened);
+}
+
+#[test]
+fn kubernetes_engines_are_known_wherever_they_keep_their_state() {
+    let node = system_is_privileged();
+    for (bundle, annotations, path) in [
+        (
+            "/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/abc",
+            &[CRI_SYSTEM][..],
+            CONTAINERD,
+        ),
+        ("/srv/state/io.containerd.runtime.v2.task/k8s.io/abc", &[CRI_SYSTEM], CONTAINERD_FS),
+        // Pods of crictl, and of kubelets without cgroups for pods.
+        (OF_CRI, &[CRI_SYSTEM], Some("/k8s.io/abc")),
+        ("/srv/run/vfs-containers/abc/userdata", &[BY_CRIO, CRIO_SYSTEM], CRIO),
+        (OF_CRIO, &[BY_CRIO, CRIO_SYSTEM], CRIO_FS),
+    ] {
+        let origin = Origin { id: "abc", bundle };
+        let choice = chosen_for(&node, annotations, path, origin).unwrap();
+        assert_eq!(choice.profile.name, ProfileName::Privileged, "{bundle}");
+    }
+}
+
+#[test]
+fn an_engine_that_an_ordinary_user_runs_gives_nothing_by_namespace() {
+    let node = system_is_privileged();
+    let spec = spec(&[CRI_SYSTEM], CONTAINERD);
+    let subject = Subject::new(&spec, 1000).from(kept(CONTAINERD));
+    let choice = choose(&node, &subject, &CommandLine::default()).unwrap();
+    assert_eq!(
+        (choice.engine, choice.profile.name),
+        (Some(Engine::Containerd), ProfileName::Hardened)
+    );
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use crate::bundle::Bundle;
 use crate::caller::{host_facts, Caller};
 use crate::cgroups::{self, CgroupPlan};
+use crate::origin::Place;
 use crate::report::bounded;
 use crate::request::Global;
 use crate::{policy_choice, procfs};
 use anyhow::Result;
-use casemate_policy::spec::Spec;
+use casemate_policy::spec::{Spec, Warning};
 use casemate_policy::{
     harden_as, Choice, ControlId, CorePattern, Decision, DefaultProfile, Hardened, HardenedSpec,
     HostFacts, Mode, Refusal,
@@ -31,6 +32,8 @@ pub(crate) struct Decided {
     pub(crate) own_ids: Option<String>,
     /// The SELinux categories that were taken for the container, and the file that keeps them.
     pub(crate) categories: Option<(String, String)>,
+    /// Why an engine that the configuration has signs of is not taken for its maker.
+    pub(crate) doubt: Option<Warning>,
 }
 
 impl Decided {
@@ -115,7 +118,9 @@ pub(crate) fn decide_by(
     let spec = bundle.spec()?;
     let proc = procfs::open()?;
     let caller = Caller::probe(&proc)?;
-    let choice = policy_choice::choice(global, &spec, &caller, id)?;
+    let place = Place::of(&bundle, &spec, &caller, &proc)?;
+    let choice = policy_choice::choice(global, &spec, &caller, place.origin(id))?;
+    let doubt = place.doubt(&spec, id);
     let hierarchy = cgroups::hierarchy(global)?;
     // Who may be refused a cgroup gets no limit that nobody asked for.
     let controllers = match &hierarchy {
@@ -170,5 +175,6 @@ pub(crate) fn decide_by(
         id_range: None,
         own_ids: None,
         categories: None,
+        doubt,
     }))
 }

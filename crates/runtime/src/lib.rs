@@ -23,6 +23,7 @@ pub mod namespaces;
 pub mod netdev;
 pub mod notify;
 pub mod ops;
+mod origin;
 pub mod overlay;
 mod pid_file;
 mod policy_choice;

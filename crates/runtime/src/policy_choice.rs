@@ -10,7 +10,7 @@ use crate::{ids, procfs};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_kernel::InnerId;
 use casemate_policy::spec::Spec;
-use casemate_policy::{choose, AuditPolicy, Choice, CommandLine, NodePolicy, Subject};
+use casemate_policy::{choose, AuditPolicy, Choice, CommandLine, NodePolicy, Origin, Subject};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
@@ -30,11 +30,16 @@ pub(crate) const MORE: &str = "policy.d";
 const MAX_FILE: u64 = 1 << 20;
 
 /// The profile and the overrides of a container.
-pub(crate) fn choice(global: &Global, spec: &Spec, caller: &Caller, id: &str) -> Result<Choice> {
+pub(crate) fn choice(
+    global: &Global,
+    spec: &Spec,
+    caller: &Caller,
+    origin: Origin<'_>,
+) -> Result<Choice> {
     let node = node_policy(global, caller)?;
     let uid = host_uid(caller)?;
     let line = CommandLine { profile: global.profile.as_deref(), allow: &global.allow };
-    Ok(choose(&node, &Subject::new(spec, uid).called(id), &line)?)
+    Ok(choose(&node, &Subject::new(spec, uid).from(origin), &line)?)
 }
 
 /// Who calls, by the host's ids: root of a user namespace (rootless podman) is whoever made that.

@@ -82,13 +82,13 @@ fn a_record_says_who_did_what_and_on_which_grounds() {
             "io.kubernetes.cri.sandbox-namespace": "shop",
             "io.kubernetes.cri.sandbox-name": "web-0",
         });
-        c["linux"]["cgroupsPath"] = json!(format!("/casemate-test-{}/web", std::process::id()));
         c["hooks"] = json!({"poststop": [{"path": "/bin/true"}]});
     });
-    let container = log.container(bundle);
+    let container = log.container(bundle).as_of_containerd("k8s.io");
     container.run().ok();
     let records = log.records();
     assert_eq!(log.events(), [pair("run", "SUCCESS"), pair("delete", "SUCCESS")]);
+    assert_eq!(records[1]["k8s.ns.name"], "shop");
     let record = &records[0];
     assert_eq!(record["container.id"], container.id.as_str());
     assert_eq!(record["container.image"], "registry/web:1");
@@ -113,6 +113,21 @@ fn a_record_says_who_did_what_and_on_which_grounds() {
     assert!(["kept", "tightened"].contains(&nnp["verdict"].as_str().unwrap()), "{nnp}");
     let time = record["evt.time"].as_str().unwrap();
     assert!(time.ends_with('Z') && time.contains('T'), "{time}");
+}
+
+#[test]
+fn a_record_names_no_pod_that_a_user_of_ctr_has_written_into_the_annotations() {
+    let log = Log::new("FILE");
+    let bundle = Bundle::sh("true").edit(|c| {
+        c["annotations"] = json!({"io.kubernetes.cri.sandbox-namespace": "kube-system"});
+    });
+    log.container(bundle).as_of_containerd("default").run().ok();
+    for record in log.records() {
+        assert_eq!(
+            (&record["casemate.manager"], &record["k8s.ns.name"]),
+            (&Value::Null, &Value::Null)
+        );
+    }
 }
 
 #[test]

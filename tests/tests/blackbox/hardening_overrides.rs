@@ -142,14 +142,11 @@ fn a_node_policy_chooses_permits_and_forbids() {
         ),
         ("policy.d/ignored.txt", "this is not a policy"),
     ]);
-    // As containerd makes it for a pod: the path tells it from podman with an image that says so.
     let ci = || {
-        careless().edit(|c| {
-            c["annotations"] = json!({"io.kubernetes.cri.sandbox-namespace": "ci"});
-            c["linux"]["cgroupsPath"] = json!(format!("/casemate-test-{}/ci", std::process::id()));
-        })
+        careless().edit(|c| c["annotations"] = json!({"io.kubernetes.cri.sandbox-namespace": "ci"}))
     };
-    assert_default_but(&under(ci(), &dir).run().ok(), &["root"]);
+    let pod = under(ci(), &dir).as_of_containerd("k8s.io");
+    assert_default_but(&pod.run().ok(), &["root"]);
     let baseline = under(careless(), &dir).run().ok();
     assert_eq!((baseline.value("root"), baseline.value("NoNewPrivs")), ("rw", "0"));
     assert_eq!((baseline.value("CapBnd"), baseline.value("slab")), ("00000000a80405fb", "0"));
@@ -158,6 +155,38 @@ fn a_node_policy_chooses_permits_and_forbids() {
     let asked = annotated("org.casemate.allow/rootfs.writable", "true");
     let text = under(asked, &dir).run().refused();
     assert!(text.contains("does not permit rootfs.writable"), "{text}");
+}
+
+/// docker keeps its containers in another namespace of containerd's, ctr and nerdctl too; with `--cgroup` they choose the cgroup.
+#[test]
+fn an_annotation_of_a_user_of_docker_or_ctr_gets_no_profile_that_a_kubernetes_namespace_has() {
+    requires!(root);
+    let rule = "[[rule]]\nprofile = \"privileged\"\nmatch.namespace = [\"kube-system\"]\n";
+    let (_keep, dir) = policy(&[("policy.toml", rule)]);
+    let system = || {
+        careless().edit(|c| {
+            c["annotations"] = json!({"io.kubernetes.cri.sandbox-namespace": "kube-system"});
+        })
+    };
+    for namespace in ["moby", "default"] {
+        let container = under(system(), &dir).as_of_containerd(namespace);
+        assert_default_but(&container.run().ok(), &[]);
+        let report = container.command("explain").args(["--format", "json", "--bundle"]);
+        let report = report.args([container.bundle.dir()]).ok();
+        let report: Value = serde_json::from_str(&report.stdout).unwrap();
+        let warning = report["warnings"][0]["message"].as_str().unwrap();
+        assert!(
+            warning.starts_with("those of containerd, which is not known to have made"),
+            "{warning}"
+        );
+    }
+    let open = under(system(), &dir).as_of_containerd("k8s.io");
+    assert_eq!(open.run().ok().value("root"), "rw");
+    // The directory's name alone is nobody's word: here an ordinary user could have put the configuration there.
+    let planted = under(system(), &dir).as_of_containerd("k8s.io");
+    planted.bundle.save();
+    std::os::unix::fs::chown(planted.bundle.dir(), Some(12345), None).unwrap();
+    assert_default_but(&planted.run().ok(), &[]);
 }
 
 #[test]

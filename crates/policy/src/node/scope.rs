@@ -7,6 +7,7 @@ use super::file::ScopeText;
 use super::matches_glob;
 use crate::engine::{claims, is_of_an_engine, Engine, Label};
 use crate::error::PolicyError;
+use crate::origin::Origin;
 use crate::spec::Spec;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,8 +21,8 @@ pub struct Subject<'a> {
     pub cgroups_path: Option<&'a str>,
     /// Effective uid of the caller.
     pub uid: u32,
-    /// What the container is called; empty if nobody said.
-    pub id: &'a str,
+    /// What the container is called, and where its bundle lies.
+    pub origin: Origin<'a>,
     /// The configuration's hostname.
     pub hostname: Option<&'a str>,
 }
@@ -32,13 +33,14 @@ impl<'a> Subject<'a> {
     pub fn new(spec: &'a Spec, uid: u32) -> Self {
         let cgroups_path = spec.linux.cgroups_path.as_deref();
         let hostname = spec.hostname.as_deref();
-        Self { annotations: &spec.annotations, cgroups_path, uid, id: "", hostname }
+        let annotations = &spec.annotations;
+        Self { annotations, cgroups_path, uid, origin: Origin::default(), hostname }
     }
 
-    /// The same, of a container with that id.
+    /// The same, of a container that is called and lies so.
     #[must_use]
-    pub fn called(self, id: &'a str) -> Self {
-        Self { id, ..self }
+    pub fn from(self, origin: Origin<'a>) -> Self {
+        Self { origin, ..self }
     }
 
     /// The engine that made it.
@@ -46,7 +48,7 @@ impl<'a> Subject<'a> {
     /// # Errors
     /// As [`Engine::of`].
     pub fn engine(&self) -> Result<Option<Engine>, PolicyError> {
-        Engine::of(self.annotations, self.cgroups_path)
+        Engine::of(self.annotations, self.cgroups_path, self.origin)
     }
 
     /// Whether the container is one step of an image's build, whose product is its root file
@@ -54,7 +56,7 @@ impl<'a> Subject<'a> {
     /// makes containers chooses the name and the hostname; of those who only describe them,
     /// Kubernetes' users choose the hostname, and there are always annotations then.
     pub(crate) fn is_build_step(&self) -> bool {
-        let by_name = self.id.starts_with("buildah-buildah");
+        let by_name = self.origin.id.starts_with("buildah-buildah");
         self.annotations.is_empty() && (by_name || self.hostname == Some("buildkitsandbox"))
     }
 }

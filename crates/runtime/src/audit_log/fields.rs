@@ -60,7 +60,7 @@ pub(super) fn of_bundle(fields: &mut Fields, bundle: &Bundle) {
 
 /// What is about to be made, and why so.
 pub(super) fn of_decided(fields: &mut Fields, decided: &Decided) {
-    of_spec(fields, &decided.spec);
+    of_spec(fields, &decided.spec, decided.choice.engine);
     put(fields, "casemate.profile", decided.spec.profile().as_str());
     let decisions: Vec<Value> = decided.decisions.iter().map(decision).collect();
     put(fields, "casemate.decisions", decisions);
@@ -72,7 +72,7 @@ pub(super) fn of_decided(fields: &mut Fields, decided: &Decided) {
 
 /// What a later command knows of a container.
 pub(super) fn of_record(fields: &mut Fields, record: &Record) {
-    of_spec(fields, &record.spec);
+    of_spec(fields, &record.spec, record.engine);
     put(fields, "casemate.profile", record.spec.profile().as_str());
     put(fields, "casemate.bundle", short(&record.bundle.to_string_lossy()));
 }
@@ -100,7 +100,7 @@ fn decision(decision: &Decision) -> Value {
 
 /// What the engine itself says: image, names, Kubernetes' coordinates. What a pod or an image has written under the same
 /// names is not told, nor who made a configuration that has signs of two engines.
-fn of_spec(fields: &mut Fields, spec: &Spec) {
+fn of_spec(fields: &mut Fields, spec: &Spec, engine: Option<Engine>) {
     const LABELS: [(&str, Label); 6] = [
         ("container.image", Label::Image),
         ("container.name", Label::Container),
@@ -109,11 +109,10 @@ fn of_spec(fields: &mut Fields, spec: &Spec) {
         ("k8s.pod.uid", Label::PodUid),
         ("k8s.pod.sandbox_id", Label::Sandbox),
     ];
-    let engine = match Engine::of(&spec.annotations, spec.linux.cgroups_path.as_deref()) {
-        Ok(Some(engine)) => engine,
-        Ok(None) => return,
-        Err(error) => return put(fields, "casemate.manager", short(&format!("unknown: {error}"))),
-    };
+    if let Err(error) = Engine::claimed(&spec.annotations, spec.linux.cgroups_path.as_deref()) {
+        return put(fields, "casemate.manager", short(&format!("unknown: {error}")));
+    }
+    let Some(engine) = engine else { return };
     put(fields, "casemate.manager", engine.manager());
     for (key, label) in LABELS {
         if let Some(text) = engine.label(&spec.annotations, label) {

@@ -74,7 +74,8 @@ fn of_bundle(global: &Global, request: &ExplainRequest) -> Result<Value> {
     let ways = ways_around(&spec, choice, facts, &decided.decisions);
     let decisions = decided.decisions.iter().zip(ways).map(with_ways);
     let decisions = decisions.collect::<Result<Vec<_>>>()?;
-    let Spec { warnings, unknown, .. } = spec;
+    let Spec { mut warnings, unknown, .. } = spec;
+    warnings.extend(decided.doubt.clone());
     Ok(json!({
         "id": request.id,
         "bundle": decided.bundle.dir,

@@ -371,6 +371,7 @@ fn first_record(
         id: request.id.to_string(),
         bundle: decided.bundle.dir.clone(),
         config: decided.bundle.config_file.clone(),
+        engine: decided.choice.engine,
         rootfs: lowered.rootfs.clone(),
         created: humantime::format_rfc3339_nanos(std::time::SystemTime::now()).to_string(),
         owner: decided.caller.euid,

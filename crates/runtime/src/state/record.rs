@@ -3,7 +3,7 @@
 use casemate_cgroup::systemd::Unit;
 use casemate_cgroup::{Contents, Limits};
 use casemate_policy::spec::IdMapping;
-use casemate_policy::HardenedSpec;
+use casemate_policy::{Engine, HardenedSpec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -22,6 +22,9 @@ pub struct Record {
     /// The configuration, where it is not the bundle's config.json.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,
+    /// The engine that made the configuration, as far as that was certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Engine>,
     /// Absolute rootfs directory.
     pub rootfs: PathBuf,
     /// RFC 3339, UTC, nanoseconds.

@@ -242,7 +242,9 @@ mod tests {
             );
             let spec = crate::spec::Spec::parse(text.as_bytes()).unwrap();
             let path = spec.linux.cgroups_path.as_deref();
-            let engine = crate::engine::Engine::of(&spec.annotations, path).unwrap();
+            let bundle = "/run/io.containerd.runtime.v2.task/k8s.io/c1";
+            let origin = crate::origin::Origin { id: "c1", bundle };
+            let engine = crate::engine::Engine::of(&spec.annotations, path, origin).unwrap();
             Pod::of(&spec, engine)
         };
         let containerd =
