@@ -46,7 +46,7 @@ pub fn harden(
 /// A configuration that the profile does not run; the host plays a part only through `facts`.
 pub fn harden_as(spec: Spec, choice: &Choice, facts: &HostFacts) -> Result<Hardened, Refusal> {
     let spec = controls::userns::with_ids(spec, choice, facts);
-    let mut draft = Draft::new(choice, facts, Asked::of(&spec, choice.engine));
+    let mut draft = Draft::new(choice, facts, Asked::of(&spec, choice.engine, &facts.mounts));
     let admitted = match choice.is_verbatim() {
         true => spec,
         false => container(&mut draft, spec)?,
@@ -86,7 +86,7 @@ pub fn harden_process(
     exec::mapped_ids(&process, container)?;
     let facts = HostFacts { limits, ..HostFacts::default() };
     let choice = Choice::of_container(container);
-    let mut draft = Draft::new(&choice, &facts, Asked::of(container, choice.engine));
+    let mut draft = Draft::new(&choice, &facts, Asked::of(container, choice.engine, &facts.mounts));
     draft.joining = Some(container);
     let process = match choice.is_verbatim() {
         true => process,
@@ -109,7 +109,7 @@ pub fn harden_resources(
     facts: &HostFacts,
 ) -> Result<(Resources, Vec<Decision>), Refusal> {
     let choice = Choice::of_container(container);
-    let mut draft = Draft::new(&choice, facts, Asked::of(container, choice.engine));
+    let mut draft = Draft::new(&choice, facts, Asked::of(container, choice.engine, &facts.mounts));
     draft.joining = Some(container);
     let resources = match choice.is_verbatim() {
         true => resources,

@@ -23,6 +23,9 @@ const TASKS: &str = "io.containerd.runtime.v2.task";
 /// The namespace of containerd's CRI service.
 const CRI: &str = "k8s.io";
 
+/// The namespace of dockerd.
+const DOCKER: &str = "moby";
+
 /// How the directories of containers/storage end that have those of containers in them: `overlay-containers/ID/userdata`.
 const STORAGE: &str = "-containers";
 
@@ -46,6 +49,12 @@ impl<'a> Origin<'a> {
         };
         let [above, id, name] = self.last_names();
         in_cgroup && name == "userdata" && self.is_its_own(id) && above.ends_with(STORAGE)
+    }
+
+    /// Whether dockerd keeps the bundle, in its own containerd or another one.
+    pub(crate) fn is_of_docker(self) -> bool {
+        let [above, namespace, id] = self.last_names();
+        self.is_its_own(id) && namespace == DOCKER && above == TASKS
     }
 
     /// The last three names of the bundle's path, as far as there are so many.

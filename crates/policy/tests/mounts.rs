@@ -10,6 +10,8 @@ mod common;
 mod kernel;
 #[path = "mounts/overlays.rs"]
 mod overlays;
+#[path = "mounts/pods.rs"]
+mod pods;
 #[path = "mounts/types.rs"]
 mod types;
 
@@ -117,15 +119,8 @@ fn ordinary_binds_are_let_in_writable() {
         "/var/lib/docker/containers/c0ffee/mounts/shm",
         "/var/lib/docker/plugins/p/propagated-mount/v",
         "/var/lib/docker/tmp/safe-mount1577929742",
-        "/var/lib/containerd/io.containerd.grpc.v1.cri/sandboxes/p/hostname",
-        "/run/containerd/io.containerd.grpc.v1.cri/sandboxes/p/shm",
         "/var/lib/nerdctl/1935db59/volumes/default/v/_data",
         "/var/lib/nerdctl/1935db59/containers/default/c0ffee/resolv.conf",
-        "/var/lib/kubelet/pods/u/etc-hosts",
-        "/var/lib/kubelet/pods/u/volumes/kubernetes.io~empty-dir/v",
-        "/var/lib/kubelet/pods/u/volumes/kubernetes.io~projected/token",
-        "/var/lib/kubelet/pods/u/volume-subpaths/v/c/0",
-        "/var/lib/kubelet/pods/u/containers/c/9f",
         "/var/run/netns/cni-1",
     ] {
         let result = bind(dir(path)).unwrap_or_else(|refusal| panic!("{path}: {refusal}"));

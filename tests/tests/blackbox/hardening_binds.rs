@@ -50,6 +50,29 @@ fn places_that_are_the_host_itself_are_not_bound() {
     canary.check();
 }
 
+/// A kubelet's directory is known by what is in it.
+#[test]
+fn a_pods_volume_is_bound_for_the_pod_and_for_nobody_who_names_it() {
+    requires!(root);
+    let dir = Dir::new("kubelet");
+    std::fs::create_dir(dir.path().join("plugins_registry")).unwrap();
+    let volume = dir.path().join("pods/u-1/volumes/kubernetes.io~secret/token");
+    std::fs::create_dir_all(&volume).unwrap();
+    std::fs::write(volume.join("token"), "of u-1").unwrap();
+    let container = |namespace: &str, uid: &str| {
+        let bundle = Bundle::sh("cat /mnt/token").bind(&volume, "/mnt", &["ro"]).edit(|c| {
+            c["annotations"] = json!({"io.kubernetes.cri.sandbox-uid": uid});
+        });
+        Container::new(bundle).as_of_containerd(namespace)
+    };
+    assert_eq!(container("k8s.io", "u-1").run().ok().stdout, "of u-1");
+    for (namespace, uid) in [("k8s.io", "u-2"), ("default", "u-1"), ("moby", "u-1")] {
+        let text = container(namespace, uid).run().refused();
+        assert!(text.contains("allow with") && text.contains("mounts.engine-data"), "{text}");
+    }
+    refused(&volume, "mounts.engine-data");
+}
+
 #[test]
 fn another_name_for_a_place_does_not_help() {
     requires!(root);

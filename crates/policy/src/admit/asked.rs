@@ -3,6 +3,7 @@
 use crate::check::{clean, sysctl};
 use crate::controls::{bundle, device_rules, groups, memory, mounts};
 use crate::engine::Engine;
+use crate::facts::MountFacts;
 use crate::spec::{CapSet, IdMapping, Mount, Namespace, NamespaceKind, Spec};
 use std::collections::HashMap;
 
@@ -35,7 +36,7 @@ pub(crate) struct Asked {
     pub(crate) destinations: Vec<String>,
     /// The sandbox of a pod.
     pub(crate) sandbox: bool,
-    /// Its pod, as an engine names it.
+    /// Its pod, as far as it is known.
     pub(crate) pod: mounts::Pod,
     /// The caller's groups are to be kept.
     pub(crate) keeps_groups: bool,
@@ -45,7 +46,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// `engine`: the one that has made the configuration, as far as that is certain.
-    pub(crate) fn of(spec: &Spec, engine: Option<Engine>) -> Self {
+    pub(crate) fn of(spec: &Spec, engine: Option<Engine>, facts: &MountFacts) -> Self {
         let process = spec.process.as_ref();
         let capabilities = process.and_then(|process| process.capabilities.as_ref());
         let linux = &spec.linux;
@@ -65,7 +66,7 @@ impl Asked {
             mount_label: linux.mount_label.clone(),
             destinations: uncovered(&spec.mounts),
             sandbox: memory::is_sandbox(&spec.annotations),
-            pod: mounts::Pod::of(spec, engine),
+            pod: mounts::Pod::of(spec, engine, facts),
             keeps_groups: groups::are_kept(&spec.annotations),
             readonly_root: spec.root.readonly,
         }

@@ -170,7 +170,7 @@ pub(crate) fn with_ids(mut asked: Spec, choice: &Choice, facts: &HostFacts) -> S
     }
     let mut without = asked.clone();
     without.linux.namespaces.retain(|namespace| namespace.kind != NamespaceKind::User);
-    let draft = Draft::new(choice, facts, Asked::of(&without, choice.engine));
+    let draft = Draft::new(choice, facts, Asked::of(&without, choice.engine, &facts.mounts));
     if facts.can_make_user_namespace && is_expected(&draft) {
         return without;
     }

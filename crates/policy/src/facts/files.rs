@@ -248,6 +248,8 @@ pub struct MountFacts {
     pub state_root: String,
     /// Device and inode of the memory (`/dev/shm`) of the process whose ipc namespace is joined.
     pub joined_memory: Option<(u64, u64)>,
+    /// The node has cri-dockerd, so that docker's containers in a pod's cgroup may be that pod's; looked for only where the cgroup is one.
+    pub cri_dockerd: bool,
 }
 
 /// What another container was made from: paths without links.

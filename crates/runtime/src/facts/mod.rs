@@ -12,6 +12,7 @@ mod names;
 mod namespaces;
 mod origin;
 mod owner;
+mod pods;
 mod rootfs;
 mod sources;
 mod used;
@@ -59,6 +60,8 @@ pub(crate) fn gather(
     proc: &OwnedFd,
     own: Own<'_>,
 ) -> Result<()> {
+    // Asked where the answer counts: mostly the cgroup is no pod's.
+    let in_pod = spec.linux.cgroups_path.as_deref().is_some_and(|path| path.contains("kubepods"));
     let config = bundle.config_file.as_deref().map(|file| real(file, proc)).transpose()?;
     facts.mounts = MountFacts {
         container: own.container.to_owned(),
@@ -68,6 +71,7 @@ pub(crate) fn gather(
         others: Vec::new(),
         state_root: real(own.state_root, proc)?,
         joined_memory: memory::of_joined(spec, proc)?,
+        cri_dockerd: in_pod && pods::has_cri_dockerd()?,
     };
     look_at_mounts(facts, spec, bundle, proc, own)?;
     let process = spec.process.as_ref();

@@ -234,44 +234,10 @@ mod tests {
     use crate::facts::MountFacts;
 
     #[test]
-    fn the_pod_is_named_by_its_engine_or_its_cgroup_and_by_no_container_of_podmans() {
-        let spec = |annotations: &str, cgroup: &str| {
-            let text = format!(
-                r#"{{"ociVersion":"1.0.2","root":{{"path":"r"}},"annotations":{{{annotations}}},
-                    "linux":{{"cgroupsPath":"{cgroup}"}}}}"#
-            );
-            let spec = crate::spec::Spec::parse(text.as_bytes()).unwrap();
-            let path = spec.linux.cgroups_path.as_deref();
-            let bundle = "/run/io.containerd.runtime.v2.task/k8s.io/c1";
-            let origin = crate::origin::Origin { id: "c1", bundle };
-            let engine = crate::engine::Engine::of(&spec.annotations, path, origin).unwrap();
-            Pod::of(&spec, engine)
-        };
-        let containerd =
-            r#""io.kubernetes.cri.sandbox-id":"s1","io.kubernetes.cri.sandbox-uid":"u-1""#;
-        let pod = spec(containerd, "kubepods-podu_1.slice:cri-containerd:c1");
-        assert!(pod.has_uid("u-1") && pod.has_sandbox("s1"));
-        assert!(!pod.has_uid("u-2") && !pod.has_sandbox("s2"));
-        for cgroup in
-            ["kubepods-besteffort-podu_1.slice:docker:c1", "/kubepods/burstable/podu-1/c1"]
-        {
-            let pod = spec("", cgroup);
-            assert!(pod.has_uid("u-1") && !pod.has_uid("u-2"), "{cgroup}");
-        }
-        let claimed = r#""io.kubernetes.pod.uid":"u-1""#;
-        let podman = spec(claimed, "machine.slice:libpod:c1");
-        assert!(!podman.has_uid("u-1") && !podman.has_sandbox("s1"));
-        let by_hand = spec(claimed, "/c1");
-        assert!(by_hand.has_uid("u-1") && !by_hand.has_uid("u-2"));
-        // Nobody says whose it is.
-        assert!(spec("", "/c1").has_uid("u-1"));
-    }
-
-    #[test]
     fn what_an_engine_makes_is_told_from_what_it_keeps() {
         let facts = MountFacts { container: "c1".to_owned(), ..MountFacts::default() };
         let name = || Some("p1".to_owned());
-        let pod = Pod { nobodys: false, sandbox: name(), crio_sandbox: name(), uid: name() };
+        let pod = Pod { sandbox: name(), crio_sandbox: name(), uid: name(), open: false };
         let file = FileFact::default();
         let scope = Scope { facts: &facts, pod: &pod, data: &[], joined: Vec::new() };
         let whose = |engine, path: &str| whose(engine, "/e", &format!("/e/{path}"), &scope, &file);

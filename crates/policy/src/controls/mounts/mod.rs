@@ -116,6 +116,11 @@ pub(crate) const TYPES: Control = Control {
 /// `[values]` of the node's policy adds places for data. Where the database of packages cannot be
 /// read (rpm), directories of `/opt` are read-only and those of `/var/lib` are data.
 ///
+/// Which pod a container belongs to is what containerd's CRI service or CRI-O says, [as far as it is known that they made
+/// it](OVERRIDE.md#whose-word-an-annotation-is); a container of which nobody says so has none of what was made for pods. On a node
+/// with cri-dockerd, docker's containers belong to the pod in whose cgroup they are (`kubepods-podUID.slice`,
+/// `/kubepods/podUID/ID`), and a user of docker may choose that (`--cgroup-parent`).
+///
 /// What lies on an overlay that is mounted already is judged with each of its layers, as the kernel
 /// names them: a layer that cannot be looked at is refused (`mounts.engine-data`), and data of
 /// engines is let in where the overlay is mounted by an engine, but for its volumes. An overlay that
