@@ -119,10 +119,6 @@ fn judge(floor: &mut Floor<'_>, tree: &MountTree<'_, '_>, places: &Places, mount
         let usual = if of_host { names.last() } else { names.first() };
         let granted = names.iter().find(|name| floor.granted(name));
         let allow = granted.or(usual).unwrap_or(&"mounts.kernel-fs");
-        if base == "cgroup2" && of_host && shows_all_cgroups(floor, tree, places, mount) {
-            let what = || format!("{} shows all of the host's cgroups", point(mount));
-            floor.violation("mounts.places", Some("mounts.host-cgroup"), what);
-        }
         return at_home(floor, tree, (home, allow), mount, of_host);
     }
     if base == "devtmpfs" {
@@ -240,31 +236,6 @@ fn at_home(
             floor.violation("mounts.cgroup", Some("cgroup.writable"), what);
         }
         _ => {}
-    }
-}
-
-/// The top of the hierarchy in a container that does not share the host's cgroup namespace. Where the host's sysfs is shown because
-/// none can be mounted, its cgroups come with it; and an ordinary caller may have no cgroup to begin with.
-fn shows_all_cgroups(
-    floor: &Floor<'_>,
-    tree: &MountTree<'_, '_>,
-    places: &Places,
-    mount: &Mount<'_>,
-) -> bool {
-    let is_hosts = |sys: &Mount<'_>| sys.fstype == "sysfs" && places.has(sys.superblock);
-    let place = point(mount);
-    let seen = tree.visible(&place).is_some_and(|seen| seen.id == mount.id);
-    seen && mount.root == b"/"
-        && floor.seen.caller.privileged
-        && keeps_cgroups(floor)
-        && !tree.visible("/sys").is_some_and(is_hosts)
-}
-
-/// It is known that the cgroup namespace is none of the host's.
-fn keeps_cgroups(floor: &Floor<'_>) -> bool {
-    match &floor.seen.namespaces {
-        super::Part::Seen(found) => found.get(&super::Namespace::Cgroup) == Some(&false),
-        _ => false,
     }
 }
 

@@ -46,23 +46,6 @@ fn kernel_file_systems_are_at_their_place_or_nowhere() {
 }
 
 #[test]
-fn a_cgroup_namespace_of_its_own_or_anothers_shows_not_all_of_the_hosts_cgroups() {
-    let table = CONTAINER.replace(" 0:25 /x ", " 0:25 / ");
-    let found = hardened(&seen(&table, HOST), &[]);
-    let hits: Vec<_> = found.iter().map(|hit| (hit.invariant, hit.allow)).collect();
-    assert_eq!(hits, [("mounts.places", Some("mounts.host-cgroup"))]);
-    assert_eq!(hardened(&seen(&table, HOST), &["mounts.host-cgroup"]), []);
-    let mut shared = seen(&table, HOST);
-    let mut all = own_namespaces();
-    all.insert(Namespace::Cgroup, true);
-    shared.namespaces = Part::Seen(all);
-    assert_eq!(hardened(&shared, &["namespaces.host-cgroup"]), []);
-    // Where no sysfs can be mounted.
-    let with_sysfs = table.replace(" 0:55 / /sys ", " 0:21 / /sys ");
-    assert_eq!(hardened(&seen(&with_sysfs, HOST), &[]), []);
-}
-
-#[test]
 fn what_lies_on_the_hosts_sysfs_is_let_in_only_where_it_is_harmless() {
     let table = CONTAINER.replace(" 0:55 / /sys ", " 0:21 / /sys ");
     let line = "90 56 0:26 / /sys/kernel/debug ro,nosuid,nodev - debugfs debugfs rw\n";
