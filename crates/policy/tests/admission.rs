@@ -76,6 +76,11 @@ fn system_calls_are_handed_to_an_agent_and_to_no_other_socket_of_the_host() {
         assert!(run(path, 0, &[]).is_ok(), "{path}");
     }
     assert!(run("/srv/app/agent.sock", 1000, &[]).is_ok());
+    let unseen = SourceFact::Missing("lies on a mount that cannot be seen here".to_owned());
+    let facts = HostFacts { listener: Some(unseen), ..host() };
+    let choice = Choice::from(ProfileName::Hardened.profile());
+    let refusal = harden_as(changed("/linux/seccomp", filter).unwrap(), &choice, &facts);
+    assert_eq!(refusal.unwrap_err().decision.rule, ControlId::SeccompListener);
 }
 
 #[test]

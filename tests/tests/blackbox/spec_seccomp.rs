@@ -1,7 +1,7 @@
 //! `linux.seccomp`: what the listed rules do to the payload's system calls, and the way to a notification agent.
 
 use casemate_sys::socket::{self, Kind};
-use casemate_tests::{host, requires, Bundle, Container, Done};
+use casemate_tests::{host, programs, requires, wait, Bundle, Container, Done};
 use serde_json::{json, Value};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
@@ -291,6 +291,30 @@ fn no_system_call_is_handed_to_an_engine() {
     let text = container.run().refused();
     assert!(text.contains("(rule process.seccomp-listener)"), "{text}");
     assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
+/// Each service with PrivateTmp= has such mounts.
+#[test]
+fn no_system_call_is_handed_to_a_socket_by_way_of_another_process() {
+    requires!(root);
+    let bundle = Bundle::sh("true");
+    let path = bundle.dir().join("docker.sock");
+    let _engine = socket::listen(&path, Kind::Stream).unwrap();
+    let mut command = std::process::Command::new("unshare");
+    let mut process = programs::start(command.args(["-m", "sleep", "600"])).unwrap();
+    let own = std::fs::read_link("/proc/thread-self/ns/mnt").unwrap();
+    let theirs = format!("/proc/{}/ns/mnt", process.id());
+    wait::until("mounts of its own", || match std::fs::read_link(&theirs) {
+        Ok(link) if link != own => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    let mut profile = rule("SCMP_ACT_NOTIFY", json!({}));
+    profile["listenerPath"] = json!(format!("/proc/{}/root{}", process.id(), path.display()));
+    let container = Container::new(bundle.edit(|c| c["linux"]["seccomp"] = profile));
+    let done = container.run().done();
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(done.stderr.contains("(rule process.seccomp-listener)"), "{}", done.stderr);
 }
 
 #[test]

@@ -10,7 +10,8 @@ use crate::spec::SeccompProfile;
 /// sockets that `mounts.sources` refuses: engines' and systemd's, those of root that are nobody's in
 /// particular. Let in is one of an agent for this purpose, whose file or directory has `seccomp` in
 /// its name (`/run/seccomp-agent.socket`, CRI-O's in `/run/crio/seccomp`), and what is no socket of
-/// root's. What was judged is the path without links, and the runtime connects to that.
+/// root's. What cannot be judged is refused: a path through the mounts of another process
+/// (`/proc/PID/root`), and one that leads nowhere. What was judged is the path without links, and the runtime connects to that.
 ///
 /// **Why.** A configuration would have the runtime speak, as root, to whoever listens on the host,
 /// with text of the configuration's choice, and hand over a descriptor of the container.
@@ -48,8 +49,9 @@ pub(crate) fn judged(
     };
     let note = match &draft.facts.listener {
         Some(SourceFact::Found(file)) if !is_agents(file) => mounts::refused(draft, file),
-        // Connecting fails, and says why.
-        Some(SourceFact::Found(_) | SourceFact::Missing(_)) => None,
+        Some(SourceFact::Found(_)) => None,
+        // Connecting need not fail: the path may lead over a mount that is not seen here, such as another process's root.
+        Some(SourceFact::Missing(why)) => Some(format!(" cannot be judged: {why}")),
         None => Some(" was not looked at".to_owned()),
     };
     let Some(note) = note else {
