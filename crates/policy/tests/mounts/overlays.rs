@@ -106,9 +106,14 @@ fn another_containers_root_file_system_is_not_bound() {
     assert_eq!(class(bind(root(&format!("{MERGED}/etc")))).as_deref(), Some("mounts.engine-data"));
     let docker = bind(root("/var/lib/docker/overlay2/c1/merged")).unwrap();
     assert!(!is_writable(&docker), "an image's, perhaps");
-    let mounts = MountFacts { container: "buildah-buildah1".to_owned(), ..host().mounts };
-    let build = HostFacts { mounts, ..host() };
-    assert!(bind_as(root(MERGED), build, &choice(&[])).is_ok(), "a stage of the same build");
+    let by = |container: &str, bundle: &str| {
+        let (container, bundle) = (container.to_owned(), bundle.to_owned());
+        let mounts = MountFacts { container, bundle, ..host().mounts };
+        bind_as(root(MERGED), HostFacts { mounts, ..host() }, &choice(&[])).is_ok()
+    };
+    assert!(by("buildah-buildah1", "/var/tmp/buildah1"), "a stage of the same build");
+    // A name that anybody can choose.
+    assert!(!by("buildah-buildah1", "/srv/b") && !by("buildah-x", "/var/tmp/x"));
 }
 
 #[test]

@@ -166,8 +166,11 @@ fn of_root(engine: Engine, scope: &Scope<'_>, layers: &[LayerFact]) -> Whose {
     }
 }
 
+/// A step of buildah's (and `podman build`'s): the container is named after the bundle, a directory that buildah has made for it
+/// (runUsingRuntime in its run_common.go). An id alone is what anybody who calls us chooses.
 pub(super) fn is_build(scope: &Scope<'_>) -> bool {
-    scope.facts.container.starts_with("buildah-")
+    let bundle = scope.facts.bundle.rsplit('/').next().unwrap_or_default();
+    bundle.starts_with("buildah") && scope.facts.container.strip_prefix("buildah-") == Some(bundle)
 }
 
 /// BuildKit binds snapshots, caches and secrets into its build steps, which are bundles below its own root.
