@@ -36,7 +36,9 @@ fn program() -> Option<Check> {
     }
 }
 
-fn names(path: &Path, links: u64) -> Option<Check> {
+/// `links`: an `st_nlink`, whose width depends on the processor.
+fn names(path: &Path, links: impl Into<u64>) -> Option<Check> {
+    let links = links.into();
     // In the host's system every file may have several, as OSTree lays it out.
     if links < 2 || usual(&path.to_string_lossy()) == Usual::Host {
         return None;
@@ -127,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_program_among_data_with_a_second_name_is_told() {
-        let told = |path: &str, links| names(Path::new(path), links).is_some();
+        let told = |path: &str, links: u64| names(Path::new(path), links).is_some();
         assert!(told("/opt/casemate/casemate", 2) && told("/home/u/casemate", 3));
         assert!(!told("/opt/casemate/casemate", 1) && !told("/usr/bin/casemate", 2));
     }
