@@ -123,7 +123,8 @@ pub(crate) fn release_of(dir: &Path, state: &OwnedFd) -> Result<()> {
     let Some(dir) = super::open_existing::<Range>(dir)? else { return Ok(()) };
     let own = rustix::fs::fstat(state).call(|| "fstat()").context(WHAT)?;
     for name in names(&dir)? {
-        let Some(entry) = entry(&dir, &name)? else { continue };
+        // One that cannot be read keeps nobody from removing another container; whoever is given ids hears of it.
+        let Ok(Some(entry)) = entry(&dir, &name) else { continue };
         match rustix::fs::statat(rustix::fs::CWD, &entry.who.state, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(st) if (st.st_dev, st.st_ino) == (own.st_dev, own.st_ino) => {
                 remove::<Range>(&dir, &name)?;
@@ -152,8 +153,12 @@ pub(crate) fn forget(dir: &Path, state: &Path) -> Result<()> {
 
 fn entry(dir: &OwnedFd, name: &str) -> Result<Option<Entry>> {
     let Some(bytes) = read(dir, name).context(WHAT)? else { return Ok(None) };
-    // What is cut short says nothing: it is being written by somebody who does not hold the lock, that is, by nobody.
-    Ok(serde_json::from_slice(&bytes).ok())
+    match serde_json::from_slice(&bytes) {
+        Ok(entry) => Ok(Some(entry)),
+        // What is cut short says nothing: it is being written by somebody who does not hold the lock, that is, by nobody.
+        Err(error) if error.is_eof() => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("{WHAT}: {name}")),
+    }
 }
 
 fn names(dir: &OwnedFd) -> Result<Vec<String>> {
@@ -166,4 +171,22 @@ fn names(dir: &OwnedFd) -> Result<Vec<String>> {
         names.extend(name.map(str::to_owned));
     }
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_cut_short_says_nothing_and_a_damaged_one_is_an_error() {
+        let path = std::env::temp_dir().join(format!("casemate-brought-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(&path, flags, Mode::empty()).unwrap();
+        for (text, said) in [("{\"conta", true), ("", true), ("{\"container\": 7}", false)] {
+            std::fs::write(path.join("own-1.2"), text).unwrap();
+            assert_eq!(all(&dir, None).is_ok(), said, "{text}");
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
 }
