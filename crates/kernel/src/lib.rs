@@ -11,6 +11,7 @@ pub mod ids;
 pub mod magic;
 pub mod mount_tree;
 pub mod mountinfo;
+pub mod path;
 pub mod status;
 
 pub use error::ParseError;

@@ -73,7 +73,12 @@ impl Mount<'_> {
 /// # Errors
 /// A line that does not have the form: what cannot be read cannot be judged.
 pub fn parse(table: &[u8]) -> Result<Vec<Mount<'_>>, ParseError> {
-    lines(table).map(|line| mount(line).ok_or_else(|| error(line))).collect()
+    // A line of a file system that lies somewhere on a host has about a hundred bytes.
+    let mut mounts = Vec::with_capacity(table.len() / 80);
+    for line in lines(table) {
+        mounts.push(mount(line).ok_or_else(|| error(line))?);
+    }
+    Ok(mounts)
 }
 
 /// The mount with this number.
@@ -91,8 +96,28 @@ fn lines(table: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// What lies between the separators.
-fn words(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
-    text.split(move |byte| *byte == separator)
+fn words(text: &[u8], separator: u8) -> Words<'_> {
+    Words { rest: Some(text), separator }
+}
+
+/// As `slice::Split`, which the size for which this workspace is compiled leaves in pieces: tables are read at each start.
+struct Words<'t> {
+    rest: Option<&'t [u8]>,
+    separator: u8,
+}
+
+impl<'t> Iterator for Words<'t> {
+    type Item = &'t [u8];
+
+    fn next(&mut self) -> Option<&'t [u8]> {
+        let text = self.rest?;
+        let mut end = 0;
+        while end < text.len() && text[end] != self.separator {
+            end += 1;
+        }
+        self.rest = text.get(end + 1..);
+        text.get(..end)
+    }
 }
 
 fn error(line: &[u8]) -> ParseError {

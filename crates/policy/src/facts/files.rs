@@ -69,12 +69,8 @@ impl FileFact {
 /// True when `path` lies in the directory `top`, by their text.
 #[must_use]
 pub fn is_below(path: &str, top: &str) -> bool {
-    // Asked for every source and every place there is: mostly there is nothing to trim, and one byte tells.
-    let (path, mut top) = (path.as_bytes(), top.as_bytes());
-    while let [rest @ .., b'/'] = top {
-        top = rest;
-    }
-    path.len() > top.len() + 1 && path[top.len()] == b'/' && path.starts_with(top)
+    casemate_kernel::path::inside(path.as_bytes(), top.as_bytes())
+        .is_some_and(|rest| rest.len() > 1)
 }
 
 /// The kind of a file.

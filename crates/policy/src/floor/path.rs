@@ -1,7 +1,7 @@
 //! Places of mounts as text, and what lies below which.
 
-use casemate_kernel::attr;
 use casemate_kernel::mountinfo::{unescape, Mount};
+use casemate_kernel::{attr, path};
 use std::borrow::Cow;
 
 /// Where a mount is, without escapes. Bytes that are no UTF-8 are replaced: no place that is looked for has any.
@@ -16,12 +16,16 @@ pub(super) fn root<'m>(mount: &Mount<'m>) -> Cow<'m, str> {
 
 fn text(field: &[u8]) -> Cow<'_, str> {
     match unescape(field) {
-        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        // Nearly every one, and told at once.
+        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(bytes),
+        },
         Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
     }
 }
 
-/// A directory's name as what lies in it continues it: `/` is the empty one.
+/// [`path::without_slash`] of text.
 pub(super) fn without_slash(path: &str) -> &str {
     // Mostly nothing is to be trimmed, and one byte tells.
     match path.as_bytes() {
@@ -32,8 +36,7 @@ pub(super) fn without_slash(path: &str) -> &str {
 
 /// True when `path` is `place` or lies below it.
 pub(super) fn is_within(path: &str, place: &str) -> bool {
-    let rest = path.as_bytes().strip_prefix(without_slash(place).as_bytes());
-    rest.is_some_and(|rest| matches!(rest, [] | [b'/', ..]))
+    path::is_within(path.as_bytes(), place.as_bytes())
 }
 
 /// Nothing can be written through this mount.

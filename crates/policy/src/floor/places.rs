@@ -226,8 +226,8 @@ impl Places {
 /// What is mounted in a place belongs to it.
 fn mounted_below<'h>(host: &'h Host<'_>, place: &'h str) -> impl Iterator<Item = &'h str> {
     let inside = move |mount: &Mount<'h>| {
-        let rest = mount.point.strip_prefix(place.as_bytes());
-        rest.is_some_and(|rest| rest.first() == Some(&b'/'))
+        casemate_kernel::path::inside(mount.point, place.as_bytes())
+            .is_some_and(|rest| !rest.is_empty())
     };
     let points = host.mounts.iter().filter(move |mount| inside(mount));
     // Escaped: no place that is looked for has what is.

@@ -18,7 +18,7 @@ pub struct FsOption {
 /// backslash (an overlay path) does not split; quotes and those backslashes are not part of the value,
 /// because fsconfig(2) takes values as they are.
 pub(super) fn split_into(option: &str, into: &mut Vec<FsOption>) -> Result<(), String> {
-    if !option.contains(['"', ',', '\\']) {
+    if !option.bytes().any(|byte| matches!(byte, b'"' | b',' | b'\\')) {
         push(option, into);
         return Ok(());
     }

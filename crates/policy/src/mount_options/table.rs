@@ -97,7 +97,7 @@ impl MountPlanFlags {
     /// Applies one option; false when it is none of ours, hence file system data.
     pub(super) fn apply(&mut self, option: &str) -> bool {
         // Data of the file system: none of ours has a value.
-        !option.contains('=')
+        !option.as_bytes().contains(&b'=')
             && (self.apply_manner(option)
                 || self.apply_attr(option)
                 || self.apply_superblock(option)

@@ -8,6 +8,7 @@ use crate::hardened::HardenedSpec;
 use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::{Mount as Asked, NamespaceKind, Propagation};
 use casemate_kernel::mountinfo::{escape, unescape, Mount, Superblock};
+use casemate_kernel::path::{inside, is_within};
 use casemate_kernel::MountTree;
 
 /// Numbers of file systems that the host does not have: its own without a device count from 1 up.
@@ -180,19 +181,14 @@ impl Builder<'_, '_> {
 
     /// The mount that a place lies on: of those above it the latest, which hides what was there before, on whatever level.
     fn holder(&self, point: &[u8]) -> Option<&Line> {
-        let above = |line: &&Line| {
-            let rest = point.strip_prefix(line.point.strip_suffix(b"/").unwrap_or(&line.point));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-        };
-        self.lines.iter().rfind(above)
+        self.lines.iter().rfind(|line| is_within(point, &line.point))
     }
 
     /// What is seen at a path, and where in it the path is, escaped.
     fn visible(&self, path: &str) -> Option<(Vec<u8>, &Line)> {
         let path = escape(path.as_bytes());
         let line = self.holder(&path)?;
-        let point = line.point.strip_suffix(b"/").unwrap_or(&line.point);
-        Some((path.strip_prefix(point)?.to_vec(), line))
+        Some((inside(&path, &line.point)?.to_vec(), line))
     }
 }
 
