@@ -28,7 +28,7 @@ impl SeccompData {
     }
 
     /// The 16 words of the structure on a machine of the given byte order.
-    fn words(&self, big_endian: bool) -> [u32; 16] {
+    pub(crate) fn words(&self, big_endian: bool) -> [u32; 16] {
         let mut words = [0; 16];
         words[0] = self.nr;
         words[1] = self.arch;

@@ -11,6 +11,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod answers;
 mod arch;
 mod bpf;
 mod codegen;
@@ -21,6 +22,7 @@ mod feature;
 mod model;
 mod order;
 
+pub use answers::Bits;
 pub use arch::{Arch, UnknownArch};
 pub use bpf::{BadProgram, Insn, Program, MAX_INSNS};
 pub use compile::{compile, CompileError, Compiled};
