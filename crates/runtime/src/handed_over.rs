@@ -4,6 +4,7 @@ use casemate_kernel::magic;
 use casemate_policy::{FileKind, HardenedSpec, LeadsTo};
 use rustix::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{FileType, OFlags};
+use rustix::io::FdFlags;
 
 /// From here on descriptors are preserved; below are the standard streams.
 const FIRST: i32 = 3;
@@ -25,6 +26,10 @@ pub fn check(
     let end = FIRST.saturating_add(i32::try_from(preserved).unwrap_or(i32::MAX));
     for number in first..end {
         let Some(fd) = casemate_sys::fd::borrow(number) else { continue };
+        // One of our own: what a caller hands over has come through execve(2). The launch will miss it.
+        if number >= FIRST && rustix::io::fcntl_getfd(fd)?.contains(FdFlags::CLOEXEC) {
+            continue;
+        }
         let Some(to) = leads_to(proc, fd) else { continue };
         let path = rustix::fs::readlinkat(proc, format!("self/fd/{number}"), Vec::new());
         // For the message, which names the number as well.
@@ -43,8 +48,10 @@ fn leads_to(proc: &OwnedFd, fd: BorrowedFd<'_>) -> Option<LeadsTo> {
     if kind == FileType::Directory || flags.contains(OFlags::PATH) {
         return Some(LeadsTo::Directory);
     }
-    if matches!(kind, FileType::Fifo | FileType::Socket) {
-        return None;
+    match kind {
+        FileType::Fifo => return None,
+        FileType::Socket => return socket(fd),
+        _ => {}
     }
     let Ok(found) = rustix::fs::fstatfs(fd) else { return Some(LeadsTo::Directory) };
     if let Some(to) = of_kernel(proc, fd, found.f_type as u64) {
@@ -57,6 +64,19 @@ fn leads_to(proc: &OwnedFd, fd: BorrowedFd<'_>) -> Option<LeadsTo> {
         FileType::CharacterDevice => Some(LeadsTo::Device(FileKind::Char(major, minor))),
         FileType::BlockDevice => Some(LeadsTo::Device(FileKind::Block(major, minor))),
         _ => Some(LeadsTo::Kernel("of no known kind")),
+    }
+}
+
+/// Connections and what waits for them are handed over by whoever made them; a packet socket or one of netlink is the network
+/// namespace that it was made in.
+fn socket(fd: BorrowedFd<'_>) -> Option<LeadsTo> {
+    use rustix::net::{sockopt, AddressFamily, SocketType};
+    let usual = [AddressFamily::UNIX, AddressFamily::INET, AddressFamily::INET6];
+    let of = |family, kind| usual.contains(&family) && kind != SocketType::RAW;
+    // What cannot be told counts as what is not let in.
+    match (sockopt::socket_domain(fd), sockopt::socket_type(fd)) {
+        (Ok(family), Ok(kind)) if of(family, kind) => None,
+        _ => Some(LeadsTo::Kernel("a socket of no program's")),
     }
 }
 

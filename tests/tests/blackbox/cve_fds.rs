@@ -172,6 +172,35 @@ fn a_preserved_descriptor_is_no_file_of_the_hosts_kernel() {
     }
 }
 
+#[test]
+fn a_descriptor_that_the_caller_does_not_have_is_not_one_of_the_runtimes() {
+    requires!(root);
+    let container = Container::new(Bundle::new().args(&["probe", "fds"]));
+    let done = container.run_command(&["--preserve-fds", "4"]).ok();
+    assert_eq!(done.value("fds"), "0,1,2");
+}
+
+#[test]
+fn a_preserved_socket_is_a_connection_and_not_the_hosts_network() {
+    requires!(root);
+    // SAFETY: plain integers.
+    let packet: fn() -> libc::c_long =
+        || unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0).into() };
+    // SAFETY: likewise.
+    let netlink: fn() -> libc::c_long =
+        || unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, 0).into() };
+    // SAFETY: likewise.
+    let stream: fn() -> libc::c_long =
+        || unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0).into() };
+    let container = Container::new(Bundle::new().args(&["probe", "fds"]));
+    let run = || container.run_command(&["--preserve-fds", "1"]);
+    for made in [packet, netlink] {
+        let text = handing(run(), 3, made).refused();
+        assert!(text.contains("descriptors.kernel-files"), "{text}");
+    }
+    assert_eq!(handing(run(), 3, stream).ok().value("fds"), "0,1,2,3");
+}
+
 /// Have the runtime's caller hand over, as descriptor `number`, what `make` opens.
 fn handing(mut command: Cmd, number: i32, make: fn() -> libc::c_long) -> Cmd {
     let open = move || {
