@@ -521,6 +521,17 @@ fn a_configuration_does_not_bring_the_ids_of_a_running_container() {
 }
 
 #[test]
+fn a_configuration_does_not_bring_so_many_ids_that_others_are_left_without() {
+    requires!(root);
+    let bundle = bringing("true", 65536).edit(|c| {
+        c["linux"]["uidMappings"][0]["size"] = json!(4_294_901_759_u32);
+    });
+    let text = Container::new(bundle).run().refused();
+    assert!(text.contains("others would be left without"), "{text}");
+    assert!(text.contains("userns.shared-ids"), "{text}");
+}
+
+#[test]
 fn a_volume_that_follows_the_host_is_warned_about() {
     requires!(root);
     let said = |options: &[&str], global: &[&str]| {

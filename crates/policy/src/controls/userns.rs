@@ -281,6 +281,9 @@ fn own_ids(
 /// How many ids a container has from casemate in a row.
 const HELD: u64 = 65536;
 
+/// How many a configuration may bring: as many as 64 containers have, of some twelve thousand that there is room for.
+const MOST: u64 = 64 * HELD;
+
 /// Two containers with the same ids can signal and trace each other, if they get to see each other.
 fn ids_of_nobody(
     draft: &mut Draft<'_>,
@@ -288,6 +291,17 @@ fn ids_of_nobody(
     what: &str,
     asked: Vec<IdMapping>,
 ) -> Result<Vec<IdMapping>, Refusal> {
+    let count: u64 = asked.iter().map(|map| u64::from(map.size)).sum();
+    if count > MOST && draft.allows("userns.shared-ids").is_none() {
+        let reason =
+            format!("{count} {what} ids are more than {MOST}: others would be left without");
+        return Err(draft.refuse(
+            ControlId::AutoUserns,
+            pointer,
+            reason,
+            Some("userns.shared-ids"),
+        ));
+    }
     let held = match pointer {
         "/linux/uidMappings" => &draft.facts.held_uids,
         _ => &draft.facts.held_gids,
