@@ -341,3 +341,35 @@ fn a_place_that_the_nodes_policy_calls_data_is_bound() {
         bound(ssl, "echo ran=1").global(&["--policy-dir", dir.path().to_str().unwrap()]);
     assert_eq!(container.run().ok().value("ran"), "1");
 }
+
+#[test]
+fn a_socket_that_others_have_named_as_an_engine_does_keeps_nobody_from_a_volume() {
+    requires!(root);
+    let (theirs, data) = (Dir::new("theirs"), Dir::new("data"));
+    let way = theirs.path().join("d");
+    std::fs::create_dir(&way).unwrap();
+    let _listener = UnixListener::bind(way.join("docker.sock")).unwrap();
+    std::fs::remove_dir_all(&way).unwrap();
+    symlink("d", &way).unwrap();
+    // Deeper than is looked at, so that the sockets of the host are asked for.
+    std::fs::create_dir_all(data.path().join("a/b/c")).unwrap();
+    let bundle = Bundle::sh(": >/mnt/x").bind(data.path(), "/mnt", &["rw"]);
+    Container::new(bundle).run().ok();
+}
+
+#[test]
+fn a_file_in_a_directory_that_everybody_writes_makes_it_no_engines() {
+    requires!(root);
+    let shared = Dir::new("shared");
+    let volume = shared.path().join("volume");
+    std::fs::create_dir(&volume).unwrap();
+    std::fs::write(shared.path().join("engine-id"), "").unwrap();
+    std::fs::set_permissions(shared.path(), PermissionsExt::from_mode(0o1777)).unwrap();
+    Container::new(Bundle::sh(": >/mnt/x").bind(&volume, "/mnt", &["rw"])).run().ok();
+    std::fs::set_permissions(shared.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let text = Container::new(Bundle::sh("true").bind(&volume, "/mnt", &["rw"])).run().refused();
+    assert!(text.contains("mounts.engine-data"), "{text}");
+    // Somebody else's.
+    std::os::unix::fs::chown(shared.path().join("engine-id"), Some(12345), None).unwrap();
+    Container::new(Bundle::sh(": >/mnt/y").bind(&volume, "/mnt", &["rw"])).run().ok();
+}

@@ -47,11 +47,19 @@ impl Engines {
 }
 
 /// An engine by what it keeps in `dir`. A name that cannot be looked up is none of ours: root can look up all but those of a
-/// file system that is gone, and who cannot has nothing to bind there.
+/// file system that is gone, and who cannot has nothing to bind there. In a directory that others write as well (`/tmp`) nobody
+/// knows who has made a file, and an engine keeps nothing there; elsewhere it is an engine's where it is root's, or the caller's.
 fn signed(dir: &Path) -> Option<EngineFact> {
-    let there =
-        |name: &str| rustix::fs::statat(CWD, dir.join(name), AtFlags::SYMLINK_NOFOLLOW).is_ok();
-    let (_, engine) = SIGNS.iter().find(|(name, _)| there(name))?;
+    let stat = |path: &Path| rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+    let (_, engine) = SIGNS.iter().find(|(name, _)| {
+        stat(&dir.join(name)).is_ok_and(|sign| {
+            sign.st_uid == 0 || sign.st_uid == rustix::process::geteuid().as_raw()
+        })
+    })?;
+    const OTHERS: u32 = 0o002;
+    if stat(dir).is_ok_and(|top| top.st_mode & OTHERS != 0) {
+        return None;
+    }
     Some(EngineFact { engine: *engine, root: dir.to_string_lossy().into_owned() })
 }
 
@@ -192,7 +200,7 @@ pub(super) fn links(stat: &Stat, file: &mut FileFact) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether a package of the host's owns the directory below /opt or /var/lib in which the file lies, by one of its names.
+/// Whether a package of the host's owns the directory below /opt, /var or /var/lib in which the file lies, by one of its names.
 pub(super) fn package(file: &FileFact) -> Package {
     let asked = file.all_names().filter_map(|name| match casemate_policy::usual(name) {
         Usual::Packaged(top) => Some(owner(&top)),
@@ -211,6 +219,8 @@ fn owner(top: &str) -> Package {
     match search(Path::new("/var/lib/dpkg/info"), top) {
         Ok(Some(name)) => Package::Owned(name),
         Ok(None) => Package::Unowned,
+        // Of what lies directly in /var the policy's table has those of such hosts.
+        Err(Errno::NOENT) if Path::new(top).parent() == Some(Path::new("/var")) => Package::Unowned,
         Err(Errno::NOENT) => without_dpkg(),
         Err(error) => Package::Unknown(format!("/var/lib/dpkg/info: {}", errno_text(error))),
     }

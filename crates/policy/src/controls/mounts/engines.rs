@@ -2,8 +2,9 @@
 //! belongs to the engine itself or to others is protected.
 
 use super::Scope;
-use crate::facts::{is_below, Engine, FileFact, LayerFact, LayerRole};
+use crate::facts::{is_below, Engine, FileFact, LayerRole};
 use crate::spec::NamespaceKind;
+use casemate_kernel::magic;
 
 /// Whose the file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +128,7 @@ pub(super) fn whose(
         return Whose::Given;
     }
     if ROOTS.iter().any(|(of, shape)| *of == engine && matches(engine, shape, rest, scope)) {
-        return of_root(engine, scope, &file.layers);
+        return of_root(engine, scope, file);
     }
     let shared =
         SHARED.iter().find(|(of, shape, _)| *of == engine && matches(engine, shape, rest, scope));
@@ -156,9 +157,11 @@ fn is_memory_of_joined(engine: Engine, path: &str, scope: &Scope<'_>, file: &Fil
 
 /// A mounted root file system that is bound. Images that containers/storage mounts have no upper directory, and
 /// containers have one; Docker's have one both, and which it is cannot be told.
-fn of_root(engine: Engine, scope: &Scope<'_>, layers: &[LayerFact]) -> Whose {
-    let written = layers.iter().any(|layer| layer.role == LayerRole::Upper);
+fn of_root(engine: Engine, scope: &Scope<'_>, file: &FileFact) -> Whose {
+    let written = file.layers.iter().any(|layer| layer.role == LayerRole::Upper);
     match engine {
+        // Whether somebody writes there a FUSE file system does not say.
+        _ if file.fs_type == magic::FUSE && !is_build(scope) => Whose::Shown,
         // Stages of a build are containers, which later ones are given.
         _ if !written || is_build(scope) => Whose::Given,
         Engine::Docker => Whose::Shown,
@@ -224,7 +227,8 @@ fn is_pod(engine: Engine, name: &str, scope: &Scope<'_>) -> bool {
     let of_pod = match engine {
         // Anybody could say so to podman, whose annotations are the user's.
         Engine::Storage => return scope.pod.crio_sandbox.as_deref() == Some(name),
-        Engine::Kubelet => scope.pod.has_uid(name),
+        // The id of a container is its caller's choice.
+        Engine::Kubelet => return scope.pod.has_uid(name),
         _ => scope.pod.has_sandbox(name),
     };
     of_pod || name == scope.facts.container

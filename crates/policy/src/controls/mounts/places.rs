@@ -168,6 +168,20 @@ const TREES: &[(&str, Kind)] = &[
     ("/var/snap/microk8s/common/var/lib/containerd", Of(Engine::Containerd)),
     ("/var/snap/microk8s/common/var/lib/kubelet", Of(Engine::Kubelet)),
     // What services of the host keep.
+    ("/var/account", VAR),
+    ("/var/cache/akmods", VAR),
+    ("/var/cache/apt", VAR),
+    ("/var/cache/debconf", VAR),
+    ("/var/cache/dnf", VAR),
+    ("/var/cache/ldconfig", VAR),
+    ("/var/cache/libdnf5", VAR),
+    ("/var/cfengine", VAR),
+    ("/var/kerberos", VAR),
+    ("/var/named", VAR),
+    ("/var/ossec", VAR),
+    ("/var/qmail", VAR),
+    ("/var/spool/incron", VAR),
+    ("/var/yp", VAR),
     ("/var/crash", VAR),
     ("/var/db", VAR),
     ("/var/spool/anacron", VAR),
@@ -274,11 +288,33 @@ fn by_rule(path: &str) -> Place {
     if is_below(path, "/opt") {
         return Place::Packaged { class: super::SYSTEM };
     }
-    match is_below(path, "/var/lib") {
-        true => Place::Packaged { class: "mounts.host-var" },
+    let is_in = |top: &&str| path == *top || is_below(path, top);
+    match is_below(path, "/var") && !DATA_OF_VAR.iter().any(is_in) {
+        true => Place::Packaged { class: VAR_CLASS },
         false => Place::Data,
     }
 }
+
+const VAR_CLASS: &str = "mounts.host-var";
+
+/// Directories of /var that no package owns for itself alone (hier(7)). `/var/lib` has rules of its own.
+const DATA_OF_VAR: [&str; 15] = [
+    "/var/backups",
+    "/var/cache",
+    "/var/data",
+    "/var/home",
+    "/var/local",
+    "/var/log",
+    "/var/mail",
+    "/var/mnt",
+    "/var/opt",
+    "/var/roothome",
+    "/var/spool",
+    "/var/srv",
+    "/var/tmp",
+    "/var/vol",
+    "/var/www",
+];
 
 /// A namespace that an engine or iproute2 keeps by a mount.
 fn is_pinned(path: &str) -> bool {
@@ -327,7 +363,7 @@ pub fn usual(path: &str) -> Usual {
         Place::Host { class: "mounts.host-run", .. } if is_below(path, "/run/user") => Usual::Other,
         Place::Host { .. } | Place::System | Place::Own => Usual::Host,
         Place::Packaged { .. } => {
-            let depth = if is_below(path, "/opt") { 2 } else { 3 };
+            let depth = if is_below(path, "/var/lib") { 3 } else { 2 };
             let top = path.match_indices('/').nth(depth).map_or(path, |(at, _)| &path[..at]);
             Usual::Packaged(top.to_owned())
         }
