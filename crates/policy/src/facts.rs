@@ -58,6 +58,9 @@ pub struct HostFacts {
     pub mounts: MountFacts,
     /// Why a hook is not to be trusted, by its JSON pointer. A hook that is not here was found trustworthy.
     pub hook_faults: BTreeMap<String, String>,
+    /// Where the programs of hooks lie that are named by a process (`/proc/PID/exe`), by JSON pointer: which file that is may be
+    /// another one when the hook runs.
+    pub hook_names: BTreeMap<String, String>,
     /// The programs of hooks that run on the host's side, by JSON pointer; looked at only where somebody asks.
     pub hook_files: BTreeMap<String, HookFile>,
     /// Where system calls are handed to, for a filter that does so.

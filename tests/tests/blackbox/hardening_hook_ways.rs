@@ -4,6 +4,7 @@ use casemate_tests::command::Cmd;
 use casemate_tests::hooks::{hooked, set_mode, with_tmp, Place};
 use casemate_tests::scratch::Dir;
 use casemate_tests::{host, programs, requires, Bundle, Container};
+use serde_json::json;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,18 +14,22 @@ struct Overlay(Dir);
 
 impl Overlay {
     fn new() -> Self {
+        Self::with_upper("upper")
+    }
+
+    /// The upper directory has this name among the overlay's options: `link` is a symbolic link to it.
+    fn with_upper(named: &str) -> Self {
         host::isolate();
         let dir = Dir::new("overlay");
+        symlink("upper", dir.path().join("link")).unwrap();
         for name in ["lower", "upper", "work", "merged"] {
             std::fs::create_dir(dir.path().join(name)).unwrap();
             set_mode(&dir.path().join(name), 0o755);
         }
         let at = |name: &str| dir.path().join(name).display().to_string();
         let options =
-            format!("lowerdir={},upperdir={},workdir={}", at("lower"), at("upper"), at("work"));
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "overlay", "overlay", "-o", &options]).arg(at("merged"));
-        programs::output(&mut mount).unwrap();
+            format!("lowerdir={},upperdir={},workdir={}", at("lower"), at(named), at("work"));
+        mount_overlay(&options, &dir.path().join("merged"));
         Self(dir)
     }
 
@@ -37,6 +42,13 @@ impl Drop for Overlay {
     fn drop(&mut self) {
         programs::output(Command::new("umount").arg("-l").arg(self.of("merged"))).unwrap();
     }
+}
+
+/// Not by mount(8), which follows links among the options.
+fn mount_overlay(options: &str, at: &Path) {
+    let mut mount = Command::new("mount");
+    mount.args(["-i", "-c", "-t", "overlay", "overlay", "-o", options]).arg(at);
+    programs::output(&mut mount).unwrap();
 }
 
 /// A state root of its own, in which containers meet.
@@ -89,20 +101,62 @@ fn a_hook_is_not_run_by_a_path_through_what_a_container_has() {
 }
 
 #[test]
-fn a_hook_on_an_overlay_is_not_written_through_a_layer() {
+fn a_hook_that_lies_on_an_overlay_is_not_trusted() {
     requires!(root);
-    for layer in ["lower", "upper"] {
-        let (place, overlay, state) = (Place::new(), Overlay::new(), state());
+    let (place, overlay) = (Place::new(), Overlay::new());
+    let (hook, links) = (overlay.of("merged").join("h.sh"), Dir::new("links"));
+    std::fs::copy(place.hook(), &hook).unwrap();
+    let link = links.path().join("link");
+    symlink(&hook, &link).unwrap();
+    let script = links.path().join("script");
+    casemate_tests::bundle::write(&script, format!("#!{}\n", hook.display()));
+    set_mode(&script, 0o755);
+    for path in [&hook, &link, &script] {
+        let container = Container::new(hooked(Bundle::sh("true"), "poststop", path));
+        let text = container.run().refused();
+        let why = "lies on overlay, where others may have it by another name (rule hooks.trusted)";
+        assert!(text.contains(why), "{text}");
+    }
+    assert_eq!(place.ran(), "");
+}
+
+#[test]
+fn a_hook_that_is_run_from_an_overlay_is_not_written_through_a_layer() {
+    requires!(root);
+    for (layer, upper) in [("lower", "upper"), ("upper", "upper"), ("upper", "link")] {
+        let (place, state) = (Place::new(), state());
+        let overlay = Overlay::with_upper(upper);
         let hook = overlay.of("merged").join("h.sh");
         let origin = if layer == "lower" { overlay.of("lower") } else { overlay.of("merged") };
         std::fs::copy(place.hook(), origin.join("h.sh")).unwrap();
         let first = hooked(Bundle::sh("sleep 600"), "poststop", &hook);
         let first = Container::new(first).in_root(state.path());
+        let first = first.global(&["--allow", "hooks.untrusted"]);
         first.create().ok();
         with_volume(&state, &overlay.of(layer), &place.attack("/mnt/h.sh"));
         first.delete().ok();
-        assert_eq!(place.ran(), "orig\n", "{layer}");
+        assert_eq!(place.ran(), "orig\n", "{layer} by {upper}");
     }
+}
+
+#[test]
+fn a_hook_that_is_named_by_a_process_runs_the_file_that_was_judged() {
+    requires!(root);
+    let (place, tools) = (Place::new(), Dir::new("tools"));
+    let program = tools.path().join("busybox");
+    programs::copy(&Bundle::new().rootfs().join("bin/busybox"), &program);
+    set_mode(&program, 0o755);
+    let mut engine = programs::start(Command::new(&program).args(["sleep", "600"])).unwrap();
+    let (exe, said) = (format!("/proc/{}/exe", engine.id()), place.path().join("said"));
+    let hook = json!([{"path": exe, "args": ["touch", said]}]);
+    let bundle = Bundle::sh("sleep 600").edit(|c| c["hooks"]["poststop"] = hook.clone());
+    let container = Container::new(bundle);
+    container.create().ok();
+    // Its number may be another process's by now, or what it executes another file.
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    container.delete().ok();
+    assert!(said.exists());
 }
 
 #[test]
@@ -174,25 +228,45 @@ fn a_layer_of_an_overlay_over_the_hosts_system_is_not_data() {
     for name in ["upper", "work"] {
         std::fs::create_dir(layers.path().join(name)).unwrap();
     }
+    symlink("upper", layers.path().join("link")).unwrap();
     let (upper, work) = (layers.path().join("upper"), layers.path().join("work"));
-    let options = format!("lowerdir=/etc,upperdir={},workdir={}", upper.display(), work.display());
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "overlay", "overlay", "-o", &options, "/etc"]);
-    programs::output(&mut mount).unwrap();
     std::fs::create_dir(upper.join("cron.d")).unwrap();
-    for source in [upper.clone(), upper.join("cron.d"), layers.path().to_owned()] {
-        let bundle = Bundle::sh("true").bind(&source, "/mnt", &["rw"]);
-        let text = Container::new(bundle).run().refused();
-        assert!(text.contains("mounts.host-etc"), "{text}");
+    for named in ["upper", "link", "work/../upper"] {
+        let named = layers.path().join(named).display().to_string();
+        let options = format!("lowerdir=/etc,upperdir={named},workdir={}", work.display());
+        mount_overlay(&options, Path::new("/etc"));
+        for source in [upper.clone(), upper.join("cron.d"), layers.path().to_owned()] {
+            let bundle = Bundle::sh("true").bind(&source, "/mnt", &["rw"]);
+            let text = Container::new(bundle).run().refused();
+            assert!(text.contains("mounts.host-etc"), "{named}: {text}");
+        }
+        programs::output(Command::new("umount").args(["-l", "/etc"])).unwrap();
     }
+}
+
+#[test]
+fn a_layer_of_a_layer_over_the_hosts_system_is_not_data() {
+    requires!(root);
+    host::isolate();
+    let (inner, work) = (Overlay::new(), Dir::new("work"));
+    let at = |name: &str| work.path().join(name).display().to_string();
+    for name in ["upper", "work"] {
+        std::fs::create_dir(at(name)).unwrap();
+    }
+    let lower = inner.of("merged").display().to_string();
+    let options = format!("lowerdir={lower}:/etc,upperdir={},workdir={}", at("upper"), at("work"));
+    mount_overlay(&options, Path::new("/etc"));
+    let bundle = Bundle::sh("true").bind(&inner.of("upper"), "/mnt", &["rw"]);
+    let text = Container::new(bundle).run().refused();
     programs::output(Command::new("umount").args(["-l", "/etc"])).unwrap();
+    assert!(text.contains("mounts.host-etc"), "{text}");
 }
 
 #[test]
 fn the_bundle_and_the_root_of_another_container_are_not_written_by_other_names() {
     requires!(root);
     let state = state();
-    let overlay = Overlay::new();
+    let overlay = Overlay::with_upper("link");
     // The root file system lies on an overlay, and so does a second bundle.
     let first = Bundle::sh("sleep 600");
     for entry in std::fs::read_dir(first.rootfs()).unwrap() {

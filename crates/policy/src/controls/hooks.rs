@@ -12,14 +12,15 @@ use serde_json::{json, Value};
 /// cannot be written by others; a sticky directory such as `/tmp` does. `/proc/PID/exe`, as which
 /// dockerd names itself, is followed to the file, which has to be one of the host's; a path through
 /// what another process has (`/proc/PID/root/...`) leads to nobody's
-/// (`a_hook_is_not_run_by_a_path_through_what_a_container_has`). Interpreters of scripts are judged
+/// (`a_hook_is_not_run_by_a_path_through_what_a_container_has`), and what is run later is that file
+/// (`a_hook_that_is_named_by_a_process_runs_the_file_that_was_judged`). Nor may it lie among data on an overlay,
+/// FUSE or ecryptfs, whose files have other names beneath (`a_hook_that_lies_on_an_overlay_is_not_trusted`). Interpreters of scripts are judged
 /// in the same way, and among data neither may have a second name
 /// (`a_hook_with_a_second_name_is_not_trusted`). The same is asked again right before a hook runs,
 /// whenever that is: one that fails is an error of `create` or `start` as a hook is that ends with
 /// one, and a warning of `delete`. Programs of hooks, and the links that lead to them, are written by
 /// no container while theirs is there, and neither are interpreters of scripts (`mounts.sources`;
 /// `a_hook_is_not_written_through_a_volume_that_is_or_holds_it` and its neighbours,
-/// `a_hook_on_an_overlay_is_not_written_through_a_layer`,
 /// `a_hook_that_others_can_change_by_the_time_it_runs_does_not_run`).
 /// What a program loads itself (the loader of an ELF file, libraries, files that its arguments name) is
 /// not looked at: keep a hook that is not static with all that it loads in the host's system. As with runc,
@@ -119,6 +120,25 @@ pub(crate) const LISTED: Control = Control {
 /// How long a hook may take that names no time, in seconds: one that hangs would hold the engine for ever.
 const HOOK_TIMEOUT: i64 = 30;
 
+/// A hook that is named by a process is run by the name of its file: what was judged is what runs, also when that process executes
+/// something else by then, or has gone.
+fn name_by_file(draft: &mut Draft<'_>, asked: &mut Hooks) {
+    for (kind, list) in asked.kinds_mut() {
+        for (index, hook) in list.iter_mut().enumerate() {
+            let pointer = format!("/hooks/{kind}/{index}");
+            let Some(file) = draft.facts.hook_names.get(&pointer) else { continue };
+            let named = std::mem::replace(&mut hook.path, file.clone());
+            if hook.args.is_empty() {
+                hook.args.push(named.clone());
+            }
+            let values = (json!(named), json!(file));
+            let reason = "by then that process may execute another file";
+            let rule = ControlId::TrustedHooks;
+            draft.log.change(rule, format!("{pointer}/path"), Verdict::Tightened, values, reason);
+        }
+    }
+}
+
 /// Who may change a hook is the runtime's to find out.
 pub(crate) fn trusted(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, Refusal> {
     let rule = ControlId::TrustedHooks;
@@ -132,6 +152,7 @@ pub(crate) fn trusted(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, 
             draft.log.change(rule, pointer, Verdict::Added, values, reason);
         }
     }
+    name_by_file(draft, &mut asked);
     let facts = draft.facts;
     let Some((pointer, fault)) = facts.hook_faults.iter().next() else {
         let on_host =

@@ -1,53 +1,127 @@
-//! Overlays that show a directory of the host as one of their layers: what is written there appears at another path, which may
-//! be the host's system (an overlay over /etc or /usr).
+//! File systems over places of the host that show what lies elsewhere: the layers of an overlay over /etc or over `/` itself, a
+//! directory that bindfs shows in /usr. What is written there appears in the host's system.
 
-use super::names::{rest_of, text};
+use super::beneath::real_layer;
+use super::names::{rest_of, stacked_on, text};
 use crate::overlay::shown_layers;
 use casemate_kernel::mountinfo::{Mount, Superblock};
 use casemate_policy::{is_below, usual, FileFact, FileKind, LayerRole, Usual};
 use std::path::Path;
 
-/// Layers, each with the place at which it is shown.
+/// How often what is shown may be shown again: FILESYSTEM_MAX_STACK_DEPTH of the kernel is 2.
+const STACKED: usize = 3;
+
+/// Directories, each with the place at which it is shown.
 pub(super) struct Above(Vec<(String, String)>);
 
 impl Above {
-    /// Of the overlays among these mounts. Left out are the one that `root` is, whose layers may lie where nobody here sees them, and
-    /// those of engines: their layers are protected as the engine's data.
-    pub(super) fn look(mounts: &[Mount<'_>], root: Option<Superblock>) -> Self {
+    /// Of what is mounted. Left out are the overlays of engines: their layers are protected as the engine's data.
+    ///
+    /// # Errors
+    /// What an overlay over a place of the host shows cannot be told.
+    pub(super) fn look(mounts: &[Mount<'_>], root: Option<Superblock>) -> Result<Self, String> {
         let mut shown = Vec::new();
-        let of_host = |mount: &&Mount<'_>| {
-            mount.fstype == "overlay"
-                && Some(mount.superblock) != root
-                && usual(&text(mount.point)) != Usual::Engine
-        };
-        for mount in mounts.iter().filter(of_host) {
-            // What shows no layers has none that could be compared.
-            let layers = shown_layers(mount).unwrap_or_default();
-            let (top, point) = (text(mount.root), text(mount.point).into_owned());
-            for (role, _, layer) in layers {
-                // Nor has a layer that nobody can find by its name.
-                if let (true, Ok(layer)) = (role != LayerRole::Work, layer) {
-                    let dir = join(&layer.to_string_lossy(), top.trim_start_matches('/'));
-                    shown.push((dir, point.clone()));
+        for mount in mounts {
+            let point = text(mount.point).into_owned();
+            match (mount.fstype, usual(&point)) {
+                (_, Usual::Engine) => {}
+                ("overlay", kind) => {
+                    let over = match kind {
+                        _ if Some(mount.superblock) == root => Over::Root,
+                        Usual::Host => Over::Host,
+                        _ => Over::Data,
+                    };
+                    add_layers(mount, &point, over, &mut shown)?;
                 }
+                (_, Usual::Host) => {
+                    let top = text(mount.root);
+                    shown.extend(stacked_on(mount, &top).map(|source| (source, point)));
+                }
+                _ => {}
             }
         }
-        Self(shown)
+        Ok(Self(shown))
     }
 
-    /// Adds to `file` the paths at which overlays show it, or what is in it.
+    /// Adds to `file` the paths at which it is shown, or what is in it, and where that is shown again.
     pub(super) fn name(&self, file: &mut FileFact) {
-        let own: Vec<String> = file.all_names().map(str::to_owned).collect();
-        for (layer, point) in &self.0 {
-            for name in &own {
-                if let Some(rest) = rest_of(name, layer) {
-                    file.names.push(join(point, rest));
-                } else if file.kind == FileKind::Directory && is_below(layer, name) {
-                    file.holds.push(point.clone());
-                }
+        for _ in 0..STACKED {
+            let (names, holds) = self.of(file);
+            if names.is_empty() && holds.is_empty() {
+                break;
             }
+            file.names.extend(names);
+            file.holds.extend(holds);
         }
     }
+
+    /// Those that `file` does not have yet.
+    fn of(&self, file: &FileFact) -> (Vec<String>, Vec<String>) {
+        let (mut names, mut holds) = (Vec::new(), Vec::new());
+        for (layer, point) in &self.0 {
+            for name in file.all_names() {
+                if let Some(rest) = rest_of(name, layer) {
+                    names.push(join(point, rest));
+                } else if file.kind == FileKind::Directory && is_below(layer, name) {
+                    holds.push(point.clone());
+                }
+            }
+            // What is in it may be a layer of more.
+            let inner =
+                file.holds.iter().any(|at| rest_of(at, layer).is_some() || is_below(layer, at));
+            if inner {
+                holds.push(point.clone());
+            }
+        }
+        names.retain(|name| !file.all_names().any(|known| known == name));
+        holds.retain(|point| !file.holds.contains(point));
+        for list in [&mut names, &mut holds] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        (names, holds)
+    }
+}
+
+/// What an overlay lies over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// It is what `/` lies on, which may have been mounted where nobody here sees its layers.
+    Root,
+    /// A place of the host: each layer has to be told, but those that nobody has by their name any more.
+    Host,
+    /// Data: where a layer of these cannot be told nothing is lost.
+    Data,
+}
+
+fn add_layers(
+    mount: &Mount<'_>,
+    point: &str,
+    over: Over,
+    shown: &mut Vec<(String, String)>,
+) -> Result<(), String> {
+    let about = |why: String| format!("the overlay on {point}: {why}");
+    let layers = match shown_layers(mount) {
+        Ok(layers) => layers,
+        Err(error) if over == Over::Host => return Err(about(format!("{error:#}"))),
+        Err(_) => return Ok(()),
+    };
+    let top = text(mount.root);
+    for (role, _, layer) in layers.into_iter().filter(|(role, ..)| *role != LayerRole::Work) {
+        let layer = match layer {
+            Ok(layer) => layer,
+            Err(why) if over == Over::Host && role == LayerRole::Upper => return Err(about(why)),
+            // Nobody can find it by this name.
+            Err(_) => continue,
+        };
+        let real = if over == Over::Data { None } else { real_layer(&layer) };
+        let written = (over != Over::Root && real.as_ref() != Some(&layer)).then_some(layer);
+        for layer in [written, real].into_iter().flatten() {
+            let dir = join(&layer.to_string_lossy(), top.trim_start_matches('/'));
+            shown.push((dir, point.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 fn join(top: &str, rest: &str) -> String {
@@ -70,7 +144,7 @@ mod tests {
 31 20 0:61 / /var/lib/docker/overlay2/x/merged rw - overlay o rw,lowerdir=/srv/l,upperdir=/srv/u
 ";
         let mounts = parse(table).unwrap();
-        let above = Above::look(&mounts, Some(mounts[0].superblock));
+        let above = Above::look(&mounts, Some(mounts[0].superblock)).unwrap();
         let named = |path: &str| {
             let kind = FileKind::Directory;
             let mut file = FileFact { path: path.to_owned(), kind, ..FileFact::default() };

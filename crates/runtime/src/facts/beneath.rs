@@ -6,11 +6,12 @@ use crate::overlay::shown_layers;
 use casemate_kernel::mountinfo::Mount;
 use casemate_kernel::MountTree;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// How many file systems lie on each other at most: FILESYSTEM_MAX_STACK_DEPTH of the kernel is 2.
 const STACKED: usize = 3;
 
-/// The mounts of the host, by the text of paths: nothing is opened.
+/// The mounts of the host. Layers are looked up by the names that the kernel tells, which are those that somebody mounted by.
 pub(crate) struct Beneath<'m, 't> {
     tree: MountTree<'m, 't>,
     stacks: bool,
@@ -24,11 +25,6 @@ impl<'m, 't> Beneath<'m, 't> {
         // The layers of the overlay that `/` lies on may lie where nobody here sees them.
         let stacks = mounts.iter().any(|m| is_stacked(m) && Some(m.superblock) != root);
         Self { tree, stacks }
-    }
-
-    /// The mount that a path without links lies on.
-    pub(super) fn mount(&self, path: &str) -> Option<&'m Mount<'t>> {
-        self.tree.visible(path)
     }
 
     /// The other names of `path`, which has no links in it and need not exist.
@@ -66,13 +62,31 @@ impl<'m, 't> Beneath<'m, 't> {
         }
         let about = |why| format!("the overlay that {path} lies on: {why}");
         let layers = shown_layers(mount).map_err(|error| about(format!("{error:#}")))?;
-        let one = |(_, _, layer): (_, _, Result<std::path::PathBuf, String>)| {
+        let mut names = Vec::new();
+        for (_, _, layer) in layers {
             let layer = layer.map_err(about)?;
-            let name = layer.join(inside.trim_start_matches('/'));
-            Ok(name.to_string_lossy().trim_end_matches('/').to_owned())
-        };
-        layers.into_iter().map(one).collect()
+            // By both: what a link led to when it was mounted it may lead to no longer.
+            for top in [Some(&layer), real_layer(&layer).as_ref()].into_iter().flatten() {
+                let name = top.join(inside.trim_start_matches('/'));
+                names.push(name.to_string_lossy().trim_end_matches('/').to_owned());
+            }
+        }
+        Ok(names)
     }
+
+    /// The mount that hides from `path` where its file lies: an overlay or another stacked file system, but the one that `/` is.
+    /// The names of its layers do not prove what they are: they may have been moved since, and directories in them renamed
+    /// (redirect_dir of overlayfs).
+    pub(super) fn hidden_by(&self, path: &str) -> Option<&'m Mount<'t>> {
+        let root = self.tree.visible("/").map(|root| root.superblock);
+        self.tree.visible(path).filter(|m| is_stacked(m) && Some(m.superblock) != root)
+    }
+}
+
+/// Where a layer is that somebody has named through links, `..` or with more slashes than it takes; `None` where nothing has this
+/// name any more: then nobody is given it by that name either.
+pub(super) fn real_layer(layer: &Path) -> Option<PathBuf> {
+    layer.canonicalize().ok()
 }
 
 fn is_stacked(mount: &Mount<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use super::beneath::Beneath;
 use anyhow::anyhow;
-use casemate_kernel::mountinfo::Mount;
+use casemate_kernel::mountinfo::{self, Mount};
 use casemate_policy::spec::{Hook, Hooks};
 use casemate_policy::{usual, HookFile, HostFacts, Usual};
 use casemate_sandbox::trust::{self, Owners};
@@ -25,17 +25,43 @@ fn on_host(hooks: &Hooks) -> impl Iterator<Item = (String, &Hook)> {
 }
 
 /// Why hooks are not to be trusted, by JSON pointer.
-pub(super) fn faults(hooks: &Hooks, facts: &HostFacts) -> BTreeMap<String, String> {
+///
+/// # Errors
+/// The mounts of the host cannot be read.
+pub(super) fn faults(hooks: &Hooks, facts: &HostFacts) -> anyhow::Result<BTreeMap<String, String>> {
+    if on_host(hooks).next().is_none() {
+        return Ok(BTreeMap::new());
+    }
     let owners = Owners { euid: facts.euid, initial: facts.in_initial_userns };
-    let fault = |(at, hook): (String, &Hook)| Some((at, fault(owners, hook.path.as_ref())?));
-    on_host(hooks).filter_map(fault).collect()
+    let mounts = mountinfo::parse(&facts.mountinfo)?;
+    let beneath = Beneath::new(&mounts);
+    let fault = |(at, hook): (String, &Hook)| {
+        let by_process = Path::new(&hook.path).starts_with("/proc");
+        let why = match facts.hook_names.get(&at) {
+            Some(file) => fault(owners, &beneath, file.as_ref())?,
+            None if by_process => {
+                fault(owners, &beneath, hook.path.as_ref()).unwrap_or_else(|| {
+                    format!(
+                        "{}: the file that this process was started from has no name",
+                        hook.path
+                    )
+                })
+            }
+            None => fault(owners, &beneath, hook.path.as_ref())?,
+        };
+        Some((at, why))
+    };
+    Ok(on_host(hooks).filter_map(fault).collect())
 }
 
 /// Why a program is not to be trusted, or what interprets it.
-fn fault(owners: Owners, path: &Path) -> Option<String> {
+fn fault(owners: Owners, beneath: &Beneath<'_, '_>, path: &Path) -> Option<String> {
     let mut program = path.to_owned();
     for _ in 0..=INTERPRETERS {
-        let judged = owners.trust(&program).and_then(|()| has_one_name(&program));
+        let judged = owners
+            .trust(&program)
+            .and_then(|()| has_one_name(&program))
+            .and_then(|()| lies_on_its_own(beneath, &program));
         match judged.and_then(|()| interpreter(&program).map_err(|error| error.to_string())) {
             Ok(Some(next)) => program = next,
             Ok(None) => break,
@@ -58,6 +84,44 @@ fn has_one_name(program: &Path) -> Result<(), String> {
         Usual::Host => Ok(()),
         _ => Err(about(format!("has {links} names (hard links)"))),
     }
+}
+
+/// Neither a program among data nor a link on the way to it lies in a layer of something else: others are kept from writing it by
+/// the names that it has, and those of a layer cannot all be told.
+fn lies_on_its_own(beneath: &Beneath<'_, '_>, program: &Path) -> Result<(), String> {
+    for place in trust::places(program, |_| true) {
+        let text = place.to_string_lossy();
+        let hidden = among_data(vec![text.clone().into_owned()], &[]).pop();
+        if let Some(mount) = hidden.and_then(|path| beneath.hidden_by(&path)) {
+            let kind = mount.fstype;
+            return Err(format!(
+                "{text}: lies on {kind}, where others may have it by another name"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The files of hooks that are named by a process, where these have a name of the host's. Of the others [`faults`] tells.
+///
+/// # Errors
+/// What such a name leads to cannot be told.
+pub(super) fn named_by_process(hooks: &Hooks) -> anyhow::Result<BTreeMap<String, String>> {
+    let by_process = |(_, hook): &(String, &Hook)| Path::new(&hook.path).starts_with("/proc");
+    let mut found = BTreeMap::new();
+    for (at, hook) in on_host(hooks).filter(by_process) {
+        let Some(real) = real_path(Path::new(&hook.path)) else { continue };
+        let about = |error| anyhow!("stat {}: {}", hook.path, errno_text(error));
+        let named = rustix::fs::stat(&hook.path).map_err(about)?;
+        match rustix::fs::lstat(&real) {
+            Ok(file) if (file.st_dev, file.st_ino) == (named.st_dev, named.st_ino) => {
+                found.insert(at, real.to_string_lossy().into_owned());
+            }
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(error) => anyhow::bail!("stat {}: {}", real.display(), errno_text(error)),
+        }
+    }
+    Ok(found)
 }
 
 /// What the hooks are, for a list of them and for records.

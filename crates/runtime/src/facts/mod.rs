@@ -78,7 +78,8 @@ pub(crate) fn gather(
     if facts.apparmor && process.is_some_and(is_unconfined) {
         facts.apparmor_default = crate::apparmor::state(caller);
     }
-    facts.hook_faults = hooks::faults(&spec.hooks, facts);
+    facts.hook_names = hooks::named_by_process(&spec.hooks)?;
+    facts.hook_faults = hooks::faults(&spec.hooks, facts)?;
     facts.host_namespaces = namespaces::of_host(spec, proc)?;
     if facts.can_make_user_namespace && namespaces::brings_ids(spec) {
         let held = pool::taken::<pool::ids::Range>(Path::new(pool::ids::DIR))?;
@@ -105,7 +106,7 @@ fn look_at_mounts(
     let table = procfs::read_bytes(proc, "self/mountinfo")?;
     let mounts = mountinfo::parse(&table)?;
     let top = casemate_sys::mount::open_path(Path::new("/"), false)?;
-    let mounts = names::Mounts::new(mounts, crate::overlay::mount_id(&top)?);
+    let mounts = names::Mounts::new(&mounts, crate::overlay::mount_id(&top)?);
     let hooks = hooks::places(&spec.hooks, (facts.euid, root), proc, mounts.all())?;
     let log = log.map(|log| of_log(log, (facts.euid, root), mounts.all())).transpose()?;
     let mut looker = sources::Looker {

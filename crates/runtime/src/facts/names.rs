@@ -3,6 +3,7 @@
 //! differs between subvolumes of btrfs.)
 
 use casemate_kernel::mountinfo::{unescape, Mount, Superblock};
+use casemate_kernel::MountTree;
 use casemate_policy::{is_below, FileFact, FileKind};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -23,8 +24,10 @@ impl Spot {
 }
 
 /// The mounts that the runtime sees.
-pub(super) struct Mounts<'t> {
-    all: Vec<Mount<'t>>,
+pub(super) struct Mounts<'m, 't> {
+    all: &'m [Mount<'t>],
+    /// What covers what.
+    tree: MountTree<'m, 't>,
     /// By number.
     by_id: HashMap<u64, usize>,
     /// By file system.
@@ -33,15 +36,15 @@ pub(super) struct Mounts<'t> {
     root: u64,
 }
 
-impl<'t> Mounts<'t> {
+impl<'m, 't> Mounts<'m, 't> {
     /// From a table that was read; `root`: the number of the mount on `/`.
-    pub(super) fn new(all: Vec<Mount<'t>>, root: u64) -> Self {
+    pub(super) fn new(all: &'m [Mount<'t>], root: u64) -> Self {
         let by_id = all.iter().enumerate().map(|(index, mount)| (mount.id, index)).collect();
         let mut by_superblock = HashMap::<_, Vec<usize>>::new();
         for (index, mount) in all.iter().enumerate() {
             by_superblock.entry(mount.superblock).or_default().push(index);
         }
-        Self { all, by_id, by_superblock, root }
+        Self { all, tree: MountTree::new(all), by_id, by_superblock, root }
     }
 
     /// The file system that `/` lies on.
@@ -50,8 +53,18 @@ impl<'t> Mounts<'t> {
     }
 
     /// All of them, in the order of mountinfo.
-    pub(super) fn all(&self) -> &[Mount<'t>] {
-        &self.all
+    pub(super) fn all(&self) -> &'m [Mount<'t>] {
+        self.all
+    }
+
+    /// The mount that a path without links lies on, by its text.
+    pub(super) fn seen_at(&self, path: &str) -> Option<&'m Mount<'t>> {
+        self.tree.visible(path)
+    }
+
+    /// Another mount is seen where this one is.
+    pub(super) fn is_covered(&self, mount: &Mount<'_>) -> bool {
+        self.seen_at(&text(mount.point)).is_none_or(|seen| seen.id != mount.id)
     }
 
     fn get(&self, id: u64) -> Option<&Mount<'t>> {
@@ -128,13 +141,7 @@ impl<'t> Mounts<'t> {
     /// Whether `path` on `mount` is this very file. Where another mount covers the path nobody can look, and it counts
     /// as one. (Mounts of one NFS server share a superblock and are different directories.)
     fn shows(&self, mount: &Mount<'_>, path: &str, file: &FileFact) -> bool {
-        let point = text(mount.point);
-        let covered = self.all.iter().any(|other| {
-            let at = text(other.point);
-            let inner = at.len() > point.len() || (at == point && other.parent == mount.id);
-            inner && (at == path || is_below(path, &at))
-        });
-        if covered {
+        if self.seen_at(path).is_none_or(|seen| seen.id != mount.id) {
             return true;
         }
         match rustix::fs::lstat(path) {
@@ -155,7 +162,7 @@ impl<'t> Mounts<'t> {
     pub(super) fn below(&self, id: u64, path: &str) -> Vec<Mount<'t>> {
         let mut inside = HashSet::from([id]);
         let mut found = Vec::new();
-        for mount in &self.all {
+        for mount in self.all {
             if inside.contains(&mount.parent) && is_below(&text(mount.point), path) {
                 inside.insert(mount.id);
                 found.push(*mount);
@@ -219,7 +226,8 @@ mod tests {
 ";
 
     fn named(path: &str, id: u64) -> FileFact {
-        let mounts = Mounts::new(parse(TABLE).unwrap(), 20);
+        let table = parse(TABLE).unwrap();
+        let mounts = Mounts::new(&table, 20);
         let kind = FileKind::Directory;
         let mut file = FileFact { path: path.to_owned(), kind, ..FileFact::default() };
         mounts.name(&mut file, id).unwrap();
@@ -260,7 +268,8 @@ mod tests {
 36 20 0:66 / /mnt/h rw - fuse.sshfs root@host:/etc rw
 ";
         let names = |path: &str, id: u64| {
-            let mounts = Mounts::new(parse(STACKED).unwrap(), 20);
+            let table = parse(STACKED).unwrap();
+            let mounts = Mounts::new(&table, 20);
             let mut file = FileFact { path: path.to_owned(), ..FileFact::default() };
             mounts.name(&mut file, id).unwrap();
             file.names
@@ -275,7 +284,8 @@ mod tests {
 
     #[test]
     fn a_file_on_no_mount_is_an_error() {
-        let mounts = Mounts::new(parse(TABLE).unwrap(), 20);
+        let table = parse(TABLE).unwrap();
+        let mounts = Mounts::new(&table, 20);
         let mut file = FileFact { path: "/x".to_owned(), ..FileFact::default() };
         assert!(mounts.name(&mut file, 99).is_err());
         let mut file = FileFact { path: "/elsewhere".to_owned(), ..FileFact::default() };
@@ -284,7 +294,8 @@ mod tests {
 
     #[test]
     fn mounts_below_are_found_with_those_below_them() {
-        let mounts = Mounts::new(parse(TABLE).unwrap(), 20);
+        let table = parse(TABLE).unwrap();
+        let mounts = Mounts::new(&table, 20);
         let ids: Vec<u64> = mounts.below(23, "/mnt/v").iter().map(|mount| mount.id).collect();
         assert_eq!(ids, [25, 26]);
     }

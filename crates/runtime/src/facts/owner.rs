@@ -3,7 +3,9 @@
 
 use casemate_policy::FileFact;
 use casemate_sys::errno_text;
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The container that has this root file system; `None`: no engine's files say. `container`: the one that is made.
@@ -76,14 +78,32 @@ fn in_docker(top: &Path, layer: &str, container: &str) -> Result<Option<String>,
     Ok(None)
 }
 
+/// What an engine's file holds; `None` without one: others than root and the caller name files as engines do.
+///
+/// # Errors
+/// It is there and cannot be read, or is longer than any engine's.
 fn read(path: &Path) -> Result<Option<String>, String> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) => match Errno::from_io_error(&error) {
-            Some(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Some(errno) => Err(format!("{}: {}", path.display(), errno_text(errno))),
-            None => Err(format!("{}: {error}", path.display())),
-        },
+    /// Bytes: some ten thousand containers.
+    const MOST: u64 = 64 << 20;
+    let about = |errno| format!("{}: {}", path.display(), errno_text(errno));
+    // Neither a FIFO that nobody writes nor a link to a device is waited for.
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(None),
+        Err(error) => return Err(about(error)),
+    };
+    let stat = rustix::fs::fstat(&file).map_err(about)?;
+    let is_engines = stat.st_uid == 0 || stat.st_uid == rustix::process::geteuid().as_raw();
+    if !is_engines || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    let read = std::fs::File::from(file).take(MOST + 1).read_to_string(&mut text);
+    read.map_err(|error| format!("{}: {}", path.display(), crate::bundle::say(&error)))?;
+    match text.len() as u64 {
+        0..=MOST => Ok(Some(text)),
+        _ => Err(format!("{}: longer than {MOST} bytes", path.display())),
     }
 }
 

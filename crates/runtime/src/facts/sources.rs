@@ -32,7 +32,7 @@ pub(super) struct Looker<'a> {
     /// The runtime's /proc.
     pub(super) proc: &'a OwnedFd,
     /// The mounts of the host.
-    pub(super) mounts: Mounts<'a>,
+    pub(super) mounts: Mounts<'a, 'a>,
     /// Their layers, once somebody has asked.
     pub(super) above: OnceCell<Above>,
     pub(super) engines: Engines,
@@ -232,11 +232,23 @@ impl Looker<'_> {
         // A namespace lies on no mount that anybody could see.
         if file.fs_type != magic::NSFS {
             self.mounts.name(&mut file, mount_id(fd)?)?;
-            let look = || Above::look(self.mounts.all(), self.mounts.root());
-            self.above.get_or_init(look).name(&mut file);
+            self.name_above(&mut file)?;
             look::links(&stat, &mut file)?;
         }
         Ok(file)
+    }
+
+    /// Adds to `file` where something over a place of the host shows it.
+    fn name_above(&self, file: &mut FileFact) -> Result<(), String> {
+        let above = match self.above.get() {
+            Some(above) => above,
+            None => {
+                let above = Above::look(self.mounts.all(), self.mounts.root())?;
+                self.above.get_or_init(|| above)
+            }
+        };
+        above.name(file);
+        Ok(())
     }
 
     /// What is mounted below a directory and can be seen there.
@@ -261,6 +273,20 @@ impl Looker<'_> {
         let file = match kernels {
             Some((fs_type, _)) => {
                 FileFact { path: point.clone(), fs_type: *fs_type, ..directory() }
+            }
+            // Its server may keep root out, or not answer: nothing is asked of it that mountinfo does not say.
+            None if mount.base_type() == "fuse" => {
+                if self.mounts.is_covered(mount) {
+                    return Ok(None);
+                }
+                let mut file =
+                    FileFact { path: point.clone(), fs_type: magic::FUSE, ..directory() };
+                self.mounts.name(&mut file, mount.id)?;
+                self.name_above(&mut file)?;
+                if self.root {
+                    file.engine = self.engines.of(&file);
+                }
+                file
             }
             None => {
                 let fd = open(Path::new(&point), true)?;

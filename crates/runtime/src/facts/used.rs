@@ -1,7 +1,6 @@
 //! Files that the host has in use wherever they lie, found from who uses them: a container that could write them would have the
 //! host, or a part of it, although they lie among data.
 
-use super::beneath::Beneath;
 use super::names::{Mounts, Spot};
 use super::sources::{mount_id, name, Looker};
 use casemate_kernel::mountinfo;
@@ -73,6 +72,14 @@ impl InUse {
             Ok(fd) => fd,
             // Replaced while it runs, or not in sight: a path that nobody has here leads nowhere.
             Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            // Images and swap files lie among the files of others, who may keep root from them (FUSE, NFS).
+            Err(_) if matches!(by, Use::Loop | Use::Swap) => {
+                if let Some((path, spot)) = by_text(looker, path) {
+                    let used = Used { by, path };
+                    self.0.push(Thing { used, device: 0, inode: 0, spot: Some(spot) });
+                }
+                return Ok(());
+            }
             Err(error) => return Err(format!("open {shown}: {}", errno_text(error.errno()))),
         };
         let about = |why: Errno| format!("stat {shown}: {}", errno_text(why));
@@ -127,13 +134,8 @@ impl InUse {
     /// What hooks of other containers depend on, by its text alone: a file system among these that is broken, or that waits for
     /// its server, is nothing to this container.
     fn add_others<'p>(&mut self, looker: &Looker<'_>, paths: impl Iterator<Item = &'p String>) {
-        let mut paths = paths.peekable();
-        if paths.peek().is_none() {
-            return;
-        }
-        let mounts = Beneath::new(looker.mounts.all());
         for path in paths {
-            let mount = mounts.mount(path);
+            let mount = looker.mounts.seen_at(path);
             let spot = mount.and_then(|mount| Mounts::spot_on(mount, path));
             let used = Used { by: Use::Hook, path: path.clone() };
             self.0.push(Thing { used, device: 0, inode: 0, spot });
@@ -184,13 +186,12 @@ impl Sockets {
                 Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => {
                     return Ok(None);
                 }
-                Err(error) => {
-                    return Err(format!("open {}: {}", path.display(), errno_text(error.errno())));
-                }
+                // What its owner has made of the way to it keeps nobody else's container from being made.
+                Err(_) => return Ok(by_text(looker, &path)),
             };
             let path = name(&fd, looker.proc)?;
             let spot = looker.mounts.spot(&path, mount_id(&fd)?);
-            Ok(spot.map(|spot| (path, spot)))
+            Ok::<_, String>(spot.map(|spot| (path, spot)))
         };
         let each = sockets(looker)?.into_iter().map(spot);
         Ok(Self(each.filter_map(Result::transpose).collect::<Result<_, _>>()?))
@@ -204,6 +205,13 @@ impl Sockets {
             }
         }
     }
+}
+
+/// Where a path that cannot be opened lies, by the mounts that are seen.
+fn by_text(looker: &Looker<'_>, path: &Path) -> Option<(String, Spot)> {
+    let path = path.to_string_lossy().into_owned();
+    let spot = looker.mounts.seen_at(&path).and_then(|mount| Mounts::spot_on(mount, &path))?;
+    Some((path, spot))
 }
 
 /// The program of the engine that has started this process; `None` for anybody else, whose programs may lie among that
