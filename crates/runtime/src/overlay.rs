@@ -199,11 +199,15 @@ impl Options {
     }
 }
 
-/// At commas, but not at those between the quotes of a security label.
+/// At commas, but not at those between the quotes of a security label, which is quoted as a whole. A quote within a value is one
+/// of a file's name.
 fn split_options(text: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
+    let (mut quoted, mut before) = (false, ',');
     text.split(move |c: char| {
-        quoted ^= c == '"';
+        if c == '"' {
+            quoted = !quoted && before == '=';
+        }
+        before = c;
         c == ',' && !quoted
     })
 }

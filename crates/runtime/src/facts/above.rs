@@ -114,6 +114,9 @@ fn add_layers(
             // Nobody can find it by this name.
             Err(_) => continue,
         };
+        if over == Over::Host && layer.starts_with("/proc") {
+            return Err(about(format!("{} was another process's", layer.display())));
+        }
         let real = if over == Over::Data { None } else { real_layer(&layer) };
         let written = (over != Over::Root && real.as_ref() != Some(&layer)).then_some(layer);
         for layer in [written, real].into_iter().flatten() {

@@ -2,9 +2,9 @@
 
 use super::beneath::Beneath;
 use super::real;
-use anyhow::Result;
+use anyhow::{anyhow, Result};
 use casemate_kernel::mountinfo::Mount;
-use casemate_policy::BundleFact;
+use casemate_policy::{usual, BundleFact, Usual};
 use casemate_sandbox::trust;
 use rustix::fd::OwnedFd;
 use std::collections::BTreeSet;
@@ -32,7 +32,7 @@ impl Origin<'_> {
             bundle: real(self.bundle, proc)?,
             config: self.config.map(|config| real(config, proc)).transpose()?,
             names: self.names(proc, mounts)?,
-            root_names: beneath(&Beneath::new(mounts), &root).into_iter().collect(),
+            root_names: beneath(&Beneath::new(mounts), &root)?.into_iter().collect(),
             root,
             ..BundleFact::default()
         })
@@ -51,13 +51,19 @@ impl Origin<'_> {
         let ways = ways.iter().map(|place| place.to_string_lossy().into_owned());
         let mut found: BTreeSet<String> = ways.chain([bundle]).collect();
         let tree = Beneath::new(mounts);
-        let below: Vec<String> = found.iter().flat_map(|place| beneath(&tree, place)).collect();
-        found.extend(below);
+        for place in found.clone() {
+            found.extend(beneath(&tree, &place)?);
+        }
         Ok(found.into_iter().filter(|name| !usual.contains(name)).collect())
     }
 }
 
-/// Layers that nobody can find by name are none that a container is given by name.
-fn beneath(tree: &Beneath<'_, '_>, place: &str) -> BTreeSet<String> {
-    tree.names(place).unwrap_or_default()
+/// Where a place lies beneath other file systems. What is stacked among data has to be told; an engine's layers, of which some are
+/// mounted in a place that is gone by now, nobody is given by name.
+fn beneath(tree: &Beneath<'_, '_>, place: &str) -> Result<BTreeSet<String>> {
+    match (tree.names(place), usual(place)) {
+        (Ok(names), _) => Ok(names),
+        (Err(_), Usual::Engine | Usual::Host) => Ok(BTreeSet::new()),
+        (Err(why), Usual::Other | Usual::Packaged(_)) => Err(anyhow!("{place}: {why}")),
+    }
 }

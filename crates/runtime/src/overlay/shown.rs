@@ -108,7 +108,7 @@ mod tests {
     fn every_layer_is_found_with_what_it_is_for() {
         use LayerRole::{Data, Lower, Upper, Work};
         type Case<'a> = (&'a str, Vec<(LayerRole, &'a str)>);
-        let cases: [Case<'_>; 4] = [
+        let cases: [Case<'_>; 5] = [
             (
                 "rw,lowerdir=/a:/b::/c::/d",
                 vec![(Lower, "/a"), (Lower, "/b"), (Data, "/c"), (Data, "/d")],
@@ -118,6 +118,10 @@ mod tests {
             (
                 "rw,context=\"x,upperdir=/no\",lowerdir=/a,upperdir=/e\\040f,workdir=/w,index=off",
                 vec![(Lower, "/a"), (Upper, "/e f"), (Work, "/w")],
+            ),
+            (
+                "rw,lowerdir=/a\"b,upperdir=/e,workdir=/w",
+                vec![(Lower, "/a\"b"), (Upper, "/e"), (Work, "/w")],
             ),
         ];
         for (text, wanted) in cases {
