@@ -126,6 +126,43 @@ fn the_lists_of_bundle_and_profile_are_united() {
     assert_ne!(lines[1], "ok");
 }
 
+/// Go's reader, and so runc, knows a property in any letter case.
+#[test]
+fn restrictions_whose_names_are_in_other_letters_are_in_force() {
+    requires!(root);
+    let script =
+        "wc -c < /proc/version; probe open w /proc/sys/kernel/hostname; grep NoNewPrivs /proc/self/status";
+    let bundle = Bundle::sh(script).edit(|c| {
+        c["linux"]["MaskedPaths"] = json!(["/proc/version"]);
+        c["linux"]["readonlypaths"] = json!(["/proc/sys"]);
+        for name in ["maskedPaths", "readonlyPaths"] {
+            c["linux"].as_object_mut().unwrap().remove(name);
+        }
+        c["process"]["NONEWPRIVILEGES"] = json!(true);
+        c["process"].as_object_mut().unwrap().remove("noNewPrivileges");
+    });
+    let options = ["--profile", "privileged"];
+    let done = Container::new(bundle).global(&options).run().ok();
+    let lines: Vec<&str> = done.stdout.lines().collect();
+    assert_eq!(lines, ["0", "EROFS", "NoNewPrivs:\t1"]);
+}
+
+#[test]
+fn what_is_asked_for_in_other_letters_is_refused_as_in_the_right_ones() {
+    requires!(root);
+    let bundle = Bundle::sh("true").edit(|c| {
+        let mut mounts = c.as_object_mut().unwrap().remove("mounts").unwrap();
+        let host =
+            json!({"Destination": "/host", "Type": "bind", "Source": "/", "Options": ["rbind"]});
+        mounts.as_array_mut().unwrap().push(host);
+        c["Mounts"] = mounts;
+    });
+    let container = Container::new(bundle);
+    let text = container.run().refused();
+    assert!(text.contains("mounts.host-root"), "{text}");
+    assert_eq!(container.leftovers(), Vec::<String>::new());
+}
+
 #[test]
 fn odd_spellings_of_a_path_hide_it_all_the_same() {
     requires!(root);

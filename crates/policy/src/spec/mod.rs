@@ -15,6 +15,7 @@ mod mount;
 mod process;
 mod resources;
 mod seccomp;
+mod spelling;
 mod unknown;
 
 pub use crate::check::sysctl::Sysctl;
@@ -131,11 +132,12 @@ impl Spec {
     }
 
     fn read(bytes: &[u8], change: impl FnOnce(&mut Self)) -> Result<Self, SpecError> {
-        let mut unknown = Vec::new();
-        let mut spec: Self = from_json(bytes, &mut unknown)?;
-        spec.unknown = unknown;
+        let mut notes = Notes::default();
+        let mut spec: Self = from_json(bytes, "", &mut notes)?;
+        spec.unknown = notes.unknown;
         change(&mut spec);
-        spec.warnings = crate::check::spec(&spec)?;
+        spec.warnings = notes.misspelt;
+        spec.warnings.extend(crate::check::spec(&spec)?);
         if let Some(limits) = &mut spec.linux.resources {
             limits.forget_useless_access();
         }
@@ -170,8 +172,9 @@ impl Process {
     /// # Errors
     /// As [`Spec::parse`]; paths start at `process`.
     pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
+        let place = "process";
         let process: Self =
-            from_json(bytes, &mut Vec::new()).map_err(|error| error.below("process"))?;
+            from_json(bytes, place, &mut Notes::default()).map_err(|error| error.below(place))?;
         process.check()?;
         Ok(process)
     }
@@ -191,8 +194,9 @@ impl Resources {
     /// # Errors
     /// As [`Spec::parse`]; paths start at `linux.resources`.
     pub fn parse(bytes: &[u8]) -> Result<Self, SpecError> {
+        let place = "linux.resources";
         let mut resources: Self =
-            from_json(bytes, &mut Vec::new()).map_err(|error| error.below("linux.resources"))?;
+            from_json(bytes, place, &mut Notes::default()).map_err(|error| error.below(place))?;
         crate::check::resources(&resources)?;
         resources.forget_useless_access();
         Ok(resources)
@@ -206,18 +210,55 @@ impl Resources {
     }
 }
 
-/// Reads JSON fast; only a failure pays for a second reading that knows the path.
-fn from_json<T: DeserializeOwned>(bytes: &[u8], unknown: &mut Vec<String>) -> Result<T, SpecError> {
+/// What is noticed while a document is read.
+#[derive(Default)]
+struct Notes {
+    /// As [`Spec::unknown`].
+    unknown: Vec<String>,
+    /// Properties in other letters than the specification's.
+    misspelt: Vec<Warning>,
+}
+
+/// Reads JSON fast; only one with names that are not known, or a failure, pays for another reading. `place` is where the document
+/// stands in a configuration.
+fn from_json<T: DeserializeOwned>(
+    bytes: &[u8],
+    place: &str,
+    notes: &mut Notes,
+) -> Result<T, SpecError> {
     let text = std::str::from_utf8(bytes)
         .map_err(|error| SpecError::new("", format!("not UTF-8: {error}")))?;
     crate::check::nul_bytes(text)?;
+    match read_once(text, &mut notes.unknown) {
+        Ok(value) if !notes.unknown.iter().any(|path| spelling::is_misspelt(path)) => Ok(value),
+        first => read_corrected(text, place, notes, first),
+    }
+}
+
+fn read_once<T: DeserializeOwned>(
+    text: &str,
+    unknown: &mut Vec<String>,
+) -> Result<T, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let read: Result<Object<T>, _> =
         serde_ignored::deserialize(&mut reader, |path| unknown.push(unknown::render(&path)));
-    match read.and_then(|value| reader.end().map(|()| value)) {
-        Ok(value) => Ok(value.0),
-        Err(error) => located(text, &error),
-    }
+    read.and_then(|value| reader.end().map(|()| value.0))
+}
+
+/// Reads once more with the specification's own names, if the document has others for some. Not inline, as [`located`].
+#[inline(never)]
+fn read_corrected<T: DeserializeOwned>(
+    text: &str,
+    place: &str,
+    notes: &mut Notes,
+    first: Result<T, serde_json::Error>,
+) -> Result<T, SpecError> {
+    let Some((text, misspelt)) = spelling::corrected(text, place)? else {
+        return first.or_else(|error| located(text, &error));
+    };
+    notes.misspelt = misspelt;
+    notes.unknown.clear();
+    read_once(&text, &mut notes.unknown).or_else(|error| located(&text, &error))
 }
 
 /// Reads once more to say where the mistake is. Not inline: what it has on the stack, sound configurations need not have.
