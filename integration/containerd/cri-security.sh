@@ -211,7 +211,7 @@ remove_running() {
 }
 
 test_the_volumes_of_a_kubelet_are_where_it_keeps_them() {
-    local id pod=/var/lib/kubelet/pods/2f6a1f64-test containers
+    local id pod=/var/lib/kubelet/pods/uid-base containers
     containers=$pod/containers/app
     mkdir -p $pod/volumes/kubernetes.io~{empty-dir/scratch,projected/token,configmap/settings} $containers
     chmod 777 $pod/volumes/kubernetes.io~empty-dir/scratch
@@ -232,6 +232,14 @@ test_the_volumes_of_a_kubelet_are_where_it_keeps_them() {
     expect_eq "$(cat $containers/0a1b2c)" 'last words'
     remove_running "$id"
     umount $pod/volumes/kubernetes.io~projected/token
+}
+
+test_the_volumes_of_another_pod_are_refused() {
+    local pod=/var/lib/kubelet/pods/uid-other
+    only_casemate
+    mkdir -p $pod/volumes/kubernetes.io~empty-dir/scratch
+    expect_refusal 'denied by profile hardened: .*mounts.engine-data' in_base ".mounts = [
+        { container_path: \"/scratch\", host_path: \"$pod/volumes/kubernetes.io~empty-dir/scratch\" }]" true
 }
 
 feature hostPath

@@ -8,7 +8,7 @@ mod named;
 mod shown;
 
 pub(crate) use named::from_layers;
-pub(crate) use shown::layers as shown_layers;
+pub(crate) use shown::{layers as shown_layers, Shown};
 
 use crate::procfs;
 use anyhow::{Context as _, Result};

@@ -207,6 +207,10 @@ pub struct LayerFact {
     pub role: LayerRole,
     /// As the configuration, or the kernel, names it.
     pub path: String,
+    /// Nothing is there any more: `source` is where engines have it from that mount layers with other ids, for as long as it
+    /// takes to mount the overlay.
+    #[serde(default)]
+    pub moved: bool,
     /// What is there.
     pub source: SourceFact,
 }

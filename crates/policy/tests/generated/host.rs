@@ -369,7 +369,7 @@ impl Host {
     }
 
     pub(crate) fn layer(&self, role: casemate_policy::LayerRole, path: &str) -> LayerFact {
-        LayerFact { role, path: path.to_owned(), source: self.source(path, false) }
+        LayerFact { role, path: path.to_owned(), moved: false, source: self.source(path, false) }
     }
 }
 

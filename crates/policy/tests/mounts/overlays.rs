@@ -12,6 +12,7 @@ fn overlay(paths: [&str; 3]) -> Result<Hardened, Refusal> {
     let layer = |(role, path): (LayerRole, &str)| LayerFact {
         role,
         path: path.to_owned(),
+        moved: false,
         source: SourceFact::Found(Box::new(dir(path))),
     };
     let layers = roles.into_iter().zip(paths).map(layer).collect();
@@ -43,6 +44,7 @@ fn on_overlay(path: &str, layers: [&str; 3]) -> FileFact {
     let layer = |(role, path): (LayerRole, &str)| LayerFact {
         role,
         path: path.to_owned(),
+        moved: false,
         source: SourceFact::Found(Box::new(dir(path))),
     };
     FileFact { layers: roles.into_iter().zip(layers).map(layer).collect(), ..dir(path) }
@@ -79,6 +81,30 @@ fn layers_that_cannot_be_looked_at_are_refused() {
     assert!(bind_as(file.clone(), host(), &choice(&["mounts.engine-data"])).is_ok());
     let user = HostFacts { euid: 1000, ..host() };
     assert!(bind_as(file, user, &choice(&[])).is_ok(), "an ordinary caller's");
+}
+
+/// Who mounts an overlay may have had a link at the place that is gone, to anywhere.
+#[test]
+fn a_layer_that_is_gone_is_let_in_where_it_is_an_engines_own_and_nowhere_else() {
+    let root = |path: &str, lower: &str| {
+        let mut file = on_overlay(path, [lower, DIFF, DIFF]);
+        file.layers[0].moved = true;
+        harden_as(parse(&plain()).unwrap(), &choice(&[]), &HostFacts { root: Some(file), ..host() })
+    };
+    let bundle = format!("{}/rootfs", host().mounts.bundle);
+    let snapshots = "/var/lib/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots";
+    assert!(root(&bundle, snapshots).is_ok());
+    assert!(root(MERGED, DIFF).is_ok());
+    for lower in ["/srv/l", "/usr/share"] {
+        let found = class(root(&bundle, lower));
+        assert_eq!(found.as_deref(), Some("mounts.engine-data"), "{lower}");
+    }
+    assert_eq!(class(root(&bundle, "/etc")).as_deref(), Some("mounts.host-etc"));
+    for lower in ["/srv/l", snapshots] {
+        let mut volume = on_overlay(VOLUME, [lower, "/srv/u", "/srv/w"]);
+        volume.layers[0].moved = true;
+        assert_eq!(class(bind(volume)).as_deref(), Some("mounts.engine-data"), "{lower}");
+    }
 }
 
 #[test]

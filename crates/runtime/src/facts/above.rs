@@ -3,7 +3,7 @@
 
 use super::beneath::real_layer;
 use super::names::{rest_of, stacked_on, text};
-use crate::overlay::shown_layers;
+use crate::overlay::{shown_layers, Shown};
 use casemate_kernel::mountinfo::{Mount, Superblock};
 use casemate_policy::{is_below, usual, FileFact, FileKind, LayerRole, Usual};
 use std::path::Path;
@@ -107,8 +107,8 @@ fn add_layers(
         Err(_) => return Ok(()),
     };
     let top = text(mount.root);
-    for (role, _, layer) in layers.into_iter().filter(|(role, ..)| *role != LayerRole::Work) {
-        let layer = match layer {
+    for Shown { role, found, .. } in layers.into_iter().filter(|one| one.role != LayerRole::Work) {
+        let layer = match found {
             Ok(layer) => layer,
             Err(why) if over == Over::Host && role == LayerRole::Upper => return Err(about(why)),
             // Nobody can find it by this name.

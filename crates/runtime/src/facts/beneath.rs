@@ -63,8 +63,8 @@ impl<'m, 't> Beneath<'m, 't> {
         let about = |why| format!("the overlay that {path} lies on: {why}");
         let layers = shown_layers(mount).map_err(|error| about(format!("{error:#}")))?;
         let mut names = Vec::new();
-        for (_, _, layer) in layers {
-            let layer = layer.map_err(about)?;
+        for layer in layers {
+            let layer = layer.found.map_err(about)?;
             // By both: what a link led to when it was mounted it may lead to no longer.
             for top in [Some(&layer), real_layer(&layer).as_ref()].into_iter().flatten() {
                 let name = top.join(inside.trim_start_matches('/'));

@@ -7,6 +7,7 @@ use super::names::Mounts;
 use super::owner;
 use super::used::{InUse, Sockets};
 use crate::bundle::Bundle;
+use crate::overlay::{shown_layers, Shown};
 use casemate_kernel::{magic, mountinfo};
 use casemate_policy::mount_options::{Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
@@ -65,7 +66,7 @@ impl Looker<'_> {
         read.map(|(index, named)| {
             let one = |(role, path): (_, String)| {
                 let source = known(self.file(&self.bundle.resolve(&path), false, 0));
-                LayerFact { role, path, source }
+                LayerFact { role, path, moved: false, source }
             };
             (index, named.into_iter().map(one).collect())
         })
@@ -168,22 +169,23 @@ impl Looker<'_> {
             return Ok(Vec::new());
         };
         let missing = |role, path: String, why: String| {
-            vec![LayerFact { role, path, source: SourceFact::Missing(why) }]
+            vec![LayerFact { role, path, moved: false, source: SourceFact::Missing(why) }]
         };
-        let shown = match crate::overlay::shown_layers(&mount) {
+        let shown = match shown_layers(&mount) {
             Ok(shown) if depth < STACKED => shown,
             Ok(_) => return Ok(missing(LayerRole::Lower, String::new(), "too deep".to_owned())),
             Err(why) => return Ok(missing(LayerRole::Lower, String::new(), format!("{why:#}"))),
         };
         let mut layers = Vec::new();
-        for (role, path, found) in shown {
+        for Shown { role, path, found, moved } in shown {
             let source = match found.and_then(|path| self.file(&path, false, depth + 1)) {
                 Ok(layer) if layer.device == file.device => {
                     SourceFact::Missing("the overlay itself covers it".to_owned())
                 }
                 other => known(other),
             };
-            layers.push(LayerFact { role, path: path.to_string_lossy().into_owned(), source });
+            let path = path.to_string_lossy().into_owned();
+            layers.push(LayerFact { role, path, moved, source });
         }
         Ok(layers)
     }

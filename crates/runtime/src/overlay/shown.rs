@@ -8,8 +8,17 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-/// A layer: what it is for, as the kernel names it, and where it is, or why nobody can tell.
-pub(crate) type Shown = (LayerRole, PathBuf, Result<PathBuf, String>);
+/// A layer.
+pub(crate) struct Shown {
+    /// What it is for.
+    pub(crate) role: LayerRole,
+    /// As the kernel names it.
+    pub(crate) path: PathBuf,
+    /// Where it is, or why nobody can tell.
+    pub(crate) found: Result<PathBuf, String>,
+    /// It is not where the kernel names it, but where an engine that lays it out so has it from.
+    pub(crate) moved: bool,
+}
 
 /// All layers of the overlay on `mount`; relative ones are looked for as engines lay them out.
 ///
@@ -37,12 +46,17 @@ pub(crate) fn layers(mount: &Mount<'_>) -> Result<Vec<Shown>> {
         if written && path.as_os_str().as_bytes().contains(&b'\\') {
             return Err("its name has a backslash".to_owned());
         }
-        match (role, unmapped(path)) {
-            (LayerRole::Lower, Some(home)) if !path.exists() => Ok(home),
-            _ => anchor.resolve(path, &all).map_err(|error| format!("{error:#}")),
-        }
+        anchor.resolve(path, &all).map_err(|error| format!("{error:#}"))
     };
-    Ok(named.iter().map(|(role, path)| (*role, path.clone(), find(*role, path))).collect())
+    let upper = all.upper.as_deref();
+    let one = |(role, path): &(LayerRole, PathBuf)| {
+        let home = || unmapped(path).or_else(|| unmapped_snapshot(path, upper?));
+        let home = (*role == LayerRole::Lower && !path.exists()).then(home).flatten();
+        let moved = home.is_some();
+        let found = home.map_or_else(|| find(*role, path), Ok);
+        Shown { role: *role, path: path.clone(), found, moved }
+    };
+    Ok(named.iter().map(one).collect())
 }
 
 /// Where a layer lies that containers/storage mounted with other ids, as `HOME/ID/mapped/0/l/NAME`: that mount of HOME was
@@ -55,6 +69,19 @@ fn unmapped(path: &Path) -> Option<PathBuf> {
         return None;
     }
     Some(home.iter().chain([links, name]).collect())
+}
+
+/// The same of containerd 2, which mounts what its snapshots have in common at `ovl-idmappedNUMBER` of its directory for temporary
+/// files (prepareIDMappedOverlay in core/mount/mount_linux.go). Of an image with one layer, or with containerd 2.0, the rest of
+/// the path does not tell which snapshot it is: it is one of those beside the upper directory, and judged as all of these.
+fn unmapped_snapshot(path: &Path, upper: &Path) -> Option<PathBuf> {
+    let is_place = |part: &OsStr| {
+        let number = part.as_bytes().strip_prefix(b"ovl-idmapped");
+        number.is_some_and(|number| !number.is_empty() && number.iter().all(u8::is_ascii_digit))
+    };
+    path.iter().find(|part| is_place(part))?;
+    let snapshots = upper.parent()?.parent()?;
+    snapshots.ends_with("snapshots").then(|| snapshots.to_owned())
 }
 
 fn named(text: &str) -> Vec<(LayerRole, PathBuf)> {
@@ -101,6 +128,23 @@ mod tests {
         assert_eq!(found.as_deref(), Some("/s/overlay/l/JZJH"));
         for other in ["/s/overlay/l/JZJH", "/s/mapped/0/m/X", "/s/x/mapped/y/l/X", "l/X"] {
             assert_eq!(home(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_mounted_with_other_ids_is_one_of_those_beside_the_upper_directory() {
+        let upper = Path::new("/c/io.containerd.snapshotter.v1.overlayfs/snapshots/42/fs");
+        let all = upper.parent().unwrap().parent();
+        for lower in ["/tmp/ovl-idmapped93/fs", "/t/ovl-idmapped1/7/fs", "/tmp/ovl-idmapped1/0"] {
+            assert_eq!(unmapped_snapshot(Path::new(lower), upper).as_deref(), all, "{lower}");
+        }
+        for (lower, upper) in [
+            ("/tmp/ovl-idmapped/fs", "/c/snapshots/42/fs"),
+            ("/tmp/ovl-idmappedx/fs", "/c/snapshots/42/fs"),
+            ("/tmp/7/fs", "/c/snapshots/42/fs"),
+            ("/tmp/ovl-idmapped1/fs", "/srv/x/y"),
+        ] {
+            assert_eq!(unmapped_snapshot(Path::new(lower), Path::new(upper)), None, "{lower}");
         }
     }
 

@@ -39,6 +39,11 @@ fn one(layer: &LayerFact, engines: bool, scope: &Scope<'_>, root: bool) -> Judge
     };
     let own = match judge::source(found, scope, root) {
         Judgement::Refused { class: Some(ENGINE_DATA), .. } if engines => Judgement::LetIn,
+        // A name that is gone can have been anybody's, and a link to anywhere: only engines' own layers are told by their form.
+        Judgement::LetIn | Judgement::ReadOnly { .. } if root && layer.moved => {
+            let note = format!(" (on an overlay whose layer {path:?} is gone)");
+            return Judgement::refused(ENGINE_DATA, note);
+        }
         other => as_layer(other, layer.role),
     };
     let nested = as_layer(judge(found, scope, root), layer.role);

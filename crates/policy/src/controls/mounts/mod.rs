@@ -122,7 +122,8 @@ pub(crate) const TYPES: Control = Control {
 /// `/kubepods/podUID/ID`), and a user of docker may choose that (`--cgroup-parent`).
 ///
 /// What lies on an overlay that is mounted already is judged with each of its layers, as the kernel
-/// names them: a layer that cannot be looked at is refused (`mounts.engine-data`), and data of
+/// names them (one that podman or containerd mounted with other ids for as long as it took, where
+/// it lies among their data): a layer that cannot be looked at is refused (`mounts.engine-data`), and data of
 /// engines is let in where the overlay is mounted by an engine, but for its volumes. An overlay that
 /// is the root file system is judged by its layers alone.
 ///
