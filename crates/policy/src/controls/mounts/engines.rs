@@ -98,6 +98,9 @@ const LAYERS: &[(Engine, &str)] = &[
 
 /// True for a root file system, at `path` in the directory `root` of `engine`, that cannot be this container's.
 pub(super) fn is_others_root(engine: Engine, root: &str, path: &str, scope: &Scope<'_>) -> bool {
+    if let Some(root) = remapped(engine, root, path) {
+        return is_others_root(engine, &root, path, scope);
+    }
     let rest = path.strip_prefix(root.trim_end_matches('/')).unwrap_or_default();
     let rest = rest.trim_start_matches('/');
     let fits = |of: Engine, shape: &str| of == engine && matches(engine, shape, rest, scope);
@@ -118,6 +121,9 @@ pub(super) fn whose(
     scope: &Scope<'_>,
     file: &FileFact,
 ) -> Whose {
+    if let Some(root) = remapped(engine, root, path) {
+        return whose(engine, &root, path, scope, file);
+    }
     let Some(rest) = path.strip_prefix(root.trim_end_matches('/')) else { return Whose::Others };
     let rest = rest.trim_start_matches('/');
     if rest.is_empty() {
@@ -146,6 +152,16 @@ pub(super) fn whose(
         None if engine == Engine::Storage && is_below(rest, "artifacts") => Whose::Shown,
         None => Whose::Others,
     }
+}
+
+/// The directory that dockerd with `userns-remap` has for its data below the usual one, `UID.GID` (daemon_unix.go,
+/// setupDaemonRoot), where `path` lies in one.
+fn remapped(engine: Engine, root: &str, path: &str) -> Option<String> {
+    let root = root.trim_end_matches('/');
+    let first = path.strip_prefix(root)?.strip_prefix('/')?.split('/').next()?;
+    let (uid, gid) = first.split_once('.')?;
+    let is_id = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (engine == Engine::Docker && is_id(uid) && is_id(gid)).then(|| format!("{root}/{first}"))
 }
 
 /// The memory of the process whose ipc namespace is joined; CRI-O gives that of a pod a name of its own, and names the pod.
@@ -255,6 +271,8 @@ mod tests {
             (Engine::Storage, "overlay/l1/merged/etc"),
             (Engine::Docker, "containers/c1/mounts/secrets/k"),
             (Engine::Docker, "volumes/v/_data"),
+            (Engine::Docker, "500000.500000/containers/c1/resolv.conf"),
+            (Engine::Docker, "500000.500000/volumes/v/_data"),
             (Engine::Containerd, "io.containerd.grpc.v1.cri/sandboxes/p1/shm"),
             (Engine::Kubelet, "pods/p1/volumes/kubernetes.io~secret/t"),
             (Engine::Kubelet, "pods/p1/etc-hosts"),
@@ -273,6 +291,10 @@ mod tests {
             (Engine::Storage, "volumes"),
             (Engine::Docker, "containers/c2/mounts/secrets/k"),
             (Engine::Docker, "swarm/certificates"),
+            (Engine::Docker, "500000.500000"),
+            (Engine::Docker, "500000.500000/containers/c2/mounts/secrets/k"),
+            (Engine::Docker, "500000.x/volumes/v/_data"),
+            (Engine::Docker, "1.1/1.1.1/volumes/v/_data"),
             (Engine::Containerd, "io.containerd.snapshotter.v1.overlayfs/snapshots/1/fs"),
             (Engine::Containerd, "io.containerd.grpc.v1.cri/sandboxes/p2/shm"),
             (Engine::Kubelet, "pods/p2/volumes/kubernetes.io~secret/t"),
