@@ -106,25 +106,38 @@ impl Refusal {
     fn rest(&self) -> String {
         let mut text = String::new();
         if let Some(cut) = named(self.cut.iter().map(|remedy| remedy.name.as_str())) {
-            text.push_str(&format!("; asked for by name and not given: {cut}"));
+            text.push_str(&format!("; {NOT_GIVEN}: {cut}"));
         }
         let stuck = self.all().filter(|one| one.allow.is_none()).map(|one| one.decision.rule);
         if let Some(stuck) = named(stuck.map(ControlId::as_str)) {
             text.push_str(&format!("; nothing allows {stuck}"));
         }
-        let remedies = self.all().filter_map(|one| one.allow.as_ref()).chain(&self.cut);
-        let (forbidden, free): (Vec<_>, Vec<_>) =
-            remedies.partition(|remedy| remedy.forbidden.is_some());
-        for message in forbidden.iter().filter_map(|remedy| remedy.forbidden.as_ref()) {
-            text.push_str(&format!("; {message}"));
-        }
-        match free.as_slice() {
-            [] => {}
-            [only] => text.push_str(&format!("; {only}")),
-            several => text.push_str(&format!("; {}", together(several))),
-        }
+        text.push_str(&way_past(self.all().filter_map(|one| one.allow.as_ref()).chain(&self.cut)));
         text
     }
+}
+
+const NOT_GIVEN: &str = "asked for by name and not given";
+
+/// What a configuration that is run asks for by name and does not get, with the way to it. One line.
+pub(crate) fn not_given(cut: &[Remedy]) -> String {
+    let names = named(cut.iter().map(|remedy| remedy.name.as_str())).unwrap_or_default();
+    format!("{NOT_GIVEN}: {names}{}", way_past(cut.iter()))
+}
+
+fn way_past<'a>(remedies: impl Iterator<Item = &'a Remedy>) -> String {
+    let mut text = String::new();
+    let (forbidden, free): (Vec<_>, Vec<_>) =
+        remedies.partition(|remedy| remedy.forbidden.is_some());
+    for message in forbidden.iter().filter_map(|remedy| remedy.forbidden.as_ref()) {
+        text.push_str(&format!("; {message}"));
+    }
+    match free.as_slice() {
+        [] => {}
+        [only] => text.push_str(&format!("; {only}")),
+        several => text.push_str(&format!("; {}", together(several))),
+    }
+    text
 }
 
 /// One way past several refusals, to be pasted as a whole.

@@ -4,9 +4,9 @@
 
 mod common;
 
-use casemate_policy::spec::Spec;
-use casemate_policy::{harden_as, Choice, HostFacts, ProfileName, Refusal, Source};
-use common::facts;
+use casemate_policy::spec::{Capability, Spec};
+use casemate_policy::{harden_as, Choice, Engine, HostFacts, ProfileName, Refusal, Source};
+use common::{changed, facts};
 use serde_json::json;
 
 /// What `openvpn` and a virtual machine want: two devices, the host's network, and a capability.
@@ -58,6 +58,34 @@ fn a_refusal_names_all_that_refuses_and_what_was_asked_for_by_name_and_is_cut() 
     assert!(text.contains("asked for by name and not given: capabilities.net_admin;"), "{text}");
     let permit = "casemate policy permit namespaces.host-network,devices.tun,devices.kvm,capabilities.net_admin";
     assert!(text.ends_with(permit), "{text}");
+}
+
+#[test]
+fn what_is_asked_for_by_name_and_not_given_is_said_of_a_configuration_that_runs_too() {
+    let said = |names: &[&str], engine: Option<Engine>, allow: &[&str]| {
+        let mut choice = Choice::from(ProfileName::Hardened.profile());
+        choice.engine = engine;
+        for name in allow {
+            choice.overrides.grant(name, &Source::CommandLine).unwrap();
+        }
+        let sets = json!({"bounding": names, "effective": names, "permitted": names});
+        let spec = changed("/process/capabilities", sets).unwrap();
+        harden_as(spec, &choice, &facts()).unwrap().not_given(&choice)
+    };
+    let docker = ["CAP_CHOWN", "CAP_NET_RAW", "CAP_MKNOD", "CAP_AUDIT_WRITE", "CAP_SYS_CHROOT"];
+    assert_eq!(said(&docker, None, &[]), None, "what everybody is given");
+    let text = said(&["CAP_CHOWN", "CAP_SYS_PTRACE"], None, &[]).unwrap();
+    let wanted = "asked for by name and not given: capabilities.sys_ptrace; allow with --allow capabilities.sys_ptrace, or";
+    assert!(text.starts_with(wanted), "{text}");
+    assert_eq!(said(&["CAP_SYS_PTRACE"], None, &["capabilities.sys_ptrace"]), None);
+    // podman gives NET_RAW to nobody who does not name it.
+    let text = said(&docker, Some(Engine::Podman), &[]).unwrap();
+    let wanted = "asked for by name and not given: capabilities.audit_write, capabilities.mknod, capabilities.net_raw; allow all";
+    assert!(text.starts_with(wanted), "{text}");
+    let all: Vec<String> = Capability::all().map(|one| one.name().to_owned()).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    let text = said(&all, None, &[]).unwrap();
+    assert!(text.starts_with("all capabilities are asked for, as --privileged does"), "{text}");
 }
 
 #[test]

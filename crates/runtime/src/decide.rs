@@ -78,7 +78,11 @@ impl Decided {
 pub(crate) fn decide(global: &Global, bundle: Bundle, id: &str) -> Result<Box<Decided>> {
     decide_by(global, bundle, id, |spec, choice, facts| {
         warn_of_unknown_capabilities(&spec);
-        harden_as(spec, choice, facts)
+        let hardened = harden_as(spec, choice, facts)?;
+        if let Some(text) = hardened.not_given(choice) {
+            crate::warnings::add(bounded(text));
+        }
+        Ok(hardened)
     })
 }
 

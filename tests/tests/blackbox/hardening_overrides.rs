@@ -378,6 +378,26 @@ fn a_capability_that_nobody_knows_is_warned_of_and_offered_nowhere() {
     assert!(!text.contains("capabilities.net_row"), "{text}");
 }
 
+/// The program itself will only say "Operation not permitted".
+#[test]
+fn a_capability_that_is_asked_for_by_name_and_cut_is_said_in_the_callers_log() {
+    requires!(root);
+    for (names, wanted) in [
+        (&["CAP_KILL", "CAP_NET_ADMIN"][..], true),
+        (&["CAP_KILL", "CAP_NET_RAW", "CAP_MKNOD"], false),
+    ] {
+        let bundle = Bundle::sh("true").capabilities(names);
+        let log = bundle.dir().join("log");
+        let options = ["--log", log.to_str().unwrap(), "--log-format", "json"];
+        let container = Container::new(bundle).global(&options);
+        assert_eq!(container.run().ok().stderr, "");
+        // Who has nothing to say writes no file.
+        let told = std::fs::read_to_string(log).unwrap_or_default();
+        let warning = "asked for by name and not given: capabilities.net_admin; allow with --allow";
+        assert_eq!(told.contains(warning), wanted, "{told}");
+    }
+}
+
 #[test]
 fn explain_says_who_decided() {
     requires!(root);

@@ -7,10 +7,11 @@
 use super::harden_as;
 use crate::control::Mode;
 use crate::decision::Decision;
+use crate::engine::Engine;
 use crate::facts::HostFacts;
 use crate::hardened::Hardened;
 use crate::overrides::{Choice, Source};
-use crate::refusal::Refusal;
+use crate::refusal::{self, Refusal};
 use crate::spec::{Capability, Spec};
 
 /// More reasons than there are names of overrides are not looked for.
@@ -19,14 +20,16 @@ const MOST: usize = 100;
 /// More capabilities than this were not asked for by name: that is a configuration that wants them all.
 const MOST_BY_NAME: usize = 8;
 
-/// What docker and containerd give a container that asks for none in particular; podman and CRI-O give some of these.
+/// What docker and containerd give a container that asks for none in particular. The first three podman and CRI-O do not give: whose
+/// container has them has named them.
 const USUAL: [&str; 14] = [
+    "MKNOD",
+    "NET_RAW",
+    "AUDIT_WRITE",
     "CHOWN",
     "DAC_OVERRIDE",
     "FSETID",
     "FOWNER",
-    "MKNOD",
-    "NET_RAW",
     "SETGID",
     "SETUID",
     "SETFCAP",
@@ -34,8 +37,35 @@ const USUAL: [&str; 14] = [
     "NET_BIND_SERVICE",
     "SYS_CHROOT",
     "KILL",
-    "AUDIT_WRITE",
 ];
+
+/// Those of them that are this engine's own; docker and ctr are not told from who calls by hand.
+fn usual(engine: Option<Engine>) -> &'static [&'static str] {
+    match engine {
+        Some(Engine::Podman | Engine::CriO) => &USUAL[3..],
+        Some(Engine::Containerd) | None => &USUAL,
+    }
+}
+
+impl Hardened {
+    /// What the configuration asks for by name and does not get, and the way to it: a line for the caller's log, because what the
+    /// program says of it ("Operation not permitted") tells nobody. `choice`: with which it was hardened.
+    #[must_use]
+    pub fn not_given(&self, choice: &Choice) -> Option<String> {
+        let cut = cut_by_name(self, choice.engine);
+        match cut.len() {
+            0 => None,
+            1..=MOST_BY_NAME => {
+                let remedies: Vec<_> = cut.iter().map(|name| choice.remedy(name)).collect();
+                Some(refusal::not_given(&remedies))
+            }
+            many => Some(format!(
+                "all capabilities are asked for, as --privileged does, and {many} of them not given: \
+                 the profile holds, and docs/OVERRIDE.md names what lifts it"
+            )),
+        }
+    }
+}
 
 impl Refusal {
     /// The same with everything else that refuses the configuration, and what it asks for by name and does not get.
@@ -101,7 +131,7 @@ fn all(spec: &Spec, choice: &Choice, facts: &HostFacts) -> All {
                 found.refusals.push(refusal);
             }
             Ok(hardened) => {
-                let cut = cut_by_name(&hardened);
+                let cut = cut_by_name(&hardened, choice.engine);
                 if !found.cut.is_empty() || cut.is_empty() || cut.len() > MOST_BY_NAME {
                     break;
                 }
@@ -133,11 +163,12 @@ fn grant(what_if: &mut Choice, names: &[String]) {
 }
 
 /// Overrides of the capabilities that were taken away and that engines give nobody who does not name them.
-fn cut_by_name(hardened: &Hardened) -> Vec<String> {
+fn cut_by_name(hardened: &Hardened, engine: Option<Engine>) -> Vec<String> {
+    let usual = usual(engine);
     let mut names: Vec<String> = hardened.decisions.iter().flat_map(Decision::lost).collect();
     names.retain(|name| {
         let part = name.strip_prefix("capabilities.").and_then(Capability::from_name);
-        part.is_some_and(|part| !USUAL.contains(&part.name().trim_start_matches("CAP_")))
+        part.is_some_and(|part| !usual.contains(&part.name().trim_start_matches("CAP_")))
     });
     names.sort();
     names.dedup();
