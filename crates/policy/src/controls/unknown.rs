@@ -5,7 +5,7 @@ use super::prelude::*;
 /// **What.** A property that this release's model of the specification does not have is left out,
 /// and the record names it. It is no error: the specification wants that ("Extensibility").
 /// A name in other letters (`Namespaces`, `pagesize`) is the property that it is to runc, whose
-/// reader takes any letter case; of a `config.json` the log says so.
+/// reader takes any letter case; of a `config.json` `casemate explain` says so.
 ///
 /// **Why.** A new property gets into a container when a control lets it in, and not before.
 ///
