@@ -1,7 +1,7 @@
 //! What the documents print for others to paste, and where they point: manifests, configuration and links.
 //!
 //! It reads README.md, docs/ and the examples of the packages. Whether the configuration does what the text says is
-//! for the tests with engines.
+//! for the tests with engines; that each block is one of theirs, or says why it is not, is seen to here.
 
 use casemate_policy::{Allow, ALLOW_PREFIX};
 use serde_json::Value;
@@ -72,6 +72,87 @@ fn manifests() -> Vec<(PathBuf, Yaml)> {
         documents.into_iter().map(move |document| (path.clone(), document)).collect::<Vec<_>>()
     };
     texts.into_iter().flat_map(read).collect()
+}
+
+/// The pages that people paste from, by their file names.
+fn pages() -> Vec<(String, String)> {
+    let is_one = |path: &Path| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let listed = ["README.md", "OVERRIDE.md", "ROOTLESS.md", "INSTALL.md"].contains(&name);
+        listed || path.parent().unwrap().ends_with("docs/engines")
+    };
+    let found = documents().into_iter().filter(|(path, _)| is_one(path));
+    found.map(|(path, text)| (path.file_name().unwrap().to_str().unwrap().into(), text)).collect()
+}
+
+/// What stands before each block of a page, indented or fenced: its marker, if it has one, and its first line.
+fn marked(text: &str) -> Vec<(Option<&str>, &str)> {
+    let (mut found, mut before, mut blank, mut inside, mut fenced) =
+        (Vec::new(), "", true, false, false);
+    for line in text.lines() {
+        let fence = line.starts_with("```");
+        // Indented text right behind other text goes on with that.
+        let code = fence || fenced || line.starts_with("    ") && (blank || inside);
+        if code && !inside {
+            let marker = before.trim().strip_prefix("<!-- ");
+            found.push((marker.and_then(|marker| marker.strip_suffix(" -->")), line));
+        }
+        fenced ^= fence;
+        blank = line.trim().is_empty();
+        if !blank {
+            (inside, before) = (code, line);
+        }
+    }
+    found
+}
+
+/// The names of what a page has for the tests of `integration/walk`, the programs of which are one text.
+fn tried(text: &str) -> Vec<&str> {
+    marked(text).into_iter().filter_map(|(marker, _)| marker?.strip_prefix("try: ")).collect()
+}
+
+fn walk() -> String {
+    let mut paths = Vec::new();
+    files_below(&top().join("integration/walk"), &mut paths);
+    paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+#[test]
+fn each_block_of_a_page_that_people_paste_from_is_tried_or_says_why_not() {
+    let pages = pages();
+    assert!(pages.len() >= 9, "{}", pages.len());
+    for (page, text) in &pages {
+        for (marker, line) in marked(text) {
+            let why = marker.and_then(|marker| marker.strip_prefix("not tried: "));
+            let name = marker.and_then(|marker| marker.strip_prefix("try: "));
+            let said = why.or(name).is_some_and(|said| !said.is_empty());
+            assert!(said, "{page}: no `try:` and no `not tried:` before {line:?}");
+        }
+        let names = tried(text);
+        let unique: BTreeSet<&str> = names.iter().copied().collect();
+        assert_eq!(unique.len(), names.len(), "{page}: {names:?}");
+    }
+}
+
+#[test]
+fn what_a_page_has_to_be_tried_is_pasted_by_the_walk_and_the_other_way_round() {
+    let walk = walk();
+    let words: Vec<&str> =
+        walk.split(|c: char| c.is_whitespace() || "();|\"".contains(c)).collect();
+    let is_call = |word: &str| ["snippet", "commands", "paste", "type_in"].contains(&word);
+    for (page, text) in pages() {
+        let calls = words.windows(3).filter(|call| is_call(call[0]) && call[1] == page);
+        let called: BTreeSet<&str> = calls.map(|call| call[2]).collect();
+        let names = tried(&text);
+        for name in &names {
+            // A loop over names writes them out.
+            let listed = called.contains("$name") && words.contains(name);
+            assert!(called.contains(name) || listed, "{page}: {name} is tried by no test");
+        }
+        for name in called.into_iter().filter(|name| *name != "$name") {
+            assert!(names.contains(&name), "{page} has no block {name}");
+        }
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 ///
 /// - `memory.unlimited`: no limit of memory is asked for
 ///
-/// For all containers: `"memory.limit"` in `[values]` of the policy.
+/// For all containers: `"memory.limit"` in `[values]` of the policy, and under hardened, which only
+/// warns, `"memory.limit" = "enforce"` in `[controls]` as well.
 ///
 /// **In the profiles.**
 ///
