@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 ///
 /// - `groups.kept`: the groups of a caller that is root, with podman's keep-groups
 ///
-/// It takes the host's ids, then, as `userns.auto` says.
+/// It takes the host's ids, then, which `userns.fallback` or `userns.host` beside it permits.
 ///
 /// **In the profiles.**
 ///
