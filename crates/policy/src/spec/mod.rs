@@ -229,12 +229,15 @@ fn from_json<T: DeserializeOwned>(
     let text = std::str::from_utf8(bytes)
         .map_err(|error| SpecError::new("", format!("not UTF-8: {error}")))?;
     crate::check::nul_bytes(text)?;
-    match read_once(text, &mut notes.unknown) {
-        Ok(value) if !notes.unknown.iter().any(|path| spelling::is_misspelt(path)) => Ok(value),
-        first => read_corrected(text, place, notes, first),
+    let first = read_once(text, &mut notes.unknown);
+    // Not taken apart: the value is large, and each move of it a copy.
+    if first.is_ok() && !notes.unknown.iter().any(|path| spelling::is_misspelt(path)) {
+        return first.or_else(|error| located(text, &error));
     }
+    read_corrected(text, place, notes, first)
 }
 
+#[inline]
 fn read_once<T: DeserializeOwned>(
     text: &str,
     unknown: &mut Vec<String>,
