@@ -1,7 +1,7 @@
 //! Places of mounts as text, and what lies below which.
 
 use casemate_kernel::mountinfo::{unescape, Mount};
-use casemate_kernel::{attr, path};
+use casemate_kernel::path;
 use std::borrow::Cow;
 
 /// Where a mount is, without escapes. Bytes that are no UTF-8 are replaced: no place that is looked for has any.
@@ -41,8 +41,9 @@ pub(super) fn is_within(path: &str, place: &str) -> bool {
 
 /// Nothing can be written through this mount.
 pub(super) fn is_read_only(mount: &Mount<'_>) -> bool {
-    mount.restrictions() & attr::RDONLY != 0
-        || mount.super_options.split(|byte| *byte == b',').any(|option| option == b"ro")
+    // The kernel begins both lists with it (show_mountinfo()).
+    let begins = |options: &[u8]| matches!(options, b"ro" | [b'r', b'o', b',', ..]);
+    begins(mount.options.as_bytes()) || begins(mount.super_options)
 }
 
 /// The mount that `/` is.

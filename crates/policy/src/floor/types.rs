@@ -204,7 +204,7 @@ fn at_home(
             let same = tree.visible(home).is_some_and(|own| own.superblock == mount.superblock);
             // The driver's part of the host's procfs, which NVIDIA's hook binds.
             let driver = floor.granted("devices.gpu") && is_within(&shown, "/driver/nvidia");
-            place != format!("{home}{shown}") || !(same || driver)
+            place.strip_prefix(home) != Some(&*shown) || !(same || driver)
         }
         _ => place != home,
     };
@@ -280,9 +280,12 @@ fn device(floor: &mut Floor<'_>, mount: &Mount<'_>) {
 
 /// Below /proc and /sys memory only hides: what is written there would be believed.
 fn memory(floor: &mut Floor<'_>, mount: &Mount<'_>) {
+    if is_read_only(mount) {
+        return;
+    }
     let place = point(mount);
     let in_kernel = |home: &str| is_within(&place, home) && !is_within(&place, "/sys/fs/cgroup");
-    if (in_kernel("/proc") || in_kernel("/sys")) && !is_read_only(mount) {
+    if in_kernel("/proc") || in_kernel("/sys") {
         wrong_type(floor, mount, "mounts.covered");
     }
 }

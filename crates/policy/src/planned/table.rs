@@ -10,9 +10,13 @@ use crate::spec::{Mount as Asked, NamespaceKind, Propagation};
 use casemate_kernel::mountinfo::{escape, unescape, Mount, Superblock};
 use casemate_kernel::path::{inside, is_within};
 use casemate_kernel::MountTree;
+use std::borrow::Cow;
 
 /// Numbers of file systems that the host does not have: its own without a device count from 1 up.
 const FIRST_NEW: u32 = 1 << 19;
+
+/// Of what hides a path, or makes it read-only.
+const HIDING: u64 = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
 
 /// One mount that will be there.
 pub(super) struct Line {
@@ -20,15 +24,15 @@ pub(super) struct Line {
     parent: u64,
     superblock: Superblock,
     /// Escaped, as the mount point.
-    root: Vec<u8>,
+    root: Cow<'static, [u8]>,
     point: Vec<u8>,
     flags: u64,
     /// The same as text; empty until all is known.
-    attributes: String,
+    attributes: Cow<'static, str>,
     peers: Option<u64>,
-    fstype: String,
+    fstype: Cow<'static, str>,
     /// Options of the file system, escaped.
-    options: String,
+    options: Cow<'static, str>,
     /// Nothing lies below its place.
     is_file: bool,
 }
@@ -102,8 +106,8 @@ impl Builder<'_, '_> {
             (None, "cgroup" | "cgroup2") if !self.own_cgroups => {
                 self.of_host(&place, "/sys/fs/cgroup")
             }
-            (None, "cgroup" | "cgroup2") => self.new_one(&place, "cgroup2"),
-            (None, other) => self.new_one(&place, other),
+            (None, "cgroup" | "cgroup2") => self.new_one(&place, "cgroup2".into()),
+            (None, other) => self.new_one(&place, other.to_owned().into()),
         };
         line.flags = flags.attrs.set | flags.recursive_attrs.set;
         let shared = mount.options.iter().any(|option| option == "shared" || option == "rshared");
@@ -112,7 +116,7 @@ impl Builder<'_, '_> {
             Some(value) => format!(",{}={}", shown(&option.key), shown(value)),
             None => format!(",{}", shown(&option.key)),
         });
-        line.options.extend(data);
+        line.options.to_mut().extend(data);
         line.is_file = is_file && flags.bind.is_some();
         self.lines.push(line);
     }
@@ -125,23 +129,22 @@ impl Builder<'_, '_> {
             return self.mask(path);
         }
         let line = Line {
-            root: joined(&of.root, &inside),
-            flags: attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC,
+            root: joined(&of.root, &inside).into(),
+            flags: HIDING,
             superblock: of.superblock,
             fstype: of.fstype.clone(),
-            ..self.new_one(path, "")
+            ..self.new_one(path, "".into())
         };
         self.lines.push(line);
     }
 
     fn mask(&mut self, path: &str) {
-        let flags = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-        let line = Line { flags, ..self.new_one(path, "tmpfs") };
+        let line = Line { flags: HIDING, ..self.new_one(path, "tmpfs".into()) };
         self.lines.push(line);
     }
 
     /// A file system that is made for the container.
-    fn new_one(&self, place: &str, fstype: &str) -> Line {
+    fn new_one(&self, place: &str, fstype: Cow<'static, str>) -> Line {
         let point = escape(place.as_bytes());
         let number = self.lines.len();
         Line {
@@ -151,30 +154,30 @@ impl Builder<'_, '_> {
                 major: 0,
                 minor: FIRST_NEW + u32::try_from(number).unwrap_or(u32::MAX >> 1),
             },
-            root: b"/".to_vec(),
+            root: Cow::Borrowed(b"/"),
             point: point.into_owned(),
             flags: 0,
-            attributes: String::new(),
+            attributes: Cow::Borrowed(""),
             peers: None,
-            fstype: fstype.to_owned(),
-            options: "rw".to_owned(),
+            fstype,
+            options: Cow::Borrowed("rw"),
             is_file: false,
         }
     }
 
     /// A part of the host's tree. Links in the path are not followed: the kernel's state is looked at again.
     fn of_host(&self, place: &str, source: &str) -> Line {
-        let line = self.new_one(place, "none");
+        let line = self.new_one(place, "none".into());
         let Some(mount) = self.host.visible(source) else { return line };
         let point = unescape(mount.point);
         let point = text(&point);
         let rest = source.strip_prefix(point.trim_end_matches('/')).unwrap_or_default();
         Line {
             superblock: mount.superblock,
-            root: joined(mount.root, &escape(rest.as_bytes())),
+            root: joined(mount.root, &escape(rest.as_bytes())).into(),
             peers: mount.shared,
-            fstype: mount.fstype.to_owned(),
-            options: format!("rw,{}", text(mount.super_options)),
+            fstype: mount.fstype.to_owned().into(),
+            options: text(mount.super_options).into(),
             ..line
         }
     }
@@ -222,7 +225,11 @@ impl Line {
 }
 
 /// Options of a mount, from its attributes.
-fn attributes(flags: u64) -> String {
+fn attributes(flags: u64) -> Cow<'static, str> {
+    // What most have.
+    if flags == HIDING {
+        return Cow::Borrowed("ro,nosuid,nodev,noexec");
+    }
     const NAMES: [(u64, &str); 4] = [
         (attr::NOSUID, ",nosuid"),
         (attr::NODEV, ",nodev"),
@@ -233,7 +240,7 @@ fn attributes(flags: u64) -> String {
     for (_, name) in NAMES.iter().filter(|(bit, _)| flags & bit != 0) {
         text.push_str(name);
     }
-    text
+    text.into()
 }
 
 /// As the kernel shows it.

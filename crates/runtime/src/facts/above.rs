@@ -1,7 +1,7 @@
 //! File systems over places of the host that show what lies elsewhere: the layers of an overlay over /etc or over `/` itself, a
 //! directory that bindfs shows in /usr. What is written there appears in the host's system.
 
-use super::beneath::real_layer;
+use super::beneath::{is_stacked, real_layer};
 use super::names::{rest_of, stacked_on, text};
 use crate::overlay::{shown_layers, Shown};
 use casemate_kernel::mountinfo::{Mount, Superblock};
@@ -15,29 +15,31 @@ const STACKED: usize = 3;
 pub(super) struct Above(Vec<(String, String)>);
 
 impl Above {
-    /// Of what is mounted. Left out are the overlays of engines: their layers are protected as the engine's data.
+    /// Of what is mounted, but in places of engines.
     ///
     /// # Errors
     /// What an overlay over a place of the host shows cannot be told.
     pub(super) fn look(mounts: &[Mount<'_>], root: Option<Superblock>) -> Result<Self, String> {
         let mut shown = Vec::new();
         for mount in mounts {
+            if !is_stacked(mount) {
+                continue;
+            }
             let point = text(mount.point).into_owned();
-            match (mount.fstype, usual(&point)) {
-                (_, Usual::Engine) => {}
-                ("overlay", kind) => {
-                    let over = match kind {
-                        _ if Some(mount.superblock) == root => Over::Root,
-                        Usual::Host => Over::Host,
-                        _ => Over::Data,
-                    };
-                    add_layers(mount, &point, over, &mut shown)?;
+            let over = match usual(&point) {
+                // Its layers are protected as the engine's data.
+                Usual::Engine => continue,
+                _ if Some(mount.superblock) == root => Over::Root,
+                Usual::Host => Over::Host,
+                _ => Over::Data,
+            };
+            match over {
+                _ if mount.fstype == "overlay" => add_layers(mount, &point, over, &mut shown)?,
+                Over::Host => {
+                    let source = stacked_on(mount, &text(mount.root));
+                    shown.extend(source.map(|source| (source, point)));
                 }
-                (_, Usual::Host) => {
-                    let top = text(mount.root);
-                    shown.extend(stacked_on(mount, &top).map(|source| (source, point)));
-                }
-                _ => {}
+                Over::Root | Over::Data => {}
             }
         }
         Ok(Self(shown))

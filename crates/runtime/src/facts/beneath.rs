@@ -89,7 +89,8 @@ pub(super) fn real_layer(layer: &Path) -> Option<PathBuf> {
     layer.canonicalize().ok()
 }
 
-fn is_stacked(mount: &Mount<'_>) -> bool {
+/// Its files are others', seen through it.
+pub(super) fn is_stacked(mount: &Mount<'_>) -> bool {
     matches!(mount.fstype, "overlay" | "ecryptfs") || mount.base_type() == "fuse"
 }
 

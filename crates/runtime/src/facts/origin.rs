@@ -61,9 +61,8 @@ impl Origin<'_> {
 /// Where a place lies beneath other file systems. What is stacked among data has to be told; an engine's layers, of which some are
 /// mounted in a place that is gone by now, nobody is given by name.
 fn beneath(tree: &Beneath<'_, '_>, place: &str) -> Result<BTreeSet<String>> {
-    match (tree.names(place), usual(place)) {
-        (Ok(names), _) => Ok(names),
-        (Err(_), Usual::Engine | Usual::Host) => Ok(BTreeSet::new()),
-        (Err(why), Usual::Other | Usual::Packaged(_)) => Err(anyhow!("{place}: {why}")),
-    }
+    tree.names(place).or_else(|why| match usual(place) {
+        Usual::Engine | Usual::Host => Ok(BTreeSet::new()),
+        Usual::Other | Usual::Packaged(_) => Err(anyhow!("{place}: {why}")),
+    })
 }
