@@ -13,6 +13,7 @@ pub mod mount_tree;
 pub mod mountinfo;
 pub mod path;
 pub mod status;
+mod words;
 
 pub use error::ParseError;
 pub use fact::Fact;

@@ -1,5 +1,6 @@
 //! `/proc/PID/mountinfo` (proc_pid_mountinfo(5)), line by line, without copies.
 
+use crate::words::words;
 use crate::{attr, ParseError};
 use std::borrow::Cow;
 
@@ -93,31 +94,6 @@ pub fn find(table: &[u8], id: u64) -> Result<Option<Mount<'_>>, ParseError> {
 
 fn lines(table: &[u8]) -> impl Iterator<Item = &[u8]> {
     words(table, b'\n').filter(|line| !line.is_empty())
-}
-
-/// What lies between the separators.
-fn words(text: &[u8], separator: u8) -> Words<'_> {
-    Words { rest: Some(text), separator }
-}
-
-/// As `slice::Split`, which the size for which this workspace is compiled leaves in pieces: tables are read at each start.
-struct Words<'t> {
-    rest: Option<&'t [u8]>,
-    separator: u8,
-}
-
-impl<'t> Iterator for Words<'t> {
-    type Item = &'t [u8];
-
-    fn next(&mut self) -> Option<&'t [u8]> {
-        let text = self.rest?;
-        let mut end = 0;
-        while end < text.len() && text[end] != self.separator {
-            end += 1;
-        }
-        self.rest = text.get(end + 1..);
-        text.get(..end)
-    }
 }
 
 fn error(line: &[u8]) -> ParseError {

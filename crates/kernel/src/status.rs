@@ -1,5 +1,6 @@
 //! `/proc/PID/status` (proc_pid_status(5)), the lines that confinement shows in.
 
+use crate::words::words;
 use crate::ParseError;
 
 /// What a process may do, as the kernel says it.
@@ -35,10 +36,16 @@ pub struct Status {
 /// A line that is missing or has another form.
 pub fn parse(text: &str) -> Result<Status, ParseError> {
     // Twelve fields of some sixty: where each line begins is found once.
-    let lines: Vec<(&str, &str)> = text.lines().filter_map(|line| line.split_once(':')).collect();
+    let mut lines = Vec::with_capacity(64);
+    lines.extend(words(text.as_bytes(), b'\n').filter_map(|line| {
+        let end = line.iter().position(|byte| *byte == b':')?;
+        Some((&line[..end], &line[end + 1..]))
+    }));
     let field = |name: &str| {
-        let line = lines.iter().find(|(begins, _)| *begins == name);
-        line.map(|(_, value)| value.trim()).ok_or_else(|| error(name))
+        let line = lines.iter().find(|(begins, _)| *begins == name.as_bytes());
+        // It was text, and is cut at what is no part of another character.
+        let value = line.and_then(|(_, value)| std::str::from_utf8(value).ok());
+        value.map(str::trim).ok_or_else(|| error(name))
     };
     let mask = |name: &str| u64::from_str_radix(field(name)?, 16).map_err(|_| error(name));
     let number = |name: &str| field(name)?.parse::<u32>().map_err(|_| error(name));
