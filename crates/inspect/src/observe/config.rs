@@ -1,6 +1,7 @@
 //! What a configuration says, before or after hardening.
 
 use super::{Capabilities, Limits, Mount, Observation, Origin, Place};
+use casemate_cgroup::convert::cpu_weight;
 use casemate_policy::spec::{
     DeviceRule, DeviceRuleKind, NamespaceKind, Process, Propagation, RlimitKind, Spec,
 };
@@ -112,9 +113,11 @@ fn limits(spec: &Spec) -> Limits {
             .filter(|bytes| *bytes > 0)
             .or_else(|| unified("memory.max")),
         oom_group: Some(unified("memory.oom.group") == Some(1)),
-        cpu: cpu.shares.is_some_and(|shares| shares > 0)
+        // The weight that every cgroup has by itself is none.
+        cpu: cpu_weight(cpu.shares).is_some_and(|weight| weight != 100)
             || cpu.quota.is_some_and(|quota| quota > 0)
-            || ["cpu.max", "cpu.weight"].iter().any(|file| resources.unified.contains_key(*file)),
+            || resources.unified.get("cpu.max").is_some_and(|text| !text.starts_with("max"))
+            || resources.unified.get("cpu.weight").is_some_and(|text| text != "100"),
         device_programs: None,
     }
 }
@@ -136,4 +139,30 @@ fn hooks(spec: &Spec) -> Vec<String> {
         .iter()
         .flat_map(|(kind, hooks)| hooks.iter().map(move |hook| format!("{kind} {}", hook.path)));
     named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ctr asks for 1024 shares for every container.
+    #[test]
+    fn the_weight_of_every_cgroup_is_no_limit_of_processor_time() {
+        let limited = |cpu: &str, unified: &str| {
+            let text = format!(
+                r#"{{"ociVersion": "1.0.2", "root": {{"path": "r"}}, "linux": {{"resources": {{"cpu": {cpu}, "unified": {unified}}}}}}}"#
+            );
+            limits(&Spec::parse(text.as_bytes()).unwrap()).cpu
+        };
+        for cpu in [r#"{"shares": 512}"#, r#"{"shares": 2048}"#, r#"{"quota": 50000}"#] {
+            assert!(limited(cpu, "{}"), "{cpu}");
+        }
+        assert!(limited("{}", r#"{"cpu.max": "50000 100000"}"#));
+        assert!(limited("{}", r#"{"cpu.weight": "50"}"#));
+        assert!(!limited(
+            r#"{"shares": 1024}"#,
+            r#"{"cpu.max": "max 100000", "cpu.weight": "100"}"#
+        ));
+        assert!(!limited("{}", "{}"));
+    }
 }
