@@ -70,6 +70,8 @@ mod hardening_secrets;
 mod hardening_sysctls;
 #[path = "blackbox/hardening_userns.rs"]
 mod hardening_userns;
+#[path = "blackbox/node_at_a_glance.rs"]
+mod node_at_a_glance;
 #[path = "blackbox/policy_simulate.rs"]
 mod policy_simulate;
 #[path = "blackbox/smoke.rs"]

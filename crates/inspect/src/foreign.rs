@@ -4,15 +4,17 @@
 //! and the first process are.
 
 use crate::judge::judge;
+use crate::locate::SHORTEST;
 use crate::observe::process;
 use crate::report::{ControlReport, Report, Status, Subject};
+use crate::roots::{children, of_others};
 use crate::subject::{self, kernel_paths, Target};
 use anyhow::{bail, Context as _, Result};
+use casemate_runtime::bundle::read_regular;
 use casemate_runtime::procfs;
 use casemate_runtime::request::Global;
 use serde::Serialize;
 use serde_json::Value;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// A container of another runtime.
@@ -30,49 +32,12 @@ pub struct Found {
     pub pid: Option<i32>,
 }
 
-/// Shorter beginnings of an id are not looked for.
-const SHORTEST: usize = 3;
-
-/// Where runtimes keep their containers when nobody says otherwise.
-pub(crate) fn usual_roots() -> Vec<PathBuf> {
-    let mut roots: Vec<PathBuf> =
-        ["/run/runc", "/run/crun", "/run/youki", "/run/docker/runtime-runc/moby"]
-            .iter()
-            .map(PathBuf::from)
-            .collect();
-    roots.extend(roots_below("/run/containerd/runc"));
-    roots.extend(roots_below("/run/docker/runtime-runc"));
-    for user in roots_below("/run/user") {
-        roots.extend(["runc", "crun"].map(|name| user.join(name)));
-    }
-    roots
-}
-
-/// What is in a directory; nothing is in one that does not exist.
-pub(crate) fn children(dir: &Path) -> Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(dir) {
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
-        other => other.with_context(|| dir.display().to_string())?,
-    };
-    let path = |entry: std::io::Result<std::fs::DirEntry>| Ok(entry?.path());
-    entries.map(path).collect::<Result<_>>().with_context(|| dir.display().to_string())
-}
-
-/// The same of a directory of state roots. One that cannot be read stands for what is in it: whoever looks there is told.
-pub(crate) fn roots_below(dir: &str) -> Vec<PathBuf> {
-    children(Path::new(dir)).unwrap_or_else(|_| vec![PathBuf::from(dir)])
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
 /// Finds a container by its id or the beginning of it, below `roots`, or where runtimes usually keep theirs.
 ///
 /// # Errors
 /// None, or more than one, of that name.
 pub fn find(id: &str, roots: &[PathBuf]) -> Result<Found> {
-    let usual = usual_roots();
+    let usual = of_others();
     let roots = if roots.is_empty() { &usual } else { roots };
     let mut found: Vec<Found> = Vec::new();
     let mut closed = Vec::new();
@@ -109,10 +74,11 @@ pub(crate) fn read(id: &str, dir: &Path) -> Result<Option<Found>> {
         [("state.json", of_runc as Take), ("status", of_crun), ("state.json", of_youki)]
     {
         let path = dir.join(file);
-        let bytes = match std::fs::read(&path) {
-            Err(error) if is_absent(&error) => continue,
-            other => other.with_context(|| path.display().to_string())?,
-        };
+        // Another user may have put a pipe there, for which a plain read would wait.
+        if !path.try_exists().with_context(|| path.display().to_string())? {
+            continue;
+        }
+        let bytes = read_regular(&path)?;
         let value: Value = serde_json::from_slice(&bytes)
             .with_context(|| format!("{}: not the state of a container", path.display()))?;
         if let Some((runtime, bundle, pid)) = take(&value) {

@@ -4,17 +4,22 @@
 //! [`host`] asks what this kernel and host can enforce, [`engine`] whether a container engine is set up to
 //! use casemate. [`observe`] sees a container, as configured or as it runs; [`judge`] says whether a control's aim holds in
 //! it; [`report`] puts that beside what was decided and by whom, and [`standards`] beside what others ask for. [`subject`]
-//! finds the container. Printing and exit statuses are the command line's.
+//! finds the container. [`census`] knows which there are on the host, and [`locate`] finds one of them by what its engine calls
+//! it. Printing and exit statuses are the command line's.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod census;
 pub mod engine;
 pub mod foreign;
 pub mod host;
 pub mod judge;
 mod kept;
+pub mod locate;
+mod names;
 pub mod observe;
 pub mod report;
+pub mod roots;
 pub mod simulate;
 pub mod standards;
 pub mod subject;

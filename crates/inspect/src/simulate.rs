@@ -4,9 +4,11 @@
 //! Containers of casemate are compared with what was decided when they were made, those of other
 //! runtimes with their configuration. Only state directories and bundles are read.
 
-use crate::foreign::{self, children, roots_below, Found};
+use crate::census::{self, Census, Member};
+use crate::foreign::Found;
 use crate::kept;
 use crate::report::Decision;
+use crate::roots::{each_once, everywhere};
 use anyhow::{Context as _, Result};
 use casemate_policy::Source;
 use casemate_runtime::procfs;
@@ -15,8 +17,6 @@ use casemate_runtime::state::{Record, StateRoot, Status};
 use casemate_runtime::survey::survey;
 use casemate_runtime::ContainerId;
 use serde::Serialize;
-use std::collections::BTreeSet;
-use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -91,67 +91,40 @@ impl Simulation {
 /// A policy that cannot be used: then nothing would be made at all.
 pub fn simulate(global: &Global, roots: &[PathBuf]) -> Result<Simulation> {
     casemate_runtime::ops::policy(global, None)?;
-    let usual = if roots.is_empty() { usual_roots(global) } else { roots.to_vec() };
-    let (mut containers, mut problems) = (Vec::new(), Vec::new());
-    let mut seen = BTreeSet::new();
-    for root in usual {
-        // Two names of one directory, as /var/run.
-        if !seen.insert(root.canonicalize().unwrap_or_else(|_| root.clone())) {
-            continue;
-        }
-        let dirs = children(&root).unwrap_or_else(|error| {
-            problems.push(format!("{error:#}"));
-            Vec::new()
-        });
-        for dir in dirs {
-            match one(global, &root, &dir) {
-                Ok(found) => containers.extend(found),
-                Err(error) => problems.push(format!("{}: {error:#}", dir.display())),
-            }
+    let usual = match roots {
+        [] => everywhere(global),
+        named => each_once(named.to_vec()),
+    };
+    let Census { members, mut problems } = census::take(&usual);
+    let mut containers = Vec::new();
+    for member in members {
+        match one(global, &member) {
+            Ok(found) => containers.extend(found),
+            Err(error) => problems.push(format!("{}: {error:#}", member.dir.display())),
         }
     }
     containers.sort_by(|a, b| (a.outcome, &a.id).cmp(&(b.outcome, &b.id)));
     Ok(Simulation { containers, problems })
 }
 
-fn usual_roots(global: &Global) -> Vec<PathBuf> {
-    let mut roots = vec![global.root.clone(), PathBuf::from("/run/casemate")];
-    roots.extend(roots_below("/run/user").into_iter().map(|user| user.join("casemate")));
-    // dockerd keeps a directory for each runtime that it knows by a name of its own.
-    let runtimes = |dir: &PathBuf| dir.to_str().map(roots_below).unwrap_or_default();
-    roots.extend(roots_below("/run/docker").iter().flat_map(runtimes));
-    roots.extend(foreign::usual_roots());
-    roots
-}
-
-/// A state directory; `None`: nobody's, or a container that does not run.
-fn one(global: &Global, root: &Path, dir: &Path) -> Result<Option<Simulated>> {
-    let Some(id) = dir.file_name().and_then(|name| name.to_str()) else { return Ok(None) };
-    match dir.metadata() {
-        Ok(meta) if meta.is_dir() => {}
-        // A file, or gone meanwhile.
-        Ok(_) => return Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    }
-    let own = dir.join("record.json").try_exists()?;
-    let (found, record, before) = if own {
-        let state = StateRoot::open(root)?.container(&ContainerId::parse(id)?)?;
-        let Some(record) = state.load()? else { return Ok(None) };
-        if !Status::of(&record, &state, procfs::open()?)?.is_alive() {
-            return Ok(None);
-        }
-        let before = kept::decisions(&state)
-            .and_then(|kept| kept.context("decisions.json: not there"))
-            .map_err(|error| format!("what was decided cannot be read: {error:#}"));
-        let pid = record.init.map(|init| init.pid);
-        let (bundle, state) = (Some(record.bundle.clone()), dir.to_owned());
-        let found = Found { id: id.to_owned(), runtime: "casemate", state, bundle, pid };
-        (found, Some(record), before)
-    } else {
-        match foreign::read(id, dir)? {
-            Some(found) => (found, None, Ok(Vec::new())),
-            None => return Ok(None),
+/// `None`: a container that does not run.
+fn one(global: &Global, member: &Member) -> Result<Option<Simulated>> {
+    let Member { id, root, dir, foreign } = member;
+    let (found, record, before) = match foreign {
+        Some(found) => (found.clone(), None, Ok(Vec::new())),
+        None => {
+            let state = StateRoot::open(root)?.container(&ContainerId::parse(id)?)?;
+            let Some(record) = state.load()? else { return Ok(None) };
+            if !Status::of(&record, &state, procfs::open()?)?.is_alive() {
+                return Ok(None);
+            }
+            let before = kept::decisions(&state)
+                .and_then(|kept| kept.context("decisions.json: not there"))
+                .map_err(|error| format!("what was decided cannot be read: {error:#}"));
+            let pid = record.init.map(|init| init.pid);
+            let (bundle, state) = (Some(record.bundle.clone()), dir.clone());
+            let found = Found { id: id.clone(), runtime: "casemate", state, bundle, pid };
+            (found, Some(record), before)
         }
     };
     let Some(pid) = found.pid else { return Ok(None) };
@@ -161,7 +134,7 @@ fn one(global: &Global, root: &Path, dir: &Path) -> Result<Option<Simulated>> {
         Err(reason) => whole(Outcome::Unknown, reason),
     };
     let Found { id, runtime, .. } = found;
-    let root = root.to_owned();
+    let root = root.clone();
     Ok(Some(Simulated { id, runtime, root, pid, outcome, profile, differences }))
 }
 

@@ -1,5 +1,6 @@
 //! Finding what is to be looked at: a bundle, a container of casemate's, or any process.
 
+use crate::foreign::Found;
 use crate::kept::Kept;
 use crate::observe::evidence::Maker;
 use crate::observe::process::Status as ProcessStatus;
@@ -30,6 +31,8 @@ pub enum Target {
     Bundle(PathBuf, Option<PathBuf>),
     /// A container of casemate's.
     Container(String),
+    /// A container of another runtime.
+    Foreign(Found),
     /// A process, whoever made it.
     Process(i32),
 }
@@ -42,6 +45,7 @@ pub fn audit(global: &Global, target: &Target, standards: &[&'static Standard]) 
     match target {
         Target::Bundle(dir, config) => of_bundle(global, dir, config.as_ref(), standards),
         Target::Container(id) => of_container(global, id, standards),
+        Target::Foreign(found) => of_foreign(global, found, standards),
         Target::Process(pid) => of_process(global, *pid, standards),
     }
 }
@@ -269,6 +273,35 @@ fn of_process(global: &Global, pid: i32, standards: &[&'static Standard]) -> Res
     let now = observe::process::observe(&proc, pid, &kernel_paths(profile))?;
     let subject = Subject { kind: "process", pid: Some(pid), ..Subject::default() };
     Ok(foreign(subject, profile, &now, peers_of(&proc, pid), standards))
+}
+
+/// A container of another runtime, as the kernel has its first process.
+///
+/// # Errors
+/// It does not run, so that there is nothing to look at; or it may not be looked at.
+pub fn of_foreign(
+    global: &Global,
+    found: &Found,
+    standards: &[&'static Standard],
+) -> Result<Report> {
+    let Some(pid) = found.pid else {
+        bail!(
+            "{} of {} does not run\nhint: 'casemate compare {}' looks at its configuration",
+            found.id,
+            found.runtime,
+            found.id
+        );
+    };
+    let mut report = of_process(global, pid, standards)?;
+    report.subject = Subject {
+        kind: "container",
+        id: Some(found.id.clone()),
+        bundle: found.bundle.as_ref().map(|bundle| bundle.display().to_string()),
+        status: Some("running".to_owned()),
+        runtime: Some(found.runtime),
+        ..report.subject
+    };
+    Ok(report)
 }
 
 /// The other processes of its cgroup, if that is not the root one.

@@ -30,8 +30,9 @@ pub(crate) struct AuditArgs {
     #[arg(short, long, value_name = "PID")]
     pub(crate) pid: Option<i32>,
 
-    /// A directory with a config.json, or the id of a container [default: the working directory]
-    #[arg(value_name = "BUNDLE|CONTAINER-ID")]
+    /// A directory with a config.json, or a container: its id, the beginning of it, or what its
+    /// engine calls it [default: the working directory]
+    #[arg(value_name = "BUNDLE|CONTAINER")]
     pub(crate) target: Option<OsString>,
 }
 

@@ -2,19 +2,17 @@
 
 mod line;
 mod sarif;
+mod target;
 mod text;
 
 use super::style::{width, Style};
 use super::{Context, Failure, Outcome};
 use crate::cli::inspect::AuditArgs;
 use crate::output;
-use crate::request::{container_id, path};
 use anyhow::{bail, Result};
 use casemate_inspect::report::{Level, Report};
 use casemate_inspect::standards::Standard;
-use casemate_inspect::subject::{self, Target};
-use casemate_runtime::request::Global;
-use std::ffi::OsStr;
+use casemate_inspect::subject;
 
 /// Exit status when there is a finding of the level that was named.
 const FOUND: u8 = 2;
@@ -30,7 +28,7 @@ pub(crate) fn execute(args: &AuditArgs, context: &mut Context<'_>) -> Outcome {
     let format = format(&args.format)?;
     let threshold = threshold(&args.fail_on)?;
     let standards = standards(&args.standard)?;
-    let target = target(args, &context.global)?;
+    let target = target::of(args, context)?;
     let report = subject::audit(&context.global, &target, &standards).map_err(Failure::from)?;
     match format {
         Format::Text => {
@@ -81,29 +79,4 @@ fn standards(names: &[String]) -> Result<Vec<&'static Standard>> {
         chosen.push(standard);
     }
     Ok(chosen)
-}
-
-/// A word with a slash is a directory. Any other is a container if there is one of that name, else a directory.
-fn target(args: &AuditArgs, global: &Global) -> Result<Target> {
-    let config = path::optional(args.config.as_deref())?;
-    if let Some(pid) = args.pid {
-        if args.target.is_some() {
-            bail!("--pid and a bundle or container cannot both be looked at");
-        }
-        return Ok(Target::Process(pid));
-    }
-    let word = args.target.as_deref().unwrap_or(OsStr::new("."));
-    let text = word.to_string_lossy();
-    // What is no id can be a directory.
-    let id = container_id(&text).ok().filter(|_| config.is_none());
-    let is_container = id.as_deref().map_or(Ok(false), |id| subject::is_container(global, id));
-    if let (Ok(true), Some(id)) = (&is_container, id) {
-        return Ok(Target::Container(id.into()));
-    }
-    let dir = path::directory(Some(word))?;
-    if config.is_none() && !dir.join("config.json").exists() {
-        is_container?;
-        bail!("{text}: neither a container nor a directory with a config.json");
-    }
-    Ok(Target::Bundle(dir, config))
 }

@@ -1,13 +1,14 @@
 //! `events`: one JSON object per line, each written out at once.
 
-use super::{Context, Outcome};
+use super::{locate, Context, Outcome};
 use crate::cli::observe::EventsArgs;
 use crate::{backend, output, request};
 use std::io::{Error, ErrorKind};
 
 #[inline(never)]
 pub(crate) fn execute(args: &EventsArgs, context: &mut Context<'_>) -> Outcome {
-    let request = request::events(args)?;
+    let id = locate::container(&args.id, context)?;
+    let request = request::events(args, id)?;
     let outcome = backend::events(&context.global, &request, &mut |event| {
         Ok(output::write(&format!("{}\n", serde_json::to_string(event)?))?)
     });

@@ -14,6 +14,7 @@ mod features;
 mod host_check;
 mod kill;
 mod list;
+mod locate;
 mod pause;
 mod policy;
 mod ps;

@@ -1,8 +1,8 @@
 //! `ps`: the container's pids as JSON, or the host's `ps` filtered by them.
 
-use super::{Context, Outcome};
+use super::{locate, Context, Outcome};
 use crate::cli::observe::PsArgs;
-use crate::{backend, output, request};
+use crate::{backend, output};
 use anyhow::{bail, ensure, Context as _};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ const DEFAULT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 #[inline(never)]
 pub(crate) fn execute(args: &PsArgs, context: &mut Context<'_>) -> Outcome {
-    let id = request::container_id(&args.id)?;
+    let id = locate::container(&args.id, context)?;
     match args.format.as_str() {
         "json" => {
             let pids = backend::ps(&context.global, &id)?;

@@ -1,10 +1,10 @@
 //! `state`.
 
-use super::{Context, Outcome};
+use super::{locate, Context, Outcome};
 use crate::cli::lifecycle::IdArgs;
-use crate::{backend, output, request};
+use crate::{backend, output};
 
 pub(crate) fn execute(args: &IdArgs, context: &mut Context<'_>) -> Outcome {
-    let id = request::container_id(&args.id)?;
+    let id = locate::container(&args.id, context)?;
     Ok(output::print_json(&backend::state(&context.global, &id)?)?)
 }

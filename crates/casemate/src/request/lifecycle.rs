@@ -10,6 +10,7 @@ use anyhow::{bail, Context};
 use casemate_runtime::request::{
     CreateRequest, DeleteRequest, ExecRequest, ExplainRequest, KillRequest, RunRequest,
 };
+use casemate_runtime::ContainerId;
 
 /// SIGTERM.
 const DEFAULT_SIGNAL: i32 = 15;
@@ -89,13 +90,16 @@ fn unknown_signal(text: &str) -> String {
     }
 }
 
+fn signal(args: &KillArgs) -> anyhow::Result<i32> {
+    match args.signal.as_deref() {
+        None | Some("") => Ok(DEFAULT_SIGNAL),
+        Some(text) => parse_signal(text).with_context(|| unknown_signal(text)),
+    }
+}
+
 /// Builds the request of `kill`.
-pub(crate) fn kill(args: &KillArgs) -> anyhow::Result<KillRequest> {
-    let signal = match args.signal.as_deref() {
-        None | Some("") => DEFAULT_SIGNAL,
-        Some(text) => parse_signal(text).with_context(|| unknown_signal(text))?,
-    };
-    Ok(KillRequest { id: container_id(&args.id)?, signal, all: args.all })
+pub(crate) fn kill(args: &KillArgs, id: ContainerId) -> anyhow::Result<KillRequest> {
+    Ok(KillRequest { id, signal: signal(args)?, all: args.all })
 }
 
 /// Builds the request of `delete`.
@@ -168,8 +172,8 @@ mod tests {
     #[test]
     fn kill_defaults_to_sigterm_and_names_an_unknown_signal() {
         let args = KillArgs { id: "x".into(), ..KillArgs::default() };
-        assert_eq!(kill(&args).unwrap().signal, 15);
-        let error = kill(&KillArgs { signal: Some("FOO".into()), ..args }).unwrap_err();
+        assert_eq!(signal(&args).unwrap(), 15);
+        let error = signal(&KillArgs { signal: Some("FOO".into()), ..args }).unwrap_err();
         assert_eq!(error.to_string(), "unknown signal \"FOO\"");
     }
 }

@@ -22,13 +22,13 @@ pub(crate) fn container_id(id: &str) -> anyhow::Result<ContainerId> {
 }
 
 /// Builds the request of `events`.
-pub(crate) fn events(args: &EventsArgs) -> anyhow::Result<EventsRequest> {
+pub(crate) fn events(args: &EventsArgs, id: ContainerId) -> anyhow::Result<EventsRequest> {
     let interval = parse_go_duration(&args.interval)
         .map_err(|reason| UsageError::bad_value(args.interval.as_ref(), "interval", reason))?;
     if interval.is_zero() {
         bail!("duration interval must be greater than 0");
     }
-    Ok(EventsRequest { id: container_id(&args.id)?, once: args.stats, interval })
+    Ok(EventsRequest { id, once: args.stats, interval })
 }
 
 #[cfg(test)]
@@ -42,9 +42,10 @@ mod tests {
             id: "x".to_owned(),
             ..EventsArgs::default()
         };
-        assert_eq!(events(&args("100ms")).unwrap().interval.as_millis(), 100);
+        let events = |args| super::events(&args, container_id("x").unwrap());
+        assert_eq!(events(args("100ms")).unwrap().interval.as_millis(), 100);
         for interval in ["0s", "-1s", "5", ""] {
-            assert!(events(&args(interval)).is_err(), "{interval}");
+            assert!(events(args(interval)).is_err(), "{interval}");
         }
     }
 }

@@ -1,0 +1,57 @@
+//! What `audit` is to look at: a process, a bundle, a container of the state root, or one of the host.
+
+use super::super::{locate, Context};
+use crate::cli::inspect::AuditArgs;
+use crate::request::{container_id, path};
+use anyhow::{bail, Result};
+use casemate_inspect::subject::{self, Target};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// A word with a slash is a directory. Any other is a container of the state root if there is one of that name, else a directory,
+/// else whatever container of this host answers to it.
+pub(super) fn of(args: &AuditArgs, context: &mut Context<'_>) -> Result<Target> {
+    let config = path::optional(args.config.as_deref())?;
+    if let Some(pid) = args.pid {
+        if args.target.is_some() {
+            bail!("--pid and a bundle or container cannot both be looked at");
+        }
+        return Ok(Target::Process(pid));
+    }
+    let word = args.target.as_deref().unwrap_or(OsStr::new("."));
+    let text = word.to_string_lossy();
+    // What is no id can be a directory.
+    let id = container_id(&text).ok().filter(|_| config.is_none());
+    let global = &context.global;
+    let is_container = id.as_deref().map_or(Ok(false), |id| subject::is_container(global, id));
+    if let (Ok(true), Some(id)) = (&is_container, id) {
+        return Ok(Target::Container(id.into()));
+    }
+    let dir = bundle(word, config.as_deref());
+    if let Ok(Some(dir)) = dir {
+        return Ok(Target::Bundle(dir, config));
+    }
+    if config.is_none() && !context.global.root_is_explicit {
+        if let Some(target) = of_host(&text, context)? {
+            return Ok(target);
+        }
+    }
+    is_container?;
+    dir?;
+    bail!("{text}: neither a container nor a directory with a config.json")
+}
+
+/// `None`: a directory without a configuration.
+fn bundle(word: &OsStr, config: Option<&Path>) -> Result<Option<PathBuf>> {
+    let dir = path::directory(Some(word))?;
+    Ok((config.is_some() || dir.join("config.json").exists()).then_some(dir))
+}
+
+fn of_host(word: &str, context: &mut Context<'_>) -> Result<Option<Target>> {
+    let Some(found) = locate::elsewhere(word, &context.global)? else { return Ok(None) };
+    if let Some(foreign) = found.member.foreign {
+        return Ok(Some(Target::Foreign(foreign)));
+    }
+    let id = locate::own(word, &found, context)?;
+    Ok(Some(Target::Container(id.into())))
+}

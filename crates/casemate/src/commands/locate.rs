@@ -1,0 +1,75 @@
+//! Which container a command means: the one of that id in the state root, as for runc; and only where nobody named a root and
+//! there is none, whatever container of this host answers to the word. So engines, which name a root or a whole id, pay nothing.
+
+use super::style::clean;
+use super::Context;
+use crate::request;
+use anyhow::{bail, Result};
+use casemate_inspect::locate::{locate, Located, Search};
+use casemate_runtime::report::bounded;
+use casemate_runtime::request::Global;
+use casemate_runtime::ContainerId;
+use std::io::Write;
+
+/// The id that the command is to go on with. The state root of `context` becomes the container's.
+///
+/// # Errors
+/// The word means several containers, or one that casemate did not make.
+pub(super) fn container(word: &str, context: &mut Context<'_>) -> Result<ContainerId> {
+    if is_here(word, &context.global) {
+        return request::container_id(word);
+    }
+    match elsewhere(word, &context.global)? {
+        Some(found) => own(word, &found, context),
+        None => request::container_id(word),
+    }
+}
+
+/// Goes on with a container that was found elsewhere.
+///
+/// # Errors
+/// casemate did not make it.
+pub(super) fn own(word: &str, found: &Located, context: &mut Context<'_>) -> Result<ContainerId> {
+    let id = &found.member.id;
+    if let Some(foreign) = &found.member.foreign {
+        bail!(
+            "{word}: {} was made by {}, not by casemate\nhint: 'casemate audit {id}' looks at it, 'casemate compare {id}' says what \
+             would change",
+            found.shown(),
+            foreign.runtime
+        );
+    }
+    tell(&format!("{word} is {}", found.shown()));
+    context.global.root.clone_from(&found.member.root);
+    context.global.root_is_explicit = true;
+    context.global.root_in_xdg_runtime_dir = false;
+    request::container_id(id)
+}
+
+/// Whether nothing is to be looked for: a root was named, or has a directory of that name.
+pub(super) fn is_here(word: &str, global: &Global) -> bool {
+    // What cannot be told there the command itself will tell.
+    let has = |id: ContainerId| global.root.join(id).symlink_metadata().is_ok();
+    global.root_is_explicit || request::container_id(word).is_ok_and(has)
+}
+
+/// The container of this host that answers to the word.
+///
+/// # Errors
+/// The word means several containers, or none, and not all could be looked at.
+pub(super) fn elsewhere(word: &str, global: &Global) -> Result<Option<Located>> {
+    let Search { found, problems } = locate(global, word)?;
+    if found.is_none() && !problems.is_empty() {
+        // As runc words it, because engines match on that.
+        bail!("container does not exist, as far as can be seen: {}", problems.join("; "));
+    }
+    for problem in &problems {
+        tell(&format!("not looked at: {problem}"));
+    }
+    Ok(found)
+}
+
+/// Standard error is the only place left: standard output is the command's answer.
+fn tell(text: &str) {
+    let _unwritable = writeln!(std::io::stderr(), "casemate: {}", clean(&bounded(text.to_owned())));
+}

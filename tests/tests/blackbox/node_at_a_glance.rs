@@ -1,0 +1,178 @@
+//! Containers of all engines of a host: found by what their engine calls them, listed, and summed up. Each test has a /run of its
+//! own, with the state roots that engines name.
+
+use casemate_tests::bundle::{write, Bundle};
+use casemate_tests::command::Cmd;
+use casemate_tests::container::Container;
+use casemate_tests::scratch::{make, Dir};
+use casemate_tests::{host, programs, requires, wait};
+use serde_json::{json, Value};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const DOCKER: &str = "/run/docker/runtime-casemate/moby";
+const CTR: &str = "/run/containerd/runc/default";
+const DEFAULT: &str = "/run/casemate";
+
+/// An empty /run for the calling test.
+fn own_run() {
+    host::isolate();
+    let (tmpfs, run) = (c"tmpfs".as_ptr(), c"/run".as_ptr());
+    // SAFETY: a system call with constant strings.
+    let result = unsafe { libc::mount(tmpfs, run, tmpfs, 0, c"mode=0755".as_ptr().cast()) };
+    assert_eq!(result, 0, "mount: {}", std::io::Error::last_os_error());
+    for root in [DOCKER, CTR, DEFAULT] {
+        make(Path::new(root));
+    }
+}
+
+/// In the ids of the host, so that no range of ids is taken from a pool that the host does not see.
+fn container(bundle: Bundle, root: &str) -> Container {
+    Container::new(bundle).global(&["--allow", "userns.host"]).in_root(Path::new(root))
+}
+
+fn sleeping() -> Bundle {
+    Bundle::sh("sleep 600")
+}
+
+/// A container of docker's, with the files that dockerd has for it in `data`.
+fn of_docker(name: &str, data: &Dir) -> Container {
+    let mut container =
+        container(sleeping(), DOCKER).as_of_containerd("moby").in_root(Path::new(DOCKER));
+    let files = data.path().join("containers").join(&container.id);
+    make(&files);
+    write(&files.join("hostname"), "web\n");
+    write(&files.join("config.v2.json"), json!({"Name": format!("/{name}")}).to_string());
+    container.bundle = std::mem::take(&mut container.bundle).bind(
+        &files.join("hostname"),
+        "/etc/hostname",
+        &["ro"],
+    );
+    container.up()
+}
+
+/// A command without a state root.
+fn casemate(words: &[&str]) -> Cmd {
+    thread_local!(static OUTPUT: Dir = Dir::new("output"));
+    OUTPUT.with(|dir| Cmd::new(host::runtime(), dir.path()).args(words))
+}
+
+fn id_of_state(words: &[&str]) -> String {
+    let state: Value = serde_json::from_str(&casemate(words).ok().stdout).unwrap();
+    state["id"].as_str().unwrap().to_owned()
+}
+
+/// What would stand in /run/crun for a container of crun's, which is a process of the test's.
+fn of_crun(id: &str, pid: u32, bundle: &Path) {
+    let dir = Path::new("/run/crun").join(id);
+    make(&dir);
+    write(&dir.join("status"), json!({"pid": pid, "bundle": bundle}).to_string());
+}
+
+#[test]
+fn a_container_of_an_engine_is_found_by_its_name_its_id_and_the_beginning_of_it() {
+    requires!(root);
+    own_run();
+    let data = Dir::new("docker");
+    let container = of_docker("web", &data);
+    let begin = &container.id[..container.id.len() - 1];
+    for word in ["web", &container.id, begin] {
+        let done = casemate(&["state", word]).ok();
+        let state: Value = serde_json::from_str(&done.stdout).unwrap();
+        assert_eq!(state["id"], container.id.as_str(), "{word}");
+        let said = format!("casemate: {word} is {} (docker web, in {DOCKER})\n", container.id);
+        assert_eq!(done.stderr, said);
+    }
+    let audit: Value =
+        serde_json::from_str(&casemate(&["audit", "web", "--format", "json"]).ok().stdout).unwrap();
+    assert_eq!((&audit["subject"]["id"], &audit["seen"]), (&json!(container.id), &json!("kernel")));
+    let explained = casemate(&["explain", "--brief", "web"]).ok().stdout;
+    assert!(explained.starts_with(&format!("Container {} from ", container.id)), "{explained}");
+    let pids: Vec<i32> =
+        serde_json::from_str(&casemate(&["ps", "--format", "json", "web"]).ok().stdout).unwrap();
+    assert_eq!(pids, [container.pid()]);
+    casemate(&["kill", "web", "KILL"]).ok();
+    container.wait_status("stopped");
+    // A root that was named is the only one.
+    let said = casemate(&["--root", DEFAULT, "state", "web"]).refused();
+    assert!(said.contains("container does not exist"), "{said}");
+    assert!(casemate(&["state", "nobody"]).refused().contains("container does not exist"));
+}
+
+#[test]
+fn a_word_that_means_several_containers_reaches_none_and_all_are_named() {
+    requires!(root);
+    own_run();
+    let data = Dir::new("docker");
+    let (one, two) = (of_docker("web", &data), container(sleeping(), CTR).up());
+    let common: String =
+        one.id.chars().zip(two.id.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+    let said = casemate(&["kill", &common, "KILL"]).refused();
+    let candidate = format!("{} (docker web, in {DOCKER})", one.id);
+    assert!(said.contains(&format!("{common} means 2 containers: ")), "{said}");
+    assert!(said.contains(&candidate) && said.contains(CTR), "{said}");
+    // A beginning of two letters is nobody's.
+    assert!(casemate(&["kill", &common[..2], "KILL"]).refused().contains("does not exist"));
+    assert_eq!(
+        (one.state()["status"].clone(), two.state()["status"].clone()),
+        (json!("running"), json!("running"))
+    );
+}
+
+#[test]
+fn the_exact_id_in_the_default_root_wins_and_nothing_is_said() {
+    requires!(root);
+    own_run();
+    let data = Dir::new("docker");
+    let named = of_docker("web", &data);
+    let mut own = container(sleeping(), DEFAULT);
+    own.id = "web".to_owned();
+    let own = own.up();
+    let done = casemate(&["state", "web"]).ok();
+    assert_eq!(done.stderr, "");
+    assert_eq!(id_of_state(&["state", "web"]), "web");
+    casemate(&["kill", "web", "KILL"]).ok();
+    own.wait_status("stopped");
+    assert_eq!(named.state()["status"], "running");
+    // Where nobody has that id, the name of one goes before the beginning of another one's id.
+    own.delete().ok();
+    assert_eq!(id_of_state(&["state", "web"]), named.id);
+}
+
+#[test]
+fn a_container_of_another_runtime_gets_no_signal_and_is_looked_at() {
+    requires!(root);
+    own_run();
+    let bundle = sleeping();
+    bundle.save();
+    let mut sleeper = Command::new("sleep");
+    let mut sleeper =
+        programs::start(sleeper.arg("60").stdout(Stdio::null()).stderr(Stdio::null())).unwrap();
+    of_crun("f00dbabe", sleeper.id(), bundle.dir());
+    let said = casemate(&["kill", "f00d", "KILL"]).refused();
+    assert!(said.contains("f00dbabe (crun, in /run/crun) was made by crun"), "{said}");
+    assert!(sleeper.try_wait().unwrap().is_none());
+    let audit = casemate(&["audit", "f00d", "--format", "json"]).ok().stdout;
+    let audit: Value = serde_json::from_str(&audit).unwrap();
+    assert_eq!((&audit["subject"]["runtime"], &audit["profile"]), (&json!("crun"), &Value::Null));
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+}
+
+#[test]
+fn a_whole_id_that_is_gone_costs_no_look_at_other_containers() {
+    requires!(root);
+    own_run();
+    let others = container(sleeping(), CTR).up();
+    // Read, it would be told.
+    write(&others.state_dir().join("record.json"), "{");
+    let id = "f".repeat(64);
+    let said = casemate(&["state", &id]).refused();
+    assert!(said.contains("container does not exist") && !said.contains(&others.id), "{said}");
+    let said = casemate(&["state", "nobody"]).refused();
+    assert!(said.contains("does not exist, as far as can be seen: "), "{said}");
+    assert!(said.contains(&others.id), "{said}");
+    wait::until("it is gone", || {
+        others.delete().done().status.success().then_some(()).ok_or("there".to_owned())
+    });
+}
