@@ -336,6 +336,19 @@ test_the_payload_is_hardened_without_being_asked() {
     run $IMAGE fixed sh -c '! touch /file 2>/dev/null && touch /tmp/file'
 }
 
+test_a_container_is_found_without_its_root_and_listed_with_its_profile() {
+    only_casemate
+    local root=/run/containerd/runc/default
+    sleeper glance-of-ctr
+    expect_match "$("$RUNTIME" state glance-of-ctr 2>&1 >/dev/null)" "is glance-of-ctr \(containerd, in $root\)"
+    expect_match "$("$RUNTIME" state glance-o)" '"id": "glance-of-ctr"'
+    expect_match "$("$RUNTIME" list --all-roots)" "^glance-of-ctr .* hardened .* containerd +- +$root"
+    expect_match "$("$RUNTIME" audit --all)" '^containerd +- +glance-of-ct +hardened +[0-9]+ +0 '
+    "$RUNTIME" kill glance-of-ctr KILL
+    eventually is_not_running glance-of-ctr
+    remove glance-of-ctr
+}
+
 feature 'clean up' quick
 
 test_nothing_is_left_behind() {

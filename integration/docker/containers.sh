@@ -512,6 +512,20 @@ test_an_annotation_lifts_one_control() {
     run $IMAGE sh -c '! touch /file 2>/dev/null'
 }
 
+test_a_container_is_found_by_its_name_and_listed_with_its_profile() {
+    only_casemate
+    local id root=/run/docker/runtime-runc/moby
+    sleeper glance
+    id=$(docker inspect -f '{{.Id}}' glance)
+    expect_eq "$("$RUNTIME" state glance 2>/dev/null | sed -n 's/^  "id": "\(.*\)",$/\1/p')" "$id"
+    expect_match "$("$RUNTIME" state "${id:0:12}" 2>&1 >/dev/null)" "is $id \(docker glance, in $root\)"
+    expect_match "$("$RUNTIME" list --all-roots)" "^$id .* hardened .* docker +glance +$root"
+    expect_match "$("$RUNTIME" audit --all)" "^docker +glance +${id:0:12} +hardened +[0-9]+ +0 "
+    "$RUNTIME" kill glance KILL
+    eventually is glance Running false
+    docker rm -f glance
+}
+
 feature 'clean up' quick
 
 test_nothing_is_left_behind() {

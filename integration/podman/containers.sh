@@ -245,6 +245,22 @@ test_the_payload_is_hardened_without_being_asked() {
     run $IMAGE sh -c '! touch /file 2>/dev/null && touch /tmp/file'
 }
 
+test_a_container_is_found_by_its_name_and_listed_with_its_profile() {
+    only_casemate
+    local id
+    id=$(pm run -d --name glance --network=none $IMAGE sleep 1000)
+    expect_eq "$("$RUNTIME" state glance 2>/dev/null | sed -n 's/^  "id": "\(.*\)",$/\1/p')" "$id"
+    expect_match "$("$RUNTIME" state "${id:0:12}" 2>&1 >/dev/null)" "is $id \(podman glance, in "
+    expect_match "$("$RUNTIME" list --all-roots)" "^$id .* hardened .* podman +glance "
+    expect_match "$("$RUNTIME" audit --all)" "^podman +glance +${id:0:12} +hardened +[0-9]+ +0 "
+    # One that goes by itself is in another list of podman's.
+    id=$(pm run -d --rm --name fleeting --network=none $IMAGE sleep 1000)
+    expect_match "$("$RUNTIME" audit --all)" "^podman +fleeting +${id:0:12} "
+    "$RUNTIME" kill glance KILL
+    eventually running glance false
+    pm rm -f -t 0 glance fleeting
+}
+
 feature 'clean up' quick
 
 test_nothing_is_left_behind() {

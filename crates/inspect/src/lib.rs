@@ -5,7 +5,7 @@
 //! use casemate. [`observe`] sees a container, as configured or as it runs; [`judge`] says whether a control's aim holds in
 //! it; [`report`] puts that beside what was decided and by whom, and [`standards`] beside what others ask for. [`subject`]
 //! finds the container. [`census`] knows which there are on the host, and [`locate`] finds one of them by what its engine calls
-//! it. Printing and exit statuses are the command line's.
+//! it; [`overview`] looks at all of them, and [`score`] makes one number of a report. Printing and exit statuses are the command line's.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -18,8 +18,10 @@ mod kept;
 pub mod locate;
 mod names;
 pub mod observe;
+pub mod overview;
 pub mod report;
 pub mod roots;
+pub mod score;
 pub mod simulate;
 pub mod standards;
 pub mod subject;

@@ -160,6 +160,131 @@ fn a_container_of_another_runtime_gets_no_signal_and_is_looked_at() {
 }
 
 #[test]
+fn list_has_profile_and_findings_behind_the_columns_of_runc() {
+    requires!(root);
+    own_run();
+    let data = Dir::new("docker");
+    let docker = of_docker("web", &data);
+    let own = container(sleeping(), DEFAULT).up();
+    let listed = |words: &[&str]| -> Vec<Value> {
+        serde_json::from_str(&casemate(words).ok().stdout).unwrap()
+    };
+    let here = listed(&["list", "--format", "json"]);
+    assert_eq!(here.len(), 1);
+    assert_eq!((&here[0]["id"], &here[0]["profile"]), (&json!(own.id), &json!("hardened")));
+    let audit = casemate(&["audit", &own.id, "--format", "json"]).ok().stdout;
+    let audit: Value = serde_json::from_str(&audit).unwrap();
+    assert_eq!(here[0]["findings"], audit["findings"].as_array().unwrap().len());
+    let table = casemate(&["list"]).ok().stdout;
+    let title: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(title, ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER", "PROFILE", "FINDINGS"]);
+    let all = listed(&["list", "--all-roots", "--format", "json"]);
+    let found: Vec<(&Value, &Value, &Value)> =
+        all.iter().map(|one| (&one["id"], &one["root"], &one["name"])).collect();
+    let docker = (&json!(docker.id), &json!(DOCKER), &json!("web"));
+    assert_eq!(found, [(&json!(own.id), &json!(DEFAULT), &Value::Null), docker]);
+    let said = casemate(&["--root", DEFAULT, "list", "--all-roots"]).refused();
+    assert!(said.contains("cannot both be meant"), "{said}");
+}
+
+fn summed_up(words: &[&str]) -> (Value, i32) {
+    let done = casemate(&[&["audit", "--all", "--format", "json"], words].concat()).done();
+    let code = done.code();
+    let answer = serde_json::from_str(&done.stdout);
+    (answer.unwrap_or_else(|error| panic!("{error}: {}", done.stderr)), code)
+}
+
+#[test]
+fn audit_all_says_who_runs_with_what_and_fails_where_something_does_not_hold() {
+    requires!(root);
+    requires!(program "nsenter");
+    own_run();
+    let data = Dir::new("docker");
+    let docker = of_docker("web", &data);
+    let open = container(sleeping().edit(|c| c["root"]["readonly"] = json!(false)), CTR)
+        .global(&["--allow", "rootfs.writable"])
+        .up();
+    of_crun("f00dbabe", std::process::id(), docker.bundle.dir());
+    let (answer, status) = summed_up(&[]);
+    assert_eq!((&answer["problems"], status), (&json!([]), 0), "{answer:#}");
+    let row = |id: &str| {
+        let rows = answer["containers"].as_array().unwrap();
+        rows.iter().find(|row| row["id"] == id).unwrap().clone()
+    };
+    let web = row(&docker.id);
+    assert_eq!((&web["engine"], &web["name"]), (&json!("docker"), &json!("web")));
+    assert_eq!((&web["profile"], &web["violations"]), (&json!("hardened"), &json!(0)));
+    assert_eq!(row(&open.id)["overrides"], json!(["rootfs.writable", "userns.host"]));
+    assert!(row("f00dbabe").get("profile").is_none() && row("f00dbabe")["runtime"] == "crun");
+    let text = casemate(&["audit", "--all"]).ok().stdout;
+    let counts = "3 containers (1 (crun), 2 hardened): 2 with overrides, ";
+    assert!(text.lines().last().unwrap().starts_with(counts), "{text}");
+    // Root of the host mounts in a container what its profile does not let in.
+    let pid = docker.pid().to_string();
+    let nsenter = ["--target", &pid, "--mount", "--pid", "--", "/bin/busybox"];
+    let words = [&nsenter[..], &["mount", "-t", "proc", "proc", "/mnt"]].concat();
+    let done = programs::output(Command::new("nsenter").args(words)).unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let (answer, status) = summed_up(&[]);
+    let rows = answer["containers"].as_array().unwrap();
+    let web = rows.iter().find(|row| row["id"] == docker.id.as_str()).unwrap();
+    assert!(web["violations"].as_u64().unwrap() > 0, "{answer:#}");
+    assert_eq!(status, 2);
+    // Of one root alone.
+    let done = casemate(&["--root", CTR, "audit", "--all", "--format", "json"]).ok();
+    let answer: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(answer["containers"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_told_and_is_no_empty_answer() {
+    requires!(root);
+    own_run();
+    let own = container(sleeping(), DEFAULT).up();
+    make(Path::new("/run/user/4711/casemate/theirs"));
+    write(Path::new("/run/user/4711/casemate/theirs/record.json"), "{}");
+    programs::output(Command::new("chown").args(["-R", "4711", "/run/user/4711"])).unwrap();
+    let (answer, status) = summed_up(&[]);
+    let rows = answer["containers"].as_array().unwrap();
+    let theirs = rows.iter().find(|row| row["id"] == "theirs").unwrap();
+    let why = theirs["problem"].as_str().unwrap();
+    assert!(why.contains("belongs to uid 4711, and you are uid 0"), "{why}");
+    assert_eq!((rows.len(), status), (2, 1));
+    let done = casemate(&["list", "--all-roots"]).ok();
+    assert!(done.stderr.contains("belongs to uid 4711"), "{}", done.stderr);
+    assert!(done.stdout.contains(&own.id), "{}", done.stdout);
+}
+
+#[test]
+fn the_score_is_the_sum_of_its_terms_and_an_override_raises_it() {
+    requires!(root);
+    let score = |container: &Container| -> Value {
+        let words = ["--score", "--format", "json", &container.id];
+        let report: Value =
+            serde_json::from_str(&container.command("audit").args(words).ok().stdout).unwrap();
+        report["score"].clone()
+    };
+    let tight = Container::new(sleeping()).up();
+    let loose = Container::new(sleeping()).verbatim().up();
+    let (low, high) = (score(&tight), score(&loose));
+    assert!(low["exposure"].as_f64().unwrap() < 2.0, "{low:#}");
+    assert!(
+        high["exposure"].as_f64().unwrap() > low["exposure"].as_f64().unwrap() + 2.0,
+        "{high:#}"
+    );
+    for score in [&low, &high] {
+        let terms = score["terms"].as_array().unwrap();
+        let seen = terms.iter().filter(|term| term["met"].is_boolean());
+        let sum = |key: &str| seen.clone().map(|term| term[key].as_f64().unwrap()).sum::<f64>();
+        let exposure = (sum("exposed") * 100.0 / sum("weight")).round() / 10.0;
+        assert_eq!(score["exposure"], json!(exposure));
+    }
+    let text = tight.command("audit").args(["--score", &tight.id]).ok().stdout;
+    assert!(text.contains("root.readonly") && text.contains("met"), "{text}");
+    assert!(text.contains(&format!("{}: exposure ", tight.id)), "{text}");
+}
+
+#[test]
 fn a_whole_id_that_is_gone_costs_no_look_at_other_containers() {
     requires!(root);
     own_run();

@@ -18,6 +18,15 @@ pub(crate) struct AuditArgs {
     #[arg(long)]
     pub(crate) brief: bool,
 
+    /// Every container of this host, of all engines and runtimes: a line each, and how many there are;
+    /// with --root, of that state directory
+    #[arg(short, long)]
+    pub(crate) all: bool,
+
+    /// How exposed it is, as a number from 0 to 10, with each term of that
+    #[arg(long)]
+    pub(crate) score: bool,
+
     /// Exit with status 2 if there is a finding of this level or above: high, medium, low or any
     #[arg(long, value_name = "LEVEL", default_value = "none")]
     pub(crate) fail_on: String,

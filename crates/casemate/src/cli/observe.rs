@@ -13,6 +13,10 @@ pub(crate) struct ListArgs {
     /// Print only the container ids, one per line
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    /// Those of all state directories of this host too, whichever engine named them
+    #[arg(short, long)]
+    pub(crate) all_roots: bool,
 }
 
 /// `ps`.

@@ -370,12 +370,15 @@ const AUDIT_MORE: &str = "\
 Examples:
   casemate audit web                               a container, as the kernel has it now
   casemate audit ./bundle --standard cis           what would be made of a bundle
+  casemate audit --all                             who on this host runs with what
+  casemate audit --score web                       how exposed it is, from 0 to 10
   casemate --profile restricted audit ./bundle --fail-on high
   casemate audit --pid 4711                        a process, whoever made it
   casemate audit ./bundle --format sarif > casemate.sarif
 
 The exit status is 0, 1 if it could not be looked at, or 2 with --fail-on and a finding of that
-level. An override is a finding: it is shown with who allowed it.";
+level; with --all also 2 if something does not hold that should. An override is a finding: it is
+shown with who allowed it.";
 
 const COMPARE_MORE: &str = "\
 Examples:

@@ -95,6 +95,12 @@ impl ControlReport {
         }
     }
 
+    /// Whether nothing shows it and nobody decided that it should not hold: then it says nothing about how exposed the container is.
+    pub(crate) fn is_mute(&self) -> bool {
+        let by_nobody = matches!(self.status, Status::Off | Status::Waived | Status::Warned);
+        self.status == Status::Unknown || (self.unseen && by_nobody)
+    }
+
     /// What a reader should know about it, if anything.
     pub(super) fn findings(&self) -> impl Iterator<Item = Finding> + '_ {
         let others = self.refused_too.iter().map(|(pointer, reason)| Finding {

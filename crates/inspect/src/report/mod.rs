@@ -153,6 +153,13 @@ pub struct Finding {
     pub pointer: String,
 }
 
+impl Finding {
+    /// Whether an invariant of the floor does not hold.
+    fn is_below_floor(&self) -> bool {
+        self.control.starts_with("floor.")
+    }
+}
+
 /// Everything that a report is made from.
 #[derive(Debug)]
 pub struct Material<'a> {
@@ -207,6 +214,17 @@ pub struct Report {
     pub worst: Option<Level>,
     /// All of it in one line.
     pub verdict: String,
+}
+
+impl Report {
+    /// How much does not hold that should: controls that the kernel disagrees about, and invariants of the profile's floor. Of
+    /// containers of others nothing was promised.
+    #[must_use]
+    pub fn violations(&self) -> usize {
+        let violated = self.controls.iter().filter(|control| control.status == Status::Violated);
+        let below = self.findings.iter().filter(|finding| finding.is_below_floor());
+        violated.count() + below.count()
+    }
 }
 
 impl Material<'_> {
@@ -267,7 +285,7 @@ fn verdict(controls: &[ControlReport], findings: &[Finding], ours: bool) -> Stri
         return format!("This configuration is not run: {what} it{why}.");
     }
     let high = findings.iter().filter(|finding| finding.level == Level::High).count();
-    let below = findings.iter().filter(|finding| finding.control.starts_with("floor.")).count();
+    let below = findings.iter().filter(|finding| finding.is_below_floor()).count();
     if below > 0 {
         return format!("Below the floor of its profile: {below} invariants do not hold.");
     }
