@@ -353,7 +353,7 @@ feature 'clean up' quick
 
 test_nothing_is_left_behind() {
     cleanup
-    expect_eq "$(find /run/containerd/runc/default -mindepth 1 -maxdepth 1 -type d ! -name '.*' | wc -l)" 0
+    expect_eq "$(find /run/containerd/runc/default -mindepth 1 -maxdepth 1 -type d ! -name '.*' ! -name @past | wc -l)" 0
     expect_eq "$(find /sys/fs/cgroup/default -mindepth 1 -type d 2>/dev/null | wc -l)" 0
     expect_eq "$(grep -c 'io.containerd.runtime.v2.task/default' /proc/self/mountinfo || true)" 0
 }

@@ -532,7 +532,7 @@ test_nothing_is_left_behind() {
     cleanup 2>/dev/null || true
     # shellcheck disable=SC2016  # expanded at every try
     eventually sh -c '[ -z "$(find /sys/fs/cgroup -type d -name "docker-*.scope")" ]'
-    expect_eq "$(find /run/docker/runtime-runc/moby -mindepth 1 -maxdepth 1 -type d 2>/dev/null | wc -l)" 0
+    expect_eq "$(find /run/docker/runtime-runc/moby -mindepth 1 -maxdepth 1 -type d ! -name @past 2>/dev/null | wc -l)" 0
     expect_eq "$(grep -c '/overlay2/.*/merged' /proc/self/mountinfo || true)" 0
 }
 

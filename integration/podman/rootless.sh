@@ -522,7 +522,7 @@ test_nothing_is_left_behind() {
     cleanup >/dev/null 2>&1 || true
     # shellcheck disable=SC2016  # expanded at every try
     eventually sh -c '[ -z "$(find /sys/fs/cgroup/user.slice -type d -name "libpod-*" ! -name "*conmon*")" ]'
-    expect_eq "$(find "/run/user/1000/$CASEMATE_RUNTIME" -mindepth 1 -maxdepth 1 -type d ! -name '.*' 2>/dev/null | wc -l)" 0
+    expect_eq "$(find "/run/user/1000/$CASEMATE_RUNTIME" -mindepth 1 -maxdepth 1 -type d ! -name '.*' ! -name @past 2>/dev/null | wc -l)" 0
 }
 
 AS_USER=(setpriv --reuid 1000 --regid 1000 --init-groups --reset-env env -C /home/user XDG_RUNTIME_DIR=/run/user/1000

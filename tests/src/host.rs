@@ -109,6 +109,23 @@ pub fn processes_of(rootfs: &Path) -> Vec<String> {
     found
 }
 
+/// What containers have left in their state root: everything but the bounded notes about those that have gone, which are plain
+/// files of a known size.
+pub fn left_in_root(root: &Path) -> Vec<PathBuf> {
+    let children = |dir: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    };
+    let is_note = |path: &PathBuf| {
+        path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() < 80 << 10)
+    };
+    let past = root.join("@past");
+    let notes = children(&past);
+    let (few, others) = (notes.len() <= 288, notes.into_iter().filter(|path| !is_note(path)));
+    let mut left: Vec<PathBuf> = others.collect();
+    left.extend(children(root).into_iter().filter(|path| !(few && *path == past)));
+    left
+}
+
 /// Open descriptors of a process.
 pub fn descriptors(pid: i32) -> Vec<(u32, PathBuf)> {
     let mut list = Vec::new();

@@ -28,6 +28,8 @@ mod cve_paths;
 mod cve_proc;
 #[path = "blackbox/cve_races.rs"]
 mod cve_races;
+#[path = "blackbox/gone.rs"]
+mod gone;
 #[path = "blackbox/hardening_admission.rs"]
 mod hardening_admission;
 #[path = "blackbox/hardening_binds.rs"]

@@ -6,10 +6,10 @@
 use crate::observe::Unread;
 use crate::report::Decision;
 use anyhow::{Context as _, Result};
+use casemate_runtime::state::past::decisions_in;
 use casemate_runtime::state::StateDir;
 use casemate_runtime::verify::Posture;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 /// What was found.
 pub(crate) struct Kept {
@@ -47,8 +47,8 @@ impl Kept {
 /// `None`: none are kept.
 pub(crate) fn decisions(state: &StateDir) -> Result<Option<Vec<Decision>>> {
     const FILE: &str = "decisions.json";
-    let Some(value) = parsed::<Value>(state, FILE)? else { return Ok(None) };
-    Decision::list(value).map(Some).context(FILE)
+    let Some(bytes) = state.read_if_there(FILE)? else { return Ok(None) };
+    decisions_in(&bytes).and_then(Decision::list).map(Some).context(FILE)
 }
 
 fn parsed<T: DeserializeOwned>(state: &StateDir, file: &'static str) -> Result<Option<T>> {

@@ -5,13 +5,14 @@
 //! use casemate. [`observe`] sees a container, as configured or as it runs; [`judge`] says whether a control's aim holds in
 //! it; [`report`] puts that beside what was decided and by whom, and [`standards`] beside what others ask for. [`subject`]
 //! finds the container. [`census`] knows which there are on the host, and [`locate`] finds one of them by what its engine calls
-//! it; [`overview`] looks at all of them, and [`score`] makes one number of a report. Printing and exit statuses are the command line's.
+//! it; [`gone`] knows those that were, [`overview`] looks at all of them, and [`score`] makes one number of a report. Printing and exit statuses are the command line's.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod census;
 pub mod engine;
 pub mod foreign;
+pub mod gone;
 pub mod host;
 pub mod judge;
 mod kept;

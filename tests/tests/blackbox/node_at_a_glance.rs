@@ -93,6 +93,12 @@ fn a_container_of_an_engine_is_found_by_its_name_its_id_and_the_beginning_of_it(
     assert_eq!(pids, [container.pid()]);
     casemate(&["kill", "web", "KILL"]).ok();
     container.wait_status("stopped");
+    // By its name as long as docker knows it, for docker keeps a container that has ended.
+    container.delete().ok();
+    let explained = casemate(&["explain", "web", "--format", "json"]).ok().stdout;
+    let explained: Value = serde_json::from_str(&explained).unwrap();
+    assert_eq!((&explained["id"], &explained["name"]), (&json!(container.id), &json!("web")));
+    assert!(explained["ended"].is_string(), "{explained:#}");
     // A root that was named is the only one.
     let said = casemate(&["--root", DEFAULT, "state", "web"]).refused();
     assert!(said.contains("container does not exist"), "{said}");

@@ -355,7 +355,7 @@ of it.";
 const EXPLAIN_MORE: &str = "\
 Examples:
   casemate explain --bundle /var/lib/web
-  casemate explain web                       # the container of that name, if there is one
+  casemate explain web                       # the container of that name, even if it has gone
   casemate --profile privileged explain --bundle /var/lib/web --format json";
 
 const HOST_CHECK_MORE: &str = "\

@@ -12,12 +12,14 @@ use super::{Context, Failure, Outcome};
 use crate::cli::inspect::AuditArgs;
 use crate::output;
 use anyhow::{anyhow, bail, Result};
+use casemate_inspect::gone::Gone;
 use casemate_inspect::overview::{self, Overview};
 use casemate_inspect::report::{Level, Report};
 use casemate_inspect::score::Score;
 use casemate_inspect::standards::Standard;
 use casemate_inspect::{roots, subject};
 use serde::Serialize;
+use target::Meant;
 
 /// Exit status when there is a finding of the level that was named, or with `--all` something that should hold and does not.
 const FOUND: u8 = 2;
@@ -39,7 +41,14 @@ pub(crate) fn execute(args: &AuditArgs, context: &mut Context<'_>) -> Outcome {
     if args.all {
         return all(args, &format, threshold, context);
     }
-    let target = target::of(args, context)?;
+    let target = match target::of(args, context)? {
+        Meant::Target(target) => target,
+        // Nobody is to take that for a container without findings.
+        Meant::Gone(gone) if threshold.is_some() => {
+            return Err(anyhow!("{} has gone: {}", gone.past.id, gone.ended()).into())
+        }
+        Meant::Gone(gone) => return Ok(of_gone(&gone, &format)?),
+    };
     let report = subject::audit(&context.global, &target, &standards).map_err(Failure::from)?;
     let score = args.score.then(|| Score::of(&report));
     match (format, score) {
@@ -54,6 +63,15 @@ pub(crate) fn execute(args: &AuditArgs, context: &mut Context<'_>) -> Outcome {
         (Format::Sarif, _) => output::print_json(&sarif::document(&report))?,
     };
     Ok(if reaches(&report, threshold) { FOUND } else { 0 })
+}
+
+/// Of a container that has gone there is nothing to be seen any more, and what was decided is known.
+fn of_gone(gone: &Gone, format: &Format) -> Result<u8> {
+    match format {
+        Format::Text => output::print(&super::explain::text::render(&gone.explained())),
+        Format::Json => output::print_json(&gone.explained()),
+        Format::Sarif => bail!("{} has gone: {}", gone.past.id, gone.ended()),
+    }
 }
 
 /// A report, with its score where that was asked for.

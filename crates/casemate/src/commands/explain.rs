@@ -1,12 +1,13 @@
 //! `explain`: a report as JSON, or the same report for people (`text`).
 
-mod text;
+pub(super) mod text;
 
 use super::{locate, Context, Outcome};
 use crate::cli::observe::ExplainArgs;
 use crate::{backend, output, request};
-use casemate_runtime::request::ExplainRequest;
-use casemate_runtime::ContainerId;
+use casemate_inspect::locate::Search;
+use serde_json::Value;
+use std::path::Path;
 
 #[inline(never)]
 pub(crate) fn execute(args: &ExplainArgs, context: &mut Context<'_>) -> Outcome {
@@ -15,8 +16,7 @@ pub(crate) fn execute(args: &ExplainArgs, context: &mut Context<'_>) -> Outcome 
         "text" | "" => false,
         _ => return Err(anyhow::anyhow!("invalid format option\nhint: one of text, json").into()),
     };
-    let request = request(args, context)?;
-    let mut report = backend::explain(&context.global, &request)?;
+    let mut report = report(args, context)?;
     if as_json {
         return Ok(output::print_json(&report)?);
     }
@@ -26,14 +26,28 @@ pub(crate) fn execute(args: &ExplainArgs, context: &mut Context<'_>) -> Outcome 
     Ok(output::print(&text::render(&report))?)
 }
 
-/// A word alone is a container of this host, or the id that is to be assumed for the bundle in the working directory.
-fn request(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Result<ExplainRequest> {
+/// A word alone is a container of this host, or one that has gone, or the id that is to be assumed for the bundle in the working
+/// directory.
+fn report(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Result<Value> {
     let word = args.id.as_deref().filter(|_| args.bundle.is_none() && args.config.is_none());
-    let Some(word) = word else { return request::lifecycle::explain(args) };
-    let is_assumed = std::path::Path::new("config.json").exists();
-    if locate::is_here(word, &context.global) || is_assumed {
-        return request::lifecycle::explain(args);
+    let of_bundle = |context: &Context<'_>| {
+        backend::explain(&context.global, &request::lifecycle::explain(args)?)
+    };
+    let is_assumed = Path::new("config.json").exists();
+    let Some(word) = word.filter(|_| !is_assumed) else { return of_bundle(context) };
+    let mut unseen = Vec::new();
+    if !locate::is_here(word, &context.global) {
+        let Search { found, problems } = locate::elsewhere(word, &context.global)?;
+        if let Some(found) = found {
+            let id = locate::own(word, &found, context)?;
+            let args = ExplainArgs { id: Some(id.into()), ..args.clone() };
+            return backend::explain(&context.global, &request::lifecycle::explain(&args)?);
+        }
+        unseen = problems;
     }
-    let id: ContainerId = locate::container(word, context)?;
-    request::lifecycle::explain(&ExplainArgs { id: Some(id.into()), ..args.clone() })
+    match (locate::gone(word, &context.global)?, locate::missing(&unseen)) {
+        (Some(gone), _) => Ok(gone.explained()),
+        (None, Some(error)) => Err(error),
+        (None, None) => of_bundle(context),
+    }
 }

@@ -4,7 +4,8 @@
 use super::style::clean;
 use super::Context;
 use crate::request;
-use anyhow::{bail, Result};
+use anyhow::{anyhow, bail, Result};
+use casemate_inspect::gone::{find, Gone};
 use casemate_inspect::locate::{locate, Located, Search};
 use casemate_runtime::report::bounded;
 use casemate_runtime::request::Global;
@@ -19,10 +20,24 @@ pub(super) fn container(word: &str, context: &mut Context<'_>) -> Result<Contain
     if is_here(word, &context.global) {
         return request::container_id(word);
     }
-    match elsewhere(word, &context.global)? {
+    let Search { found, problems } = elsewhere(word, &context.global)?;
+    match found {
         Some(found) => own(word, &found, context),
-        None => request::container_id(word),
+        None => missing(&problems).map_or_else(|| request::container_id(word), Err),
     }
+}
+
+/// What is kept of a container that has gone, where there is none of that id, whoever's it was. One that is there goes first.
+///
+/// # Errors
+/// The word means several.
+pub(super) fn gone(word: &str, global: &Global) -> Result<Option<Gone>> {
+    // A directory that no id can be is nothing that is kept.
+    let is_there = request::container_id(word).is_ok_and(|id| global.root.join(id).exists());
+    if is_there || word.contains('/') && global.root_is_explicit {
+        return Ok(None);
+    }
+    find(global, word)
 }
 
 /// Goes on with a container that was found elsewhere.
@@ -56,17 +71,19 @@ pub(super) fn is_here(word: &str, global: &Global) -> bool {
 /// The container of this host that answers to the word.
 ///
 /// # Errors
-/// The word means several containers, or none, and not all could be looked at.
-pub(super) fn elsewhere(word: &str, global: &Global) -> Result<Option<Located>> {
-    let Search { found, problems } = locate(global, word)?;
-    if found.is_none() && !problems.is_empty() {
-        // As runc words it, because engines match on that.
-        bail!("container does not exist, as far as can be seen: {}", problems.join("; "));
-    }
-    for problem in &problems {
+/// The word means several containers.
+pub(super) fn elsewhere(word: &str, global: &Global) -> Result<Search> {
+    let search = locate(global, word)?;
+    for problem in search.problems.iter().filter(|_| search.found.is_some()) {
         tell(&format!("not looked at: {problem}"));
     }
-    Ok(found)
+    Ok(search)
+}
+
+/// That there is none cannot be said where not all could be looked at. As runc words it, because engines match on that.
+pub(super) fn missing(problems: &[String]) -> Option<anyhow::Error> {
+    let all = problems.join("; ");
+    (!all.is_empty()).then(|| anyhow!("container does not exist, as far as can be seen: {all}"))
 }
 
 /// Standard error is the only place left: standard output is the command's answer.

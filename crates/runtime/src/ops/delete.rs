@@ -5,7 +5,7 @@ use super::Container;
 use crate::audit_log::around;
 use crate::lower::hooks::of_record;
 use crate::request::{DeleteRequest, Global};
-use crate::state::{CgroupRecord, StateDir, StateRoot, Status};
+use crate::state::{past, CgroupRecord, StateDir, StateRoot, Status};
 use anyhow::{bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_sandbox::hooks;
@@ -168,6 +168,7 @@ pub(crate) fn destroy(container: &Container) -> Result<()> {
     if let Some(categories) = &record.categories {
         crate::selinux::release(categories)?;
     }
+    past::keep(&container.state, record);
     container.state.remove()?;
     let (list, state) =
         of_record(record, "poststop", &record.spec.hooks.poststop, &container.proc)?;

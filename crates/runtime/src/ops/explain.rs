@@ -4,7 +4,7 @@ use crate::bundle::Bundle;
 use crate::decide::{decide, Decided};
 use crate::report::bounded;
 use crate::request::{ExplainRequest, Global};
-use crate::state::{Record, StateDir, StateRoot};
+use crate::state::{past, Record, StateDir, StateRoot};
 use crate::ContainerId;
 use anyhow::{anyhow, Context as _, Error, Result};
 use casemate_policy::spec::Spec;
@@ -52,7 +52,7 @@ fn recorded(id: &ContainerId, state: &StateDir, record: &Record) -> Result<Value
     const FILE: &str = "decisions.json";
     let bytes = state.read_if_there(FILE)?;
     let gone = || anyhow!("{}: gone, and no {FILE} is kept", record.config_file().display());
-    let decisions: Value = serde_json::from_slice(&bytes.ok_or_else(gone)?).context(FILE)?;
+    let decisions = past::decisions_in(&bytes.ok_or_else(gone)?).context(FILE)?;
     Ok(json!({
         "id": id,
         "bundle": record.bundle,

@@ -36,9 +36,11 @@ const RECORD: &str = "record.json";
 const INIT: &str = "init.json";
 const POSTURE: &str = "posture.json";
 const GATE: &str = "gate";
+/// What the policy changed, and why.
+pub(super) const DECISIONS: &str = "decisions.json";
 /// Everything that a container's directory usually holds, in the order in which it goes: a removal that is cut short leaves a
 /// container of which less and less is known to have been, and never one of which it is not known what it is.
-const FILES: [&str; 6] = [GATE, POSTURE, "seccomp.bpf", "decisions.json", INIT, RECORD];
+const FILES: [&str; 6] = [GATE, POSTURE, "seccomp.bpf", DECISIONS, INIT, RECORD];
 
 const DIR: OFlags =
     OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
@@ -253,6 +255,35 @@ impl StateDir {
             .call(|| "renameat()")
             .with_context(|| format!("state of {}: {name}", self.id))
             .inspect_err(|_| self.forget(name))
+    }
+
+    /// Move a file out into a directory of the state root, which is made where it is missing, under the container's name and with
+    /// a line more at its end. Of a file larger than `largest` the line is all that is left.
+    pub(super) fn hand_over(&self, name: &str, dir: &str, line: &[u8], largest: u64) -> Result<()> {
+        let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.dir, name, flags, Mode::empty());
+        let mut file = File::from(file.call(|| format!("openat(\"{name}\")"))?);
+        if file.metadata().map_err(|e| say(&e))?.len() > largest {
+            file.set_len(0).map_err(|e| say(&e))?;
+        }
+        file.write_all(line).map_err(|e| say(&e))?;
+        let to = format!("{dir}/{}", self.id);
+        let put = || rustix::fs::renameat(&self.dir, name, &self.root, &to);
+        let put = put().or_else(|error| match error {
+            Errno::NOENT => {
+                match rustix::fs::mkdirat(&self.root, dir, Mode::from_raw_mode(0o700)) {
+                    Ok(()) | Err(Errno::EXIST) => put(),
+                    Err(error) => Err(error),
+                }
+            }
+            error => Err(error),
+        });
+        Ok(put.call(|| format!("renameat(\"{to}\")"))?)
+    }
+
+    /// The state root.
+    pub(super) fn root(&self) -> &OwnedFd {
+        &self.root
     }
 
     /// What was prepared is not used. The next one replaces it where it cannot be removed.

@@ -11,11 +11,13 @@
 //! ```
 //!
 //! `<root>/@bundles/<id>` tells where the container's bundle lies, for other containers, unless an engine keeps it.
+//! `<root>/@past/<id>` is what is kept of containers that have gone.
 //!
 //! Other runtimes may keep their containers in the same root; a directory without our record is not ours.
 
 pub(crate) mod bundles;
 mod dir;
+pub mod past;
 mod record;
 mod status;
 

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 /// Renders the report; the keys are those that `casemate_runtime::ops::explain` documents.
-pub(super) fn render(report: &Value) -> String {
+pub(in super::super) fn render(report: &Value) -> String {
     let Value::Object(report) = report else { return generic(report) };
     let mut rest = report.clone();
     let mut take = |key: &str| rest.remove(key).unwrap_or(Value::Null);
