@@ -349,6 +349,18 @@ test_a_container_is_found_without_its_root_and_listed_with_its_profile() {
     remove glance-of-ctr
 }
 
+test_why_says_what_a_container_that_has_gone_was_not_given_and_what_to_paste() {
+    only_casemate
+    local said
+    ct --rm $IMAGE died sh -c 'touch /file || exit 3' || true
+    said=$("$RUNTIME" why died)
+    printf '%s\n' "$said"
+    expect_match "$said" 'container died'
+    expect_match "$said" '^  root.readonly '
+    expect_match "$(tr -s '\n ' ' ' <<<"$said")" 'override: rootfs.writable'
+    expect_match "$said" '^  ctr run --annotation org.casemate.allow/NAME=true'
+}
+
 feature 'clean up' quick
 
 test_nothing_is_left_behind() {

@@ -526,6 +526,24 @@ test_a_container_is_found_by_its_name_and_listed_with_its_profile() {
     docker rm -f glance
 }
 
+test_why_says_how_a_container_ended_and_what_to_paste() {
+    only_casemate
+    local said
+    docker run --name died --network none $IMAGE sh -c 'touch /file || exit 3' || true
+    said=$("$RUNTIME" why died)
+    printf '%s\n' "$said"
+    expect_match "$(tr '\n' ' ' <<<"$said")" 'made with profile hardened; it was deleted .* ended with status 3'
+    expect_match "$said" '^  root.readonly '
+    expect_match "$(tr -s '\n ' ' ' <<<"$said")" 'override: rootfs.writable'
+    expect_match "$said" '^  docker run --annotation org.casemate.allow/NAME=true'
+    # One that was never made is known to docker alone.
+    ! docker run --name refused --pid host $IMAGE true || return 1
+    said=$("$RUNTIME" why refused)
+    printf '%s\n' "$said"
+    expect_match "$(tr '\n' ' ' <<<"$said")" 'it was never made .*denied by profile hardened'
+    docker rm -f died refused
+}
+
 feature 'clean up' quick
 
 test_nothing_is_left_behind() {

@@ -261,6 +261,19 @@ test_a_container_is_found_by_its_name_and_listed_with_its_profile() {
     pm rm -f -t 0 glance fleeting
 }
 
+test_why_says_how_a_container_ended_and_what_to_paste() {
+    only_casemate
+    local said
+    pm run --name died --network=none $IMAGE sh -c 'touch /file || exit 3' || true
+    eventually sh -c "$RUNTIME why died | tr \"\\n\" \" \" | grep -q 'with profile hardened; it was deleted at'"
+    said=$("$RUNTIME" why died)
+    printf '%s\n' "$said"
+    expect_match "$said" '^  root.readonly '
+    expect_match "$(tr -s '\n ' ' ' <<<"$said")" 'override: rootfs.writable'
+    expect_match "$said" '^  podman run --annotation org.casemate.allow/NAME=true'
+    pm rm -f -t 0 died
+}
+
 feature 'clean up' quick
 
 test_nothing_is_left_behind() {

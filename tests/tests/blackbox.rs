@@ -116,3 +116,5 @@ mod spec_seccomp;
 mod stress_cycles;
 #[path = "blackbox/stress_kill.rs"]
 mod stress_kill;
+#[path = "blackbox/why.rs"]
+mod why;

@@ -5,12 +5,13 @@
 //! use casemate. [`observe`] sees a container, as configured or as it runs; [`judge`] says whether a control's aim holds in
 //! it; [`report`] puts that beside what was decided and by whom, and [`standards`] beside what others ask for. [`subject`]
 //! finds the container. [`census`] knows which there are on the host, and [`locate`] finds one of them by what its engine calls
-//! it; [`gone`] knows those that were, [`overview`] looks at all of them, and [`score`] makes one number of a report. Printing and exit statuses are the command line's.
+//! it; [`gone`] knows those that were, [`why`] brings together why one is not, [`overview`] looks at all of them, and [`score`] makes one number of a report. Printing and exit statuses are the command line's.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod census;
 pub mod engine;
+mod engine_says;
 pub mod foreign;
 pub mod gone;
 pub mod host;
@@ -26,3 +27,4 @@ pub mod score;
 pub mod simulate;
 pub mod standards;
 pub mod subject;
+pub mod why;

@@ -101,6 +101,16 @@ pub fn locate(global: &Global, word: &str) -> Result<Search> {
     Ok(Search { found: all.pop(), problems })
 }
 
+/// The container of this id in one state root.
+///
+/// # Errors
+/// The word is no id.
+pub fn in_root(root: &Path, word: &str) -> Result<Search> {
+    let id = ContainerId::parse(word)?;
+    let Candidates { mut all, problems } = Candidates::of(census::of_id(&[root.to_owned()], &id));
+    Ok(Search { found: all.pop(), problems })
+}
+
 /// As engines make ids: nothing longer begins with it, and nobody is called so. Engines ask for containers that are gone, and no
 /// record is read for that.
 fn is_whole(word: &str) -> bool {

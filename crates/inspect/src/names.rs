@@ -9,10 +9,13 @@ use casemate_policy::spec::Spec;
 use casemate_policy::{Engine, Label, Origin};
 use casemate_runtime::bundle::read_regular;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where containerd's shims keep bundles: `TASKS/NAMESPACE/ID`.
 const TASKS: &str = "io.containerd.runtime.v2.task";
+
+/// docker's own records of its containers, when its data is where it usually is.
+pub(crate) const DOCKER: &str = "/var/lib/docker/containers";
 
 /// Files that docker keeps for a container and mounts into it, beside its own record of the container.
 const OF_DOCKER: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
@@ -87,21 +90,25 @@ fn of_podman(id: &str, bundle: &Path) -> Result<Vec<String>> {
     Ok(Vec::new())
 }
 
-/// dockerd's own record, beside the files that it mounts into the container; those tell where its data is.
 fn of_docker(id: &str, spec: &Spec) -> Result<Vec<String>> {
+    let record = docker_record(id, spec)?;
+    let name = record.as_ref().and_then(|record| record["Name"].as_str());
+    Ok(name.map(|name| name.trim_start_matches('/').to_owned()).into_iter().collect())
+}
+
+/// dockerd's own record, beside the files that it mounts into the container; those tell where its data is.
+pub(crate) fn docker_record(id: &str, spec: &Spec) -> Result<Option<Value>> {
     let of_mount = spec.mounts.iter().find_map(|mount| {
         OF_DOCKER.contains(&mount.destination.as_str()).then_some(())?;
         let dir = Path::new(mount.source.as_deref()?).parent()?;
         (dir.file_name()? == id).then(|| dir.to_owned())
     });
-    let dir = of_mount.unwrap_or_else(|| PathBuf::from("/var/lib/docker/containers").join(id));
-    let record = json(&dir.join("config.v2.json"))?;
-    let name = record.as_ref().and_then(|record| record["Name"].as_str());
-    Ok(name.map(|name| name.trim_start_matches('/').to_owned()).into_iter().collect())
+    let dir = of_mount.unwrap_or_else(|| Path::new(DOCKER).join(id));
+    json(&dir.join("config.v2.json"))
 }
 
 /// `None`: there is no such file.
-fn json(path: &Path) -> Result<Option<Value>> {
+pub(crate) fn json(path: &Path) -> Result<Option<Value>> {
     if !path.try_exists().with_context(|| path.display().to_string())? {
         return Ok(None);
     }

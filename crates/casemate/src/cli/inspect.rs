@@ -45,6 +45,19 @@ pub(crate) struct AuditArgs {
     pub(crate) target: Option<OsString>,
 }
 
+/// `why`.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct WhyArgs {
+    /// text or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) format: String,
+
+    /// A container that is there, has gone or was refused: its id, the beginning of it, or what its
+    /// engine calls it
+    #[arg(value_name = "CONTAINER")]
+    pub(crate) container: String,
+}
+
 /// `compare`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct CompareArgs {

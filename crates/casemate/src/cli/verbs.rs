@@ -1,7 +1,7 @@
 //! The commands: one row each, from which help, man pages and completions are made, and parsing but for `quick`.
 
 use super::exec::ExecArgs;
-use super::inspect::{AuditArgs, CompareArgs, HostCheckArgs};
+use super::inspect::{AuditArgs, CompareArgs, HostCheckArgs, WhyArgs};
 use super::lifecycle::{CreateOnlyArgs, DeleteArgs, IdArgs, KillArgs, RunArgs};
 use super::observe::{EventsArgs, ExplainArgs, FeaturesArgs, ListArgs, PsArgs, SpecArgs};
 use super::policy::PolicyArgs;
@@ -29,6 +29,7 @@ pub(crate) enum Asked {
     Features(FeaturesArgs),
     Explain(ExplainArgs),
     Audit(AuditArgs),
+    Why(WhyArgs),
     Compare(CompareArgs),
     HostCheck(HostCheckArgs),
     Policy(PolicyArgs),
@@ -139,7 +140,7 @@ impl Verb {
 use Arity::{AtLeast, Between, Exactly};
 
 /// All commands, in the order of the help.
-pub(crate) static VERBS: [Verb; 20] = [
+pub(crate) static VERBS: [Verb; 21] = [
     verb::<CreateOnlyArgs>(
         "create",
         Group::Life,
@@ -260,6 +261,14 @@ pub(crate) static VERBS: [Verb; 20] = [
         |matches| AuditArgs::from_arg_matches(matches).map(Asked::Audit),
     )
     .more(AUDIT_MORE),
+    verb::<WhyArgs>(
+        "why",
+        Group::Inspect,
+        "Say why a container was refused or ended, and what to paste",
+        Exactly(1),
+        |matches| WhyArgs::from_arg_matches(matches).map(Asked::Why),
+    )
+    .more(WHY_MORE),
     verb::<CompareArgs>(
         "compare",
         Group::Inspect,
@@ -379,6 +388,14 @@ Examples:
 The exit status is 0, 1 if it could not be looked at, or 2 with --fail-on and a finding of that
 level; with --all also 2 if something does not hold that should. An override is a finding: it is
 shown with who allowed it.";
+
+const WHY_MORE: &str = "\
+Examples:
+  casemate why web          by its engine's name, even if it has gone or was never made
+  casemate why 4f5c0ad1
+
+It says what is known: the exit status where the engine has kept it, what the container asked for
+and was not given, and the overrides for that as they are pasted for its engine.";
 
 const COMPARE_MORE: &str = "\
 Examples:

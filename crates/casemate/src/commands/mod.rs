@@ -25,6 +25,7 @@ mod start;
 mod state;
 mod style;
 mod update;
+mod why;
 
 use crate::cli::Asked;
 use crate::report::Reporter;
@@ -73,6 +74,7 @@ pub(crate) fn execute(asked: Asked, context: &mut Context<'_>) -> Outcome {
         Asked::Features(_) => features::execute(),
         Asked::Explain(args) => explain::execute(&args, context),
         Asked::Audit(args) => audit::execute(&args, context),
+        Asked::Why(args) => why::execute(&args, context),
         Asked::Compare(args) => compare::execute(&args, context),
         Asked::Policy(args) => policy::execute(&args, context),
         Asked::HostCheck(args) => host_check::execute(&args),

@@ -6,6 +6,7 @@
 //! and begin with `casemate.` where it has none; docs/AUDIT.md describes them.
 
 mod fields;
+pub mod refusals;
 mod sink;
 mod way;
 

@@ -1,0 +1,122 @@
+//! `why`: the refusal or the end of a container in a paragraph, and what to paste.
+
+use super::style::{clean, width, wrap, Style, Tone};
+use super::{Context, Outcome};
+use crate::cli::inspect::WhyArgs;
+use crate::output;
+use anyhow::anyhow;
+use casemate_inspect::why::{ask, Why};
+
+#[inline(never)]
+pub(crate) fn execute(args: &WhyArgs, context: &mut Context<'_>) -> Outcome {
+    let as_json = match args.format.as_str() {
+        "json" => true,
+        "text" | "" => false,
+        _ => return Err(anyhow!("invalid format option\nhint: one of text, json").into()),
+    };
+    let why = ask(&context.global, &args.container)?;
+    if as_json {
+        return Ok(output::print_json(&why)?);
+    }
+    Ok(output::print(&render(&why, Style::of_stdout(), width()))?)
+}
+
+fn render(why: &Why, style: Style, width: usize) -> String {
+    let lines = |text: &str, indent: usize| {
+        let joint = format!("\n{}", " ".repeat(indent));
+        wrap(&clean(text), width.saturating_sub(indent).max(30)).join(&joint)
+    };
+    let mut text = format!("{}\n", lines(&head(why), 0));
+    if !why.cut.is_empty() {
+        text.push_str(&format!("\n{}\n", style.paint(Tone::Strong, "Asked for and not given")));
+    }
+    let column = why.cut.iter().map(|cut| cut.control.len()).max().unwrap_or(0) + 2;
+    for cut in &why.cut {
+        let by = match cut.allow.as_slice() {
+            [] => "nothing allows it".to_owned(),
+            names => format!("override: {}", names.join(", ")),
+        };
+        let line = lines(&format!("{} ({by})", cut.reason), column + 2);
+        text.push_str(&format!("  {:<column$}{line}\n", clean(&cut.control)));
+    }
+    let names: Vec<&str> = why.overrides();
+    // A refusal is passed with all of them. Of what was cut a program mostly needs one, and much of it its engine asks for by itself:
+    // nobody is to paste the whole list.
+    let (title, names) = match (why.status.as_str(), names.as_slice()) {
+        (_, []) => return text,
+        ("refused", _) => ("To be made all the same", names),
+        (_, [_]) => ("To be given that", names),
+        _ => ("To be given one of these, with its override as NAME", vec!["NAME"]),
+    };
+    text.push_str(&format!("\n{}\n", style.paint(Tone::Strong, title)));
+    // Not wrapped: these lines are pasted.
+    paste(why.engine, &names)
+        .iter()
+        .for_each(|line| text.push_str(&format!("  {}\n", clean(line))));
+    text
+}
+
+/// Who it is, how it ended.
+fn head(why: &Why) -> String {
+    let whose = why.engine.map(|engine| format!(" of {engine}")).unwrap_or_default();
+    let named = why.name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
+    let mut text = format!("{named}container {}{whose}: ", why.id);
+    let profile = why.profile.as_deref().unwrap_or("that is not known");
+    text.push_str(&match (why.status.as_str(), &why.ended) {
+        ("refused", _) => format!("it was never made (profile {profile})."),
+        ("gone", Some(ended)) => format!("it was made with profile {profile}; {ended}."),
+        (status, _) => format!("it is {status}, with profile {profile}."),
+    });
+    if let Some(status) = why.exit_status {
+        text.push_str(&format!(" Its process ended with status {status}{}.", meaning(status)));
+    }
+    if why.out_of_memory {
+        text.push_str(" It met its memory limit: give it more, or find out what it needs it for.");
+    }
+    if let Some(error) = &why.error {
+        text.push_str(&format!(" The error was: {error}"));
+    }
+    text
+}
+
+/// As shells and engines count: 128 and the number of a signal.
+fn meaning(status: i64) -> &'static str {
+    match status {
+        126 => ", which mostly says that the program may not be executed",
+        127 => ", which mostly says that the program was not found",
+        134 => ", by SIGABRT: it gave up itself",
+        137 => ", by SIGKILL: somebody killed it, or memory ran out",
+        139 => ", by SIGSEGV: it crashed",
+        143 => ", by SIGTERM: it was stopped",
+        159 => ", by SIGSYS: a system call filter killed it",
+        _ => "",
+    }
+}
+
+/// What to type or to write for the engine at hand.
+fn paste(engine: Option<&str>, names: &[&str]) -> Vec<String> {
+    let key = |name: &&str| format!("org.casemate.allow/{name}=true");
+    let flags: Vec<String> =
+        names.iter().map(|name| format!("--annotation {}", key(name))).collect();
+    let permit = format!("casemate policy permit {}", names.join(","));
+    let flags = flags.join(" ");
+    match engine {
+        Some("docker") => vec![permit, format!("docker run {flags} ...")],
+        Some("podman") => vec![permit, format!("podman run {flags} ...")],
+        Some("cri-o") => in_pod(permit, names),
+        // Pods and ctr have it in common.
+        Some("containerd") => {
+            let mut lines = vec![permit.clone(), format!("ctr run {flags} ...")];
+            lines.extend(in_pod(permit, names).into_iter().skip(1));
+            lines
+        }
+        _ => vec![format!("casemate --allow {} run ...", names.join(","))],
+    }
+}
+
+fn in_pod(permit: String, names: &[&str]) -> Vec<String> {
+    let mut lines = vec![permit, "metadata: { annotations: {".to_owned()];
+    lines.extend(names.iter().map(|name| format!("  org.casemate.allow/{name}: \"true\",")));
+    lines.push("} }".to_owned());
+    lines
+}
