@@ -544,6 +544,18 @@ test_why_says_how_a_container_ended_and_what_to_paste() {
     docker rm -f died refused
 }
 
+test_what_inspect_says_is_explained_before_anything_is_started() {
+    only_casemate
+    local said
+    docker create --name asked --network none $IMAGE true
+    said=$(docker inspect asked | "$RUNTIME" explain --brief --inspect -)
+    expect_match "$said" '^  tightened root.readonly '
+    docker create --name asking --network host --pid host --cap-add NET_ADMIN $IMAGE true
+    expect_refusal 'namespaces.host-network,namespaces.host-pid,capabilities.net_admin|namespaces.host-pid,namespaces.host-network,capabilities.net_admin' \
+        sh -c "docker inspect asking | $RUNTIME explain --inspect -"
+    docker rm -f asked asking
+}
+
 feature 'clean up' quick
 
 test_nothing_is_left_behind() {

@@ -274,6 +274,18 @@ test_why_says_how_a_container_ended_and_what_to_paste() {
     pm rm -f -t 0 died
 }
 
+test_what_inspect_says_is_explained_before_anything_is_started() {
+    only_casemate
+    local said
+    pm create --name asked --network none $IMAGE true
+    said=$(pm inspect asked | "$RUNTIME" explain --brief --inspect -)
+    expect_match "$said" '^  tightened root.readonly '
+    pm create --name asking --network host --pid host --cap-add NET_ADMIN $IMAGE true
+    expect_refusal 'namespaces.host-network,namespaces.host-pid,capabilities.net_admin|namespaces.host-pid,namespaces.host-network,capabilities.net_admin' \
+        sh -c "podman --runtime $CASEMATE_RUNTIME inspect asking | $RUNTIME explain --inspect -"
+    pm rm -f asked asking
+}
+
 feature 'clean up' quick
 
 test_nothing_is_left_behind() {

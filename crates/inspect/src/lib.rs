@@ -9,6 +9,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod asked;
 pub mod census;
 pub mod engine;
 mod engine_says;

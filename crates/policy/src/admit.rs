@@ -13,7 +13,7 @@ mod ways;
 
 pub(crate) use asked::Asked;
 pub(crate) use draft::{refused, values, Draft, Log};
-pub use every::harden_through;
+pub use every::{harden_through, USUAL as USUAL_CAPABILITIES};
 pub use parts::{owners, Owner};
 pub use ways::ways_around;
 

@@ -30,7 +30,8 @@ mod similar;
 pub mod spec;
 
 pub use admit::{
-    harden, harden_as, harden_process, harden_resources, harden_through, owners, ways_around, Owner,
+    harden, harden_as, harden_process, harden_resources, harden_through, owners, ways_around,
+    Owner, USUAL_CAPABILITIES,
 };
 pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, ControlId, Mode, Severity, CONTROLS};

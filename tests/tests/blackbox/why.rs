@@ -86,6 +86,37 @@ fn a_container_that_was_never_made_is_known_to_the_audit_log() {
     assert!(said.contains("nothing is known of nobody-has-this-name"), "{said}");
 }
 
+#[test]
+fn what_docker_says_of_a_container_is_explained_before_it_is_started() {
+    requires!(root);
+    let dir = Dir::new("inspect");
+    let (id, container) = ("4f5c".repeat(16), Container::new(asking()));
+    let explain = |host: Value| {
+        let file = dir.path().join("inspect.json");
+        let one = json!([{"Id": id, "Path": "true", "Args": [], "Config": {}, "HostConfig": host, "Mounts": []}]);
+        write(&file, one.to_string());
+        let words = ["explain", "--format", "json", "--inspect", file.to_str().unwrap()];
+        let tmp = dir.path().to_str().unwrap();
+        container.command(words[0]).args(&words[1..]).env("TMPDIR", tmp)
+    };
+    let refused =
+        explain(json!({"PidMode": "host", "NetworkMode": "host", "CapAdd": ["NET_ADMIN"]}))
+            .refused();
+    for name in ["namespaces.host-pid", "namespaces.host-network", "capabilities.net_admin"] {
+        assert!(refused.contains(name), "{refused}");
+    }
+    let report: Value = serde_json::from_str(&explain(json!({})).ok().stdout).unwrap();
+    assert_eq!((&report["id"], &report["profile"]), (&json!(id), &json!("hardened")));
+    let decisions = report["decisions"].as_array().unwrap();
+    let root = decisions.iter().find(|one| one["rule"] == "root.readonly").unwrap();
+    assert_eq!(
+        (&root["verdict"], &root["allow"]),
+        (&json!("tightened"), &json!(["rootfs.writable"]))
+    );
+    // Nothing is left of the bundle that was made for it.
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
 /// What to run, what it prints, and the overrides with which it works; none where there is none.
 const SCREENS: [(&str, &str, &str); 10] = [
     ("touch /file", "Read-only file system", "rootfs.writable"),

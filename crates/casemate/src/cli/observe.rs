@@ -82,6 +82,11 @@ pub(crate) struct ExplainArgs {
     #[arg(short = 'c', long, value_name = "FILE")]
     pub(crate) config: Option<OsString>,
 
+    /// Read what 'docker inspect' or 'podman inspect' says of a container, from this file or from
+    /// standard input (-), in place of a bundle
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) inspect: Option<OsString>,
+
     /// Leave out the configuration at the end of the text
     #[arg(long)]
     pub(crate) brief: bool,

@@ -365,6 +365,7 @@ const EXPLAIN_MORE: &str = "\
 Examples:
   casemate explain --bundle /var/lib/web
   casemate explain web                       # the container of that name, even if it has gone
+  docker inspect web | casemate explain --brief --inspect -
   casemate --profile privileged explain --bundle /var/lib/web --format json";
 
 const HOST_CHECK_MORE: &str = "\

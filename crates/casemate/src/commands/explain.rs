@@ -1,5 +1,6 @@
 //! `explain`: a report as JSON, or the same report for people (`text`).
 
+mod inspect;
 pub(super) mod text;
 
 use super::{locate, Context, Outcome};
@@ -16,7 +17,10 @@ pub(crate) fn execute(args: &ExplainArgs, context: &mut Context<'_>) -> Outcome 
         "text" | "" => false,
         _ => return Err(anyhow::anyhow!("invalid format option\nhint: one of text, json").into()),
     };
-    let mut report = report(args, context)?;
+    let mut report = match &args.inspect {
+        Some(file) => inspect::report(args, file, context)?,
+        None => report(args, context)?,
+    };
     if as_json {
         return Ok(output::print_json(&report)?);
     }

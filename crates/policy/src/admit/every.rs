@@ -22,7 +22,7 @@ const MOST_BY_NAME: usize = 8;
 
 /// What docker and containerd give a container that asks for none in particular. The first three podman and CRI-O do not give: whose
 /// container has them has named them.
-const USUAL: [&str; 14] = [
+pub const USUAL: [&str; 14] = [
     "MKNOD",
     "NET_RAW",
     "AUDIT_WRITE",
