@@ -93,15 +93,15 @@ fn a_container_of_an_engine_is_found_by_its_name_its_id_and_the_beginning_of_it(
     assert_eq!(pids, [container.pid()]);
     casemate(&["kill", "web", "KILL"]).ok();
     container.wait_status("stopped");
+    // A root that was named is the only one.
+    let said = casemate(&["--root", DEFAULT, "state", "web"]).refused();
+    assert!(said.contains("container does not exist"), "{said}");
     // By its name as long as docker knows it, for docker keeps a container that has ended.
     container.delete().ok();
     let explained = casemate(&["explain", "web", "--format", "json"]).ok().stdout;
     let explained: Value = serde_json::from_str(&explained).unwrap();
     assert_eq!((&explained["id"], &explained["name"]), (&json!(container.id), &json!("web")));
     assert!(explained["ended"].is_string(), "{explained:#}");
-    // A root that was named is the only one.
-    let said = casemate(&["--root", DEFAULT, "state", "web"]).refused();
-    assert!(said.contains("container does not exist"), "{said}");
     assert!(casemate(&["state", "nobody"]).refused().contains("container does not exist"));
 }
 
@@ -182,6 +182,19 @@ fn list_has_profile_and_findings_behind_the_columns_of_runc() {
     let audit: Value = serde_json::from_str(&audit).unwrap();
     assert_eq!(here[0]["findings"], audit["findings"].as_array().unwrap().len());
     let table = casemate(&["list"]).ok().stdout;
+    // What cannot be looked at is told, and is no container without findings.
+    std::fs::write(data.path().join("containers").join(&docker.id).join("config.v2.json"), "{")
+        .unwrap();
+    let done = casemate(&["--root", DOCKER, "list"]).ok();
+    assert!(
+        done.stderr.contains(&docker.id) && done.stderr.contains("config.v2.json"),
+        "{}",
+        done.stderr
+    );
+    write(
+        &data.path().join("containers").join(&docker.id).join("config.v2.json"),
+        json!({"Name": "/web"}).to_string(),
+    );
     let title: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
     assert_eq!(title, ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER", "PROFILE", "FINDINGS"]);
     let all = listed(&["list", "--all-roots", "--format", "json"]);

@@ -53,8 +53,12 @@ pub(crate) fn execute(args: &ListArgs, context: &mut Context<'_>) -> Outcome {
         };
         let ListReport { containers, problems: more } = report;
         problems.extend(more);
-        let entry = |state| if args.quiet { bare(state, &here) } else { entry(state, &here) };
-        entries.extend(containers.into_iter().map(entry));
+        for state in containers {
+            entries.push(match args.quiet {
+                true => bare(state, &here),
+                false => entry(state, &here, &mut problems),
+            });
+        }
     }
     for problem in &problems {
         // runc prints these to standard error too, and they are no failure.
@@ -87,20 +91,16 @@ fn bare(state: StateReport, global: &Global) -> Entry {
     Entry { state, profile: None, findings: None, engine: None, name: None, root }
 }
 
-fn entry(state: StateReport, global: &Global) -> Entry {
+fn entry(state: StateReport, global: &Global, problems: &mut Vec<String>) -> Entry {
     let (id, root) = (state.id.clone(), global.root.clone());
+    // Why it is unreadable was told.
+    let is_told = state.status == "unreadable";
     let member = Member { dir: root.join(&id), id, root, foreign: None };
     let bare = bare(state, global);
-    match overview::row(global, &member) {
-        Some(row) => Entry {
-            profile: row.profile,
-            findings: row.findings,
-            engine: row.engine,
-            name: row.name,
-            ..bare
-        },
-        None => bare,
-    }
+    let Some(row) = overview::row(global, &member) else { return bare };
+    problems.extend(row.problem.filter(|_| !is_told).map(|why| format!("{}: {why}", row.id)));
+    let (profile, findings, engine, name) = (row.profile, row.findings, row.engine, row.name);
+    Entry { profile, findings, engine, name, ..bare }
 }
 
 fn formatted(args: &ListArgs, entries: &[Entry]) -> anyhow::Result<String> {
