@@ -98,7 +98,12 @@ pub(super) fn all(dir: &OwnedFd, proc: Option<&OwnedFd>) -> Result<Vec<Ids>> {
     let (mut found, mut mapped) = (Vec::new(), None);
     for name in names(dir)? {
         // It is gone, or was cut short when its maker was killed: then no container was made.
-        let Some(entry) = entry(dir, &name)? else { continue };
+        let Some(entry) = entry(dir, &name)? else {
+            if proc.is_some() && matches!(owner(dir, &name), Owner::Nobody) {
+                remove::<Range>(dir, &name)?;
+            }
+            continue;
+        };
         let left_over = matches!(owner(dir, &name), Owner::Nobody);
         if let (true, Some(proc)) = (left_over, proc) {
             let mapped = match &mut mapped {
@@ -186,6 +191,10 @@ mod tests {
         for (text, said) in [("{\"conta", true), ("", true), ("{\"container\": 7}", false)] {
             std::fs::write(path.join("own-1.2"), text).unwrap();
             assert_eq!(all(&dir, None).is_ok(), said, "{text}");
+            let proc = crate::procfs::open().unwrap();
+            assert_eq!(all(&dir, Some(&proc)).is_ok(), said, "{text}");
+            // Nobody would ever take it away.
+            assert_eq!(path.join("own-1.2").exists(), !said, "{text}");
         }
         std::fs::remove_dir_all(path).unwrap();
     }
