@@ -146,17 +146,22 @@ fn a_hook_that_is_named_by_a_process_runs_the_file_that_was_judged() {
     let program = tools.path().join("busybox");
     programs::copy(&Bundle::new().rootfs().join("bin/busybox"), &program);
     set_mode(&program, 0o755);
-    let mut engine = programs::start(Command::new(&program).args(["sleep", "600"])).unwrap();
-    let (exe, said) = (format!("/proc/{}/exe", engine.id()), place.path().join("said"));
-    let hook = json!([{"path": exe, "args": ["touch", said]}]);
-    let bundle = Bundle::sh("sleep 600").edit(|c| c["hooks"]["poststop"] = hook.clone());
-    let container = Container::new(bundle);
-    container.create().ok();
-    // Its number may be another process's by now, or what it executes another file.
-    engine.kill().unwrap();
-    engine.wait().unwrap();
-    container.delete().ok();
-    assert!(said.exists());
+    let said = place.path().join("said");
+    let link = tools.path().join("proc");
+    symlink("/proc", &link).unwrap();
+    for proc in ["/proc", "/dev/../proc", link.to_str().unwrap()] {
+        let mut engine = programs::start(Command::new(&program).args(["sleep", "600"])).unwrap();
+        let exe = format!("{proc}/{}/exe", engine.id());
+        let hook = json!([{"path": exe, "args": ["touch", said]}]);
+        let bundle = Bundle::sh("sleep 600").edit(|c| c["hooks"]["poststop"] = hook.clone());
+        let container = Container::new(bundle);
+        container.create().ok();
+        // Its number may be another process's by now, or what it executes another file.
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        container.delete().ok();
+        assert!(std::fs::remove_file(&said).is_ok(), "{proc}");
+    }
 }
 
 #[test]

@@ -109,10 +109,15 @@ fn add_layers(
         Err(_) => return Ok(()),
     };
     let top = text(mount.root);
-    for Shown { role, found, .. } in layers.into_iter().filter(|one| one.role != LayerRole::Work) {
+    // What is written is made in the work directory, and moved from there.
+    for Shown { role, found, .. } in layers {
         let layer = match found {
             Ok(layer) => layer,
-            Err(why) if over == Over::Host && role == LayerRole::Upper => return Err(about(why)),
+            Err(why)
+                if over == Over::Host && matches!(role, LayerRole::Upper | LayerRole::Work) =>
+            {
+                return Err(about(why));
+            }
             // Nobody can find it by this name.
             Err(_) => continue,
         };
@@ -158,7 +163,7 @@ mod tests {
         };
         assert_eq!(named("/data/up/cron.d").0, ["/etc/cron.d"]);
         assert_eq!(named("/data").1, ["/etc"]);
-        assert_eq!(named("/data/wk"), (vec![], vec![]));
+        assert_eq!(named("/data/wk").0, ["/etc"]);
         assert_eq!(named("/srv/u"), (vec![], vec![]));
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn faults(hooks: &Hooks, facts: &HostFacts) -> anyhow::Result<BTreeMa
     let mounts = mountinfo::parse(&facts.mountinfo)?;
     let beneath = Beneath::new(&mounts);
     let fault = |(at, hook): (String, &Hook)| {
-        let by_process = Path::new(&hook.path).starts_with("/proc");
+        let by_process = is_by_process(Path::new(&hook.path));
         let why = match facts.hook_names.get(&at) {
             Some(file) => fault(owners, &beneath, file.as_ref())?,
             None if by_process => {
@@ -102,14 +102,21 @@ fn lies_on_its_own(beneath: &Beneath<'_, '_>, program: &Path) -> Result<(), Stri
     Ok(())
 }
 
+/// Whether the way to a program ends in a link of procfs, however it is written: the kernel follows such a link to a file, and
+/// the way that is walked by names ends at the link itself.
+fn is_by_process(path: &Path) -> bool {
+    let end = trust::places(path, |_| true).pop();
+    // What is not there has faults of its own.
+    end.is_some_and(|end| end.is_symlink())
+}
+
 /// The files of hooks that are named by a process, where these have a name of the host's. Of the others [`faults`] tells.
 ///
 /// # Errors
 /// What such a name leads to cannot be told.
 pub(super) fn named_by_process(hooks: &Hooks) -> anyhow::Result<BTreeMap<String, String>> {
-    let by_process = |(_, hook): &(String, &Hook)| Path::new(&hook.path).starts_with("/proc");
     let mut found = BTreeMap::new();
-    for (at, hook) in on_host(hooks).filter(by_process) {
+    for (at, hook) in on_host(hooks).filter(|(_, hook)| is_by_process(Path::new(&hook.path))) {
         let Some(real) = real_path(Path::new(&hook.path)) else { continue };
         let about = |error| anyhow!("stat {}: {}", hook.path, errno_text(error));
         let named = rustix::fs::stat(&hook.path).map_err(about)?;
