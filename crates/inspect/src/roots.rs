@@ -13,18 +13,25 @@ pub(crate) fn of_others() -> Vec<PathBuf> {
         ["/run/runc", "/run/crun", "/run/youki"].map(PathBuf::from).into();
     roots.extend(below("/run/containerd/runc"));
     roots.extend(of_docker(Path::new("/run/docker")));
-    for user in below("/run/user") {
+    if let Some(user) = of_caller() {
         roots.extend(["runc", "crun"].map(|name| user.join(name)));
         roots.extend(of_docker(&user.join("docker")));
     }
     roots
 }
 
+/// An ordinary caller's own directory below /run/user. In those of others anybody writes what a record says, and root that looks for
+/// a name there would find what they want to be found: whoever wants to know of them asks as that user.
+fn of_caller() -> Option<PathBuf> {
+    let own = rustix::process::geteuid();
+    (!own.is_root()).then(|| Path::new("/run/user").join(own.as_raw().to_string()))
+}
+
 /// All of these, and casemate's own: podman and CRI-O name none, so theirs are the default's, root's or a user's.
 #[must_use]
 pub fn everywhere(global: &Global) -> Vec<PathBuf> {
     let mut roots = vec![global.root.clone(), PathBuf::from("/run/casemate")];
-    roots.extend(below("/run/user").into_iter().map(|user| user.join("casemate")));
+    roots.extend(of_caller().map(|user| user.join("casemate")));
     roots.extend(of_others());
     each_once(roots)
 }

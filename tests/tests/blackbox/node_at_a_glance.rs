@@ -260,18 +260,34 @@ fn what_cannot_be_looked_at_is_told_and_is_no_empty_answer() {
     requires!(root);
     own_run();
     let own = container(sleeping(), DEFAULT).up();
-    make(Path::new("/run/user/4711/casemate/theirs"));
-    write(Path::new("/run/user/4711/casemate/theirs/record.json"), "{}");
-    programs::output(Command::new("chown").args(["-R", "4711", "/run/user/4711"])).unwrap();
+    let broken = Path::new(CTR).join("broken");
+    make(&broken);
+    write(&broken.join("record.json"), "{}");
     let (answer, status) = summed_up(&[]);
     let rows = answer["containers"].as_array().unwrap();
-    let theirs = rows.iter().find(|row| row["id"] == "theirs").unwrap();
-    let why = theirs["problem"].as_str().unwrap();
-    assert!(why.contains("belongs to uid 4711, and you are uid 0"), "{why}");
+    let broken = rows.iter().find(|row| row["id"] == "broken").unwrap();
+    assert!(broken["problem"].as_str().unwrap().contains("record.json"), "{broken:#}");
     assert_eq!((rows.len(), status), (2, 1));
     let done = casemate(&["list", "--all-roots"]).ok();
-    assert!(done.stderr.contains("belongs to uid 4711"), "{}", done.stderr);
     assert!(done.stdout.contains(&own.id), "{}", done.stdout);
+}
+
+#[test]
+fn root_that_looks_for_a_name_finds_nothing_that_a_user_has_written() {
+    requires!(root);
+    own_run();
+    let theirs = Path::new("/run/user/4711/casemate/web");
+    make(theirs);
+    write(&theirs.join("record.json"), "{}");
+    // A directory of root's by a link, in which the user's own is the container.
+    std::os::unix::fs::symlink("/run/user", "/run/user/4711/runc").unwrap();
+    programs::output(Command::new("chown").args(["-R", "4711", "/run/user/4711"])).unwrap();
+    for id in ["web", "4711"] {
+        for command in ["state", "audit", "why"] {
+            let text = casemate(&[command, id]).refused();
+            assert!(!text.contains("/run/user"), "{text}");
+        }
+    }
 }
 
 #[test]
