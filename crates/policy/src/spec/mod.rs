@@ -256,7 +256,15 @@ fn read_corrected<T: DeserializeOwned>(
     notes: &mut Notes,
     first: Result<T, serde_json::Error>,
 ) -> Result<T, SpecError> {
-    let Some((text, misspelt)) = spelling::corrected(text, place)? else {
+    let corrected = match (spelling::corrected(text, place), &first) {
+        (Ok(corrected), _) => corrected,
+        (Err(spelling::Fault::Doubled(error)), _) => return Err(error),
+        // It has names in other letters, and values among those that no property is known for which nobody can read.
+        (Err(spelling::Fault::Unreadable(error)), Ok(_)) => return Err(error),
+        // What is wrong with it the first reading has said.
+        (Err(spelling::Fault::Unreadable(_)), Err(_)) => None,
+    };
+    let Some((text, misspelt)) = corrected else {
         return first.or_else(|error| located(text, &error));
     };
     notes.misspelt = misspelt;

@@ -13,25 +13,31 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::fmt;
 
+/// Why a document is not read once more.
+pub(super) enum Fault {
+    /// A property is there twice.
+    Doubled(SpecError),
+    /// It cannot be taken apart: lies deeper, or has other numbers and characters, than the reader of JSON takes.
+    Unreadable(SpecError),
+}
+
 /// The document with the names that the specification has, and each place where it had another one; `None` where nothing is to be
-/// changed, as in what is no JSON at all. `root` is the place of the whole document in a configuration.
+/// changed. `root` is the place of the whole document in a configuration.
 ///
 /// # Errors
 /// A property that is there twice, in two spellings. Go takes the last one, and who reads the other one is told something else;
 /// two of one spelling are refused just so.
-pub(super) fn corrected(
-    text: &str,
-    root: &str,
-) -> Result<Option<(String, Vec<Warning>)>, SpecError> {
-    // What is wrong with it the first reading has said.
-    let Ok(mut tree) = serde_json::from_str::<Tree>(text) else { return Ok(None) };
+pub(super) fn corrected(text: &str, root: &str) -> Result<Option<(String, Vec<Warning>)>, Fault> {
+    let tree = serde_json::from_str::<Tree>(text);
+    let mut tree =
+        tree.map_err(|error| Fault::Unreadable(SpecError::new("", error.to_string())))?;
     let mut changed = Vec::new();
-    correct(&mut tree, root, String::new(), &mut changed)?;
+    correct(&mut tree, root, String::new(), &mut changed).map_err(Fault::Doubled)?;
     if changed.is_empty() {
         return Ok(None);
     }
     let text = serde_json::to_string(&tree);
-    let text = text.map_err(|error| SpecError::new("", error.to_string()))?;
+    let text = text.map_err(|error| Fault::Unreadable(SpecError::new("", error.to_string())))?;
     Ok(Some((text, changed)))
 }
 
