@@ -27,7 +27,7 @@ pub fn inspected(bytes: &[u8]) -> Result<Inspected> {
     let one = match value {
         Value::Array(mut all) if all.len() == 1 => all.remove(0),
         Value::Array(all) => {
-            bail!("output of inspect: {} containers, and one is looked at", all.len())
+            bail!("output of inspect: expected one container, got {}", all.len())
         }
         other => other,
     };
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn what_is_no_container_is_refused() {
         let said = |text: &str| format!("{:#}", inspected(text.as_bytes()).unwrap_err());
-        assert!(said("[]").contains("0 containers"));
+        assert!(said("[]").contains("got 0"));
         assert!(said(r#"[{"Id": "x", "RepoTags": []}]"#).contains("not of a container"));
         assert!(said("{").contains("output of inspect"));
     }

@@ -22,7 +22,7 @@ pub struct Cut {
     pub control: String,
     /// Why, as it was decided.
     pub reason: String,
-    /// Overrides that leave it alone; none where nothing does.
+    /// Overrides that leave it alone, of several the one that fits; none where nothing does.
     pub allow: Vec<String>,
 }
 
@@ -62,11 +62,12 @@ pub struct Why {
 }
 
 impl Why {
-    /// The overrides of all that was cut, each once.
+    /// The overrides of all that was cut, each once; of what was cut and not refused those that are a control's only one.
     #[must_use]
     pub fn overrides(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
-        for name in self.cut.iter().flat_map(|cut| &cut.allow) {
+        let fits = |cut: &&Cut| self.status == "refused" || cut.allow.len() == 1;
+        for name in self.cut.iter().filter(fits).flat_map(|cut| &cut.allow) {
             if !names.contains(&name.as_str()) {
                 names.push(name);
             }
@@ -148,13 +149,26 @@ fn of_refusal(global: &Global, word: &str, problems: &[String]) -> Result<Why> {
         let unseen = problems.join("; ");
         let seen =
             if unseen.is_empty() { String::new() } else { format!(" (not looked at: {unseen})") };
-        bail!("nothing is known of {word}{seen}\nhint: refusals are kept in the audit log, once the node's policy names one");
+        bail!("no record of {word}{seen}\nhint: refusals are kept in the audit log, once the node's policy names one");
     }
     let id = refused.as_ref().map_or(id, |refused| refused.id.as_str()).to_owned();
     let Called { engine, names } = known.map(|(_, called)| called).unwrap_or_default();
     let Refused { error, profile, decisions, .. } = refused.unwrap_or_default();
-    let cut =
-        |(control, reason): (String, String)| Cut { allow: names_of(&control), control, reason };
+    let text = error.as_deref().unwrap_or_default();
+    let named = overrides_in(text);
+    let refused = |(control, reason): (String, String)| {
+        let names = names_of(&control);
+        let is_of = |name: &String| {
+            names.iter().any(|own| match own.strip_suffix('*') {
+                Some(begin) => name.starts_with(begin),
+                None => own == name,
+            })
+        };
+        let allow = named.iter().filter(|name| is_of(name)).cloned().collect();
+        // What else was decided had no part in it.
+        text.contains(&format!("(rule {control})")).then_some(Cut { allow, control, reason })
+    };
+    let cut: Vec<Cut> = decisions.into_iter().filter_map(refused).collect();
     Ok(Why {
         id,
         engine,
@@ -162,7 +176,7 @@ fn of_refusal(global: &Global, word: &str, problems: &[String]) -> Result<Why> {
         profile,
         status: "refused".to_owned(),
         error,
-        cut: decisions.into_iter().map(cut).collect(),
+        cut,
         ..Why::default()
     })
 }
@@ -189,9 +203,11 @@ fn allow(decision: &Decision) -> Vec<String> {
         let all = value.as_array().into_iter().flatten().filter_map(|one| one.as_str());
         all.map(ToOwned::to_owned).collect()
     };
-    if !decision.allow.is_empty() || decision.rule != "capabilities.ceiling" {
-        let known = decision.allow.clone();
-        return if known.is_empty() { names_of(&decision.rule) } else { known };
+    if !decision.allow.is_empty() {
+        return decision.allow.clone();
+    }
+    if decision.rule != "capabilities.ceiling" {
+        return names_of(&decision.rule).into_iter().filter(|name| !name.contains('*')).collect();
     }
     let after = list(&decision.after);
     let taken = list(&decision.before).into_iter().filter(|name| !after.contains(name));
@@ -200,9 +216,37 @@ fn allow(decision: &Decision) -> Vec<String> {
         .collect()
 }
 
-/// The override of a control that leaves it alone as a whole. Patterns are no names.
+/// The overrides that a control has: which of several fits depends on what it saw.
 fn names_of(control: &str) -> Vec<String> {
     let row = CONTROLS.iter().find(|row| row.id.as_str() == control);
-    let mut names = row.into_iter().flat_map(|row| row.allow).filter(|name| !name.contains('*'));
-    names.next().map(|name| (*name).to_owned()).into_iter().collect()
+    row.into_iter().flat_map(|row| row.allow).map(|name| (*name).to_owned()).collect()
+}
+
+/// The overrides that a refusal names.
+fn overrides_in(error: &str) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for rest in error.split("--allow ").skip(1) {
+        let list = rest.split_whitespace().next().unwrap_or_default();
+        for name in list.split(',').map(|name| name.trim_end_matches(';')) {
+            if !name.is_empty() && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overrides_of_a_refusal_are_those_that_it_names() {
+        let one = "denied: a (rule x); allow with --allow a.b, or annotation k/a.b=true";
+        assert_eq!(overrides_in(one), ["a.b"]);
+        let all =
+            "denied: a; allow all with --allow a.b,c.d, or annotation; allow with --allow c.d, x";
+        assert_eq!(overrides_in(all), ["a.b", "c.d"]);
+        assert!(overrides_in("exec: no such file").is_empty());
+    }
 }

@@ -48,7 +48,7 @@ fn what_was_asked_for_and_not_given_is_said_while_it_runs_and_when_it_has_gone()
     assert!(text.replace('\n', " ").starts_with(&head), "{text}");
     // Nobody is to paste all of it.
     assert!(
-        text.ends_with("with its override as NAME\n  casemate --allow NAME run ...\n"),
+        text.ends_with("replace NAME by its override\n  casemate --allow NAME run ...\n"),
         "{text}"
     );
 }
@@ -81,9 +81,16 @@ fn a_container_that_was_never_made_is_known_to_the_audit_log() {
     let bundle = Bundle::sh("echo made").without_namespace("pid");
     let done = Container::new(bundle).global(&["--allow", "namespaces.host-pid"]).run().ok();
     assert_eq!(done.stdout, "made\n");
+    // What no control has refused no override passes.
+    let failed = Container::new(Bundle::new().args(&["/nope"])).global(&["--policy-dir", &dir]);
+    failed.run().refused();
+    let answer = why(&failed);
+    assert_eq!((&answer["status"], &answer["cut"]), (&json!("refused"), &json!([])));
+    let text = failed.verb("why", &[]).ok().stdout.replace('\n', " ");
+    assert!(text.contains("no override helps") && !text.contains("--allow"), "{text}");
     // Nobody knows any other.
     let said = container.command("why").args(["nobody-has-this-name"]).refused();
-    assert!(said.contains("nothing is known of nobody-has-this-name"), "{said}");
+    assert!(said.contains("no record of nobody-has-this-name"), "{said}");
 }
 
 #[test]

@@ -34,7 +34,9 @@ fn render(why: &Why, style: Style, width: usize) -> String {
     for cut in &why.cut {
         let by = match cut.allow.as_slice() {
             [] => "nothing allows it".to_owned(),
-            names => format!("override: {}", names.join(", ")),
+            [name] => format!("override: {name}"),
+            names if names.len() <= LISTED => format!("override: one of {}", names.join(", ")),
+            _ => "casemate explain says whether an override allows it".to_owned(),
         };
         let line = lines(&format!("{} ({by})", cut.reason), column + 2);
         text.push_str(&format!("  {:<column$}{line}\n", clean(&cut.control)));
@@ -44,9 +46,9 @@ fn render(why: &Why, style: Style, width: usize) -> String {
     // nobody is to paste the whole list.
     let (title, names) = match (why.status.as_str(), names.as_slice()) {
         (_, []) => return text,
-        ("refused", _) => ("To be made all the same", names),
-        (_, [_]) => ("To be given that", names),
-        _ => ("To be given one of these, with its override as NAME", vec!["NAME"]),
+        ("refused", _) => ("To run it anyway", names),
+        (_, [_]) if why.cut.len() == 1 => ("To allow that", names),
+        _ => ("To allow one of these, replace NAME by its override", vec!["NAME"]),
     };
     text.push_str(&format!("\n{}\n", style.paint(Tone::Strong, title)));
     // Not wrapped: these lines are pasted.
@@ -56,12 +58,15 @@ fn render(why: &Why, style: Style, width: usize) -> String {
     text
 }
 
+/// So many overrides of one control are named.
+const LISTED: usize = 5;
+
 /// Who it is, how it ended.
 fn head(why: &Why) -> String {
     let whose = why.engine.map(|engine| format!(" of {engine}")).unwrap_or_default();
     let named = why.name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
     let mut text = format!("{named}container {}{whose}: ", why.id);
-    let profile = why.profile.as_deref().unwrap_or("that is not known");
+    let profile = why.profile.as_deref().unwrap_or("unknown");
     text.push_str(&match (why.status.as_str(), &why.ended) {
         ("refused", _) => format!("it was never made (profile {profile})."),
         ("gone", Some(ended)) => format!("it was made with profile {profile}; {ended}."),
@@ -75,6 +80,9 @@ fn head(why: &Why) -> String {
     }
     if let Some(error) = &why.error {
         text.push_str(&format!(" The error was: {error}"));
+        if why.status == "refused" && why.cut.is_empty() {
+            text.push_str(" No control refused it, and no override helps.");
+        }
     }
     text
 }
@@ -101,8 +109,8 @@ fn paste(engine: Option<&str>, names: &[&str]) -> Vec<String> {
     let permit = format!("casemate policy permit {}", names.join(","));
     let flags = flags.join(" ");
     match engine {
-        Some("docker") => vec![permit, format!("docker run {flags} ...")],
-        Some("podman") => vec![permit, format!("podman run {flags} ...")],
+        Some("docker") => vec![permit, format!("docker run --runtime casemate {flags} ...")],
+        Some("podman") => vec![permit, format!("podman run --runtime casemate {flags} ...")],
         Some("cri-o") => in_pod(permit, names),
         // Pods and ctr have it in common.
         Some("containerd") => {
