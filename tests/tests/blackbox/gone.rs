@@ -2,8 +2,8 @@
 
 use casemate_tests::bundle::Bundle;
 use casemate_tests::container::Container;
-use casemate_tests::requires;
 use casemate_tests::scratch::make;
+use casemate_tests::{host, requires};
 use serde_json::{json, Value};
 use std::fs::{File, FileTimes};
 use std::os::unix::fs::PermissionsExt;
@@ -119,6 +119,18 @@ fn a_container_goes_whatever_becomes_of_what_is_kept() {
     assert!(std::fs::metadata(past_of(&container)).unwrap().len() < 4096);
     let text = container.verb("explain", &[]).ok().stdout;
     assert!(text.contains("what was decided about it is not kept"), "{text}");
+}
+
+#[test]
+fn names_that_are_no_names_are_not_kept() {
+    requires!(root);
+    let bundle = Bundle::sh("sleep 600").edit(|c| {
+        c["annotations"]["io.kubernetes.pod.name"] = json!("x".repeat(100_000));
+    });
+    let container = Container::new(bundle).up();
+    container.delete().ok();
+    assert!(!past_of(&container).exists());
+    assert_eq!(host::left_in_root(&container.root()), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -33,6 +33,9 @@ const SLACK: usize = 32;
 /// More bytes of decisions are not kept.
 const LARGEST: u64 = 64 << 10;
 
+/// More bytes of names are not kept: engines' have some hundred, and who makes a container chooses its annotations.
+const LONGEST: usize = 16 << 10;
+
 /// Room for the names of as many containers as are there, with ids of 64 digits: one look into the directory.
 const NAMES: usize = 32 << 10;
 
@@ -90,6 +93,9 @@ fn try_to_keep(state: &StateDir, record: &Record) -> Result<()> {
     let mut line = vec![b'\n'];
     serde_json::to_writer(&mut line, &of(record))?;
     line.push(b'\n');
+    if line.len() > LONGEST {
+        anyhow::bail!("its names take more than {LONGEST} bytes");
+    }
     state.hand_over(DECISIONS, DIR, &line, LARGEST)?;
     prune(state)
 }
