@@ -30,7 +30,7 @@ impl Above {
                 // Its layers are protected as the engine's data.
                 Usual::Engine => continue,
                 _ if Some(mount.superblock) == root => Over::Root,
-                Usual::Host => Over::Host,
+                Usual::Host if is_system(&point) => Over::Host,
                 _ => Over::Data,
             };
             match over {
@@ -83,6 +83,11 @@ impl Above {
         }
         (names, holds)
     }
+}
+
+/// Of the system that runs here: the host keeps other systems' roots, and what runs now, in its /run and /var.
+fn is_system(point: &str) -> bool {
+    !["/run", "/var"].iter().any(|top| is_below(point, top))
 }
 
 /// What an overlay lies over.
