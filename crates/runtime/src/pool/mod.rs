@@ -504,8 +504,15 @@ fn of_process(proc: &OwnedFd, pid: i32, file: &str) -> Result<Option<String>> {
     match crate::procfs::read(proc, &format!("{pid}/{file}")) {
         Ok(text) => Ok(Some(text)),
         Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Ok(None),
+        // The kernel says so of the maps of a process that ends while they are opened (proc_id_map_open()).
+        Err(error) if error.errno() == Errno::INVAL && is_gone(proc, pid) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+fn is_gone(proc: &OwnedFd, pid: i32) -> bool {
+    let found = rustix::fs::statat(proc, pid.to_string(), AtFlags::SYMLINK_NOFOLLOW);
+    matches!(found, Err(Errno::NOENT | Errno::SRCH))
 }
 
 fn hash_of(state: &Path) -> u64 {
