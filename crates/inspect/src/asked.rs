@@ -55,7 +55,7 @@ fn config(one: &Value) -> Result<Value> {
         "annotations": annotations(own, host),
         "linux": {
             "namespaces": namespaces(host),
-            "resources": resources(host),
+            "resources": resources(host, is_privileged),
             "devices": [],
         },
     });
@@ -152,9 +152,9 @@ fn namespaces(host: &Value) -> Value {
     own.chain([json!({"type": "mount"})]).collect()
 }
 
-fn resources(host: &Value) -> Value {
+fn resources(host: &Value, is_privileged: bool) -> Value {
     let positive = |key: &str| host[key].as_i64().filter(|number| *number > 0);
-    let mut resources = json!({"devices": [{"allow": false, "access": "rwm"}]});
+    let mut resources = json!({"devices": [{"allow": is_privileged, "access": "rwm"}]});
     if let Some(limit) = positive("PidsLimit") {
         resources["pids"] = json!({"limit": limit});
     }

@@ -100,7 +100,8 @@ fn what_docker_says_of_a_container_is_explained_before_it_is_started() {
     let (id, container) = ("4f5c".repeat(16), Container::new(asking()));
     let explain = |host: Value| {
         let file = dir.path().join("inspect.json");
-        let one = json!([{"Id": id, "Path": "true", "Args": [], "Config": {}, "HostConfig": host, "Mounts": []}]);
+        let mounts = json!([{"Type": "bind", "Source": "/no/docker.sock", "Destination": "/s"}]);
+        let one = json!([{"Id": id, "Path": "true", "Args": [], "Config": {}, "HostConfig": host, "Mounts": mounts}]);
         write(&file, one.to_string());
         let words = ["explain", "--format", "json", "--inspect", file.to_str().unwrap()];
         let tmp = dir.path().to_str().unwrap();
@@ -113,6 +114,18 @@ fn what_docker_says_of_a_container_is_explained_before_it_is_started() {
         assert!(refused.contains(name), "{refused}");
     }
     let report: Value = serde_json::from_str(&explain(json!({})).ok().stdout).unwrap();
+    let warnings = report["warnings"].to_string();
+    assert!(warnings.contains("/no/docker.sock is not on this host"), "{warnings}");
+    let everything = explain(json!({"Privileged": true})).ok().stdout;
+    let everything: Value = serde_json::from_str(&everything).unwrap();
+    let of = |rule: &str| {
+        let mut all = everything["decisions"].as_array().unwrap().iter();
+        all.find(|decision| decision["rule"] == rule).unwrap()["verdict"].clone()
+    };
+    assert_eq!(
+        (of("bundle.privileged"), of("devices.cgroup")),
+        (json!("warned"), json!("tightened"))
+    );
     assert_eq!((&report["id"], &report["profile"]), (&json!(id), &json!("hardened")));
     let decisions = report["decisions"].as_array().unwrap();
     let root = decisions.iter().find(|one| one["rule"] == "root.readonly").unwrap();

@@ -32,11 +32,23 @@ pub(super) fn report(args: &ExplainArgs, file: &OsStr, context: &Context<'_>) ->
     let mut report = backend::explain(&context.global, &request)?;
     report["bundle"] = "what inspect says of it".into();
     let text = "the engine's own filter, hooks and networks are not in what inspect says, and decisions about these may differ";
+    let unseen = not_here(&container.config).map(|source| {
+        format!("{source} is not on this host: what a mount of it would be is not judged")
+    });
+    let more: Vec<Value> = unseen.chain([text.to_owned()]).map(Value::from).collect();
     match report["warnings"].as_array_mut() {
-        Some(warnings) => warnings.push(text.into()),
-        None => report["warnings"] = json!([text]),
+        Some(warnings) => warnings.extend(more),
+        None => report["warnings"] = json!(more),
     }
     Ok(report)
+}
+
+/// The sources of binds that nobody can look at here; one that cannot be asked for is none that was judged either.
+fn not_here(config: &Value) -> impl Iterator<Item = &str> {
+    let mounts = config["mounts"].as_array().into_iter().flatten();
+    let sources =
+        mounts.filter(|mount| mount["type"] == "bind").filter_map(|m| m["source"].as_str());
+    sources.filter(|source| !matches!(Path::new(source).try_exists(), Ok(true)))
 }
 
 fn read(file: &OsStr) -> Result<Vec<u8>> {
