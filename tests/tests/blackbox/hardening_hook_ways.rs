@@ -250,6 +250,25 @@ fn a_layer_of_an_overlay_over_the_hosts_system_is_not_data() {
 }
 
 #[test]
+fn what_is_extended_read_only_is_judged_by_its_place() {
+    requires!(root);
+    host::isolate();
+    let layers = Dir::new("layers");
+    for name in ["a", "b"] {
+        std::fs::create_dir(layers.path().join(name)).unwrap();
+    }
+    std::fs::write(layers.path().join("a/f"), "extended\n").unwrap();
+    let at = |name: &str| layers.path().join(name).display().to_string();
+    mount_overlay(&format!("ro,lowerdir={}:{}", at("a"), at("b")), Path::new("/opt"));
+    // Extensions are mounted where nobody else sees them.
+    std::fs::rename(at("b"), at("c")).unwrap();
+    let bundle = Bundle::sh("cat /mnt/f").bind(Path::new("/opt"), "/mnt", &["ro"]);
+    let done = Container::new(bundle).global(&["--profile", "baseline"]).run().done();
+    programs::output(Command::new("umount").args(["-l", "/opt"])).unwrap();
+    assert_eq!(done.stdout, "extended\n", "{}", done.stderr);
+}
+
+#[test]
 fn a_layer_of_a_layer_over_the_hosts_system_is_not_data() {
     requires!(root);
     host::isolate();

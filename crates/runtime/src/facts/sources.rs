@@ -3,7 +3,7 @@
 
 use super::above::Above;
 use super::look::{self, Engines};
-use super::names::Mounts;
+use super::names::{text, Mounts};
 use super::owner;
 use super::used::{InUse, Sockets};
 use crate::bundle::Bundle;
@@ -12,7 +12,8 @@ use casemate_kernel::{magic, mountinfo};
 use casemate_policy::mount_options::{Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
 use casemate_policy::{
-    is_below, layers, BundleFact, FileFact, FileKind, LayerFact, LayerRole, SourceFact, SubMount,
+    is_below, layers, usual, BundleFact, FileFact, FileKind, LayerFact, LayerRole, SourceFact,
+    SubMount, Usual,
 };
 use casemate_sys::{errno_text, mount};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -151,8 +152,8 @@ impl Looker<'_> {
         Ok(file)
     }
 
-    /// The layers of the overlay that an open file lies on, `depth` overlays above it. What is stacked over /usr
-    /// (systemd-sysext(8)) is the host's system: it is judged by its place alone, and may be read.
+    /// The layers of the overlay that an open file lies on, `depth` overlays above it. What is stacked over /usr, or read-only over
+    /// another place of the host (systemd-sysext(8), systemd-confext), is the host's system: it is judged by its place alone.
     fn below_overlay(
         &mut self,
         fd: &OwnedFd,
@@ -168,6 +169,10 @@ impl Looker<'_> {
         let Some(mount) = self.mounts.overlay(mount_id(fd)?).copied() else {
             return Ok(Vec::new());
         };
+        let is_fixed = mount.has("ro") || mount.super_options.starts_with(b"ro");
+        if is_fixed && usual(&text(mount.point)) == Usual::Host {
+            return Ok(Vec::new());
+        }
         let missing = |role, path: String, why: String| {
             vec![LayerFact { role, path, moved: false, source: SourceFact::Missing(why) }]
         };
