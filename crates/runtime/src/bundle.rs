@@ -53,6 +53,10 @@ impl Bundle {
 /// for a writer: open(2) of a FIFO would.
 pub fn read_regular(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
+    // Looked at first: to open a device can do something. What cannot be looked at cannot be opened either, and is told then.
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        bail!("{shown}: is not a regular file");
+    }
     let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let opened = File::options().read(true).custom_flags(flags).open(path);
     let file = opened.map_err(|e| say(&e)).with_context(|| format!("open {shown}"))?;

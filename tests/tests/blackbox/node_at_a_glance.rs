@@ -288,6 +288,9 @@ fn root_that_looks_for_a_name_finds_nothing_that_a_user_has_written() {
             assert!(!text.contains("/run/user"), "{text}");
         }
     }
+    // Not even where somebody calls the directory of all users a state root.
+    let text = casemate(&["--root", "/run/user", "state", "4711"]).refused();
+    assert!(text.contains("belongs to uid 4711, and you are uid 0"), "{text}");
 }
 
 #[test]

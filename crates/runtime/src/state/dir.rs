@@ -160,6 +160,11 @@ impl StateRoot {
         let Some(root) = &self.dir else { return Ok(None) };
         match rustix::fs::openat(root, &**id, DIR, Mode::empty()) {
             Ok(dir) => {
+                let owner = rustix::fs::fstat(&dir).call(|| "fstat(state)")?.st_uid;
+                let caller = rustix::process::geteuid().as_raw();
+                if owner != caller {
+                    bail!("state of {id}: belongs to uid {owner}, and you are uid {caller}");
+                }
                 let root = rustix::io::fcntl_dupfd_cloexec(root, 3).call(|| "dup(state root)")?;
                 Ok(Some(StateDir { id: id.to_string(), path: self.path.join(id), root, dir }))
             }
