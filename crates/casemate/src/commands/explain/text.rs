@@ -1,5 +1,5 @@
-//! The report of `explain` for people: first what hardening changed and why, then what it left alone, what
-//! looks like a mistake, and the whole configuration as it would run.
+//! The report of `explain` for people: first what hardening changed and why, then what it left alone, what is
+//! worth knowing, and the whole configuration as it would run.
 //!
 //! Nothing of the report is dropped: a key that this module does not know is printed as it is. All text
 //! comes from a bundle that may be hostile, so control characters never reach the terminal.
@@ -18,7 +18,7 @@ pub(in super::super) fn render(report: &Value) -> String {
         word(&take("profile"))
     );
     decisions(&mut text, &take("decisions"));
-    listed(&mut text, "Looks like a mistake:", &take("warnings"));
+    listed(&mut text, "Worth knowing:", &take("warnings"));
     listed(
         &mut text,
         "Ignored, since the specification does not know it:",
@@ -249,7 +249,7 @@ What hardening does:
 Fine as it is:
   namespaces.mount           has one
 
-Looks like a mistake:
+Worth knowing:
   mounts[0]: relative
 
 Ignored, since the specification does not know it:
