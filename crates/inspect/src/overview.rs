@@ -39,7 +39,7 @@ pub struct Row {
     pub profile: Option<&'static str>,
     /// The overrides that it was given.
     pub overrides: Vec<String>,
-    /// How many findings its audit has; absent where it could not be looked at.
+    /// How many findings its audit has, notes left out; absent where it could not be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub findings: Option<usize>,
     /// How many of them say that something does not hold that should.
@@ -125,7 +125,9 @@ pub fn row(global: &Global, member: &Member) -> Option<Row> {
         pid: subject.and_then(|subject| subject.pid),
         profile: report.as_ref().and_then(|report| report.profile),
         overrides,
-        findings: report.as_ref().map(|report| report.findings.len()),
+        findings: report
+            .as_ref()
+            .map(|report| report.findings.iter().filter(|f| f.level > Level::Note).count()),
         violations: report.as_ref().map(Report::violations),
         worst: report.as_ref().and_then(|report| report.worst),
         score: report.as_ref().map(|report| Score::of(report).exposure),
