@@ -78,6 +78,11 @@ fn head(why: &Why) -> String {
     if why.out_of_memory {
         text.push_str(" It met its memory limit: give it more, or find out what it needs it for.");
     }
+    if why.status == "refused" && why.error.is_none() {
+        text.push_str(
+            " The reason was printed where it was started. It is kept once the node's policy has an audit log (file = \"/var/log/casemate/audit.jsonl\" in [audit]).",
+        );
+    }
     if let Some(error) = &why.error {
         text.push_str(&format!(" The error was: {error}"));
         if why.status == "refused" && why.cut.is_empty() {
@@ -127,4 +132,18 @@ fn in_pod(permit: String, names: &[&str]) -> Vec<String> {
     lines.extend(names.iter().map(|name| format!("  org.casemate.allow/{name}: \"true\",")));
     lines.push("} }".to_owned());
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_never_made_and_is_in_no_log_is_told_where_the_reason_is() {
+        let mut why = Why::default();
+        why.status = "refused".into();
+        assert!(head(&why).contains("once the node's policy has an audit log"), "{}", head(&why));
+        why.error = Some("denied".into());
+        assert!(!head(&why).contains("audit log"), "{}", head(&why));
+    }
 }
