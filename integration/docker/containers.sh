@@ -535,7 +535,7 @@ test_why_says_how_a_container_ended_and_what_to_paste() {
     expect_match "$(tr '\n' ' ' <<<"$said")" 'made with profile hardened; it was deleted .* ended with status 3'
     expect_match "$said" '^  root.readonly '
     expect_match "$(tr -s '\n ' ' ' <<<"$said")" 'override: rootfs.writable'
-    expect_match "$said" '^  docker run --annotation org.casemate.allow/NAME=true'
+    expect_match "$said" '^  docker run --runtime casemate --annotation org.casemate.allow/NAME=true'
     # One that was never made is known to docker alone.
     ! docker run --name refused --pid host $IMAGE true || return 1
     said=$("$RUNTIME" why refused)

@@ -270,7 +270,7 @@ test_why_says_how_a_container_ended_and_what_to_paste() {
     printf '%s\n' "$said"
     expect_match "$said" '^  root.readonly '
     expect_match "$(tr -s '\n ' ' ' <<<"$said")" 'override: rootfs.writable'
-    expect_match "$said" '^  podman run --annotation org.casemate.allow/NAME=true'
+    expect_match "$said" '^  podman run --runtime casemate --annotation org.casemate.allow/NAME=true'
     pm rm -f -t 0 died
 }
 

@@ -121,7 +121,7 @@ pub(crate) const LISTED: Control = Control {
 const HOOK_TIMEOUT: i64 = 30;
 
 /// A hook that is named by a process is run by the name of its file: what was judged is what runs, also when that process executes
-/// something else by then, or has gone.
+/// something else by then, or has gone. Nothing is taken away by that.
 fn name_by_file(draft: &mut Draft<'_>, asked: &mut Hooks) {
     for (kind, list) in asked.kinds_mut() {
         for (index, hook) in list.iter_mut().enumerate() {
@@ -134,7 +134,7 @@ fn name_by_file(draft: &mut Draft<'_>, asked: &mut Hooks) {
             let values = (json!(named), json!(file));
             let reason = "by then that process may execute another file";
             let rule = ControlId::TrustedHooks;
-            draft.log.change(rule, format!("{pointer}/path"), Verdict::Tightened, values, reason);
+            draft.log.change(rule, format!("{pointer}/path"), Verdict::Added, values, reason);
         }
     }
 }
