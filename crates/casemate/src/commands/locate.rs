@@ -33,6 +33,7 @@ pub(super) fn container(word: &str, context: &mut Context<'_>) -> Result<Contain
 /// The word means several.
 pub(super) fn gone(word: &str, global: &Global) -> Result<Option<Gone>> {
     // A directory that no id can be is nothing that is kept.
+    // What is no id is in no root, and a root that cannot be searched the command itself will complain of.
     let is_there = request::container_id(word).is_ok_and(|id| global.root.join(id).exists());
     if is_there || word.contains('/') && global.root_is_explicit {
         return Ok(None);

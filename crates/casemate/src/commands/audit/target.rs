@@ -31,6 +31,7 @@ pub(super) fn of(args: &AuditArgs, context: &mut Context<'_>) -> Result<Meant> {
     let word = args.target.as_deref().unwrap_or(OsStr::new("."));
     let text = word.to_string_lossy();
     // What is no id can be a directory.
+    // What is no id may be a directory, or an engine's name.
     let id = container_id(&text).ok().filter(|_| config.is_none());
     let global = &context.global;
     let is_container = id.as_deref().map_or(Ok(false), |id| subject::is_container(global, id));
