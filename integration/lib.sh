@@ -4,12 +4,12 @@
 #
 # A program sources this file, says what it tests, holds its tests and ends with `run_tests`:
 #
-#     engine podman "$(podman --version)"  a column of docs/COMPAT.md; a program without it has no column
+#     engine podman "$(podman --version)"  a column of docs/user/COMPAT.md; a program without it has no column
 #     feature exec quick                   all tests down to the next `feature` belong to that row of the table, and are
 #                                          part of the quick run that hack/test makes
 #     test_exec_gives_the_status() { ... } a test: its name says a behaviour, it fails when one of its commands fails
 #
-# Rows have the same name for every engine: look at docs/COMPAT.md before inventing one. A row is "yes" when all of its
+# Rows have the same name for every engine: look at docs/user/COMPAT.md before inventing one. A row is "yes" when all of its
 # tests pass. A test that has shown that something does not work by design ends with `no WHY`; one that works in another way than
 # with runc, with `differs WHY`; one for which the user has to give something ordinary, with `works_with WHAT`. All three stand in
 # the table.

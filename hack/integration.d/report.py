@@ -83,7 +83,7 @@ class Run:
 
 
 def read_compat(path):
-    """The engines, versions and rows of an existing docs/COMPAT.md: its sections below the table."""
+    """The engines, versions and rows of an existing docs/user/COMPAT.md: its sections below the table."""
     engines, versions, engine = {}, {}, None
     if not path.exists():
         return engines, versions

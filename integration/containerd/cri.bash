@@ -26,7 +26,7 @@ version_of_containerd() {
 engine_name() { if [ $CONTAINERD = 2 ]; then echo 'containerd 2 CRI'; else echo 'containerd CRI'; fi; }
 only_containerd_2() { [ $CONTAINERD = 2 ] || no "containerd 1.7 does not have it; containerd 2 does"; }
 
-# handler NAME SYSTEMD: the configuration of a runtime handler; the lines that docs/engines/containerd.md gives.
+# handler NAME SYSTEMD: the configuration of a runtime handler; the lines that docs/user/engines/containerd.md gives.
 handler() {
     local table=$1.containerd.runtimes.$2
     cat <<CONFIG

@@ -1,6 +1,6 @@
 #!/bin/bash
 # CRI-O's side of a container: conmon and the runtime are called as CRI-O calls them (its runtime type "oci", with the
-# drop-in of docs/engines/crio.md). CRI-O itself is not in Debian. Runs as root on the test host of hack/vm.
+# drop-in of docs/user/engines/crio.md). CRI-O itself is not in Debian. Runs as root on the test host of hack/vm.
 set -euo pipefail
 # shellcheck source=integration/lib.sh
 . "$(dirname "$0")/../lib.sh"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The docker daemon of the test host: the runtime under test is its default, as docs/engines/docker.md sets it up.
+# The docker daemon of the test host: the runtime under test is its default, as docs/user/engines/docker.md sets it up.
 
 export IMAGE=localhost/busybox:latest
 DAEMON=$WORK/daemon.json

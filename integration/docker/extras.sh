@@ -44,7 +44,7 @@ TEXT
     expect_match "$(docker run --rm --network none localhost/built)" 'NoNewPrivs:.1'
     rm -r /etc/casemate/policy.d/docker-build.toml
     docker rmi localhost/built
-    differs 'the classic builder (DOCKER_BUILDKIT=0) needs a rule in the node policy and docker build --cgroup-parent: docs/engines/docker.md'
+    differs 'the classic builder (DOCKER_BUILDKIT=0) needs a rule in the node policy and docker build --cgroup-parent: docs/user/engines/docker.md'
 }
 
 test_buildkit_in_the_daemon_runs_the_program_that_is_called_runc() {

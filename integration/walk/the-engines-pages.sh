@@ -1,7 +1,7 @@
 #!/bin/bash
 # vm: --binary none
 # slow
-# The steps of docs/engines, as somebody takes them who has installed the package: what is set up and checked there is read from the pages.
+# The steps of docs/user/engines, as somebody takes them who has installed the package: what is set up and checked there is read from the pages.
 # Under the name `...-with-settings` on a host whose engines have settings, which are in force afterwards.
 set -euo pipefail
 # shellcheck source=integration/walk/steps.bash

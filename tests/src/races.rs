@@ -1,5 +1,5 @@
 //! How often a race is run. Some rounds in every run of the tests, so that a hole that is wide open is seen at once; with
-//! `CASEMATE_RACES=full` as many as the ledger of attacks (docs/CVE-LEDGER.md) states.
+//! `CASEMATE_RACES=full` as many as the ledger of attacks (docs/operate/CVE-LEDGER.md) states.
 
 /// The number of rounds of one race.
 ///

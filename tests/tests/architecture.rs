@@ -1,4 +1,4 @@
-//! The structure that docs/ARCHITECTURE.md promises: which crate may use which, and what a crate must not do. It reads
+//! The structure that docs/develop/ARCHITECTURE.md promises: which crate may use which, and what a crate must not do. It reads
 //! `cargo metadata` and the sources, and runs nothing.
 
 use serde_json::Value;

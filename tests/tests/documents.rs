@@ -78,8 +78,10 @@ fn manifests() -> Vec<(PathBuf, Yaml)> {
 fn pages() -> Vec<(String, String)> {
     let is_one = |path: &Path| {
         let name = path.file_name().unwrap().to_str().unwrap();
-        let listed = ["README.md", "OVERRIDE.md", "ROOTLESS.md", "INSTALL.md"].contains(&name);
-        listed || path.parent().unwrap().ends_with("docs/engines")
+        let listed = ["OVERRIDE.md", "ROOTLESS.md", "INSTALL.md"].contains(&name);
+        listed
+            || path == top().join("README.md")
+            || path.parent().unwrap().ends_with("docs/user/engines")
     };
     let found = documents().into_iter().filter(|(path, _)| is_one(path));
     found.map(|(path, text)| (path.file_name().unwrap().to_str().unwrap().into(), text)).collect()

@@ -166,7 +166,7 @@ const SCREENS: [(&str, &str, &str); 10] = [
 #[test]
 fn the_page_says_what_is_on_the_screen() {
     requires!(root);
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/TROUBLESHOOTING.md");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/user/TROUBLESHOOTING.md");
     let page = std::fs::read_to_string(page).unwrap();
     let capabilities =
         ["CAP_NET_RAW", "CAP_NET_ADMIN", "CAP_SYS_CHROOT", "CAP_SYS_ADMIN", "CAP_SYS_TIME"];

@@ -111,7 +111,7 @@ fn linux() -> Linux {
     Linux {
         namespaces: tables::NAMESPACES,
         capabilities: tables::CAPABILITIES,
-        // cgroup v1 is refused, by design: see docs/ARCHITECTURE.md.
+        // cgroup v1 is refused, by design: see docs/develop/ARCHITECTURE.md.
         cgroup: Cgroup { v1: false, v2: true, systemd: true, systemd_user: true, rdma: true },
         seccomp: Seccomp {
             enabled: true,

@@ -76,7 +76,7 @@ fn ids(host: &Host) -> Check {
     if !(has("/etc/subuid") && has("/etc/subgid")) {
         let found = "the kubelet has no entry in /etc/subuid and /etc/subgid: pods with hostUsers: false get any ids, casemate's too";
         return Check::new(id, Status::Info, found)
-            .hint("docs/engines/kubernetes.md has the commands that make one");
+            .hint("docs/user/engines/kubernetes.md has the commands that make one");
     }
     if lacks.is_empty() {
         return Check::new(id, Status::Ok, "the kubelet has an entry of its own");

@@ -4,7 +4,7 @@ use super::{Check, Host, Status};
 use casemate_runtime::caller::kernel_release;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
-/// The first release with every call that a container needs (docs/KERNEL-FEATURES.md).
+/// The first release with every call that a container needs (docs/operate/KERNEL-FEATURES.md).
 const OLDEST: (u32, u32) = (5, 12);
 
 pub(super) fn checks(host: &Host) -> Vec<Check> {

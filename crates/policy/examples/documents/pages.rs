@@ -10,7 +10,7 @@ use std::path::Path;
 /// Each page with its parts.
 const PAGES: [(&str, &[&str]); 7] = [
     ("docs/HARDENING.md", &["modes", "controls", "properties"]),
-    ("docs/OVERRIDE.md", &["overrides"]),
+    ("docs/user/OVERRIDE.md", &["overrides"]),
     ("README.md", &["effects"]),
     ("profiles/privileged.toml", &["privileged"]),
     ("profiles/baseline.toml", &["baseline"]),

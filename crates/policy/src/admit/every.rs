@@ -61,7 +61,7 @@ impl Hardened {
             }
             many => Some(format!(
                 "all capabilities are asked for, as --privileged does, and {many} of them not given: \
-                 the profile holds, and docs/OVERRIDE.md names what lifts it"
+                 the profile holds, and docs/user/OVERRIDE.md names what lifts it"
             )),
         }
     }

@@ -3,7 +3,7 @@
 //! It is written where the node's policy says so, and costs a system call where there is no policy. A record of `create`,
 //! `run`, `start` and `exec` is written before the program may run, so that a log that cannot be written keeps it from
 //! running where the policy, or the profile restricted, wants that. Field names are those of Falco where it has one,
-//! and begin with `casemate.` where it has none; docs/AUDIT.md describes them.
+//! and begin with `casemate.` where it has none; docs/operate/AUDIT.md describes them.
 
 mod fields;
 pub mod refusals;
