@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""report.py [--compat FILE] [--readme FILE] [--write] TAP...: what a run of hack/integration says.
+"""report.py [--compat FILE] [--images FILE] [--write] TAP...: what a run of hack/integration says.
 
 Prints the table of engines and features and a line of totals; the exit status is 1 if anything failed or did not run.
 With --write the table and its reasons replace those of the file for --compat; engines that were not run keep what it says of them.
-The table of images in the file for --readme is made from the same results.
+The table of images in the file for --images is made from the same results.
 """
 
 import argparse
@@ -20,8 +20,8 @@ ANSWERS = {"NO": "no", "DIFFERS": "differs", "SKIP": "not tried"}
 RANK = ["not tried", "yes", "differs", "no", "fails"]
 
 IMAGE = "image "
-# Between these lines the README's table stands.
-README_TABLE = re.compile(r"(<!-- images:[^\n]*-->\n).*?(\n<!-- /images -->)", re.DOTALL)
+# Between these lines the table stands.
+IMAGES_TABLE = re.compile(r"(<!-- images:[^\n]*-->\n).*?(\n<!-- /images -->)", re.DOTALL)
 
 HEAD = """# What works with which engine
 
@@ -134,7 +134,7 @@ def has_images(engines):
 
 
 def images(engines):
-    """The README's table: an image, the engines that run it unchanged, and what it takes where it takes something."""
+    """The page's table: an image, the engines that run it unchanged, and what it takes where it takes something."""
     names = [name for name in columns(engines) if any(map(is_image, engines[name]))]
     lines = ["| Image | " + " | ".join(names) + " | What it takes |", "|---" * (len(names) + 2) + "|"]
     for feature in filter(is_image, rows(engines)):
@@ -175,10 +175,10 @@ def write_compat(path, run):
     return engines
 
 
-def write_readme(path, engines):
+def write_images(path, engines):
     if not has_images(engines):
         return
-    text, found = README_TABLE.subn(lambda match: match[1] + images(engines) + match[2], path.read_text())
+    text, found = IMAGES_TABLE.subn(lambda match: match[1] + images(engines) + match[2], path.read_text())
     if found != 1:
         sys.exit(f"{path} has no place for the table of images")
     path.write_text(text)
@@ -187,7 +187,7 @@ def write_readme(path, engines):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--compat", type=pathlib.Path)
-    parser.add_argument("--readme", type=pathlib.Path)
+    parser.add_argument("--images", type=pathlib.Path)
     parser.add_argument("--write", action="store_true")
     parser.add_argument("files", nargs="+", type=pathlib.Path)
     options = parser.parse_args()
@@ -202,8 +202,8 @@ def main():
                     print(f"{name}: {feature}: {answer}: {reasons(why)}")
     if options.write:
         engines = write_compat(options.compat, run)
-        if options.readme:
-            write_readme(options.readme, engines)
+        if options.images:
+            write_images(options.images, engines)
     unseen = run.planned - run.seen
     if unseen or not run.planned:
         print(f"{unseen} tests were planned and never ran")
