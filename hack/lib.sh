@@ -25,6 +25,18 @@ apt_run() {
     fi
 }
 
+# may_install WHAT: whether packages may be installed on this machine. CASEMATE_INSTALL=yes or no answers for all that a program
+# calls; on a terminal somebody is asked once; without one (continuous integration) the answer is yes, for root.
+may_install() {
+    local answer
+    if [ -z "${CASEMATE_INSTALL:-}" ] && [ -t 0 ] && [ -t 2 ]; then
+        read -rp "${0##*/}: install $1 with apt-get? [y/N] " answer
+        case $answer in [yY]*) CASEMATE_INSTALL=yes ;; *) CASEMATE_INSTALL=no ;; esac
+        export CASEMATE_INSTALL
+    fi
+    [ "$(id -u)" = 0 ] && [ "${CASEMATE_INSTALL:-yes}" = yes ]
+}
+
 # apt_need PACKAGE...: install what is missing, refreshing the package lists only when that is needed.
 apt_need() {
     local missing=() p
@@ -32,7 +44,7 @@ apt_need() {
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null || true)" = installed ] || missing+=("$p")
     done
     [ ${#missing[@]} -gt 0 ] || return 0
-    need_root
+    may_install "${missing[*]}" || die "needs packages that are not installed: apt-get install ${missing[*]}"
     log "installing ${missing[*]}"
     apt_run install --no-install-recommends "${missing[@]}" 2>/dev/null && return 0
     apt_run update
