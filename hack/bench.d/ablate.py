@@ -59,7 +59,7 @@ TRICKS = {
     ),
     "holder-meanwhile": (
         "The runtime makes its plan while those namespaces are made",
-        [("crates/runtime/src/namespaces.rs", "    pub fn join")],
+        [("crates/runtime/src/plan/namespaces.rs", "    pub fn join")],
         None,
     ),
     "late-close": (

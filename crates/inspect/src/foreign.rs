@@ -10,7 +10,7 @@ use crate::report::{ControlReport, Report, Status, Subject};
 use crate::roots::{children, of_others};
 use crate::subject::{self, kernel_paths, Target};
 use anyhow::{bail, Context as _, Result};
-use casemate_runtime::bundle::read_regular;
+use casemate_runtime::files::read_regular;
 use casemate_runtime::procfs;
 use casemate_runtime::request::Global;
 use serde::Serialize;

@@ -5,7 +5,7 @@ use crate::names::{self, Called};
 use crate::roots::everywhere;
 use anyhow::{bail, Result};
 use casemate_policy::spec::Spec;
-use casemate_runtime::bundle::read_regular;
+use casemate_runtime::files::read_regular;
 use casemate_runtime::request::Global;
 use casemate_runtime::state::StateRoot;
 use casemate_runtime::ContainerId;

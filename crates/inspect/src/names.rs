@@ -7,7 +7,7 @@
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{Engine, Label, Origin};
-use casemate_runtime::bundle::read_regular;
+use casemate_runtime::files::read_regular;
 use serde_json::Value;
 use std::path::Path;
 

@@ -201,7 +201,7 @@ fn recorded(record: &Record, paths: &BTreeSet<String>) -> Observation {
 
 /// The bundle may be gone, or be another one by now; then nothing is said about it: what was asked is no fact about the container.
 fn asked(record: &Record, paths: &BTreeSet<String>) -> Option<Observation> {
-    let bytes = casemate_runtime::bundle::read_capped(&record.config_file()).ok()?;
+    let bytes = casemate_runtime::files::read_capped(&record.config_file()).ok()?;
     Some(config::observe(&Spec::parse_in(&record.bundle, &bytes).ok()?, false, paths))
 }
 

@@ -7,7 +7,7 @@ use casemate_policy::spec::{Process, Resources, Spec};
 use casemate_policy::{
     harden, harden_process, CallerLimits, HardenedSpec, HostFacts, NodePolicy, ProfileName,
 };
-use casemate_runtime::lower::seccomp::filters;
+use casemate_runtime::plan::seccomp::filters;
 use casemate_runtime::state::{InitRecord, Record};
 use serde_json::Value;
 use std::hint::black_box;
@@ -110,7 +110,7 @@ fn process(bytes: &[u8]) -> bool {
 
 fn resources(bytes: &[u8]) -> bool {
     match Resources::parse(bytes) {
-        Ok(resources) => told(casemate_runtime::lower::cgroup::limits(Some(&resources))),
+        Ok(resources) => told(casemate_runtime::plan::cgroup::limits(Some(&resources))),
         other => told(other),
     }
 }

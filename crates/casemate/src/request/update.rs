@@ -5,7 +5,7 @@ use crate::cli::update::UpdateArgs;
 use crate::cli::UsageError;
 use crate::values::size::parse_size;
 use anyhow::{ensure, Context};
-use casemate_runtime::bundle::read_regular;
+use casemate_runtime::files::read_regular;
 use casemate_runtime::request::UpdateRequest;
 use serde_json::{json, Map, Value};
 use std::ffi::OsStr;

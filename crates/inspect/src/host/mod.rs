@@ -11,7 +11,7 @@ mod node;
 mod security;
 mod storage;
 
-use casemate_runtime::bundle::say;
+use casemate_runtime::files::io_error_text;
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -126,9 +126,10 @@ impl Host {
             Ok(known) => Some(known),
             Err(error) => {
                 if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
-                    self.unread
-                        .borrow_mut()
-                        .insert(path.to_owned(), Error(error.kind(), say(&error).to_string()));
+                    self.unread.borrow_mut().insert(
+                        path.to_owned(),
+                        Error(error.kind(), io_error_text(&error).to_string()),
+                    );
                 }
                 None
             }

@@ -1,6 +1,6 @@
 //! What stands in a record: who, what, on which grounds.
 
-use crate::bundle::Bundle;
+use crate::decide::bundle::Bundle;
 use crate::decide::Decided;
 use crate::digest::of_bytes;
 use crate::procfs;

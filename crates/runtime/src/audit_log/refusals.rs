@@ -1,6 +1,6 @@
 //! The last refusal of a container in the audit log: of one that was never made there is nothing else.
 
-use crate::policy_choice;
+use crate::decide::policy_choice;
 use crate::request::Global;
 use anyhow::{Context as _, Result};
 use serde_json::Value;

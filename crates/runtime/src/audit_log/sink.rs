@@ -1,7 +1,7 @@
 //! Where records go: a file that is only appended to, the journal.
 
 use super::way::{self, Trusted};
-use crate::bundle::say;
+use crate::files::io_error_text;
 use anyhow::{bail, Context as _, Result};
 use casemate_policy::AuditPolicy;
 use casemate_sys::errno_text;
@@ -83,7 +83,7 @@ fn add_line(fd: &OwnedFd, path: &str, line: &str, trusted: Trusted) -> Result<()
 fn append(fd: &OwnedFd, line: &str) -> Result<()> {
     let line = format!("{line}\n");
     let written = rustix::io::retry_on_intr(|| rustix::io::write(fd, line.as_bytes()))
-        .map_err(|e| say(&e.into()))?;
+        .map_err(|e| io_error_text(&e.into()))?;
     if written < line.len() {
         // The disk is full. What is there is no record; the next one should not stand on the same line.
         rustix::io::write(fd, b"\n").ok();

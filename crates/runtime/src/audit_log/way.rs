@@ -1,8 +1,8 @@
 //! The way to the audit log: its directory, opened one name at a time. Nothing that somebody else could have put on that way leads
 //! root to make or extend a file in another place.
 
-use crate::caller::Caller;
-use crate::policy_choice::overflow_uid;
+use crate::decide::caller::Caller;
+use crate::decide::policy_choice::overflow_uid;
 use anyhow::{anyhow, bail, Result};
 use casemate_sys::errno_text;
 use rustix::fd::{AsFd, OwnedFd};

@@ -3,7 +3,7 @@
 use super::unreadable::Unreadable;
 use super::Container;
 use crate::audit_log::around;
-use crate::lower::hooks::of_record;
+use crate::plan::hooks::of_record;
 use crate::request::{DeleteRequest, Global};
 use crate::state::{past, CgroupRecord, StateDir, StateRoot, Status};
 use anyhow::{bail, Context as _, Result};
@@ -78,8 +78,8 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
 /// What a create took that was cut short before there was a directory to find it by.
 fn forget(global: &Global, request: &DeleteRequest) -> Result<()> {
     let state = global.root.join(&request.id);
-    crate::userns::forget(&state)?;
-    crate::selinux::forget(&state)
+    crate::resolve::userns::forget(&state)?;
+    crate::resolve::selinux::forget(&state)
 }
 
 /// By what can be read it goes as a whole, or it stays as a whole.
@@ -160,13 +160,13 @@ pub(crate) fn clean_up(container: &Container) -> Result<()> {
 pub(crate) fn destroy(container: &Container) -> Result<()> {
     let record = &container.record;
     if let Some(cgroup) = &record.cgroup {
-        crate::cgroups::remove(cgroup, record.rootless).context("cgroup")?;
+        crate::launch::cgroups::remove(cgroup, record.rootless).context("cgroup")?;
     }
     for file in record.id_range.iter().chain(&record.own_ids) {
-        crate::userns::release(file)?;
+        crate::resolve::userns::release(file)?;
     }
     if let Some(categories) = &record.categories {
-        crate::selinux::release(categories)?;
+        crate::resolve::selinux::release(categories)?;
     }
     past::keep(&container.state, record);
     container.state.remove()?;

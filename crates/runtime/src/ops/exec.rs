@@ -2,17 +2,17 @@
 
 use super::Container;
 use crate::audit_log::Trail;
-use crate::bundle::read_given;
-use crate::caller::Caller;
-use crate::facts::limits_of_joining;
-use crate::foreground::Foreground;
-use crate::ids::IdMaps;
-use crate::lower;
-use crate::lower::process::ProcessContext;
+use crate::decide::caller::Caller;
+use crate::decide::facts::limits_of_joining;
+use crate::files::read_given;
+use crate::launch::foreground::Foreground;
+use crate::launch::supervise::{self, await_exec, SeccompAgent, Supervision};
+use crate::launch::verify::Expectation;
+use crate::plan;
+use crate::plan::process::ProcessContext;
 use crate::request::{ExecRequest, Global};
+use crate::resolve::ids::IdMaps;
 use crate::state::{Record, Status};
-use crate::supervise::{self, await_exec, SeccompAgent, Supervision};
-use crate::verify::Expectation;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Hierarchy};
 use casemate_kernel::InnerId;
@@ -41,7 +41,7 @@ pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
 }
 
 fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32> {
-    crate::pid_file::check(request.pid_file.as_deref())?;
+    crate::launch::pid_file::check(request.pid_file.as_deref())?;
     let container = Container::load(global, &request.id)?;
     trail.of_record(&container.record)?;
     let (init, limit) = match container.living()? {
@@ -115,7 +115,7 @@ fn supervise_exec(
     await_exec(&child.channel, limit)?;
     // Last: its absence is how conmon knows of a failure.
     if let Some(path) = &request.pid_file {
-        crate::pid_file::write(path, child.pid)?;
+        crate::launch::pid_file::write(path, child.pid)?;
     }
     Ok(master)
 }
@@ -202,13 +202,13 @@ fn plan(
     // An unprivileged caller sees the streams from outside and owns them; only a privileged one may give them away.
     let stdio_ids = if caller.privileged { maps.clone() } else { IdMaps::default() };
     let (count, terminal) = (request.preserve_fds, process.terminal);
-    crate::handed_over::check(&container.proc, count, terminal, &record.spec)?;
+    crate::plan::handed_over::check(&container.proc, count, terminal, &record.spec)?;
     let context = ProcessContext {
         stdio_ids: &stdio_ids,
         groups_may_fail: record.rootless || !record.gid_mappings.is_empty(),
         keyring: record.keyring.clone(),
         seccomp: filters(container, process)?,
-        landlock: lower::process::landlock(&record.spec),
+        landlock: plan::process::landlock(&record.spec),
         keep_fds: request.preserve_fds,
         extra_env: Vec::new(),
         keep_groups: record.spec.keeps_groups(),
@@ -217,10 +217,10 @@ fn plan(
     let early = Early {
         affinity: affinity(process)?,
         rlimits_may_shrink: true,
-        ..lower::process::early(process, linux, &context)?
+        ..plan::process::early(process, linux, &context)?
     };
-    let terminal = lower::process::terminal(process);
-    let plan = lower::process::plan(process, linux, context)?;
+    let terminal = plan::process::terminal(process);
+    let plan = plan::process::plan(process, linux, context)?;
     let unmapped = |what: &str, id: u32| {
         anyhow!("process.user.{what} {id}: not mapped into the user namespace")
     };
@@ -235,7 +235,8 @@ fn plan(
     if let Some(init) = record.init {
         expectation.follow(init.pid, record.namespaces);
     }
-    let clone = |fd: &OwnedFd| fd.as_fd().try_clone_to_owned().map_err(|e| crate::bundle::say(&e));
+    let clone =
+        |fd: &OwnedFd| fd.as_fd().try_clone_to_owned().map_err(|e| crate::files::io_error_text(&e));
     let exec = ExecPlan {
         host_proc: clone(&container.proc)?,
         init: clone(init)?,
@@ -253,7 +254,7 @@ fn affinity(process: &Process) -> Result<Option<Vec<u64>>> {
     let asked =
         process.exec_cpu_affinity.after.as_ref().or(process.exec_cpu_affinity.initial.as_ref());
     match asked {
-        Some(list) => Ok(Some(lower::process::mask(list).context("process.execCPUAffinity")?)),
+        Some(list) => Ok(Some(plan::process::mask(list).context("process.execCPUAffinity")?)),
         None => Ok(Some(vec![u64::MAX; 16])),
     }
 }
@@ -272,13 +273,13 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
             .split_at_checked(one.bytes)
             .ok_or_else(|| anyhow!("state of {}: seccomp.bpf is too short", record.id))?;
         rest = behind;
-        let filter = lower::seccomp::stored(program, one.flags);
+        let filter = plan::seccomp::stored(program, one.flags);
         filters.push(filter.with_context(|| format!("state of {}", record.id))?);
     }
     let capabilities = process.reachable_capabilities();
     if capabilities != record.spec.reachable_capabilities() {
-        let variant = lower::seccomp::variant(&record.spec, capabilities)?;
-        if let Some(own) = lower::seccomp::filters(variant, None, false)?.pop() {
+        let variant = plan::seccomp::variant(&record.spec, capabilities)?;
+        if let Some(own) = plan::seccomp::filters(variant, None, false)?.pop() {
             filters[0] = own;
         }
     }
@@ -402,7 +403,7 @@ fn spawn(
     if !caller.privileged || !caller.initial_user_namespace {
         let handles: Vec<&Cgroup> = births.each().collect();
         let cgroups: Vec<_> = handles.iter().map(AsFd::as_fd).collect();
-        let mover = crate::cgroups::mover(container.record.cgroup.as_ref(), &handles)?;
+        let mover = crate::launch::cgroups::mover(container.record.cgroup.as_ref(), &handles)?;
         let mover = mover.as_ref().map(|mover| mover as Mover<'_>);
         return Ok(launch_exec_unprivileged(plan, &cgroups, mover)?);
     }

@@ -21,7 +21,7 @@ fn report(container: &Container, owner: String) -> Result<StateReport> {
     let mut annotations = record.spec.annotations.clone();
     if record.id_range.is_some() {
         // Whose processes these are on the host: root of the container is none of the users that ps can name.
-        annotations.insert(MAPPING.to_owned(), crate::userns::shown(&record.spec));
+        annotations.insert(MAPPING.to_owned(), crate::resolve::userns::shown(&record.spec));
     }
     Ok(StateReport {
         oci_version: record.spec.oci_version.clone(),

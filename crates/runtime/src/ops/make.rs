@@ -1,18 +1,20 @@
 //! Making a container, up to the point where its process is ready and verified: what `create` and `run` share.
 
 use crate::audit_log::Trail;
-use crate::bundle::Bundle;
-use crate::cgroups;
+use crate::decide::bundle::Bundle;
 use crate::decide::{decide, Decided};
-use crate::lower::container::{lower_container, Lowered};
-use crate::namespaces::{self, Held};
+use crate::launch::cgroups;
+use crate::launch::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
+use crate::launch::undo::Undo;
+use crate::launch::verify::Posture;
+use crate::launch::{netdev, notify, pid_file};
+use crate::plan::container::{lower_container, Lowered};
+use crate::plan::namespaces::{self, Held};
 use crate::request::{CreateRequest, Global};
+use crate::resolve::userns::{self, Unmappable};
+use crate::resolve::{ids, selinux};
 use crate::state::{CgroupRecord, InitRecord, Record, SeccompRecord, StateDir, StateRoot};
-use crate::supervise::{self, ConsoleSink, SeccompAgent, Supervision};
-use crate::undo::Undo;
-use crate::userns::{self, Unmappable};
-use crate::verify::Posture;
-use crate::{ids, netdev, notify, pid_file, procfs, selinux, steps};
+use crate::{procfs, steps};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_kernel::{HostId, InnerId};
@@ -92,7 +94,7 @@ pub(crate) fn make(
     let socket = request.console_socket.as_ref();
     let console = supervise::console_sink(terminal, detached, socket, &decided.spec)?;
     if decided.needs_apparmor_profile() {
-        crate::apparmor::load()?;
+        crate::resolve::apparmor::load()?;
     }
     let mut undo = Undo::default();
     let begun = begin(global, request, &mut decided, &mut undo);
@@ -101,7 +103,7 @@ pub(crate) fn make(
         Err(error) => return Err(undo.roll_back(error)),
     };
     decided.decisions.extend(decided.spec.keyring_decision(request.no_new_keyring));
-    crate::userns::warn_of_later_mounts(&decided.decisions);
+    crate::resolve::userns::warn_of_later_mounts(&decided.decisions);
     // Once more: the host may have had a say in it.
     trail.describe(&decided);
     let outcome = build(&state, decided, &mut lowering, console, (mode, request), &mut undo);
@@ -145,7 +147,7 @@ fn begin(
         });
     }
     let mut lease = userns::provide(decided, &request.id, global.root.join(&request.id))?;
-    let room = crate::room::Room::make()?;
+    let room = crate::launch::room::Room::make()?;
     let mut lowered = plan(request, decided);
     if let (Err(error), true) = (&lowered, lease.is_some()) {
         if let Some(reason) = error.downcast_ref::<Unmappable>() {
@@ -305,7 +307,7 @@ fn provide(
     undo: &mut Undo,
 ) -> Result<()> {
     let pid = child.pid;
-    let channel = child.channel.try_clone().map_err(|e| crate::bundle::say(&e))?;
+    let channel = child.channel.try_clone().map_err(|e| crate::files::io_error_text(&e))?;
     undo.push("container init", move || kill_init(pid, &channel));
     if let Some(moved) = move_devices(decided, pid, joined)? {
         undo.push("network devices", move || moved.give_back());
@@ -341,7 +343,7 @@ fn serve(
         hooks: std::mem::take(&mut lowered.parent_hooks),
         hook_state: &lowered.hook_state,
         listener: agent(record),
-        limit: crate::lower::hooks::limit(&record.spec.hooks.create_container),
+        limit: crate::plan::hooks::limit(&record.spec.hooks.create_container),
     };
     supervision.serve(child)
 }
@@ -453,7 +455,7 @@ fn hand_over(cgroup: &Cgroup, uid: Option<HostId>, rootless: bool) -> Result<()>
 /// The network namespace that the container joins: also the one that a holder made for it.
 fn joined_network(plan: &ContainerPlan) -> Result<Option<OwnedFd>> {
     let joined = plan.namespaces.join.iter().find(|(kind, _)| *kind == flag::NET);
-    joined.map(|(_, fd)| fd.try_clone().map_err(|e| crate::bundle::say(&e))).transpose()
+    joined.map(|(_, fd)| fd.try_clone().map_err(|e| crate::files::io_error_text(&e))).transpose()
 }
 
 /// Move `linux.netDevices` into the container's network namespace.

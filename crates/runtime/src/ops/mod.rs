@@ -30,7 +30,7 @@ pub use run::run;
 pub use start::start;
 pub use update::update;
 
-use crate::notify::Relay;
+use crate::launch::notify::Relay;
 use crate::procfs;
 use crate::request::Global;
 use crate::state::{CgroupRecord, Record, StateDir, StateRoot, Status};

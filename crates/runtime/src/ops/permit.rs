@@ -3,9 +3,9 @@
 //! Pasting a line into the node's file can break it, and then no container starts. A further file
 //! adds to what is permitted already, and can be removed again.
 
-use crate::bundle::say;
-use crate::caller::Caller;
-use crate::policy_choice::{open_dir, read_all, MORE, POLICY_DIR};
+use crate::decide::caller::Caller;
+use crate::decide::policy_choice::{open_dir, read_all, MORE, POLICY_DIR};
+use crate::files::io_error_text;
 use crate::procfs;
 use crate::request::Global;
 use anyhow::{anyhow, bail, Context as _, Result};
@@ -52,7 +52,9 @@ fn permit_one(global: &Global, caller: &Caller, name: &str) -> Result<PathBuf> {
             rustix::fs::fchmod(&fd, Mode::from_raw_mode(0o644))
                 .with_context(|| format!("chmod {}", file.display()))?;
             let written = std::fs::File::from(fd).write_all(text.as_bytes());
-            written.map_err(|e| say(&e)).with_context(|| format!("write {}", file.display()))?;
+            written
+                .map_err(|e| io_error_text(&e))
+                .with_context(|| format!("write {}", file.display()))?;
             true
         }
         Err(Errno::EXIST) => {
@@ -107,7 +109,7 @@ fn make_dir(dir: &Path) -> Result<()> {
 }
 
 fn same_text(file: &Path, text: &str) -> Result<()> {
-    let found = crate::bundle::read_capped(file)?;
+    let found = crate::files::read_capped(file)?;
     match found == text.as_bytes() {
         true => Ok(()),
         false => bail!("{} exists and says something else", file.display()),

@@ -1,8 +1,8 @@
 //! `policy`: what the node's policy says, without a container.
 
-use crate::bundle::read_capped;
-use crate::caller::Caller;
-use crate::policy_choice::{node_policy, read_dir};
+use crate::decide::caller::Caller;
+use crate::decide::policy_choice::{node_policy, read_dir};
+use crate::files::read_capped;
 use crate::procfs;
 use crate::request::Global;
 use anyhow::{Context as _, Result};

@@ -4,10 +4,10 @@ use super::make::{make, HeldBy, Made};
 use super::start::run_poststart;
 use super::Container;
 use crate::audit_log::Trail;
-use crate::foreground::Foreground;
-use crate::notify::Relay;
+use crate::launch::foreground::Foreground;
+use crate::launch::notify::Relay;
+use crate::launch::supervise::await_exec;
 use crate::request::{CreateRequest, Global, RunRequest};
-use crate::supervise::await_exec;
 use anyhow::Result;
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::process;
@@ -67,7 +67,7 @@ fn release(made: &Made, request: &CreateRequest) -> Result<Option<Relay>> {
     // Stored first: whoever hears from the program may ask for its state, or exec into it, at once.
     made.save_posture()?;
     tell_child(&made.child.channel, FromParent::Start)?;
-    let limit = crate::lower::hooks::limit(&made.record.spec.hooks.start_container);
+    let limit = crate::plan::hooks::limit(&made.record.spec.hooks.start_container);
     await_exec(&made.child.channel, limit)?;
     made.tell_caller(request)?;
     // For hooks, and as the last step: one that fails takes everything back.

@@ -2,10 +2,10 @@
 
 use super::Container;
 use crate::audit_log::Trail;
-use crate::lower::hooks::{limit, of_record};
+use crate::launch::supervise::await_exec;
+use crate::plan::hooks::{limit, of_record};
 use crate::request::Global;
 use crate::state::Status;
-use crate::supervise::await_exec;
 use crate::ContainerId;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_sandbox::hooks;

@@ -6,8 +6,9 @@ use super::kill::SIGKILL;
 use super::open_cgroup;
 use crate::report::StateReport;
 use crate::request::KillRequest;
+use crate::resolve::{selinux, userns};
 use crate::state::{CgroupRecord, Held, InitRecord, StateDir, StateRoot};
-use crate::{procfs, selinux, userns, ContainerId};
+use crate::{procfs, ContainerId};
 use anyhow::{bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Hierarchy};
 use casemate_sys::process;
@@ -107,7 +108,7 @@ impl Unreadable {
         };
         end(self.living()?.map(|(_, pidfd)| pidfd), self.cgroup()?, false)?;
         if let Some(cgroup) = &held.cgroup {
-            crate::cgroups::remove(cgroup, held.rootless).context("cgroup")?;
+            crate::launch::cgroups::remove(cgroup, held.rootless).context("cgroup")?;
         }
         userns::release_of(self.state.dir())?;
         selinux::release_of(self.state.dir())?;

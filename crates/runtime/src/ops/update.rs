@@ -2,7 +2,7 @@
 
 use super::Container;
 use crate::audit_log::around;
-use crate::lower;
+use crate::plan;
 use crate::request::{Global, UpdateRequest};
 use crate::state::{Record, Status};
 use anyhow::{anyhow, bail, Context as _, Result};
@@ -36,7 +36,7 @@ fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
         harden_resources(resources, &container.record.spec, &facts(&container)?)?;
     resources.devices.clear();
     resources.hugepage_limits.clear();
-    let change = lower::cgroup::limits(Some(&resources))?;
+    let change = plan::cgroup::limits(Some(&resources))?;
     let merged = container.record.limits.merge(&change);
     merged.validate().context("linux.resources")?;
     let cgroup =
@@ -47,7 +47,7 @@ fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
     let record = &container.record;
     let back = || take_back(&cgroup, record, (&old, &before));
     let change = || {
-        let changed = crate::cgroups::update(&cgroup, record, &record.limits);
+        let changed = crate::launch::cgroups::update(&cgroup, record, &record.limits);
         changed.inspect_err(|_| back()).context("linux.resources")
     };
     container.state.save_with(record, change, back)
@@ -55,7 +55,7 @@ fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
 
 /// Back to what was in force. The error that led here is the one to tell.
 fn take_back(cgroup: &Cgroup, record: &Record, (limits, before): (&Limits, &Contents)) {
-    crate::cgroups::update(cgroup, record, limits).ok();
+    crate::launch::cgroups::update(cgroup, record, limits).ok();
     cgroup.restore_settings(before).ok();
 }
 

@@ -6,9 +6,9 @@
 //! none of these files, and nobody reads the records of all containers.
 
 use super::record::Record;
-use crate::bundle::say;
-use crate::caller::Caller;
-use crate::facts::Origin;
+use crate::decide::caller::Caller;
+use crate::decide::facts::Origin;
+use crate::files::io_error_text;
 use anyhow::{anyhow, Context as _, Result};
 use casemate_kernel::mountinfo::{self, Mount};
 use casemate_policy::{BundleFact, Usual, SIGNS};
@@ -74,7 +74,7 @@ pub(crate) fn register(
         match std::fs::write(&file, &bytes) {
             // The last container in it was removed meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound && attempts > 0 => attempts -= 1,
-            other => return other.map_err(|e| say(&e)).with_context(about),
+            other => return other.map_err(|e| io_error_text(&e)).with_context(about),
         }
     }
 }
@@ -86,9 +86,10 @@ fn hooks(
     mounts: &[Mount<'_>],
 ) -> Result<Vec<String>> {
     let root = caller.euid == 0 && caller.initial_user_namespace;
-    let places = crate::facts::hook_places(&record.spec.hooks, (caller.euid, root), proc, mounts)?;
+    let places =
+        crate::decide::facts::hook_places(&record.spec.hooks, (caller.euid, root), proc, mounts)?;
     let data = record.spec.overrides().values.paths_data.as_deref().unwrap_or_default();
-    Ok(crate::facts::among_data(places, data))
+    Ok(crate::decide::facts::among_data(places, data))
 }
 
 /// Forget where the bundle of a container lies; the directory goes with the last of them.
@@ -117,15 +118,15 @@ pub(crate) fn of_others(root: &Path, own: &str) -> Result<Vec<BundleFact>> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
-        other => other.map_err(|e| say(&e)).with_context(|| dir.display().to_string())?,
+        other => other.map_err(|e| io_error_text(&e)).with_context(|| dir.display().to_string())?,
     };
     let mut found = Vec::new();
     for entry in entries {
-        let name = entry.map_err(|e| say(&e))?.file_name();
+        let name = entry.map_err(|e| io_error_text(&e))?.file_name();
         let path = dir.join(&name);
         let is_there = || {
             let there = root.join(&name).try_exists();
-            there.map_err(|e| say(&e)).with_context(|| path.display().to_string())
+            there.map_err(|e| io_error_text(&e)).with_context(|| path.display().to_string())
         };
         // The second: a container has left it that is no more.
         if name == own || !is_there()? {
@@ -135,7 +136,7 @@ pub(crate) fn of_others(root: &Path, own: &str) -> Result<Vec<BundleFact>> {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             other => {
                 let about = || path.display().to_string();
-                let bytes = other.map_err(|e| say(&e)).with_context(about)?;
+                let bytes = other.map_err(|e| io_error_text(&e)).with_context(about)?;
                 match serde_json::from_slice(&bytes) {
                     // Its creator is at it, or was killed over it: there is no container yet.
                     Err(error) if error.is_eof() => {}
@@ -149,7 +150,7 @@ pub(crate) fn of_others(root: &Path, own: &str) -> Result<Vec<BundleFact>> {
 
 /// Whether a bundle lies where an engine keeps them, and lets nobody else write.
 fn is_engines(bundle: &str) -> bool {
-    if crate::facts::is_in_volume(bundle) {
+    if crate::decide::facts::is_in_volume(bundle) {
         return false;
     }
     let is_sign = |part: &str| SIGNS.iter().any(|(sign, _)| *sign == part);

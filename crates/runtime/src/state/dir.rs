@@ -1,8 +1,8 @@
 //! The state root and a container's directory in it, by descriptor.
 
 use super::record::{Held, InitRecord, LastResort, Record, FORMAT};
-use crate::bundle::say;
-use crate::verify::Posture;
+use crate::files::io_error_text;
+use crate::launch::verify::Posture;
 use crate::ContainerId;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_sys::{socket, Context as _};
@@ -87,14 +87,14 @@ impl StateRoot {
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .map_err(|e| (e.kind(), say(&e)))
+            .map_err(|e| (e.kind(), io_error_text(&e)))
             .map_err(|(kind, e)| {
                 let hint = own_place(path, kind == std::io::ErrorKind::PermissionDenied);
                 e.context(format!("make the state root {}{hint}", path.display()))
             })?;
         if sticky {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o1700))
-                .map_err(|e| say(&e))
+                .map_err(|e| io_error_text(&e))
                 .with_context(|| format!("chmod {}", path.display()))?;
         }
         Self::open(path)
@@ -252,7 +252,10 @@ impl StateDir {
             .call(|| format!("openat(\"{temporary}\")"))
             .with_context(about)?;
         let written = File::from(file).write_all(content);
-        written.inspect_err(|_| self.forget(name)).map_err(|e| say(&e)).with_context(about)
+        written
+            .inspect_err(|_| self.forget(name))
+            .map_err(|e| io_error_text(&e))
+            .with_context(about)
     }
 
     fn put_in_place(&self, name: &str) -> Result<()> {
@@ -268,10 +271,10 @@ impl StateDir {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.dir, name, flags, Mode::empty());
         let mut file = File::from(file.call(|| format!("openat(\"{name}\")"))?);
-        if file.metadata().map_err(|e| say(&e))?.len() > largest {
-            file.set_len(0).map_err(|e| say(&e))?;
+        if file.metadata().map_err(|e| io_error_text(&e))?.len() > largest {
+            file.set_len(0).map_err(|e| io_error_text(&e))?;
         }
-        file.write_all(line).map_err(|e| say(&e))?;
+        file.write_all(line).map_err(|e| io_error_text(&e))?;
         let to = format!("{dir}/{}", self.id);
         let put = || rustix::fs::renameat(&self.dir, name, &self.root, &to);
         let put = put().or_else(|error| match error {
@@ -325,7 +328,7 @@ impl StateDir {
         parts
             .iter()
             .try_for_each(|part| file.write_all(part))
-            .map_err(|e| say(&e))
+            .map_err(|e| io_error_text(&e))
             .with_context(about)
     }
 

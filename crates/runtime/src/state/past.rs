@@ -189,7 +189,7 @@ pub fn read(root: &Path, id: &str) -> Result<Option<Past>> {
     if !path.try_exists().with_context(about)? {
         return Ok(None);
     }
-    let bytes = crate::bundle::read_regular(&path)?;
+    let bytes = crate::files::read_regular(&path)?;
     let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let last = lines.next_back().unwrap_or_default();
     let mut past: Past = serde_json::from_slice(last).with_context(about)?;

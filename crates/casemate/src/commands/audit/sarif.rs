@@ -3,7 +3,7 @@
 use super::line;
 use crate::version;
 use casemate_inspect::report::{ControlReport, Finding, Level, Report};
-use casemate_runtime::bundle::read_capped;
+use casemate_runtime::files::read_capped;
 use serde_json::{json, Value};
 use std::path::Path;
 

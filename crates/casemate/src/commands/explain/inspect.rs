@@ -5,7 +5,7 @@ use crate::cli::observe::ExplainArgs;
 use crate::{backend, request};
 use anyhow::{bail, Context as _, Result};
 use casemate_inspect::asked::inspected;
-use casemate_runtime::bundle::read_given;
+use casemate_runtime::files::read_given;
 use casemate_runtime::request::ExplainRequest;
 use serde_json::{json, Value};
 use std::ffi::OsStr;
