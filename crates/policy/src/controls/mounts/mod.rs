@@ -117,7 +117,7 @@ pub(crate) const TYPES: Control = Control {
 /// read (rpm), directories of `/opt` are read-only and those of `/var/lib` are data.
 ///
 /// Which pod a container belongs to is what containerd's CRI service or CRI-O says, [as far as it is known that they made
-/// it](user/OVERRIDE.md#whose-word-an-annotation-is); a container of which nobody says so has none of what was made for pods. On a node
+/// it](user/OVERRIDE.md#which-annotations-are-trusted); a container of which nobody says so has none of what was made for pods. On a node
 /// with cri-dockerd, docker's containers belong to the pod in whose cgroup they are (`kubepods-podUID.slice`,
 /// `/kubepods/podUID/ID`), and a user of docker may choose that (`--cgroup-parent`).
 ///
