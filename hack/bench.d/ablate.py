@@ -38,7 +38,6 @@ TRICKS = {
         [("crates/sys/src/early.rs", "unsafe fn populate_data")],
         None,
     ),
-    "warm-heap": ("The pages of the heap are asked for at once", [("crates/sys/src/memory.rs", "pub fn warm_heap")], None),
     "keep-freed": (
         "What is freed after a clone is left alone, and what is new lies in new pages",
         [

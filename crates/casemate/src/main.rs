@@ -39,11 +39,8 @@ fn main() -> ExitCode {
 /// millisecond and nothing else.
 fn protect_own_binary() -> Result<(), casemate_sys::Error> {
     let has = |word: &str| std::env::args_os().skip(1).any(|arg| arg == word);
-    let (creates, enters) = (has("create") || has("run"), has("exec"));
-    if creates || enters {
+    if has("create") || has("run") || has("exec") {
         casemate_sys::exe::protect()?;
-        let heap = if creates { memory::TO_CREATE } else { memory::TO_ENTER };
-        memory::warm_heap(heap);
     }
     Ok(())
 }
