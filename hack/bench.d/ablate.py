@@ -38,14 +38,6 @@ TRICKS = {
         [("crates/sys/src/early.rs", "unsafe fn populate_data")],
         None,
     ),
-    "keep-freed": (
-        "What is freed after a clone is left alone, and what is new lies in new pages",
-        [
-            ("crates/sys/src/memory.rs", "pub fn keep_freed"),
-            ("crates/sys/src/memory.rs", "unsafe impl GlobalAlloc for Allocator"),
-        ],
-        None,
-    ),
     "stack-unknown": (
         "Rust's start-up code is not told where the stack is, for which the C library reads /proc/self/maps",
         [("crates/sys/src/early.rs", 'extern "C" fn pthread_getattr_np')],

@@ -19,11 +19,8 @@ mod request;
 mod values;
 mod version;
 
-use casemate_sys::{memory, signals};
+use casemate_sys::signals;
 use std::process::ExitCode;
-
-#[global_allocator]
-static ALLOCATOR: memory::Allocator = memory::Allocator;
 
 fn main() -> ExitCode {
     if let Err(error) = protect_own_binary().and_then(|()| signals::watch_children()) {

@@ -166,7 +166,6 @@ fn spawn_into<'a>(
     body: impl FnOnce(&OwnedFd) -> Failure,
 ) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
-    casemate_sys::memory::keep_freed();
     let hidden = args::hide()?;
     let cloned = first_that_takes(cgroups, |cgroup| clone_process(0, cgroup)).map_err(no_room)?;
     Ok(part_ways(cloned, hidden, (ours, theirs), body))
@@ -180,7 +179,6 @@ fn spawn(
     body: impl FnOnce(&OwnedFd) -> Failure,
 ) -> StepResult<Spawned> {
     let (ours, theirs) = socket::pair()?;
-    casemate_sys::memory::keep_freed();
     let hidden = args::hide()?;
     let cloned = clone_process(kinds, cgroup).map_err(no_room)?;
     Ok(part_ways(cloned, hidden, (ours, theirs), body))

@@ -17,7 +17,6 @@ pub mod fd;
 pub mod keyring;
 pub mod landlock;
 mod maker;
-pub mod memory;
 pub mod mount;
 pub mod net;
 pub mod netlink;

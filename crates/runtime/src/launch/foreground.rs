@@ -85,13 +85,9 @@ impl Foreground {
             }
             if ready.ended {
                 if let Some(exit) = process::wait(pid, false)? {
-                    // Little is left to do.
-                    casemate_sys::memory::keep_freed();
                     return Ok(exit);
                 }
             }
-            // This may go on for months.
-            casemate_sys::memory::reuse_freed();
         }
     }
 
