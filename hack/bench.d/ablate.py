@@ -33,11 +33,6 @@ TRICKS = {
         [("crates/sys/src/early.rs", "unsafe fn map_again"), ("crates/sys/src/early.rs", "unsafe fn run_from")],
         None,
     ),
-    "populate-data": (
-        "The pages of data are asked for at once",
-        [("crates/sys/src/early.rs", "unsafe fn populate_data")],
-        None,
-    ),
     "stack-unknown": (
         "Rust's start-up code is not told where the stack is, for which the C library reads /proc/self/maps",
         [("crates/sys/src/early.rs", 'extern "C" fn pthread_getattr_np')],

@@ -14,9 +14,6 @@
 //! pointers, nothing that can panic, and copies bytes one by one (a loop that the compiler turned into memcpy would
 //! jump through an unresolved indirect function; volatile stores forbid that).
 //!
-//! The other thing that is cheaper before anything else: the pages of the data that relocation is about to write, thirty of them,
-//! are asked for at once, not by a fault each.
-//!
 //! Only used where the build links it as the entry point (crates/casemate/build.rs): static, optimised builds.
 
 #![allow(clippy::missing_safety_doc)]
@@ -65,7 +62,6 @@ mod nr {
     pub(super) const CLOSE: usize = 3;
     pub(super) const MMAP: usize = 9;
     pub(super) const BRK: usize = 12;
-    pub(super) const MADVISE: usize = 28;
     pub(super) const PRCTL: usize = 157;
     pub(super) const FSTAT: usize = 5;
     pub(super) const READLINKAT: usize = 267;
@@ -83,7 +79,6 @@ mod nr {
     pub(super) const CLOSE: usize = 57;
     pub(super) const MMAP: usize = 222;
     pub(super) const BRK: usize = 214;
-    pub(super) const MADVISE: usize = 233;
     pub(super) const PRCTL: usize = 167;
     pub(super) const FSTAT: usize = 80;
     pub(super) const READLINKAT: usize = 78;
@@ -164,9 +159,6 @@ unsafe extern "C" fn casemate_early(stack: *const usize) {
         limits::refuse_tiny();
         if let Some(program) = Program::find(stack) {
             protect(stack, &program);
-            if cfg!(not(casemate_without = "populate-data")) {
-                program.populate_data();
-            }
         }
     }
 }
@@ -227,25 +219,6 @@ impl Program {
                 i += 1;
             }
             None
-        }
-    }
-
-    /// Have the kernel map every writable page of ours.
-    #[inline(always)]
-    unsafe fn populate_data(&self) {
-        let mut i = 0;
-        while i < self.count {
-            // SAFETY: there are that many headers.
-            let header = unsafe { &*self.headers.add(i) };
-            if header.p_type == libc::PT_LOAD && header.p_flags & libc::PF_W != 0 {
-                let first = self.bias.wrapping_add(header.p_vaddr as usize);
-                let end = first.wrapping_add(header.p_memsz as usize);
-                let first = first & !(self.page - 1);
-                let flag = libc::MADV_POPULATE_WRITE as usize;
-                // SAFETY: populating changes no contents. Before Linux 5.14 it is an error, and faults will do.
-                unsafe { call(nr::MADVISE, first, end.wrapping_sub(first), flag, 0, 0) };
-            }
-            i += 1;
         }
     }
 }
