@@ -23,14 +23,8 @@ BEGIN, END = "<!-- ablate -->", "<!-- /ablate -->"
 # name -> (what it is, [(file, first line of the function or block)], variable for cargo instead of --cfg)
 TRICKS = {
     "early": (
-        "An entry point before the C library's, which goes over to the protected image; without it the ordinary way executes that. "
-        "The two below are parts of it",
+        "The protected image is executed before the C library starts; without it, after",
         [("crates/sys/src/early.rs", None), ("crates/casemate/build.rs", "fn link_early_entry")],
-        None,
-    ),
-    "mapped-image": (
-        "The image is mapped over the program; without it, it is executed",
-        [("crates/sys/src/early.rs", "unsafe fn map_again"), ("crates/sys/src/early.rs", "unsafe fn run_from")],
         None,
     ),
     "stack-unknown": (

@@ -1,14 +1,10 @@
 //! The protected image of [`crate::exe`], taken on before the C library starts.
 //!
-//! The program's entry point is here. It looks whether this is a command that has to be protected, and if so maps the program
-//! once more over itself, from the read-only overlay that shows our file, and tells the kernel that this is what it runs
-//! (PR_SET_MM_MAP): then nothing leads to the host's file any more, /proc/PID/exe included. The contents are the same, and
-//! nothing has been written to yet, so the code goes on where it is. Executing the image does the same for a quarter of a
-//! millisecond more: a second set-up and tear-down of an address space. It is what is done where the kernel refuses
-//! (built without CONFIG_CHECKPOINT_RESTORE, or a filter around us), and even that is cheaper here than later: a process
-//! that replaces itself does not need a C library, whose start asks the processor for its features with some seventy
-//! CPUID instructions, each a trap to the hypervisor on a virtual machine (0.3 ms together). If anything at all is unusual,
-//! the program goes on to the C library's own entry, and [`crate::exe::protect`] does the work the ordinary way, and reports.
+//! The program's entry point is here. It looks whether this is a command that has to be protected, and if so executes the image:
+//! our file, as a read-only overlay shows it. To do that before the C library starts is cheaper: a process that replaces
+//! itself does not need one, whose start asks the processor for its features with some seventy CPUID instructions, each a trap
+//! to the hypervisor on a virtual machine (0.3 ms together). If anything at all is unusual, the program goes on to the C
+//! library's own entry, and [`crate::exe::protect`] does the work the ordinary way, and reports.
 //!
 //! Nothing is relocated yet and there is no thread-local storage, so this code uses no library function, no table of
 //! pointers, nothing that can panic, and copies bytes one by one (a loop that the compiler turned into memcpy would
@@ -21,7 +17,6 @@
 mod limits;
 
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
@@ -60,9 +55,6 @@ mod nr {
     pub(super) const EXIT_GROUP: usize = 231;
     pub(super) const PRLIMIT64: usize = 302;
     pub(super) const CLOSE: usize = 3;
-    pub(super) const MMAP: usize = 9;
-    pub(super) const BRK: usize = 12;
-    pub(super) const PRCTL: usize = 157;
     pub(super) const FSTAT: usize = 5;
     pub(super) const READLINKAT: usize = 267;
     pub(super) const STATFS: usize = 137;
@@ -77,9 +69,6 @@ mod nr {
     pub(super) const EXIT_GROUP: usize = 94;
     pub(super) const PRLIMIT64: usize = 261;
     pub(super) const CLOSE: usize = 57;
-    pub(super) const MMAP: usize = 222;
-    pub(super) const BRK: usize = 214;
-    pub(super) const PRCTL: usize = 167;
     pub(super) const FSTAT: usize = 80;
     pub(super) const READLINKAT: usize = 78;
     pub(super) const STATFS: usize = 43;
@@ -128,28 +117,11 @@ const SELF: &[u8] = b"/proc/self/exe\0";
 /// Says that this is the second time; [`crate::exe::protect`] checks and removes it. Behind it comes one digit, the
 /// descriptor of the overlay's mount, and the path of the host's file.
 const MARK: &[u8] = b"_CASEMATE_PROTECTED=";
+/// What the program was called by: [`crate::exe::called_as`].
+const CALLED: &[u8] = b"_CASEMATE_CALLED_AS=";
 /// More variables than any caller sets; who has more takes the ordinary way.
 const MAX_ENV: usize = 500;
 const PATH: usize = 2048;
-
-/// The descriptor of the overlay's mount, when this process has taken on the image; 0 otherwise.
-static MOUNT: AtomicI32 = AtomicI32::new(0);
-
-/// Where the program was started from, when this process has taken on the image: a NUL ends it. Written once, before there is
-/// another thread.
-static PROGRAM: [AtomicU8; PATH] = [const { AtomicU8::new(0) }; PATH];
-
-/// The path of the host's file that this process has left. `None`: it has not.
-pub(crate) fn program() -> Option<Vec<u8>> {
-    let bytes = PROGRAM.iter().map(|byte| byte.load(Ordering::Relaxed));
-    let path: Vec<u8> = bytes.take_while(|byte| *byte != 0).collect();
-    (!path.is_empty()).then_some(path)
-}
-
-/// The descriptor of the mount that our image comes from, which nobody owns. `None`: there is none.
-pub(crate) fn mount() -> Option<i32> {
-    Some(MOUNT.load(Ordering::Relaxed)).filter(|raw| *raw > 0)
-}
 
 /// The first code of the process. `stack`: argc, argv, null, environment, null, as the kernel left them.
 #[no_mangle]
@@ -157,69 +129,7 @@ unsafe extern "C" fn casemate_early(stack: *const usize) {
     // SAFETY: called once by casemate_entry with the initial stack pointer.
     unsafe {
         limits::refuse_tiny();
-        if let Some(program) = Program::find(stack) {
-            protect(stack, &program);
-        }
-    }
-}
-
-/// This program as it is mapped.
-struct Program {
-    /// What is to be added to the addresses in the file.
-    bias: usize,
-    headers: *const libc::Elf64_Phdr,
-    count: usize,
-    page: usize,
-}
-
-impl Program {
-    /// `None`: something is unusual.
-    #[inline(always)]
-    unsafe fn find(stack: *const usize) -> Option<Self> {
-        // SAFETY: behind the two vectors and their nulls lies the auxiliary vector, which AT_NULL ends (psABI); AT_PHDR and
-        // AT_PHNUM describe the program headers of this file, mapped with its first page.
-        unsafe {
-            let mut word = stack.add(*stack + 2);
-            while *word != 0 {
-                word = word.add(1);
-            }
-            let mut aux = word.add(1);
-            let (mut headers, mut count, mut page) = (0, 0, 0);
-            while *aux != 0 {
-                let value = *aux.add(1);
-                match *aux as u64 {
-                    libc::AT_PHDR => headers = value,
-                    libc::AT_PHNUM => count = value,
-                    libc::AT_PAGESZ => page = value,
-                    _ => {}
-                }
-                aux = aux.add(2);
-            }
-            if headers == 0 || !page.is_power_of_two() {
-                return None;
-            }
-            // They stand right behind the ELF header, at the beginning of the file, which the first segment maps. (There is
-            // an entry for the headers themselves, PT_PHDR, but not every linker writes it.)
-            let start = headers.wrapping_sub(size_of::<libc::Elf64_Ehdr>());
-            let first = headers as *const libc::Elf64_Phdr;
-            let mut i = 0;
-            while i < count {
-                let header = &*first.add(i);
-                if header.p_type == libc::PT_LOAD && header.p_offset == 0 {
-                    let bias = start.wrapping_sub(header.p_vaddr as usize);
-                    // A number, not an array: to compare that may become a call.
-                    let magic = u32::from_ne_bytes([0x7f, b'E', b'L', b'F']);
-                    let fits = bias & (page - 1) == 0 && *(start as *const u32) == magic;
-                    return if fits {
-                        Some(Self { bias, headers: first, count, page })
-                    } else {
-                        None
-                    };
-                }
-                i += 1;
-            }
-            None
-        }
+        protect(stack);
     }
 }
 
@@ -234,8 +144,8 @@ extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut libc::pthread_attr_
     libc::ENOSYS
 }
 
-/// Have this process run from the protected image: `Some` when it does, `None` if nothing was done.
-unsafe fn protect(stack: *const usize, program: &Program) -> Option<()> {
+/// Have this process execute the protected image. Returns only if that is not needed, or does not work.
+unsafe fn protect(stack: *const usize) -> Option<()> {
     // SAFETY: the layout of the initial stack is the psABI's; both vectors end with a null.
     unsafe {
         let argc = *stack;
@@ -255,145 +165,11 @@ unsafe fn protect(stack: *const usize, program: &Program) -> Option<()> {
         let length =
             ok(call(nr::READLINKAT, AT_FDCWD, SELF.as_ptr() as usize, path as usize, PATH, 0))?;
         let (image, mount) = overlay_image()?;
-        let taken = if cfg!(casemate_without = "mapped-image") {
-            None
-        } else {
-            program.map_again(image).and_then(|code| run_from(image, code, stack))
-        };
-        if taken.is_none() {
-            execute((image, mount), stack, (path, length));
-            call(nr::CLOSE, mount, 0, 0, 0, 0);
-        } else {
-            MOUNT.store(mount as i32, Ordering::Relaxed);
-            let mut i = 0;
-            // A path that fills the buffer was not split, so there is no image.
-            while i < length {
-                PROGRAM.as_ptr().add(i).as_ref()?.store(path.add(i).read(), Ordering::Relaxed);
-                i += 1;
-            }
-        }
+        execute((image, mount), stack, (path, length));
+        call(nr::CLOSE, mount, 0, 0, 0, 0);
         call(nr::CLOSE, image, 0, 0, 0, 0);
-        taken
     }
-}
-
-/// Where the kernel counts code and data to be.
-struct Extent {
-    code: [usize; 2],
-    data: [usize; 2],
-}
-
-impl Program {
-    /// Map every segment from the image, where it is now. The contents are the same and nothing was written to them yet, so
-    /// nobody notices, and a refusal half-way does no harm. (When the kernel runs out of memory just then, the program ends.)
-    #[inline(always)]
-    unsafe fn map_again(&self, image: usize) -> Option<Extent> {
-        let mut extent = Extent { code: [usize::MAX, 0], data: [0, 0] };
-        let mut i = 0;
-        while i < self.count {
-            // SAFETY: there are that many headers.
-            let header = unsafe { &*self.headers.add(i) };
-            i += 1;
-            if header.p_type != libc::PT_LOAD || header.p_filesz == 0 {
-                continue;
-            }
-            let start = self.bias.wrapping_add(header.p_vaddr as usize);
-            let end = start.wrapping_add(header.p_filesz as usize);
-            let first = start & !(self.page - 1);
-            let offset = (header.p_offset as usize).wrapping_sub(start - first);
-            // SAFETY: the addresses are those of this program's segments, as the kernel has mapped them.
-            unsafe {
-                // PF_X, PF_W, PF_R are 1, 2, 4, and PROT_READ, PROT_WRITE, PROT_EXEC as well.
-                let flags = header.p_flags as usize;
-                let access = flags >> 2 & 1 | flags & 2 | (flags & 1) << 2;
-                let kind = (libc::MAP_PRIVATE | libc::MAP_FIXED) as usize;
-                let got = call6(nr::MMAP, [first, end - first, access, kind, image, offset]);
-                if got as usize != first {
-                    return None;
-                }
-                if header.p_flags & libc::PF_W != 0 && header.p_memsz > header.p_filesz {
-                    self.clear_to_page_end(end);
-                }
-            }
-            // As the kernel counts them (binfmt_elf).
-            if header.p_flags & libc::PF_X != 0 {
-                extent.code = [extent.code[0].min(start), extent.code[1].max(end)];
-            }
-            extent.data = [extent.data[0].max(start), extent.data[1].max(end)];
-        }
-        (extent.code[0] < extent.code[1]).then_some(extent)
-    }
-
-    /// Variables without a value begin in the page in which those with one end; the file has something else there.
-    #[inline(always)]
-    unsafe fn clear_to_page_end(&self, from: usize) {
-        let mut at = from;
-        while at & (self.page - 1) != 0 {
-            // SAFETY: inside the page whose beginning is ours.
-            unsafe { (at as *mut u8).write_volatile(0) };
-            at += 1;
-        }
-    }
-}
-
-/// `struct prctl_mm_map` of prctl(2), PR_SET_MM_MAP: every field is that of the process as it is, but for the program's file.
-#[repr(C)]
-struct MemoryMap {
-    code: [usize; 2],
-    data: [usize; 2],
-    heap: [usize; 2],
-    stack: usize,
-    arguments: [usize; 2],
-    environment: [usize; 2],
-    auxv: usize,
-    auxv_size: u32,
-    exe_fd: u32,
-}
-
-/// Tell the kernel that `image` is what this process runs. It believes that only if nothing is mapped from the old file.
-#[inline(always)]
-unsafe fn run_from(image: usize, extent: Extent, stack: *const usize) -> Option<()> {
-    const PR_SET_MM: usize = 35;
-    const PR_SET_MM_MAP: usize = 14;
-    // SAFETY: the layout of the initial stack is the psABI's. Arguments and environment lie one behind the other, each a
-    // NUL-terminated string; there is an argument, because one of them named a command.
-    unsafe {
-        let argc = *stack;
-        let argv = stack.add(1);
-        let mut last = argv.add(argc - 1);
-        let arguments_end = end_of_text(*last);
-        let mut environment_end = arguments_end;
-        last = argv.add(argc + 1);
-        while *last != 0 {
-            environment_end = end_of_text(*last);
-            last = last.add(1);
-        }
-        let heap = ok(call(nr::BRK, 0, 0, 0, 0, 0))?;
-        let map = MemoryMap {
-            code: extent.code,
-            data: extent.data,
-            heap: [heap, heap],
-            stack: stack as usize,
-            arguments: [*argv, arguments_end],
-            environment: [arguments_end, environment_end],
-            auxv: 0,
-            auxv_size: 0,
-            exe_fd: image as u32,
-        };
-        let size = size_of::<MemoryMap>();
-        ok(call(nr::PRCTL, PR_SET_MM, PR_SET_MM_MAP, &raw const map as usize, size, 0)).map(|_| ())
-    }
-}
-
-/// One behind the NUL.
-#[inline(always)]
-unsafe fn end_of_text(text: usize) -> usize {
-    let mut at = text;
-    // SAFETY: the caller passes the address of a NUL-terminated string.
-    while unsafe { (at as *const u8).read_volatile() } != 0 {
-        at += 1;
-    }
-    at + 1
+    None
 }
 
 /// Execute the image. Returns only if that does not work.
@@ -407,11 +183,18 @@ unsafe fn execute(
     unsafe {
         let argv = stack.add(1);
         let envp = argv.add(*stack + 1);
-        let mut environment = MaybeUninit::<[usize; MAX_ENV + 2]>::uninit();
+        let mut environment = MaybeUninit::<[usize; MAX_ENV + 3]>::uninit();
         let mut mark = MaybeUninit::<[u8; MARK.len() + PATH + 2]>::uninit();
         let mark = mark.as_mut_ptr().cast::<u8>();
-        copy_environment(envp, environment.as_mut_ptr().cast(), mark)?;
-        write_mark(mark, mount, (path, length));
+        let mut called = MaybeUninit::<[u8; CALLED.len() + PATH]>::uninit();
+        let called = called.as_mut_ptr().cast::<u8>();
+        copy_environment(envp, environment.as_mut_ptr().cast(), [mark, called])?;
+        copy(mark, MARK.as_ptr(), MARK.len());
+        mark.add(MARK.len()).write_volatile(b'0' + mount as u8);
+        copy(mark.add(MARK.len() + 1), path, length);
+        mark.add(MARK.len() + 1 + length).write_volatile(0);
+        copy(called, CALLED.as_ptr(), CALLED.len());
+        copy_text(called.add(CALLED.len()), called_as(envp))?;
         call(
             nr::EXECVEAT,
             image,
@@ -424,24 +207,50 @@ unsafe fn execute(
     None
 }
 
-/// The mark with the number of the mount's descriptor, which is below ten, and the path.
-unsafe fn write_mark(to: *mut u8, mount: usize, (path, length): (*const u8, usize)) {
-    let mut i = 0;
-    // SAFETY: to has room for MARK, a digit, PATH and a NUL; path has length bytes, at most PATH.
+/// The path that execve(2) was told, which the image does not get: its own AT_EXECFN is the descriptor.
+unsafe fn called_as(envp: *const usize) -> *const u8 {
+    // SAFETY: behind the environment and its null lies the auxiliary vector, which AT_NULL ends (psABI).
     unsafe {
-        while i < MARK.len() {
-            to.add(i).write_volatile(*MARK.as_ptr().add(i));
-            i += 1;
+        let mut word = envp;
+        while *word != 0 {
+            word = word.add(1);
         }
-        to.add(i).write_volatile(b'0' + mount as u8);
-        i += 1;
-        let mut at = 0;
-        while at < length {
-            to.add(i + at).write_volatile(path.add(at).read_volatile());
-            at += 1;
+        let mut aux = word.add(1);
+        while *aux != 0 && *aux as u64 != libc::AT_EXECFN {
+            aux = aux.add(2);
         }
-        to.add(i + at).write_volatile(0);
+        // No entry: an empty text. The vector's end has a value, too.
+        if *aux == 0 {
+            c"".as_ptr().cast()
+        } else {
+            *aux.add(1) as *const u8
+        }
     }
+}
+
+unsafe fn copy(to: *mut u8, from: *const u8, length: usize) {
+    let mut i = 0;
+    while i < length {
+        // SAFETY: the caller says that both have that many bytes.
+        unsafe { to.add(i).write_volatile(from.add(i).read_volatile()) };
+        i += 1;
+    }
+}
+
+/// A text with its NUL, of less than PATH bytes. `None`: it is longer.
+unsafe fn copy_text(to: *mut u8, from: *const u8) -> Option<()> {
+    let mut i = 0;
+    while i < PATH {
+        // SAFETY: `to` has room for PATH bytes, and `from` ends with a NUL.
+        let byte = unsafe { from.add(i).read_volatile() };
+        // SAFETY: as above.
+        unsafe { to.add(i).write_volatile(byte) };
+        if byte == 0 {
+            return Some(());
+        }
+        i += 1;
+    }
+    None
 }
 
 fn ok(ret: isize) -> Option<usize> {
@@ -484,9 +293,13 @@ unsafe fn starts_with(text: *const u8, prefix: &[u8]) -> bool {
 }
 
 /// The environment with the mark behind it. `None`: it has the mark already, or it is too large.
-unsafe fn copy_environment(from: *const usize, to: *mut usize, mark: *const u8) -> Option<()> {
+unsafe fn copy_environment(
+    from: *const usize,
+    to: *mut usize,
+    [mark, called]: [*const u8; 2],
+) -> Option<()> {
     let mut i = 0;
-    // SAFETY: from ends with a null; to has room for MAX_ENV entries, the mark and a null.
+    // SAFETY: from ends with a null; to has room for MAX_ENV entries, two more and a null.
     unsafe {
         while *from.add(i) != 0 {
             if i == MAX_ENV || starts_with(*from.add(i) as *const u8, MARK) {
@@ -496,7 +309,8 @@ unsafe fn copy_environment(from: *const usize, to: *mut usize, mark: *const u8) 
             i += 1;
         }
         to.add(i).write_volatile(mark as usize);
-        to.add(i + 1).write_volatile(0);
+        to.add(i + 1).write_volatile(called as usize);
+        to.add(i + 2).write_volatile(0);
     }
     Some(())
 }

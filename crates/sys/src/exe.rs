@@ -56,15 +56,26 @@ pub fn on_host() -> Result<PathBuf> {
     }
 }
 
-/// The absolute paths that this program was called by, as execve(2) was told (getauxval(3), AT_EXECFN; argv[0], which the protected
-/// image has too): of an engine that calls a link, that link.
-pub fn called_as() -> Vec<PathBuf> {
+/// What the image is told of the path that execve(2) was told: its own AT_EXECFN is a descriptor's.
+const CALLED: &str = "_CASEMATE_CALLED_AS";
+
+/// That path, once this process has left the host's file.
+static CALLED_AS: OnceLock<OsString> = OnceLock::new();
+
+/// The path that execve(2) was told (getauxval(3), AT_EXECFN).
+fn executed_as() -> Option<OsString> {
     // SAFETY: the kernel's auxiliary vector; the string lies above the stack for as long as the process lives.
     let name = unsafe { libc::getauxval(libc::AT_EXECFN) } as *const libc::c_char;
     // SAFETY: as above, and it ends with a NUL byte.
     let name = (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) });
-    let name = name.map(|name| PathBuf::from(OsStr::from_bytes(name.to_bytes())));
-    let called = name.into_iter().chain(std::env::args_os().next().map(PathBuf::from));
+    name.map(|name| OsStr::from_bytes(name.to_bytes()).to_owned())
+}
+
+/// The absolute paths that this program was called by, as execve(2) was told and as argv[0] says: of an engine that calls a link,
+/// that link.
+pub fn called_as() -> Vec<PathBuf> {
+    let told = CALLED_AS.get().cloned().or_else(executed_as);
+    let called = told.into_iter().chain(std::env::args_os().next()).map(PathBuf::from);
     called.filter(|path| path.is_absolute()).collect()
 }
 
@@ -78,22 +89,6 @@ fn read_mark(mark: &OsStr) -> (Option<i32>, Option<PathBuf>) {
 
 /// The descriptor of the overlay's mount, as long as it is open; else -1.
 static MOUNT: AtomicI32 = AtomicI32::new(-1);
-
-/// The descriptor of the mount, if [`crate::early`] has had this process take on the image.
-fn taken_on_early() -> Option<i32> {
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    return crate::early::mount();
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    None
-}
-
-/// The host's file that it was taken on from.
-fn left_early() -> Option<PathBuf> {
-    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-    return crate::early::program().map(|path| PathBuf::from(OsString::from_vec(path)));
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    None
-}
 
 /// Which descriptor the overlay's mount has: below ten, and above the standard streams. False if it has not.
 fn remember_mount(raw: i32) -> bool {
@@ -129,16 +124,17 @@ pub fn release_mount() {
 /// Return if the running binary is protected, else execute a protected image of it with the same arguments and
 /// environment. Comes back only protected, or with an error.
 pub fn protect() -> Result<Protection> {
-    let taken_on = taken_on_early().filter(|raw| remember_mount(*raw));
     let mark = std::env::var_os(MARK);
     std::env::remove_var(MARK);
-    let (number, path) = mark.as_deref().map_or((None, None), read_mark);
-    if let Some(path) = path.or_else(left_early) {
-        LEFT.get_or_init(|| path);
+    if let Some(called) = std::env::var_os(CALLED) {
+        std::env::remove_var(CALLED);
+        if mark.is_some() {
+            CALLED_AS.get_or_init(|| called);
+        }
     }
-    if taken_on.is_some() {
-        crate::process::set_name(c"casemate");
-        return Ok(Protection::ReadOnlyMount);
+    let (number, path) = mark.as_deref().map_or((None, None), read_mark);
+    if let Some(path) = path {
+        LEFT.get_or_init(|| path);
     }
     if let Some(protection) = protection() {
         // A mark that is no number names no mount to be closed.
@@ -154,6 +150,8 @@ pub fn protect() -> Result<Protection> {
     }
     let mut value = OsString::from(format!("{MARK}=1"));
     value.push(on_host()?);
+    let mut called = OsString::from(format!("{CALLED}="));
+    called.push(executed_as().unwrap_or_default());
     let image = overlay_image().or_else(|_| memory_image())?;
     let args = std::env::args_os().map(into_c).collect();
     let env = std::env::vars_os()
@@ -162,7 +160,7 @@ pub fn protect() -> Result<Protection> {
             k.push(v);
             into_c(k)
         })
-        .chain(std::iter::once(into_c(value)))
+        .chain([value, called].map(into_c))
         .collect();
     let errno = crate::process::reexec_fd(&image, args, env);
     Err(Error::new("execveat(protected image of /proc/self/exe)", errno))

@@ -6,6 +6,7 @@ use casemate_tests::scratch::Dir;
 use casemate_tests::{host, programs, requires, Bundle, Container};
 use serde_json::json;
 use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -215,14 +216,21 @@ fn a_hook_whose_way_is_broken_keeps_no_other_container_from_being_made() {
 #[test]
 fn a_link_by_which_the_runtime_is_called_is_not_replaced_from_inside() {
     requires!(root);
-    let (links, bundle) = (Dir::new("links"), Bundle::sh("rm /mnt/casemate && echo gone"));
-    let link = links.path().join("casemate");
-    symlink(host::runtime(), &link).unwrap();
-    let container = Container::new(bundle.bind(links.path(), "/mnt", &["rw"]));
-    let (root, dir) = (container.root(), container.bundle.dir());
-    let args = [Path::new("--root"), &root, Path::new("run"), Path::new("--bundle"), dir];
-    let done = Cmd::new(&link, dir).args(args).args([&container.id]).done();
-    assert!(link.is_symlink(), "{done:?}");
+    // An engine that looks for it in $PATH may call it by the name alone.
+    for name in [None, Some("casemate")] {
+        let (links, bundle) = (Dir::new("links"), Bundle::sh("rm /mnt/casemate && echo gone"));
+        let link = links.path().join("casemate");
+        symlink(host::runtime(), &link).unwrap();
+        let container = Container::new(bundle.bind(links.path(), "/mnt", &["rw"]));
+        let (root, dir) = (container.root(), container.bundle.dir());
+        let args = [Path::new("--root"), &root, Path::new("run"), Path::new("--bundle"), dir];
+        let mut run = Cmd::new(&link, dir).args(args).args([&container.id]);
+        if let Some(name) = name {
+            run.inner.arg0(name);
+        }
+        let done = run.done();
+        assert!(link.is_symlink(), "{name:?}: {done:?}");
+    }
 }
 
 #[test]
