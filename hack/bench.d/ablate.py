@@ -42,11 +42,6 @@ TRICKS = {
         [("crates/runtime/src/plan/namespaces.rs", "    pub fn join")],
         None,
     ),
-    "late-close": (
-        "The mount of the protected image is closed when nobody waits for it",
-        [("crates/sys/src/exe.rs", "pub fn release_mount")],
-        None,
-    ),
     "built-filter": (
         "The default filter is compiled when casemate is built",
         [("crates/seccomp/src/default.rs", "pub fn default_program"), ("crates/seccomp/build.rs", None)],
@@ -75,7 +70,7 @@ TRICKS = {
 }
 CASES = ("run", "exec")
 # What saves waiting and no work: judged by the clock.
-BY_THE_CLOCK = {"holder-meanwhile", "late-close"}
+BY_THE_CLOCK = {"holder-meanwhile"}
 THRESHOLD = 3.0
 
 

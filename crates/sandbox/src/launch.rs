@@ -206,8 +206,6 @@ fn part_ways(
         Cloned::Child => {
             hidden.for_good();
             drop(ours);
-            // Ours is only a copy of the descriptor: cheap to close as long as the parent has its own.
-            casemate_sys::exe::release_mount();
             let failure = body(&theirs);
             crate::proto::send_failure(&theirs, &failure);
             exit_now(FAILED)

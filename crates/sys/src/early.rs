@@ -114,8 +114,7 @@ unsafe fn call(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> i
 const AT_FDCWD: usize = -100isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
 const SELF: &[u8] = b"/proc/self/exe\0";
-/// Says that this is the second time; [`crate::exe::protect`] checks and removes it. Behind it comes one digit, the
-/// descriptor of the overlay's mount, and the path of the host's file.
+/// Says that this is the second time; [`crate::exe::protect`] checks and removes it. Behind it comes the path of the host's file.
 const MARK: &[u8] = b"_CASEMATE_PROTECTED=";
 /// What the program was called by: [`crate::exe::called_as`].
 const CALLED: &[u8] = b"_CASEMATE_CALLED_AS=";
@@ -164,9 +163,8 @@ unsafe fn protect(stack: *const usize) -> Option<()> {
         let path = path.as_mut_ptr().cast::<u8>();
         let length =
             ok(call(nr::READLINKAT, AT_FDCWD, SELF.as_ptr() as usize, path as usize, PATH, 0))?;
-        let (image, mount) = overlay_image()?;
-        execute((image, mount), stack, (path, length));
-        call(nr::CLOSE, mount, 0, 0, 0, 0);
+        let image = overlay_image()?;
+        execute(image, stack, (path, length));
         call(nr::CLOSE, image, 0, 0, 0, 0);
     }
     None
@@ -175,7 +173,7 @@ unsafe fn protect(stack: *const usize) -> Option<()> {
 /// Execute the image. Returns only if that does not work.
 #[inline(always)]
 unsafe fn execute(
-    (image, mount): (usize, usize),
+    image: usize,
     stack: *const usize,
     (path, length): (*const u8, usize),
 ) -> Option<()> {
@@ -184,15 +182,14 @@ unsafe fn execute(
         let argv = stack.add(1);
         let envp = argv.add(*stack + 1);
         let mut environment = MaybeUninit::<[usize; MAX_ENV + 3]>::uninit();
-        let mut mark = MaybeUninit::<[u8; MARK.len() + PATH + 2]>::uninit();
+        let mut mark = MaybeUninit::<[u8; MARK.len() + PATH + 1]>::uninit();
         let mark = mark.as_mut_ptr().cast::<u8>();
         let mut called = MaybeUninit::<[u8; CALLED.len() + PATH]>::uninit();
         let called = called.as_mut_ptr().cast::<u8>();
         copy_environment(envp, environment.as_mut_ptr().cast(), [mark, called])?;
         copy(mark, MARK.as_ptr(), MARK.len());
-        mark.add(MARK.len()).write_volatile(b'0' + mount as u8);
-        copy(mark.add(MARK.len() + 1), path, length);
-        mark.add(MARK.len() + 1 + length).write_volatile(0);
+        copy(mark.add(MARK.len()), path, length);
+        mark.add(MARK.len() + length).write_volatile(0);
         copy(called, CALLED.as_ptr(), CALLED.len());
         copy_text(called.add(CALLED.len()), called_as(envp))?;
         call(
@@ -315,10 +312,8 @@ unsafe fn copy_environment(
     Some(())
 }
 
-/// Our file through a detached, read-only overlay: what `exe::overlay_image` does, with the same reasons. The file, and the
-/// mount, whose descriptor stays open over execve: closing it dissolves the mount, which waits for all processors, and
-/// `exe::release_mount` does that when there is time.
-unsafe fn overlay_image() -> Option<(usize, usize)> {
+/// Our file through a detached, read-only overlay: what `exe::overlay_image` does, with the same reasons.
+unsafe fn overlay_image() -> Option<usize> {
     let mut options = MaybeUninit::<[u8; PATH + 8]>::uninit();
     let options = options.as_mut_ptr().cast::<u8>();
     let mut name = MaybeUninit::<[u8; 256]>::uninit();
@@ -331,27 +326,23 @@ unsafe fn overlay_image() -> Option<(usize, usize)> {
         let fs = ok(call(FSOPEN, c"overlay".as_ptr() as usize, 1, 0, 0, 0))?;
         call(FSCONFIG, fs, 1, c"lowerdir".as_ptr() as usize, options as usize, 0);
         call(FSCONFIG, fs, 6, 0, 0, 0);
-        // MOUNT_ATTR_RDONLY | NOSUID | NODEV; not close-on-exec.
-        let mount = call(FSMOUNT, fs, 0, 0x7, 0, 0);
+        // FSMOUNT_CLOEXEC; MOUNT_ATTR_RDONLY | NOSUID | NODEV. What is executed keeps the mount.
+        let mount = call(FSMOUNT, fs, 1, 0x7, 0, 0);
         call(nr::CLOSE, fs, 0, 0, 0, 0);
         let mount = ok(mount)?;
         let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let image = call(nr::OPENAT, mount, name as usize, flags as usize, 0, 0);
-        match ok(image) {
-            // Above the standard streams, of which some may be closed: it must not become one of the container's.
-            Some(image) if mount > 2 && mount < 10 && is_running_file(image) => {
-                Some((image, mount))
-            }
-            Some(image) => {
+        let image = ok(call(nr::OPENAT, mount, name as usize, flags as usize, 0, 0));
+        let image = match image {
+            Some(image) if !is_running_file(image) => {
                 call(nr::CLOSE, image, 0, 0, 0, 0);
-                call(nr::CLOSE, mount, 0, 0, 0, 0);
                 None
             }
-            None => {
-                call(nr::CLOSE, mount, 0, 0, 0, 0);
-                None
-            }
+            other => other,
+        };
+        if image.is_none() {
+            call(nr::CLOSE, mount, 0, 0, 0, 0);
         }
+        image
     }
 }
 

@@ -14,7 +14,6 @@ use rustix::io::Errno;
 use std::ffi::{CStr, CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::OnceLock;
 
 /// How this process's own binary is kept from payloads.
@@ -38,8 +37,7 @@ pub fn protection() -> Option<Protection> {
     seals.contains(SealFlags::WRITE | SealFlags::SEAL).then_some(Protection::SealedMemory)
 }
 
-/// Set for the protected image, so that it cannot come to a circle: a digit, the overlay's descriptor or 1, and the path of the
-/// host's file.
+/// Set for the protected image, so that it cannot come to a circle: the path of the host's file.
 const MARK: &str = "_CASEMATE_PROTECTED";
 
 /// The host's file that was started, once this process has left it.
@@ -79,48 +77,6 @@ pub fn called_as() -> Vec<PathBuf> {
     called.filter(|path| path.is_absolute()).collect()
 }
 
-/// What [`MARK`] says.
-fn read_mark(mark: &OsStr) -> (Option<i32>, Option<PathBuf>) {
-    let Some((digit, path)) = mark.as_bytes().split_first() else { return (None, None) };
-    let number = digit.is_ascii_digit().then(|| i32::from(digit - b'0'));
-    let path = PathBuf::from(OsStr::from_bytes(path));
-    (number, path.is_absolute().then_some(path))
-}
-
-/// The descriptor of the overlay's mount, as long as it is open; else -1.
-static MOUNT: AtomicI32 = AtomicI32::new(-1);
-
-/// Which descriptor the overlay's mount has: below ten, and above the standard streams. False if it has not.
-fn remember_mount(raw: i32) -> bool {
-    let known = (3..10).contains(&raw) && is_overlay_mount(raw);
-    if known {
-        MOUNT.store(raw, Ordering::Relaxed);
-        // Nobody but us.
-        crate::fd::set_cloexec(raw);
-        if cfg!(casemate_without = "late-close") {
-            release_mount();
-        }
-    }
-    known
-}
-
-/// The mark may come from a caller's environment: what is closed must be ours.
-fn is_overlay_mount(raw: i32) -> bool {
-    const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
-    crate::fd::borrow(raw)
-        .and_then(|fd| rustix::fs::fstatfs(fd).ok())
-        .is_some_and(|fs| fs.f_type as u64 == OVERLAYFS_SUPER_MAGIC)
-}
-
-/// Close the overlay's mount, if it is open: what was executed from it stays. To be called where waiting for the other
-/// processors does not matter: the kernel makes sure that none of them still looks at the mount.
-pub fn release_mount() {
-    let raw = MOUNT.swap(-1, Ordering::Relaxed);
-    if raw >= 0 {
-        crate::fd::close(raw);
-    }
-}
-
 /// Return if the running binary is protected, else execute a protected image of it with the same arguments and
 /// environment. Comes back only protected, or with an error.
 pub fn protect() -> Result<Protection> {
@@ -132,15 +88,10 @@ pub fn protect() -> Result<Protection> {
             CALLED_AS.get_or_init(|| called);
         }
     }
-    let (number, path) = mark.as_deref().map_or((None, None), read_mark);
-    if let Some(path) = path {
+    if let Some(path) = mark.as_ref().map(PathBuf::from).filter(|path| path.is_absolute()) {
         LEFT.get_or_init(|| path);
     }
     if let Some(protection) = protection() {
-        // A mark that is no number names no mount to be closed.
-        if let Some(number) = number {
-            remember_mount(number);
-        }
         crate::process::set_name(c"casemate");
         return Ok(protection);
     }
@@ -148,7 +99,7 @@ pub fn protect() -> Result<Protection> {
         let message = "protect /proc/self/exe: the protected image is not seen as one";
         return Err(Error::new(message, Errno::PERM));
     }
-    let mut value = OsString::from(format!("{MARK}=1"));
+    let mut value = OsString::from(format!("{MARK}="));
     value.push(on_host()?);
     let mut called = OsString::from(format!("{CALLED}="));
     called.push(executed_as().unwrap_or_default());

@@ -62,18 +62,6 @@ pub fn borrow(raw: i32) -> Option<rustix::fd::BorrowedFd<'static>> {
     Some(unsafe { rustix::fd::BorrowedFd::borrow_raw(raw) })
 }
 
-/// Close a descriptor that no Rust object owns.
-pub(crate) fn close(raw: i32) {
-    // SAFETY: the caller knows that the number is its own and that no owner object exists for it.
-    unsafe { libc::close(raw) };
-}
-
-/// Set close-on-exec on a descriptor that no Rust object owns.
-pub(crate) fn set_cloexec(raw: i32) {
-    // SAFETY: changes a flag in the descriptor table only.
-    unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) };
-}
-
 /// Wait until something is there to be read, the end included; for a pidfd, until the process has ended. False: it takes
 /// longer than `limit`.
 pub fn readable(fd: impl AsFd, limit: std::time::Duration) -> crate::Result<bool> {

@@ -111,7 +111,6 @@ fn supervise_exec(
         supervise::deliver_pidfd(path, "setns", &child.pidfd)?;
     }
     tell_child(&child.channel, FromParent::Start)?;
-    casemate_sys::exe::release_mount();
     await_exec(&child.channel, limit)?;
     // Last: its absence is how conmon knows of a failure.
     if let Some(path) = &request.pid_file {

@@ -236,7 +236,6 @@ fn build(
         Some(cgroup) => decided.cgroup.load_devices(cgroup)?,
         None => None,
     };
-    casemate_sys::exe::release_mount();
     let master =
         serve(lowered, console, &record, &child).map_err(|e| oom_or(e, cgroup.as_ref()))?;
     steps::tell(|| "container init: ready, being verified".to_owned());
