@@ -24,12 +24,12 @@ BEGIN, END = "<!-- ablate -->", "<!-- /ablate -->"
 TRICKS = {
     "early": (
         "The protected image is executed before the C library starts; without it, after",
-        [("crates/sys/src/early.rs", None), ("crates/casemate/build.rs", "fn link_early_entry")],
+        [("crates/boot/src/entry/mod.rs", None), ("crates/boot/link.rs", "fn settings")],
         None,
     ),
     "stack-unknown": (
         "Rust's start-up code is not told where the stack is, for which the C library reads /proc/self/maps",
-        [("crates/sys/src/early.rs", 'extern "C" fn pthread_getattr_np')],
+        [("crates/boot/src/stack.rs", 'extern "C" fn pthread_getattr_np')],
         None,
     ),
     "shared-memory": (
@@ -49,12 +49,12 @@ TRICKS = {
     ),
     "hot-order": (
         "What starts execute lies together at the front of the program",
-        [("crates/casemate/hot.ld", None), ("hack/hot", None)],
+        [("crates/boot/hot.ld", None), ("hack/hot", None)],
         None,
     ),
     "packed-relocations": (
         "Relocations are packed",
-        [("crates/casemate/build.rs", '    if x86_64 && is("CARGO_CFG_TARGET_FEATURE"')],
+        [("crates/boot/link.rs", '    if x86_64 && is_static && !without("packed')],
         None,
     ),
     "opt-size": (

@@ -10,7 +10,7 @@ import bisect
 import re
 import sys
 
-HEAD = """/* Written by hack/hot; crates/casemate/build.rs hands it to the linker. */
+HEAD = """/* Written by hack/hot; crates/boot/link.rs hands it to the linker. */
 SECTIONS
 {
   .text.hot :

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What each crate may use of the project, besides itself.
-const ALLOWED: [(&str, &[&str]); 9] = [
+const ALLOWED: [(&str, &[&str]); 10] = [
     ("casemate-kernel", &[]),
-    ("casemate", &["casemate-inspect", "casemate-runtime", "casemate-sys"]),
+    ("casemate", &["casemate-boot", "casemate-inspect", "casemate-runtime", "casemate-sys"]),
+    ("casemate-boot", &["casemate-sys"]),
     (
         "casemate-inspect",
         &[
+            "casemate-boot",
             "casemate-runtime",
             "casemate-policy",
             "casemate-cgroup",
@@ -23,6 +25,7 @@ const ALLOWED: [(&str, &[&str]); 9] = [
     (
         "casemate-runtime",
         &[
+            "casemate-boot",
             "casemate-sandbox",
             "casemate-policy",
             "casemate-cgroup",
@@ -164,28 +167,69 @@ fn dependencies_go_one_way() {
     }
 }
 
-#[test]
-fn unsafe_code_is_in_sys_alone() {
-    for crate_dir in crates().iter().filter(|name| *name != "sys") {
-        let hits = lines_with(crate_dir, &["unsafe", "allow(unsafe_code)"]);
-        assert!(hits.is_empty(), "{hits:#?}");
-    }
-    assert!(
-        !lines_with("sys", &["unsafe"]).is_empty(),
-        "the search finds nothing, not even in sys"
-    );
+/// The crates that may hold `unsafe` code.
+const WITH_UNSAFE: [&str; 2] = ["boot", "sys"];
+
+fn without_unsafe() -> impl Iterator<Item = String> {
+    crates().into_iter().filter(|name| !WITH_UNSAFE.contains(&name.as_str()))
 }
 
 #[test]
-fn the_workspace_forbids_unsafe_code_and_every_crate_but_sys_follows_it() {
-    let root = std::fs::read_to_string(top().join("Cargo.toml")).unwrap();
-    assert!(root.contains("unsafe_code = \"forbid\""));
-    for crate_dir in crates().iter().filter(|name| *name != "sys") {
-        let manifest =
-            std::fs::read_to_string(top().join("crates").join(crate_dir).join("Cargo.toml"))
-                .unwrap();
+fn unsafe_code_is_in_sys_and_boot_alone() {
+    for crate_dir in without_unsafe() {
+        let hits = lines_with(&crate_dir, &["unsafe", "allow(unsafe_code)"]);
+        assert!(hits.is_empty(), "{hits:#?}");
+    }
+    for crate_dir in WITH_UNSAFE {
+        let hits = lines_with(crate_dir, &["unsafe"]);
+        assert!(!hits.is_empty(), "the search finds nothing, not even in {crate_dir}");
+    }
+}
+
+#[test]
+fn the_workspace_forbids_unsafe_code_and_every_crate_but_sys_and_boot_follows_it() {
+    let manifest = |dir: &str| std::fs::read_to_string(top().join(dir).join("Cargo.toml")).unwrap();
+    assert!(manifest("").contains("unsafe_code = \"forbid\""));
+    for crate_dir in without_unsafe() {
+        let manifest = manifest(&format!("crates/{crate_dir}"));
         assert!(manifest.contains("[lints]\nworkspace = true"), "{crate_dir} has lints of its own");
     }
+    for crate_dir in WITH_UNSAFE {
+        let manifest = manifest(&format!("crates/{crate_dir}"));
+        assert!(manifest.contains("undocumented_unsafe_blocks = \"deny\""), "{crate_dir}");
+    }
+}
+
+#[test]
+fn system_calls_go_by_the_names_of_the_crate_libc() {
+    for crate_dir in WITH_UNSAFE {
+        let hits = lines_with(crate_dir, &["mod nr", "const SYS_"]);
+        assert!(hits.is_empty(), "{hits:#?}");
+        let numbered = |line: &String| line.contains(|c: char| c.is_ascii_digit());
+        let calls = lines_with(crate_dir, &["libc::syscall("]).into_iter();
+        let arguments =
+            calls.filter_map(|line| Some(line.split_once("libc::syscall(")?.1.to_owned()));
+        let first = arguments.map(|line| line.split(',').next().unwrap_or_default().to_owned());
+        let hits: Vec<String> = first.filter(|it| numbered(it) && !it.contains("SYS_")).collect();
+        assert!(hits.is_empty(), "{hits:#?}");
+    }
+}
+
+/// `sys::companion` shares its memory with this process, which is sound only while rustix makes bare system calls. That crate
+/// says so to the compiler about `--cfg`; a feature would come unseen, by way of any dependency.
+#[test]
+fn no_dependency_turns_rustix_into_a_user_of_the_c_library() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["tree", "--offline", "--package", "casemate", "--edges", "features,normal"])
+        .args(["--format", "{p} {f}", "--prefix", "none"])
+        .current_dir(top());
+    let out = casemate_tests::programs::output(&mut cargo).unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let tree = String::from_utf8(out.stdout).unwrap();
+    let rustix: Vec<&str> = tree.lines().filter(|line| line.starts_with("rustix ")).collect();
+    assert!(rustix.iter().any(|line| line.contains("thread")), "{tree}");
+    assert!(!rustix.iter().any(|line| line.contains("use-libc")), "{rustix:#?}");
 }
 
 #[test]

@@ -23,21 +23,9 @@ use casemate_sys::signals;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    if let Err(error) = protect_own_binary().and_then(|()| signals::watch_children()) {
+    if let Err(error) = casemate_boot::protect().and_then(|()| signals::watch_children()) {
         eprintln!("casemate: {error}");
         return ExitCode::FAILURE;
     }
     ExitCode::from(app::run(std::env::args_os().collect()))
-}
-
-/// Keeps a container from overwriting the binary through /proc/self/exe (CVE-2019-5736). It comes
-/// first, while nothing that a bundle controls has been read, and only for the commands that put a
-/// process of ours into a container: a word that only looks like one of them costs half a
-/// millisecond and nothing else.
-fn protect_own_binary() -> Result<(), casemate_sys::Error> {
-    let has = |word: &str| std::env::args_os().skip(1).any(|arg| arg == word);
-    if has("create") || has("run") || has("exec") {
-        casemate_sys::exe::protect()?;
-    }
-    Ok(())
 }

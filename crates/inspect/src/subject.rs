@@ -220,7 +220,7 @@ fn maker(record: &Record, status: Status, root: &Path) -> Maker {
             .then(|| "the container was made without".to_owned()),
         places: vec![root.display().to_string()],
         data: record.spec.places_for_data(),
-        program: casemate_sys::exe::on_host().ok().map(|path| path.display().to_string()),
+        program: casemate_boot::image::on_host().ok().map(|path| path.display().to_string()),
         granted: record.spec.names_for_floor(),
     }
 }

@@ -6,7 +6,19 @@
 //!
 //! Sharing memory with a process that runs at the same time is only sound for code that touches nothing but its own stack: so
 //! the companion's code is here, complete, and makes bare system calls through rustix (which knows neither errno nor locks). It
-//! allocates nothing, and uses nothing of the C library's. What it found is told by a word that both sides can see.
+//! allocates nothing, and uses nothing of the C library's. What it found is told by a word that both sides can see. A rustix that
+//! goes by way of the C library does not compile, below; that no dependency asks for one is tested (architecture.rs).
+//!
+//! Sharing the memory gains 2.7 % of a run (docs/TUNING.md). Switch: `--cfg casemate_without="shared-memory"`.
+
+#[cfg(any(rustix_use_libc, rustix_no_linux_raw, miri))]
+compile_error!("the companion shares our memory: rustix has to make bare system calls (linux_raw)");
+#[cfg(not(any(
+    all(target_arch = "x86_64", target_pointer_width = "64"),
+    all(target_arch = "aarch64", target_pointer_width = "64"),
+    target_arch = "riscv64",
+)))]
+compile_error!("the companion: rustix is not known to make bare system calls on this architecture");
 
 use crate::error::{check, Context, Error, Result};
 use crate::maker::Maker;

@@ -1,4 +1,4 @@
-//! System calls as safe, typed functions: the only crate of casemate with `unsafe` code.
+//! System calls as safe, typed functions. With `casemate-boot` the only crate of casemate with `unsafe` code.
 //!
 //! Each function is named after what the kernel does, takes descriptors by `AsFd`, returns owned ones, sets
 //! O_CLOEXEC always, and fails with an error that reads like the strace line of the call. What rustix offers
@@ -9,10 +9,7 @@ pub mod args;
 pub mod bpf;
 pub mod caps;
 pub mod companion;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
-mod early;
 mod error;
-pub mod exe;
 pub mod fd;
 pub mod keyring;
 pub mod landlock;

@@ -93,7 +93,7 @@ const PATH: [&str; 6] =
 fn binary_path(host: &Host) -> String {
     if host.is_running() {
         // What cannot be told is as if nobody had asked.
-        if let Ok(path) = casemate_sys::exe::on_host() {
+        if let Ok(path) = casemate_boot::image::on_host() {
             return path.display().to_string();
         }
     }

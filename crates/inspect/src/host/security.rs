@@ -24,7 +24,7 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
 fn program() -> Option<Check> {
     let id = "security.program";
     let unreadable = |why: String| Some(Check::new(id, Status::Warning, why));
-    let path = match casemate_sys::exe::on_host() {
+    let path = match casemate_boot::image::on_host() {
         Ok(path) => path,
         Err(error) => return unreadable(error.to_string()),
     };

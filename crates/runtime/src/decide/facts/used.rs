@@ -45,9 +45,10 @@ impl InUse {
         if !looker.root {
             return Ok(found);
         }
-        let own = casemate_sys::exe::on_host().map_err(|error| error.to_string())?;
+        let own = casemate_boot::image::on_host().map_err(|error| error.to_string())?;
         found.add(looker, Use::Program, &own)?;
-        for called in casemate_sys::exe::called_as().into_iter().filter(|called| *called != own) {
+        for called in casemate_boot::image::called_as().into_iter().filter(|called| *called != own)
+        {
             for place in trust::places(&called, |_| true) {
                 found.add_link(looker, Use::Program, &place)?;
             }

@@ -147,7 +147,7 @@ impl Expectation {
             let path =
                 state_root.canonicalize().with_context(|| state_root.display().to_string())?;
             floor.own_places.push(path.to_string_lossy().into_owned());
-            floor.program = Some(casemate_sys::exe::on_host()?.to_string_lossy().into_owned());
+            floor.program = Some(casemate_boot::image::on_host()?.to_string_lossy().into_owned());
         }
         self.claims.join(plan, pid)
     }

@@ -4,10 +4,10 @@
 //! /proc/PID/exe, and overwrite the host's file. So a command that will have a process inside a container first
 //! goes over to a place whose inode is not the host's file: a read-only overlay that shows only our
 //! file, made of descriptors and attached nowhere, or, without the privilege to mount, a sealed memory copy. In a static,
-//! optimised build [`crate::early`] has done so by the time that anything here runs; otherwise the image is executed.
+//! optimised build `entry` has done so by the time that anything here runs; otherwise the image is executed.
 
-use crate::error::{Context, Error, Result};
-use crate::mount::{attr, FsContext};
+use casemate_sys::mount::{attr, FsContext};
+use casemate_sys::{Context, Error, Result};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags, StatVfsMountFlags};
 use rustix::io::Errno;
@@ -79,7 +79,7 @@ pub fn called_as() -> Vec<PathBuf> {
 
 /// Return if the running binary is protected, else execute a protected image of it with the same arguments and
 /// environment. Comes back only protected, or with an error.
-pub fn protect() -> Result<Protection> {
+pub(crate) fn protect(arguments: Vec<CString>) -> Result<()> {
     let mark = std::env::var_os(MARK);
     std::env::remove_var(MARK);
     if let Some(called) = std::env::var_os(CALLED) {
@@ -91,9 +91,9 @@ pub fn protect() -> Result<Protection> {
     if let Some(path) = mark.as_ref().map(PathBuf::from).filter(|path| path.is_absolute()) {
         LEFT.get_or_init(|| path);
     }
-    if let Some(protection) = protection() {
-        crate::process::set_name(c"casemate");
-        return Ok(protection);
+    if protection().is_some() {
+        casemate_sys::process::set_name(c"casemate");
+        return Ok(());
     }
     if mark.is_some() {
         let message = "protect /proc/self/exe: the protected image is not seen as one";
@@ -104,7 +104,6 @@ pub fn protect() -> Result<Protection> {
     let mut called = OsString::from(format!("{CALLED}="));
     called.push(executed_as().unwrap_or_default());
     let image = overlay_image().or_else(|_| memory_image())?;
-    let args = std::env::args_os().map(into_c).collect();
     let env = std::env::vars_os()
         .map(|(mut k, v)| {
             k.push("=");
@@ -113,7 +112,7 @@ pub fn protect() -> Result<Protection> {
         })
         .chain([value, called].map(into_c))
         .collect();
-    let errno = crate::process::reexec_fd(&image, args, env);
+    let errno = casemate_sys::process::reexec_fd(&image, arguments, env);
     Err(Error::new("execveat(protected image of /proc/self/exe)", errno))
 }
 

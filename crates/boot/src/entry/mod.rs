@@ -1,21 +1,26 @@
-//! The protected image of [`crate::exe`], taken on before the C library starts.
+//! The protected image of [`crate::image`], taken on before the C library starts.
 //!
 //! The program's entry point is here. It looks whether this is a command that has to be protected, and if so executes the image:
 //! our file, as a read-only overlay shows it. To do that before the C library starts is cheaper: a process that replaces
 //! itself does not need one, whose start asks the processor for its features with some seventy CPUID instructions, each a trap
 //! to the hypervisor on a virtual machine (0.3 ms together). If anything at all is unusual, the program goes on to the C
-//! library's own entry, and [`crate::exe::protect`] does the work the ordinary way, and reports.
+//! library's own entry, and [`crate::image::protect`] does the work the ordinary way, and reports.
 //!
 //! Nothing is relocated yet and there is no thread-local storage, so this code uses no library function, no table of
 //! pointers, nothing that can panic, and copies bytes one by one (a loop that the compiler turned into memcpy would
 //! jump through an unresolved indirect function; volatile stores forbid that).
 //!
-//! Only used where the build links it as the entry point (crates/casemate/build.rs): static, optimised builds.
+//! Gains 8 % of a run and 18 % of an exec (docs/TUNING.md). Switch: `--cfg casemate_without="early"`.
+//!
+//! Only used where the build links it as the entry point (link.rs): static, optimised builds.
 
 #![allow(clippy::missing_safety_doc)]
 
+mod call;
 mod limits;
 
+use crate::argv::{enters_a_container, starts_with};
+use call::{call, ok};
 use core::mem::MaybeUninit;
 
 #[cfg(target_arch = "x86_64")]
@@ -49,74 +54,12 @@ core::arch::global_asm!(
     ".popsection",
 );
 
-#[cfg(target_arch = "x86_64")]
-mod nr {
-    pub(super) const WRITE: usize = 1;
-    pub(super) const EXIT_GROUP: usize = 231;
-    pub(super) const PRLIMIT64: usize = 302;
-    pub(super) const CLOSE: usize = 3;
-    pub(super) const FSTAT: usize = 5;
-    pub(super) const READLINKAT: usize = 267;
-    pub(super) const STATFS: usize = 137;
-    pub(super) const OPENAT: usize = 257;
-    pub(super) const NEWFSTATAT: usize = 262;
-    pub(super) const EXECVEAT: usize = 322;
-}
-
-#[cfg(target_arch = "aarch64")]
-mod nr {
-    pub(super) const WRITE: usize = 64;
-    pub(super) const EXIT_GROUP: usize = 94;
-    pub(super) const PRLIMIT64: usize = 261;
-    pub(super) const CLOSE: usize = 57;
-    pub(super) const FSTAT: usize = 80;
-    pub(super) const READLINKAT: usize = 78;
-    pub(super) const STATFS: usize = 43;
-    pub(super) const OPENAT: usize = 56;
-    pub(super) const NEWFSTATAT: usize = 79;
-    pub(super) const EXECVEAT: usize = 281;
-}
-
-const FSOPEN: usize = 430;
-const FSCONFIG: usize = 431;
-const FSMOUNT: usize = 432;
-
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-unsafe fn call6(nr: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
-    let ret: isize;
-    // SAFETY: the caller passes what this system call takes; the kernel preserves all but rax, rcx and r11.
-    unsafe {
-        core::arch::asm!("syscall", inlateout("rax") nr as isize => ret, in("rdi") a, in("rsi") b, in("rdx") c,
-            in("r10") d, in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _, options(nostack));
-    }
-    ret
-}
-
-#[cfg(target_arch = "aarch64")]
-#[inline(always)]
-unsafe fn call6(nr: usize, [a, b, c, d, e, f]: [usize; 6]) -> isize {
-    let ret: isize;
-    // SAFETY: the caller passes what this system call takes; the kernel preserves all but x0.
-    unsafe {
-        core::arch::asm!("svc 0", inlateout("x0") a as isize => ret, in("x1") b, in("x2") c, in("x3") d, in("x4") e,
-            in("x5") f, in("x8") nr, options(nostack));
-    }
-    ret
-}
-
-#[inline(always)]
-unsafe fn call(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
-    // SAFETY: the caller passes what this system call takes.
-    unsafe { call6(nr, [a, b, c, d, e, 0]) }
-}
-
 const AT_FDCWD: usize = -100isize as usize;
 const AT_EMPTY_PATH: usize = 0x1000;
 const SELF: &[u8] = b"/proc/self/exe\0";
-/// Says that this is the second time; [`crate::exe::protect`] checks and removes it. Behind it comes the path of the host's file.
+/// Says that this is the second time; [`crate::image::protect`] checks and removes it. Behind it comes the path of the host's file.
 const MARK: &[u8] = b"_CASEMATE_PROTECTED=";
-/// What the program was called by: [`crate::exe::called_as`].
+/// What the program was called by: [`crate::image::called_as`].
 const CALLED: &[u8] = b"_CASEMATE_CALLED_AS=";
 /// More variables than any caller sets; who has more takes the ordinary way.
 const MAX_ENV: usize = 500;
@@ -132,40 +75,33 @@ unsafe extern "C" fn casemate_early(stack: *const usize) {
     }
 }
 
-/// Where this thread's stack lies: unknown.
-///
-/// Rust's start-up code asks for it, to be able to say "stack overflow" of a fault in the page below. The C library's answer for
-/// the first thread is to read /proc/self/maps with sscanf(3), fifty thousand instructions for a sentence that nobody has seen yet;
-/// the page below ends the program with or without it. Linked in place of the C library's where that is static.
-#[cfg(not(casemate_without = "stack-unknown"))]
-#[no_mangle]
-extern "C" fn pthread_getattr_np(_: libc::pthread_t, _: *mut libc::pthread_attr_t) -> libc::c_int {
-    libc::ENOSYS
-}
-
 /// Have this process execute the protected image. Returns only if that is not needed, or does not work.
 unsafe fn protect(stack: *const usize) -> Option<()> {
     // SAFETY: the layout of the initial stack is the psABI's; both vectors end with a null.
     unsafe {
-        let argc = *stack;
-        let argv = stack.add(1);
-        if !enters_a_container(argv, argc) {
+        if !enters_a_container(stack.add(1).cast()) {
             return None;
         }
         let mut fs = MaybeUninit::<[usize; 16]>::uninit();
         let fs = fs.as_mut_ptr().cast::<usize>();
-        ok(call(nr::STATFS, SELF.as_ptr() as usize, fs as usize, 0, 0, 0))?;
+        ok(call(libc::SYS_statfs, SELF.as_ptr() as usize, fs as usize, 0, 0, 0))?;
         // f_flags, ST_RDONLY: nobody can write it anyway.
         if fs.add(10).read() & 1 != 0 {
             return None;
         }
         let mut path = MaybeUninit::<[u8; PATH]>::uninit();
         let path = path.as_mut_ptr().cast::<u8>();
-        let length =
-            ok(call(nr::READLINKAT, AT_FDCWD, SELF.as_ptr() as usize, path as usize, PATH, 0))?;
+        let length = ok(call(
+            libc::SYS_readlinkat,
+            AT_FDCWD,
+            SELF.as_ptr() as usize,
+            path as usize,
+            PATH,
+            0,
+        ))?;
         let image = overlay_image()?;
         execute(image, stack, (path, length));
-        call(nr::CLOSE, image, 0, 0, 0, 0);
+        call(libc::SYS_close, image, 0, 0, 0, 0);
     }
     None
 }
@@ -193,7 +129,7 @@ unsafe fn execute(
         copy(called, CALLED.as_ptr(), CALLED.len());
         copy_text(called.add(CALLED.len()), called_as(envp))?;
         call(
-            nr::EXECVEAT,
+            libc::SYS_execveat,
             image,
             c"".as_ptr() as usize,
             argv as usize,
@@ -250,45 +186,6 @@ unsafe fn copy_text(to: *mut u8, from: *const u8) -> Option<()> {
     None
 }
 
-fn ok(ret: isize) -> Option<usize> {
-    if ret < 0 {
-        None
-    } else {
-        Some(ret as usize)
-    }
-}
-
-/// `create`, `run` or `exec` among the arguments.
-unsafe fn enters_a_container(argv: *const usize, argc: usize) -> bool {
-    let mut i = 1;
-    while i < argc {
-        // SAFETY: argv has argc entries, each a NUL-terminated string.
-        let hit = unsafe {
-            let arg = *argv.add(i) as *const u8;
-            starts_with(arg, b"create\0")
-                || starts_with(arg, b"run\0")
-                || starts_with(arg, b"exec\0")
-        };
-        if hit {
-            return true;
-        }
-        i += 1;
-    }
-    false
-}
-
-unsafe fn starts_with(text: *const u8, prefix: &[u8]) -> bool {
-    let mut i = 0;
-    while i < prefix.len() {
-        // SAFETY: the comparison ends at the first difference, so not behind text's NUL; i is inside prefix.
-        if unsafe { *text.add(i) != *prefix.as_ptr().add(i) } {
-            return false;
-        }
-        i += 1;
-    }
-    true
-}
-
 /// The environment with the mark behind it. `None`: it has the mark already, or it is too large.
 unsafe fn copy_environment(
     from: *const usize,
@@ -312,7 +209,7 @@ unsafe fn copy_environment(
     Some(())
 }
 
-/// Our file through a detached, read-only overlay: what `exe::overlay_image` does, with the same reasons.
+/// Our file through a detached, read-only overlay: what `image::overlay_image` does, with the same reasons.
 unsafe fn overlay_image() -> Option<usize> {
     let mut options = MaybeUninit::<[u8; PATH + 8]>::uninit();
     let options = options.as_mut_ptr().cast::<u8>();
@@ -321,26 +218,26 @@ unsafe fn overlay_image() -> Option<usize> {
     // SAFETY: buffers have the sizes that are passed on; strings are NUL-terminated.
     unsafe {
         let exe = SELF.as_ptr() as usize;
-        let length = ok(call(nr::READLINKAT, AT_FDCWD, exe, options as usize, PATH, 0))?;
+        let length = ok(call(libc::SYS_readlinkat, AT_FDCWD, exe, options as usize, PATH, 0))?;
         split_path(options, length, name)?;
-        let fs = ok(call(FSOPEN, c"overlay".as_ptr() as usize, 1, 0, 0, 0))?;
-        call(FSCONFIG, fs, 1, c"lowerdir".as_ptr() as usize, options as usize, 0);
-        call(FSCONFIG, fs, 6, 0, 0, 0);
+        let fs = ok(call(libc::SYS_fsopen, c"overlay".as_ptr() as usize, 1, 0, 0, 0))?;
+        call(libc::SYS_fsconfig, fs, 1, c"lowerdir".as_ptr() as usize, options as usize, 0);
+        call(libc::SYS_fsconfig, fs, 6, 0, 0, 0);
         // FSMOUNT_CLOEXEC; MOUNT_ATTR_RDONLY | NOSUID | NODEV. What is executed keeps the mount.
-        let mount = call(FSMOUNT, fs, 1, 0x7, 0, 0);
-        call(nr::CLOSE, fs, 0, 0, 0, 0);
+        let mount = call(libc::SYS_fsmount, fs, 1, 0x7, 0, 0);
+        call(libc::SYS_close, fs, 0, 0, 0, 0);
         let mount = ok(mount)?;
         let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-        let image = ok(call(nr::OPENAT, mount, name as usize, flags as usize, 0, 0));
+        let image = ok(call(libc::SYS_openat, mount, name as usize, flags as usize, 0, 0));
         let image = match image {
             Some(image) if !is_running_file(image) => {
-                call(nr::CLOSE, image, 0, 0, 0, 0);
+                call(libc::SYS_close, image, 0, 0, 0, 0);
                 None
             }
             other => other,
         };
         if image.is_none() {
-            call(nr::CLOSE, mount, 0, 0, 0, 0);
+            call(libc::SYS_close, mount, 0, 0, 0, 0);
         }
         image
     }
@@ -391,8 +288,8 @@ unsafe fn is_running_file(image: usize) -> bool {
     // SAFETY: struct stat has 144 or 128 bytes, less than 24 words.
     unsafe {
         let exe = SELF.as_ptr() as usize;
-        if call(nr::FSTAT, image, seen as usize, 0, 0, 0) < 0
-            || call(nr::NEWFSTATAT, AT_FDCWD, exe, running as usize, 0, 0) < 0
+        if call(libc::SYS_fstat, image, seen as usize, 0, 0, 0) < 0
+            || call(libc::SYS_newfstatat, AT_FDCWD, exe, running as usize, 0, 0) < 0
         {
             return false;
         }

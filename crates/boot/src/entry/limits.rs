@@ -1,6 +1,6 @@
 //! Resource limits with which this program cannot run: told before they end it. The rules of [`super`] hold for this code.
 
-use super::{call, nr};
+use super::call::call;
 
 /// A stack, and data, that all commands get by with; the C library's start alone takes 200 KiB of data. With less the kernel ends
 /// the program with SIGSEGV, of which nobody can tell where it comes from. The limits are the caller's, who may mean them for the
@@ -26,7 +26,7 @@ pub(super) unsafe fn refuse_tiny() {
 unsafe fn soft_limit(resource: usize) -> usize {
     let mut limit = [usize::MAX; 2];
     // SAFETY: struct rlimit64 is two words.
-    unsafe { call(nr::PRLIMIT64, 0, resource, 0, (&raw mut limit) as usize, 0) };
+    unsafe { call(libc::SYS_prlimit64, 0, resource, 0, (&raw mut limit) as usize, 0) };
     // SAFETY: as above; the kernel writes to it behind the compiler's back.
     unsafe { (&raw const limit).cast::<usize>().read_volatile() }
 }
@@ -35,7 +35,7 @@ unsafe fn soft_limit(resource: usize) -> usize {
 unsafe fn end_with(line: &[u8]) {
     // SAFETY: the address and length of a constant.
     unsafe {
-        call(nr::WRITE, 2, line.as_ptr() as usize, line.len(), 0, 0);
-        call(nr::EXIT_GROUP, 1, 0, 0, 0, 0);
+        call(libc::SYS_write, 2, line.as_ptr() as usize, line.len(), 0, 0);
+        call(libc::SYS_exit_group, 1, 0, 0, 0, 0);
     }
 }
