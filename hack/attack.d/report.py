@@ -93,14 +93,14 @@ def main():
     versions = [p.read_text().strip() for p in sorted(directory.glob("*.version"))]
     lines = [
         "Made by `hack/attack --write`" + (f", with {' and '.join(versions)}" if versions else "") + ". The bundle is what",
-        "`podman run` writes. Rows on which all agree are left out; an entry other than **done** is the answer that the payload got.",
+        "`podman run` writes. Rows on which all agree are left out; an entry other than **done** is the error that the payload got.",
         "",
         *attempts(found),
         "",
         *locked(found),
         "",
-        "What is asked for, one change each; under `restricted` by uid 1000. An entry that is the name of a control: refused by it;",
-        "*refused*: by something else; *no*: it runs, without what was asked for. *not here*: cannot be shown on the host it was made on.",
+        "Each row is one change to what is asked for, under `restricted` by uid 1000. The name of a control means that it refused the",
+        "container. *refused*: something else did. *no*: it runs without what was asked for. *not here*: not possible on the host of this run.",
         "",
         *asked(groups),
     ]

@@ -145,7 +145,7 @@ fn feature_table(json: &str) -> Result<String, String> {
 
 /// Who decides about each property of the specification.
 fn properties() -> String {
-    let mut text = table(["Property", "Decided by", "Let in as asked, because"]);
+    let mut text = table(["Property", "Decided by", "Why it is passed on unchanged"]);
     for Owner { within, property, controls, reason } in owners() {
         // Taken apart: its own properties have lines of their own.
         if controls.is_empty() && reason.is_empty() {

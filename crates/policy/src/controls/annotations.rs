@@ -6,17 +6,17 @@
 use super::prelude::*;
 use std::collections::BTreeMap;
 
-/// **What.** Of the annotations `org.systemd.property.NAME`, KillSignal, TimeoutStopUSec,
-/// TimeoutStopSec, Description, After and CollectMode are passed on to systemd; others are left
-/// out, and the record says so. Annotations that name a file or a program of the host are left out
-/// too: `run.oci.*` of crun (`handler`, `hooks.stdout`, `seccomp.receiver`, ...),
-/// `org.criu.config`, `io.containers.trace-syscall`, `io.katacontainers.*`. casemate obeys none of
-/// them; hooks, which read a container's annotations and run as root, might.
+/// **What.** Of the annotations `org.systemd.property.NAME`, casemate passes KillSignal,
+/// TimeoutStopUSec, TimeoutStopSec, Description, After and CollectMode on to systemd. It drops the
+/// others, and the record says so. It also drops annotations that name a file or a program of the
+/// host: `run.oci.*` of crun (`handler`, `hooks.stdout`, `seccomp.receiver`, ...),
+/// `org.criu.config`, `io.containers.trace-syscall`, `io.katacontainers.*`. casemate itself obeys
+/// none of them, but hooks, which read a container's annotations and run as root, might.
 ///
-/// **Why.** Properties come last and win over limits and device rules: `DevicePolicy=auto` would
-/// open every device. podman 4 copies the annotations of an image.
+/// **Why.** systemd applies these properties last, so they override limits and device rules:
+/// `DevicePolicy=auto` would open every device. podman 4 copies the annotations of an image.
 ///
-/// **What breaks.** Units with settings of their own.
+/// **What breaks.** Units with custom settings.
 ///
 /// **Override.**
 ///
@@ -25,16 +25,17 @@ use std::collections::BTreeMap;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As asked.
-/// - hardened: Properties of the container's systemd unit come last and win over its limits and
-///   device rules.
+/// - privileged: As the configuration asks.
+/// - hardened: systemd applies properties of the container's unit last, so they would override its
+///   limits and device rules.
 pub(crate) const ACTING: Control = Control {
     id: ControlId::Annotations,
     name: "annotations.acting",
     allow: &["annotations.systemd", "annotations.host-files"],
     modes: [OFF, ON, ON, ON],
     severity: HIGH,
-    summary: "an annotation sets no property of a systemd unit but harmless ones, and names no file of the host",
+    summary:
+        "annotations set only harmless properties of a systemd unit and name no file of the host",
 };
 
 /// What runc and crun take as a property of the container's scope.

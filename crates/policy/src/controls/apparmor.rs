@@ -3,23 +3,24 @@
 use super::prelude::*;
 use crate::facts::DefaultProfile;
 
-/// **What.** Where AppArmor is on, a container that names no profile gets `casemate-default`
-/// ([profiles/apparmor](../profiles/apparmor/casemate-default)). casemate loads it with
-/// `apparmor_parser` when the kernel does not have it; the package loads it at boot. A profile that
-/// the configuration names is applied as it is; `unconfined` is refused, unless the configuration
-/// is an engine's "privileged" one, which gets `casemate-default` instead. The request is read back
-/// before the program starts, and `exec` keeps the profile.
+/// **What.** If AppArmor is on, a container that names no profile gets `casemate-default`
+/// ([profiles/apparmor](../profiles/apparmor/casemate-default)). The package loads this profile at
+/// boot; casemate loads it with `apparmor_parser` if the kernel does not have it. A profile that
+/// the configuration names is applied unchanged. `unconfined` is refused, unless the configuration
+/// is an engine's "privileged" one, which gets `casemate-default` instead. casemate reads the
+/// profile back before the program starts, and `exec` keeps it.
 ///
-/// **Why.** It denies mounts, AF_ALG (CVE-2026-31431, also by the 32-bit `socketcall`), and writing
-/// to `/proc/sys` and `/sys`, to root and even where a mask is missing. Engines set a profile only
-/// when they know about AppArmor themselves. Signals and ptrace of casemate fit, whether it runs
-/// unconfined or under a profile called `casemate`.
+/// **Why.** The profile denies mounts, AF_ALG (CVE-2026-31431, also through the 32-bit
+/// `socketcall`), and writing to `/proc/sys` and `/sys`, even to root and even if a mask is
+/// missing. Engines set a profile only if they detect AppArmor themselves. Signals and ptrace by
+/// casemate are permitted, whether it runs unconfined or under a profile called `casemate`.
 ///
-/// **Where it cannot be had.** AppArmor is off: verdict `waived`. AppArmor is on, the profile is
-/// not loaded and cannot be (no `apparmor_parser`, an ordinary user): `waived` with the reason, and
-/// refused by `restricted`.
+/// **If it is not available.** AppArmor is off: verdict `waived`. AppArmor is on, and the profile
+/// is not loaded and cannot be loaded (no `apparmor_parser`, an ordinary user): `waived` with the
+/// reason; `restricted` refuses the container.
 ///
-/// **What breaks.** Programs that write kernel parameters or mount, which other rules stop as well.
+/// **What breaks.** Programs that write kernel parameters or mount; other rules refuse this as
+/// well.
 ///
 /// **Override.**
 ///
@@ -28,18 +29,18 @@ use crate::facts::DefaultProfile;
 /// **In the profiles.**
 ///
 /// - privileged: The configuration's own profile, or none.
-/// - baseline: The configuration's own profile, or ours: "unconfined" is what the standard forbids.
-/// - hardened: Who names no AppArmor profile gets casemate-default (profiles/apparmor), which is
-///   loaded when it is not there; "unconfined" is refused. Where AppArmor is off there is nothing
-///   to do; where the profile cannot be loaded the record says so.
-/// - restricted: Where AppArmor is on and the profile cannot be loaded, the container is refused.
+/// - baseline: The configuration's own profile, or casemate's: the standard forbids "unconfined".
+/// - hardened: A container without an AppArmor profile gets casemate-default (profiles/apparmor),
+///   which is loaded if necessary; "unconfined" is refused. If AppArmor is off, nothing happens; if
+///   the profile cannot be loaded, the record says so.
+/// - restricted: If AppArmor is on and the profile cannot be loaded, the container is refused.
 pub(crate) const PROFILE: Control = Control {
     id: ControlId::ApparmorProfile,
     name: "apparmor.profile",
     allow: &["apparmor.unconfined"],
     modes: [OFF, ON, ON, ON],
     severity: MEDIUM,
-    summary: "an AppArmor profile confines the container where AppArmor is on",
+    summary: "if AppArmor is on, a profile confines the container",
 };
 
 /// The profile that casemate brings.

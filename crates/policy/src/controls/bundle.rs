@@ -3,31 +3,31 @@
 use super::prelude::*;
 use crate::spec::{Capability, Spec};
 
-/// **What.** A configuration with nearly all capabilities, all devices and nothing hidden is what
-/// engines make of `--privileged`. restricted refuses it. baseline and hardened cut it back to what
-/// they give to any container, and say in the record that it was asked for.
+/// **What.** This detects a configuration with nearly all capabilities, all devices and no masked
+/// paths, which is what engines make of `--privileged`. restricted refuses it. baseline and
+/// hardened reduce it to what they give any container, and record that it was asked for.
 ///
-/// **Why.** Nobody meant to run that under restricted. Elsewhere people have it in their scripts
-/// because something did not work once; with the other controls in force it is no more than an
-/// ordinary container.
+/// **Why.** Nobody wants to run such a container under restricted. Elsewhere, people have
+/// `--privileged` in scripts because something did not work once. With the other controls in force,
+/// the result is an ordinary container.
 ///
 /// **What breaks.** docker in docker, node agents, storage and network plug-ins.
 ///
 /// **Override.**
 ///
 /// - `bundle.privileged`: a configuration that asks for everything (restricted; the other controls
-///   still cut it back)
+///   still reduce it)
 ///
-/// To run it as it is: the profile `privileged`.
+/// To run the configuration unchanged, use the profile `privileged`.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: This is the profile for it.
-/// - baseline: Narrowed by the other controls; the record says that it was asked for.
-/// - hardened: Everything at once, as engines' --privileged asks for it, is narrowed by the other
-///   controls to what this profile gives; the record says that it was asked for.
-/// - restricted: Nobody who asks for everything meant to run it under this profile: refused, not
-///   narrowed.
+/// - privileged: This is the profile for such configurations.
+/// - baseline: The other controls reduce it; the record says that it was asked for.
+/// - hardened: Engines ask for everything at once with --privileged. The other controls reduce that
+///   to what this profile gives; the record says that it was asked for.
+/// - restricted: Nobody who asks for everything wants to run it under this profile: refused, not
+///   reduced.
 pub(crate) const PRIVILEGED: Control = Control {
     id: ControlId::PrivilegedBundle,
     name: "bundle.privileged",

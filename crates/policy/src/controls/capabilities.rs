@@ -9,25 +9,25 @@ use casemate_kernel::InnerId;
 use serde_json::{json, Value};
 use std::collections::BTreeMap;
 
-/// **What.** All five sets are cut to CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,
+/// **What.** All five sets are reduced to CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_FSETID,
 /// CAP_KILL, CAP_SETGID, CAP_SETUID and CAP_NET_BIND_SERVICE. Names that casemate does not know are
-/// cut too. Sets that ask for less stay as they are.
+/// removed too. Sets that ask for less are not changed.
 ///
-/// **Why.** This is what a service needs that starts as root and becomes another user. Each of the
-/// rest opens a large part of the kernel: CAP_NET_ADMIN reaches nf_tables (CVE-2023-32233,
+/// **Why.** These are what a service needs that starts as root and switches to another user. Each
+/// of the others opens a large part of the kernel: CAP_NET_ADMIN reaches nf_tables (CVE-2023-32233,
 /// CVE-2024-1086), CAP_SYS_ADMIN the file system drivers (CVE-2022-0185), CAP_NET_RAW packet
-/// sockets (CVE-2020-14386), CAP_MKNOD device nodes. CAP_SETFCAP, CAP_AUDIT_WRITE and CAP_SETPCAP
-/// are granted by engines and hardly needed. Where CAP_NET_RAW is taken from a container that does
-/// not share the host's network, `net.ipv4.ping_group_range` gives everybody in it the socket for
-/// echo requests instead, unless the configuration sets that itself or the profile is `restricted`;
-/// docker does the same.
+/// sockets (CVE-2020-14386), CAP_MKNOD device nodes. Engines grant CAP_SETFCAP, CAP_AUDIT_WRITE and
+/// CAP_SETPCAP, but programs hardly need them. If CAP_NET_RAW is removed from a container that does
+/// not share the host's network, `net.ipv4.ping_group_range` instead permits everybody in the
+/// container to send echo requests, unless the configuration sets that parameter itself or the
+/// profile is `restricted`; docker does the same.
 ///
-/// **What breaks.** ping with raw sockets, VPN and firewall containers, mount in a container,
-/// chroot, package managers that set file capabilities. `--cap-add` and `--privileged` of an engine
+/// **What breaks.** ping with raw sockets, VPN and firewall containers, mounting in a container,
+/// chroot, package managers that set file capabilities. An engine's `--cap-add` and `--privileged`
 /// do not lift the ceiling.
 ///
-/// **Around it.** For ping of users under podman, which lets only group 0: `--sysctl
-/// net.ipv4.ping_group_range="0 2147483647"`, with a ping that uses ICMP sockets.
+/// **Workaround.** podman permits ping only to group 0. For other users:
+/// `--sysctl net.ipv4.ping_group_range="0 2147483647"`, with a ping that uses ICMP sockets.
 ///
 /// **Override.**
 ///
@@ -36,17 +36,17 @@ use std::collections::BTreeMap;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: No ceiling: all that the configuration grants.
+/// - privileged: No ceiling: everything that the configuration grants.
 /// - baseline: What engines grant by default, without forged packets: the list `ceiling`.
 /// - hardened: Root in a container needs few of root's powers: those of the list `ceiling`.
-/// - restricted: One capability can be had: the list `ceiling`.
+/// - restricted: Only one capability is available: the list `ceiling`.
 pub(crate) const CEILING: Control = Control {
     id: ControlId::Capabilities,
     name: "capabilities.ceiling",
     allow: &["capabilities.all", "capabilities.*"],
     modes: [OFF, ON, ON, ON],
     severity: HIGH,
-    summary: "all five capability sets are cut to a list",
+    summary: "all five capability sets are limited to a list",
 };
 
 const NET_RAW: u64 = 1 << 13;

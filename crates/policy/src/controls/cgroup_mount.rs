@@ -7,17 +7,17 @@ use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::{Mount, NamespaceKind};
 use casemate_kernel::mountinfo;
 
-/// **What.** The cgroup file system is read-only, unless the configuration says `rw`, the container
-/// has a new cgroup namespace (systemd in a container), and the kernel keeps the container from its
-/// own limits: by a user namespace, or by the option `nsdelegate` with which the host has mounted
-/// cgroup v2 (systemd does).
+/// **What.** The cgroup file system is read-only, unless three conditions hold: the configuration
+/// says `rw`, the container has a new cgroup namespace (systemd in a container), and the kernel
+/// prevents the container from changing its own limits. The kernel does so in a user namespace, or
+/// if the host mounted cgroup v2 with the option `nsdelegate` (systemd does).
 ///
-/// **Why.** Limits are not the container's to set; without a namespace those of the whole host
-/// would be there (CVE-2022-0492).
+/// **Why.** A container must not set its own limits. Without a namespace it could even set those of
+/// the whole host (CVE-2022-0492).
 ///
-/// **What breaks.** Programs that manage cgroups of their own and do not ask for it; those that do
-/// under `baseline` on a host without `nsdelegate` (`mount -o remount,nsdelegate /sys/fs/cgroup`
-/// sets it).
+/// **What breaks.** Programs that manage cgroups of their own and do not ask for it; under
+/// `baseline`, also those that ask for it, on a host without `nsdelegate`
+/// (`mount -o remount,nsdelegate /sys/fs/cgroup` sets it).
 ///
 /// **Override.**
 ///
@@ -25,10 +25,10 @@ use casemate_kernel::mountinfo;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As asked.
-/// - hardened: Limits are not the container's to set, and without a cgroup namespace all of the
-///   host's are there. A writable one in a namespace of its own (systemd in a container) is a
-///   request, not an omission, and stays.
+/// - privileged: As the configuration asks.
+/// - hardened: A container must not set its own limits, and without a cgroup namespace it sees all
+///   of the host's. A writable cgroup file system in a namespace of its own (systemd in a
+///   container) is a request, not an omission, and is permitted.
 pub(crate) const READONLY: Control = Control {
     id: ControlId::CgroupMount,
     name: "cgroup.readonly",

@@ -3,15 +3,14 @@
 use super::prelude::*;
 use crate::control::Mode;
 
-/// **What.** The terminal of a container, or of an `exec`, is sent to `--console-socket` only if
-/// root or the caller itself listens there, as the kernel says (SO_PEERCRED), not the owner of a
-/// path.
+/// **What.** casemate sends the terminal of a container, or of an `exec`, to `--console-socket`
+/// only if root or the caller itself listens there. It asks the kernel who listens (SO_PEERCRED)
+/// and does not rely on the owner of a path.
 ///
-/// **Why.** Who has the terminal's other side reads what is shown and types. A socket in a
-/// directory that others may write can be another one than it was.
+/// **Why.** The process at the other end of a terminal reads what is shown and can type. In a
+/// directory that others may write, a socket can be replaced.
 ///
-/// **What breaks.** `sudo` in front of the runtime and not in front of the program that shows the
-/// terminal.
+/// **What breaks.** Using `sudo` for the runtime but not for the program that shows the terminal.
 ///
 /// **Override.**
 ///
@@ -19,17 +18,17 @@ use crate::control::Mode;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: To whoever listens.
+/// - privileged: Sent to any listener.
 /// - baseline: A terminal is a way in.
-/// - hardened: Whoever has the terminal types into it. The socket that it is sent to has a path,
-///   and a path may be somebody else's.
+/// - hardened: The owner of a terminal can type into it. The socket that it is sent to has a path,
+///   and a path may belong to somebody else.
 pub(crate) const PEER: Control = Control {
     id: ControlId::ConsolePeer,
     name: "console.peer",
     allow: &["console.foreign"],
     modes: [OFF, ON, ON, ON],
     severity: MEDIUM,
-    summary: "the terminal is handed to the caller or to root, and to nobody else",
+    summary: "the terminal is sent only to the caller or to root",
 };
 
 impl HardenedSpec {

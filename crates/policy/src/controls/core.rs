@@ -4,19 +4,19 @@ use super::prelude::*;
 use crate::facts::CorePattern;
 use crate::spec::{Rlimit, RlimitKind};
 
-/// **What.** RLIMIT_CORE is 0, soft and hard. Where the host's `kernel.core_pattern` starts a
-/// program, it is 1 byte, soft and hard: the kernel starts that program for every limit but this
-/// one, 0 included (core(5); tried on Linux 7.2), and writes no file that small. `ulimit -c` shows
-/// 0 either way. Where the caller's own hard limit is 0 it stays so, because raising it takes a
-/// privilege of the host. `exec` gets the same.
+/// **What.** RLIMIT_CORE is 0, soft and hard. If the host's `kernel.core_pattern` starts a program,
+/// it is 1 byte, soft and hard. The kernel starts that program for every other limit, including 0
+/// (core(5); tested on Linux 7.2), and writes no file that small. `ulimit -c` shows 0 in both
+/// cases. If the caller's own hard limit is 0, it stays 0, because raising it needs a privilege on
+/// the host. `exec` uses the same values.
 ///
-/// **Why.** A core dump holds the process's secrets and goes where `kernel.core_pattern` says:
+/// **Why.** A core dump contains the process's secrets and goes where `kernel.core_pattern` says:
 /// often to a program that runs as root on the host and reads data that the container made.
 ///
-/// **What it does not do.** A program may lower its own limit to 0, and a crash of it then starts
-/// the host's program again: ssh-agent and gpg do so for files' sake, an attacker on purpose. In a
-/// user namespace of its own the crashing process has ids without power; `process.core-pattern` is
-/// about the rest.
+/// **What it does not do.** A program may lower its own limit to 0, and its crash then starts the
+/// host's program again: ssh-agent and gpg do so to avoid core files, an attacker on purpose. In a
+/// user namespace of its own, the crashing process has ids without privileges;
+/// `process.core-pattern` covers the rest.
 ///
 /// **What breaks.** Core dumps from containers, and what systemd-coredump would log about their
 /// crashes.
@@ -29,8 +29,8 @@ use crate::spec::{Rlimit, RlimitKind};
 ///
 /// - privileged: Core dumps as the caller's limits allow.
 /// - baseline: Somebody may be debugging.
-/// - hardened: A core dump hands memory with secrets to whatever kernel.core_pattern names on the
-///   host: a program that then parses attacker-made input as root.
+/// - hardened: A core dump passes memory with secrets to whatever kernel.core_pattern names on the
+///   host: a program that then parses an attacker's input as root.
 pub(crate) const LIMIT: Control = Control {
     id: ControlId::CoreLimit,
     name: "rlimits.core",
@@ -40,11 +40,11 @@ pub(crate) const LIMIT: Control = Control {
     summary: "no core dumps",
 };
 
-/// **What.** Under `restricted`: a container without a user namespace is refused on a host whose
+/// **What.** Under `restricted`, a container without a user namespace is refused on a host whose
 /// `kernel.core_pattern` starts a program.
 ///
 /// **Why.** The kernel starts that program as root, outside of any container, for every crash, with
-/// data that the container made. RLIMIT_CORE is not asked for a pattern of that kind (core(5)).
+/// data that the container made. With such a pattern it ignores RLIMIT_CORE (core(5)).
 ///
 /// **What breaks.** Under restricted, containers without a user namespace (`userns.host`,
 /// `userns.fallback`) on hosts with systemd-coredump, apport or abrt.
@@ -57,13 +57,13 @@ pub(crate) const LIMIT: Control = Control {
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Not looked at.
-/// - baseline: Not looked at.
-/// - hardened: A limit of core dumps does not bind the kernel when the pattern is a program;
-///   restricted looks at this.
+/// - privileged: Not checked.
+/// - baseline: Not checked.
+/// - hardened: If the pattern is a program, the kernel ignores the limit on core dumps; only
+///   restricted checks this.
 /// - restricted: The kernel starts the program of kernel.core_pattern for every crash, outside of
-///   any container, with data that the container made. In a user namespace it is told ids without
-///   power; without one, and with such a pattern, the container is refused.
+///   any container, with data that the container made. From a user namespace, that program is told
+///   ids without privileges. Without one, and with such a pattern, the container is refused.
 pub(crate) const PATTERN: Control = Control {
     id: ControlId::CorePattern,
     name: "process.core-pattern",

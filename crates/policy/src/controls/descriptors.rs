@@ -5,24 +5,24 @@ use super::prelude::*;
 use crate::control::Mode;
 use crate::facts::FileKind;
 
-/// **What.** A descriptor that the caller hands over (`--preserve-fds`, socket activation, a
-/// standard stream), at `create`, `run` and `exec`, must not be a directory or a mere path
+/// **What.** The caller can pass descriptors (`--preserve-fds`, socket activation, a standard
+/// stream) at `create`, `run` and `exec`. Such a descriptor must not be a directory or only a path
 /// (O_PATH), nor a file through which the kernel shows or changes itself or the host (procfs,
-/// sysfs, cgroups, namespaces, pidfds and the like). What passes is listed: regular files, pipes,
-/// sockets, terminals, the devices that every container has or that an override of `devices.nodes`
-/// lets in, and of the kernel's objects without a name `eventfd`, `timerfd`, `signalfd` and
-/// `epoll`. Everything else is refused: fanotify and inotify groups, rings of io_uring, programs
-/// and maps of bpf, perf events, userfaultfd, mounts that are not mounted yet, what comes from KVM,
-/// memory of devices, and what this release does not know.
+/// sysfs, cgroups, namespaces, pidfds and similar). Permitted are regular files, pipes, sockets,
+/// terminals, the devices that every container has or that an override of `devices.nodes` permits,
+/// and of the kernel's anonymous objects `eventfd`, `timerfd`, `signalfd` and `epoll`. Everything
+/// else is refused: fanotify and inotify groups, io_uring rings, bpf programs and maps, perf
+/// events, userfaultfd, detached mounts, KVM's objects, device memory, and what this release does
+/// not know.
 ///
-/// **Why.** From a directory that is open everything below it can be reached, whatever is mounted
-/// in the container (CVE-2024-21626 was such a descriptor, handed over by mistake). What was
-/// opened by root, /proc/PID/mem say, is written to with root's rights; a fanotify group of root's
-/// opens the host's files for whoever reads from it, and a ring of io_uring makes calls that no
-/// filter sees.
+/// **Why.** An open directory gives access to everything below it, whatever is mounted in the
+/// container (CVE-2024-21626 was such a descriptor, passed by mistake). Writing to a file that root
+/// opened, such as /proc/PID/mem, happens with root's rights. A fanotify group of root opens the
+/// host's files for everybody who reads from it, and an io_uring ring makes calls that no filter
+/// sees.
 ///
-/// **What breaks.** Programs that are given a directory on purpose: bind it. Service managers that
-/// open files of /proc or /sys, or a device, for a service, or have its output in /dev/kmsg.
+/// **What breaks.** Programs that get a directory on purpose: bind it instead. Service managers
+/// that open files of /proc or /sys, or a device, for a service, or send its output to /dev/kmsg.
 ///
 /// **Override.**
 ///
@@ -32,17 +32,17 @@ use crate::facts::FileKind;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As the caller says.
-/// - baseline: As the caller says.
-/// - hardened: From a directory that is open everything below it can be reached, whatever is
-///   mounted (the class of CVE-2024-21626).
+/// - privileged: As the caller asks.
+/// - baseline: As the caller asks.
+/// - hardened: An open directory gives access to everything below it, whatever is mounted (like
+///   CVE-2024-21626).
 pub(crate) const DIRECTORIES: Control = Control {
     id: ControlId::PreservedFds,
     name: "process.preserved-fds",
     allow: &["descriptors.directories", "descriptors.kernel-files"],
     modes: [OFF, OFF, ON, ON],
     severity: HIGH,
-    summary: "no directory of the host and no file of its kernel is handed over as a descriptor",
+    summary: "no directory of the host and no file of its kernel is passed in as a descriptor",
 };
 
 /// What a descriptor leads to that is not for a container.

@@ -4,37 +4,39 @@ use super::prelude::*;
 use crate::spec::{DeviceRule, DeviceRuleKind};
 
 /// **What.** The list of device rules begins with "deny all". Rules that allow a whole class (`a`,
-/// or any major number) are dropped; the right to make nodes is taken from rules with a wildcard.
-/// casemate adds null, zero, full, random, urandom, tty, ptmx and pts, and not the "make any node"
-/// and `/dev/net/tun` that runc adds.
+/// or any major number) are dropped. Rules with a wildcard lose the right to create nodes. casemate
+/// adds null, zero, full, random, urandom, tty, ptmx and pts. It does not add "create any node" and
+/// `/dev/net/tun`, as runc does.
 ///
-/// **Why.** A device is the kernel driver behind it, and a disk is everybody's data.
+/// **Why.** A device gives access to the kernel driver behind it, and a disk holds everybody's
+/// data.
 ///
 /// **What breaks.** `--privileged` containers that expect all devices; VPNs, which need
 /// `/dev/net/tun`.
 ///
-/// **Around it.** Name the device, and allow its class: `--device /dev/net/tun` with `devices.tun`.
+/// **Workaround.** Name the device, and allow its class: `--device /dev/net/tun` with
+/// `devices.tun`.
 ///
 /// **Override.**
 ///
-/// - `devices.all`: device rules as in the configuration, whole classes too; with `devices.nodes`,
-///   every device
+/// - `devices.all`: device rules as in the configuration, including whole classes; with
+///   `devices.nodes`, every device
 ///
 /// **In the profiles.**
 ///
 /// - privileged: The rules that runc adds: creating any node, and /dev/net/tun, stay allowed.
 /// - baseline: A rule for all devices is what "privileged" looks like in a configuration.
-/// - hardened: Rules that cover a whole class of devices are dropped, and the right to create nodes
-///   is taken from rules with a wildcard; the list starts with "deny all". The runtime adds only
-///   the devices that every container has (null, zero, full, random, urandom, tty, ptmx, pts),
-///   without the "create any node" and /dev/net/tun that others add.
+/// - hardened: Rules for a whole class of devices are dropped, and rules with a wildcard lose the
+///   right to create nodes; the list begins with "deny all". The runtime adds only the devices that
+///   every container has (null, zero, full, random, urandom, tty, ptmx, pts), without the "create
+///   any node" and /dev/net/tun that other runtimes add.
 pub(crate) const NARROW: Control = Control {
     id: ControlId::DeviceCgroup,
     name: "devices.cgroup",
     allow: &["devices.all"],
     modes: [OFF, ON, ON, ON],
     severity: HIGH,
-    summary: "only devices that are named, and no creating of device nodes",
+    summary: "only named devices can be used, and no device nodes can be created",
 };
 
 /// The list is made whether or not the container gets a cgroup to enforce it in: an `update` or a record must never find a

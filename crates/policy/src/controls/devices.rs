@@ -6,15 +6,15 @@ use super::prelude::*;
 use crate::facts::{FileKind, SourceFact};
 use crate::spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind};
 
-/// **What.** A device of the configuration, a node or a bind mount, is refused unless every
-/// container has it (null, zero, full, random, urandom, tty, ptmx, pts) or its class is
-/// allowed. Block devices belong to no class. Rules for using other devices are dropped. A
-/// configuration that allows all devices (the `--privileged` of an engine of root's) is narrowed to
-/// those that every container has; the system console of the host is none of these, a container's
-/// own /dev/console is a pseudo terminal. Rootless podman's `--privileged` binds the host's devices
-/// one by one, which is refused.
+/// **What.** A device of the configuration, as a node or a bind mount, is refused unless every
+/// container has it (null, zero, full, random, urandom, tty, ptmx, pts) or its class is allowed.
+/// Block devices belong to no class. Rules for using other devices are dropped. A configuration
+/// that allows all devices (`--privileged` of an engine run by root) is reduced to those that every
+/// container has. The host's system console is not one of them; a container's own /dev/console is a
+/// pseudo terminal. Rootless podman's `--privileged` binds the host's devices one by one, which is
+/// refused.
 ///
-/// **Why.** A device is the driver behind it, and a disk is everybody's data.
+/// **Why.** A device gives access to the driver behind it, and a disk holds everybody's data.
 ///
 /// **What breaks.** `--device` without an override.
 ///
@@ -25,15 +25,15 @@ use crate::spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind};
 /// - `devices.sound`, `devices.video`, `devices.input`, `devices.serial`, `devices.usb`: device
 ///   nodes of that class
 ///
-/// Everything else, disks included, takes `devices.all` of `devices.cgroup`.
+/// Everything else, including disks, needs `devices.all` of `devices.cgroup`.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Devices as asked.
-/// - baseline: A device is the driver behind it, and a disk is everybody's data.
-/// - hardened: A device is the driver behind it, and a disk is everybody's data: whoever needs one
-///   says which class. A configuration that names every device of the host ("privileged") gets
-///   those that every container has.
+/// - privileged: Devices as the configuration asks.
+/// - baseline: A device gives access to the driver behind it, and a disk holds everybody's data.
+/// - hardened: A device gives access to the driver behind it, and a disk holds everybody's data, so
+///   a container has to name the class that it needs. A configuration that names every device of
+///   the host ("privileged") gets those that every container has.
 pub(crate) const NODES: Control = Control {
     id: ControlId::DeviceNodes,
     name: "devices.nodes",
@@ -50,7 +50,7 @@ pub(crate) const NODES: Control = Control {
     ],
     modes: [OFF, ON, ON, ON],
     severity: HIGH,
-    summary: "no devices but those that every container has",
+    summary: "only the devices that every container has",
 };
 
 /// Character devices that every container has: memory (null, zero, full, random, urandom), terminals.

@@ -3,10 +3,10 @@
 use super::prelude::*;
 use crate::spec::{Process, SpecError};
 
-/// **What.** `exec` with a uid, gid or additional group that the container's user namespace does
-/// not map is refused, under any profile.
+/// **What.** Under every profile, `exec` is refused with a uid, gid or additional group that the
+/// container's user namespace does not map.
 ///
-/// **Why.** The kernel would answer with an error that says nothing, or worse, the process would
+/// **Why.** The kernel would return an error that explains nothing, or worse, the process would
 /// keep an id of the host.
 ///
 /// **What breaks.** `exec --user` with an id that nobody in the container can have.
@@ -15,8 +15,8 @@ use crate::spec::{Process, SpecError};
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Not a matter of taste: an id that is not mapped means nothing in the container.
-/// - hardened: exec with an id that the container does not map would run as somebody of the host.
+/// - privileged: An id that is not mapped has no meaning in the container, under any profile.
+/// - hardened: exec with an id that the container does not map would run as a user of the host.
 pub(crate) const IDS: Control = Control {
     id: ControlId::ExecIds,
     name: "process.ids",
@@ -29,10 +29,10 @@ pub(crate) const IDS: Control = Control {
 /// **What.** A process that `exec` adds gets the AppArmor profile and the SELinux label of the
 /// container, whatever the caller sends. Engines send "unconfined" for a privileged exec. The other
 /// rules for processes (`process.no-new-privileges`, `capabilities.ceiling`, `rlimits.core`) apply
-/// to it too, with the profile that the container was made with.
+/// to it too, with the profile that the container was created with.
 ///
-/// **Why.** A label is a promise about the whole container. One process beside it that is
-/// unconfined is a way out for all others that can trace it or write to its files.
+/// **Why.** A label is a promise about the whole container. A single unconfined process would be a
+/// way out for all others that can trace it or write to its files.
 ///
 /// **What breaks.** `docker exec --privileged` and `podman exec --privileged` gain nothing.
 ///
@@ -41,8 +41,8 @@ pub(crate) const IDS: Control = Control {
 ///
 /// **In the profiles.**
 ///
-/// - privileged: exec has the labels that its caller sends.
-/// - hardened: Engines send "unconfined" for a privileged exec: the container's own label stays.
+/// - privileged: exec uses the labels that its caller sends.
+/// - hardened: Engines send "unconfined" for a privileged exec: the container keeps its own label.
 pub(crate) const LABELS: Control = Control {
     id: ControlId::ExecLabels,
     name: "process.labels",

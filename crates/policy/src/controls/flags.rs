@@ -6,12 +6,12 @@ use crate::facts::{FileKind, SourceFact};
 use crate::mount_options::{attr, Depth, MountPlanFlags};
 use crate::spec::Mount;
 
-/// **What.** nosuid and nodev on every bind mount and tmpfs, recursively for a recursive bind; also
-/// noexec on proc, sysfs, cgroup and mqueue; nosuid and noexec on `/dev` and devpts. Under
-/// `restricted` volumes are noexec too, but for image volumes and the program itself (an engine's
-/// `--init`). A bind also keeps the read-only, nosuid, nodev and noexec of its source's mount, unless
-/// `rw`, `suid`, `dev` or `exec` is asked for; at `privileged` it has, as under runc, exactly those that
-/// it names, if it names any.
+/// **What.** Every bind mount and tmpfs is nosuid and nodev, recursively for a recursive bind.
+/// proc, sysfs, cgroup and mqueue are also noexec; `/dev` and devpts are nosuid and noexec. Under
+/// `restricted`, volumes are noexec too, except for image volumes and the program itself (an
+/// engine's `--init`). A bind also keeps the read-only, nosuid, nodev and noexec flags of its
+/// source's mount, unless the configuration asks for `rw`, `suid`, `dev` or `exec`. At
+/// `privileged`, as under runc, it has exactly those flags that it names, if it names any.
 ///
 /// **Why.** A set-user-ID file or a device node on a volume is a privilege that somebody stored
 /// there.
@@ -26,10 +26,10 @@ use crate::spec::Mount;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Flags of mounts as asked.
+/// - privileged: Mount flags as the configuration asks.
 /// - baseline: Volumes keep their set-user-ID files and device nodes.
 /// - hardened: A set-user-ID file or a device node on a volume is a privilege that somebody stored
-///   there; no engine takes it away. Kernel file systems and /dev are noexec as well.
+///   there; engines do not remove it. Kernel file systems and /dev are noexec as well.
 /// - restricted: Volumes are noexec too.
 pub(crate) const FLAGS: Control = Control {
     id: ControlId::MountFlags,

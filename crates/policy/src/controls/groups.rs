@@ -4,11 +4,11 @@ use super::prelude::*;
 use std::collections::BTreeMap;
 
 /// **What.** The annotation `run.oci.keep_original_groups` (`podman run --group-add keep-groups`)
-/// counts for callers that are ordinary users, and not for root of the host: its groups are not the
-/// container's. `exec` likewise.
+/// has an effect only if the caller is an ordinary user. If the caller is root of the host, the
+/// container does not get root's groups. The same is true of `exec`.
 ///
-/// **Why.** Annotations may come with an image, and this one would also cost the container its user
-/// namespace: the caller's groups do not exist there.
+/// **Why.** Annotations may come from an image. This one would also prevent a user namespace,
+/// because the caller's groups do not exist there.
 ///
 /// **What breaks.** `keep-groups` with rootful podman.
 ///
@@ -16,22 +16,22 @@ use std::collections::BTreeMap;
 ///
 /// - `groups.kept`: the groups of a caller that is root, with podman's keep-groups
 ///
-/// It takes the host's ids, then, which `userns.fallback` or `userns.host` beside it permits.
+/// The container then uses the host's ids, which also needs `userns.fallback` or `userns.host`.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As the caller says.
-/// - baseline: As the caller says.
-/// - hardened: An annotation asks for it (run.oci.keep_original_groups), and annotations may come
-///   with an image. Root's groups are root's, and ids that nobody else has cannot be had together
-///   with them. Ordinary users have only their own.
+/// - privileged: As the caller asks.
+/// - baseline: As the caller asks.
+/// - hardened: An annotation asks for this (run.oci.keep_original_groups), and annotations may come
+///   from an image. The groups belong to root, and a container cannot have them together with
+///   unique ids. Ordinary users only pass on their own groups.
 pub(crate) const KEPT: Control = Control {
     id: ControlId::KeptGroups,
     name: "process.groups",
     allow: &["groups.kept"],
     modes: [OFF, OFF, ON, ON],
     severity: MEDIUM,
-    summary: "a container of root's does not keep its caller's groups",
+    summary: "a container started by root does not keep its caller's groups",
 };
 
 /// The annotation by which podman's `--group-add keep-groups` reaches a runtime.

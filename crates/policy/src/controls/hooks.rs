@@ -7,35 +7,42 @@ use crate::overrides::AllowedHook;
 use crate::spec::{Hook, Hooks};
 use serde_json::{json, Value};
 
-/// **What.** A hook that runs on the host's side is refused unless its program, every directory on
-/// the way to it and every link there belong to root (or to the caller, for an ordinary user) and
-/// cannot be written by others; a sticky directory such as `/tmp` does. `/proc/PID/exe`, as which
-/// dockerd names itself, is followed to the file, which has to be one of the host's; a path through
-/// what another process has (`/proc/PID/root/...`) leads to nobody's
-/// (`a_hook_is_not_run_by_a_path_through_what_a_container_has`), and what is run later is that file
-/// (`a_hook_that_is_named_by_a_process_runs_the_file_that_was_judged`). Nor may it lie among data on an overlay,
-/// FUSE or ecryptfs, whose files have other names beneath (`a_hook_that_lies_on_an_overlay_is_not_trusted`). Interpreters of scripts are judged
-/// in the same way, and among data neither may have a second name
-/// (`a_hook_with_a_second_name_is_not_trusted`). The same is asked again right before a hook runs,
-/// whenever that is: one that fails is an error of `create` or `start` as a hook is that ends with
-/// one, and a warning of `delete`. Programs of hooks, and the links that lead to them, are written by
-/// no container while theirs is there, and neither are interpreters of scripts (`mounts.sources`;
-/// `a_hook_is_not_written_through_a_volume_that_is_or_holds_it` and its neighbours,
-/// `a_hook_that_others_can_change_by_the_time_it_runs_does_not_run`).
-/// What a program loads itself (the loader of an ELF file, libraries, files that its arguments name) is
-/// not looked at: keep a hook that is not static with all that it loads in the host's system. As with runc,
-/// poststop hooks run after a creation that failed as well, once the container had a state directory:
-/// the specification goes on with them where a hook fails before the program. A hook without
-/// a timeout gets 30 seconds. Hooks
-/// run in `/` with their own environment and no descriptor of ours; at `privileged` in the bundle,
-/// createContainer hooks in the root file system, startContainer hooks in the program's directory,
-/// as under runc. createContainer hooks run in the container's user namespace, where there is one:
-/// they can write to its root file system, but mount nothing and make no devices. Where only root may search the
-/// way to it, or to the bundle's config.json, they see these two there and nothing else. startContainer hooks are
-/// programs of the container and are not judged.
+/// **What.** A hook that runs on the host's side is refused unless its program, every directory
+/// above it and every link on its path belong to root (or to the caller, for an ordinary user) and
+/// cannot be written by others. A sticky directory such as `/tmp` is permitted. Three more rules
+/// apply to paths:
 ///
-/// **Why.** Hooks have the runtime's privilege: who can replace one is root (CVE-2024-0132,
-/// CVE-2025-23266).
+/// - `/proc/PID/exe`, which dockerd uses as its own name, is resolved to the file, which must be
+///   one of the host's. The hook that runs later is that file
+///   (`a_hook_that_is_named_by_a_process_runs_the_file_that_was_judged`). A path through another
+///   process's view (`/proc/PID/root/...`) is not trusted
+///   (`a_hook_is_not_run_by_a_path_through_what_a_container_has`).
+/// - A hook among data on an overlay, FUSE or ecryptfs is not trusted, because its file has other
+///   names underneath (`a_hook_that_lies_on_an_overlay_is_not_trusted`).
+/// - Interpreters of scripts are judged in the same way. Among data, neither a hook nor an
+///   interpreter may have a second name (`a_hook_with_a_second_name_is_not_trusted`).
+///
+/// casemate repeats these checks right before each hook runs. A hook that then fails them has the
+/// same effect as a hook that exits with an error: an error of `create` or `start`, and a warning
+/// of `delete`. No container can write programs of hooks, links that lead to them, or interpreters
+/// of scripts while the hook's container exists (`mounts.sources`;
+/// `a_hook_is_not_written_through_a_volume_that_is_or_holds_it` and its neighbours,
+/// `a_hook_that_others_can_change_by_the_time_it_runs_does_not_run`). casemate does not check what
+/// a program loads itself (the loader of an ELF file, libraries, files that its arguments name). If
+/// a hook is not static, keep it in the host's system together with everything that it loads.
+///
+/// As with runc, poststop hooks also run after a failed creation, once the container had a state
+/// directory: the specification says so for a hook that fails before the program runs. A hook
+/// without a timeout gets 30 seconds. Hooks run in `/` with their own environment and without
+/// casemate's descriptors. At `privileged` they run in the bundle, createContainer hooks in the
+/// root file system, startContainer hooks in the program's directory, as under runc.
+/// createContainer hooks run in the container's user namespace, if there is one: they can write to
+/// its root file system, but cannot mount or create devices. If only root may search the path to
+/// the root file system or to the bundle's config.json, these hooks see these two there and nothing
+/// else. startContainer hooks are programs of the container and are not checked.
+///
+/// **Why.** Hooks run with the runtime's privileges: anybody who can replace one is root
+/// (CVE-2024-0132, CVE-2025-23266).
 ///
 /// **What breaks.** Hooks in a developer's home directory, directories writable by a group.
 ///
@@ -45,11 +52,11 @@ use serde_json::{json, Value};
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Hooks are run whoever may write them.
-/// - baseline: Toolkits in odd places go on working.
-/// - hardened: Hooks run with the runtime's privilege: whoever can replace one, or a directory
-///   above it, is root of the host. They get their own environment and nothing else, / as working
-///   directory, and 30 seconds if they ask for no other limit (CVE-2025-23266).
+/// - privileged: Hooks run, no matter who may write them.
+/// - baseline: Toolkits in unusual places continue to work.
+/// - hardened: Hooks run with the runtime's privileges: anybody who can replace one, or a directory
+///   above it, is root of the host. They get only their own environment, / as working directory,
+///   and 30 seconds unless they ask for another limit (CVE-2025-23266).
 pub(crate) const TRUSTED: Control = Control {
     id: ControlId::TrustedHooks,
     name: "hooks.trusted",
@@ -59,9 +66,9 @@ pub(crate) const TRUSTED: Control = Control {
     summary: "hooks are programs that only root can change",
 };
 
-/// **What.** Where the node's policy has a list of hooks, hooks that run on the host's side and are
-/// not in it are refused. An entry is the program's path, as the configuration names it or as it is
-/// without links, and may have a digest:
+/// **What.** If the node's policy has a list of hooks, hooks that run on the host's side and are
+/// not in the list are refused. An entry is the program's path, either as the configuration names
+/// it or with all links resolved, and may have a digest:
 ///
 /// ```toml
 /// [values]
@@ -72,49 +79,49 @@ pub(crate) const TRUSTED: Control = Control {
 /// ]
 /// ```
 ///
-/// A digest says nothing about LD_PRELOAD or BASH_ENV, so a listed hook gets those variables of the
-/// configuration that its entry names in `env`: `NAME` with any value, `NAME=VALUE` with that one.
-/// Without `env` it gets LANG, LANGUAGE, LC_*, TERM and NO_COLOR as far as their values are no
-/// paths, and of PATH the directories of the system. Which variables were left out stands among the
-/// decisions.
+/// A digest does not protect against LD_PRELOAD or BASH_ENV. So a listed hook gets only those
+/// variables of the configuration that its entry names in `env`: `NAME` with any value,
+/// `NAME=VALUE` with this value. Without `env` it gets LANG, LANGUAGE, LC_*, TERM and NO_COLOR if
+/// their values are not paths, and the system's directories of PATH. The decisions list the
+/// variables that were dropped.
 ///
-/// A hook whose every entry has a digest has to hold at each time that it runs what it held when the
-/// container was made, whatever the list says by then; `delete` goes on without one that does not.
-/// The file that the digest was taken of is the one that runs. Only a script is opened by its path
-/// once more, which is compared right before (device, inode, size, time of change);
+/// If every entry for a hook has a digest, the hook must have the same content each time it runs as
+/// when the container was created, even if the list changes later; `delete` continues without a
+/// hook that does not. The file that runs is the one from which the digest was taken. Only a script
+/// is opened again by its path, and compared right before (device, inode, size, time of change);
 /// `a_pinned_hook_that_was_altered_since_does_not_run`,
 /// `a_pinned_program_is_run_from_the_file_that_the_digest_was_taken_of`.
 ///
-/// `"hooks.allow" = []` refuses all. Digests are taken only where there is such a list or an audit
-/// log; then they stand in the container's `posture.json` and in `casemate audit ID`. dockerd's own
-/// hook is `/usr/bin/dockerd`. startContainer hooks are programs of the container.
+/// `"hooks.allow" = []` refuses all hooks. casemate computes digests only if there is such a list
+/// or an audit log; the container's `posture.json` and `casemate audit ID` then show them.
+/// dockerd's own hook is `/usr/bin/dockerd`. startContainer hooks are programs of the container.
 ///
-/// **Why.** A hook is a program that runs as root for every container, and a configuration names
-/// it. Which ones a node needs its administrator knows.
+/// **Why.** A hook is a program that runs as root for every container, and the configuration names
+/// it. Only the node's administrator knows which hooks the node needs.
 ///
-/// **What breaks.** Engines' and GPU toolkits' hooks that the list lacks, or whose variables it
+/// **What breaks.** Hooks of engines and GPU toolkits that the list lacks, or whose variables it
 /// does not name.
 ///
 /// **Override.**
 ///
 /// - `hooks.unlisted`: hooks that the policy's list lacks
 ///
-/// Without a list there is nothing to override: programs that are not known as hooks of engines and of toolkits for devices are
-/// a finding (`warned`) then, and run.
+/// Without a list there is nothing to override. Hooks then run, and programs that are not known as
+/// hooks of engines or device toolkits are a finding (`warned`).
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Whichever hooks the configuration names.
-/// - baseline: A list is there because somebody wrote one.
-/// - hardened: Only where the node's policy has a list of hooks ("hooks.allow" in [values]): nobody
-///   else can know which there should be.
+/// - privileged: Any hooks that the configuration names.
+/// - baseline: If there is a list, somebody wrote it for a reason.
+/// - hardened: Only if the node's policy has a list of hooks ("hooks.allow" in [values]): nobody
+///   else can know which ones are needed.
 pub(crate) const LISTED: Control = Control {
     id: ControlId::ListedHooks,
     name: "hooks.allow",
     allow: &["hooks.unlisted"],
     modes: [OFF, ON, ON, ON],
     severity: HIGH,
-    summary: "hooks are those that the node's policy lists, where it has a list",
+    summary: "if the node's policy has a list of hooks, only those run",
 };
 
 /// How long a hook may take that names no time, in seconds: one that hangs would hold the engine for ever.

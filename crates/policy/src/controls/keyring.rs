@@ -4,16 +4,17 @@ use super::prelude::*;
 use crate::control::Mode;
 use crate::decision::Decision;
 
-/// **What.** The container has a session keyring of its own, also when its caller says
-/// `--no-new-keyring` (containers.conf `keyring = false`, containerd's `NoNewKeyring`), which with
-/// runc leaves it that of the caller. `decisions.json` tells that it was asked for.
+/// **What.** The container has a session keyring of its own, even if its caller says
+/// `--no-new-keyring` (containers.conf `keyring = false`, containerd's `NoNewKeyring`). With runc,
+/// the container then shares the caller's keyring. `decisions.json` records that this was asked
+/// for.
 ///
 /// **Why.** The caller's keyring holds what its session was given: keys of encrypted directories,
-/// Kerberos tickets, tokens of network file systems. The kernel uses them for a process without any
-/// call of its own.
+/// Kerberos tickets, tokens of network file systems. The kernel uses them for a process without a
+/// call by that process.
 ///
-/// **What breaks.** Containers that are to use such keys of the host's session. Hosts where the
-/// quota of keys is too small for one keyring for each container: raise `kernel.keys.maxkeys`.
+/// **What breaks.** Containers that are meant to use such keys of the host's session. Hosts where
+/// the quota of keys is too small for one keyring per container: raise `kernel.keys.maxkeys`.
 ///
 /// **Override.**
 ///
@@ -21,10 +22,10 @@ use crate::decision::Decision;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As the caller says.
-/// - baseline: As the caller says.
-/// - hardened: What is in the caller's session keyring is the caller's: keys of file systems,
-///   tickets. --no-new-keyring asks for it.
+/// - privileged: As the caller asks.
+/// - baseline: As the caller asks.
+/// - hardened: The contents of the caller's session keyring belong to the caller: keys of file
+///   systems, tickets. --no-new-keyring would share them.
 pub(crate) const OWN: Control = Control {
     id: ControlId::SessionKeyring,
     name: "process.keyring",

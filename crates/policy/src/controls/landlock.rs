@@ -2,33 +2,34 @@
 
 use super::prelude::*;
 
-/// **What.** Landlock (landlock(7)) for the container and every process that `exec` adds: files are
-/// written, made, renamed and removed only on mounts that are writable when the container is made
-/// (volumes, tmpfs, /dev/shm, /dev/mqueue), in the device nodes of /dev, in terminals, in files of
-/// processes in /proc, and in what the standard streams are. No device node can be made anywhere,
-/// and device-specific ioctls work on the container's own devices only. Where the container shares
-/// its network or pid namespace with others, it can neither connect to their abstract unix sockets
-/// nor signal their processes. A node's policy can list the TCP ports that may be bound and
-/// connected to (`[values]`, `"landlock.tcp-bind" = [8080]`, `"landlock.tcp-connect" = [443,
-/// 5432]`; Linux 6.7; other protocols are not limited). Denials of programs in the container go to
-/// the kernel's audit log. On in `restricted`; a node's policy can switch it on in `hardened`. Off
-/// for a container that was granted CAP_SYS_ADMIN, because Landlock would forbid it to mount.
+/// **What.** A Landlock ruleset (landlock(7)) applies to the container and every process that
+/// `exec` adds. Files can be written, created, renamed and removed only on mounts that are writable
+/// when the container is created (volumes, tmpfs, /dev/shm, /dev/mqueue), in the device nodes of
+/// /dev, in terminals, in files of processes in /proc, and in what the standard streams are. Device
+/// nodes cannot be created anywhere, and device-specific ioctls work only on the container's own
+/// devices. If the container shares its network or pid namespace with others, it cannot connect to
+/// their abstract unix sockets or signal their processes. A node's policy can list the TCP ports
+/// that may be bound and connected to (`[values]`, `"landlock.tcp-bind" = [8080]`,
+/// `"landlock.tcp-connect" = [443, 5432]`; Linux 6.7; other protocols are not limited). Denials for
+/// programs in the container go to the kernel's audit log. The control is on in `restricted`, and a
+/// node's policy can turn it on in `hardened`. It is off for a container with CAP_SYS_ADMIN,
+/// because Landlock would prevent it from mounting.
 ///
-/// **Why.** Read-only flags are set one by one, and each mount has its own. This layer says the
-/// same once, in another part of the kernel, and holds where flags do not: for a pipe on a
-/// read-only mount, for a file or directory of the host that reached the container as a descriptor
-/// and is opened from there (the class of CVE-2024-21626), for a host's abstract sockets
+/// **Why.** Read-only flags are set one by one, separately for each mount. This layer states the
+/// same once, in another part of the kernel. It also applies where flags do not: to a pipe on a
+/// read-only mount, to a file or directory of the host that reached the container as a descriptor
+/// and is opened from there (like CVE-2024-21626), and to a host's abstract sockets
 /// (CVE-2020-15257).
 ///
-/// **What breaks.** Programs that watch or signal neighbours of a pod that shares its pid
-/// namespace. Processes that `exec` adds are a layer of their own: debuggers among them cannot
-/// trace the container's processes, and with a shared pid namespace not signal them either.
+/// **What breaks.** Programs that watch or signal neighbours in a pod that shares its pid
+/// namespace. Each process that `exec` adds has its own layer: debuggers among them cannot trace
+/// the container's processes, and with a shared pid namespace they cannot signal them either.
 /// startContainer hooks run inside the layer.
 ///
-/// **Needs.** Linux 6.2 (ABI 3); before that truncation could not be denied, and `restricted`
-/// refuses the container. Device ioctls are limited since 6.10 (ABI 5), signals and abstract
-/// sockets since 6.12 (ABI 6), audited since 6.15 (ABI 7); on older kernels the decision says what
-/// is missing.
+/// **Requirements.** Linux 6.2 (ABI 3); older kernels cannot deny truncation, and `restricted`
+/// refuses the container there. Device ioctls are limited since 6.10 (ABI 5), signals and abstract
+/// sockets since 6.12 (ABI 6), and denials are audited since 6.15 (ABI 7). On older kernels the
+/// decision says what is missing.
 ///
 /// **Override.**
 ///
@@ -36,13 +37,12 @@ use super::prelude::*;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: No layer of ours, and user namespaces as deep as the kernel lets them.
-/// - hardened: Off: programs that change the metadata of devices or talk to other containers of a
-///   pod by abstract sockets would fail in ways that are hard to see. A node's policy may switch it
-///   on.
-/// - restricted: Read-only flags are many and each is set by somebody; one layer below them that
-///   says it once costs little here, where nothing is meant to be written outside of volumes and
-///   tmpfs.
+/// - privileged: No Landlock layer, and user namespaces as deep as the kernel permits.
+/// - hardened: Off: programs that change the metadata of devices, or use abstract sockets to talk
+///   to other containers of a pod, would fail in ways that are hard to diagnose. A node's policy
+///   may turn it on.
+/// - restricted: There are many read-only flags, each set separately. One layer below them costs
+///   little in this profile, where nothing is meant to be written outside of volumes and tmpfs.
 pub(crate) const LAYER: Control = Control {
     id: ControlId::Landlock,
     name: "landlock.layer",
@@ -50,7 +50,7 @@ pub(crate) const LAYER: Control = Control {
     modes: [OFF, OFF, OFF, ON],
     severity: LOW,
     summary:
-        "a second layer under the read-only flags: no writing but to writable mounts and devices",
+        "a second layer below the read-only flags: only writable mounts and devices can be written",
 };
 
 const POINTER: &str = "/process";

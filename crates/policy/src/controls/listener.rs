@@ -5,16 +5,17 @@ use super::prelude::*;
 use crate::facts::{FileFact, SourceFact};
 use crate::spec::SeccompProfile;
 
-/// **What.** Where a filter hands system calls to an agent (`SCMP_ACT_NOTIFY`), the runtime connects
-/// to the socket that `linux.seccomp.listenerPath` names, with the caller's rights. Refused are
-/// sockets that `mounts.sources` refuses: engines' and systemd's, those of root that are nobody's in
-/// particular. Let in is one of an agent for this purpose, whose file or directory has `seccomp` in
-/// its name (`/run/seccomp-agent.socket`, CRI-O's in `/run/crio/seccomp`), and what is no socket of
-/// root's. What cannot be judged is refused: a path through the mounts of another process
-/// (`/proc/PID/root`), and one that leads nowhere. What was judged is the path without links, and the runtime connects to that.
+/// **What.** If a filter passes system calls to an agent (`SCMP_ACT_NOTIFY`), the runtime connects
+/// to the socket that `linux.seccomp.listenerPath` names, with the caller's rights. It refuses the
+/// sockets that `mounts.sources` refuses: those of engines and systemd, and other sockets of root.
+/// It permits a socket of a seccomp agent, whose file or directory has `seccomp` in its name
+/// (`/run/seccomp-agent.socket`, CRI-O's in `/run/crio/seccomp`), and any socket that does not
+/// belong to root. What cannot be checked is refused: a path through the mounts of another process
+/// (`/proc/PID/root`), and one that does not exist. casemate checks the path with all links
+/// resolved, and connects to that.
 ///
-/// **Why.** A configuration would have the runtime speak, as root, to whoever listens on the host,
-/// with text of the configuration's choice, and hand over a descriptor of the container.
+/// **Why.** Otherwise a configuration could make the runtime, as root, send text of its choice and
+/// a descriptor of the container to any listener on the host.
 ///
 /// **What breaks.** Agents whose socket has another name.
 ///
@@ -24,16 +25,16 @@ use crate::spec::SeccompProfile;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Whatever the configuration names.
-/// - hardened: A socket of the host that only root may connect to is not for configurations to
-///   choose: an agent is known by its name.
+/// - privileged: Any socket that the configuration names.
+/// - hardened: A configuration must not choose a socket of the host that only root may connect to;
+///   agents are recognised by the name of their socket.
 pub(crate) const AGENT: Control = Control {
     id: ControlId::SeccompListener,
     name: "process.seccomp-listener",
     allow: &["process.seccomp-listener"],
     modes: [OFF, ON, ON, ON],
     severity: MEDIUM,
-    summary: "system calls are handed to no other socket than an agent's",
+    summary: "system calls are passed only to the socket of a seccomp agent",
 };
 
 /// Where the path leads is the runtime's to find out.

@@ -5,11 +5,11 @@ use crate::spec::Memory;
 use std::collections::BTreeMap;
 
 /// **What.** restricted refuses a container without a memory limit, unless the node's policy has a
-/// value, which is set then. `-1` is no limit. The sandbox of a pod gets 64 MiB. hardened says in
-/// the record that there is none.
+/// value; casemate then sets that value. `-1` is no limit. The sandbox of a pod gets 64 MiB.
+/// hardened records that there is no limit.
 ///
-/// **Why.** What one container takes, the others and the host's own services do not have. How much
-/// a program needs nobody here knows.
+/// **Why.** Memory that one container uses is missing for the others and for the host's own
+/// services. Only the user knows how much a program needs.
 ///
 /// **What breaks.** Under restricted, `run` without `-m`, pods without `limits.memory`.
 ///
@@ -17,17 +17,17 @@ use std::collections::BTreeMap;
 ///
 /// - `memory.unlimited`: no limit of memory is asked for
 ///
-/// For all containers: `"memory.limit"` in `[values]` of the policy, and under hardened, which only
-/// warns, `"memory.limit" = "enforce"` in `[controls]` as well.
+/// To set a limit for all containers, use `"memory.limit"` in `[values]` of the policy. hardened
+/// only warns, so under hardened also set `"memory.limit" = "enforce"` in `[controls]`.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As much as there is.
+/// - privileged: No limit.
 /// - baseline: The node may limit pods elsewhere.
-/// - hardened: What a program needs only its owner knows. Without a limit it takes the host's
-///   memory, and the record says that there was none.
-/// - restricted: Nothing is invented: a container that names no limit is refused, unless a policy
-///   has a value for it.
+/// - hardened: Only its owner knows how much a program needs. Without a limit it can use all of the
+///   host's memory, and the record says that there was none.
+/// - restricted: casemate invents no value: a container without a limit is refused, unless the
+///   policy has a value for it.
 pub(crate) const LIMIT: Control = Control {
     id: ControlId::MemoryLimit,
     name: "memory.limit",
@@ -37,17 +37,18 @@ pub(crate) const LIMIT: Control = Control {
     summary: "memory is limited",
 };
 
-/// **What.** Under `restricted`, or where the node's policy switches it on (`"memory.oom-group" =
-/// "enforce"` in `[controls]`): `memory.oom.group` of the container's cgroup is 1. When memory runs
-/// out, the kernel ends all of the container's processes, and not the largest one. A configuration
-/// that says so itself (`resources.unified`), either way, is followed.
+/// **What.** Under `restricted`, or if the node's policy turns it on
+/// (`"memory.oom-group" = "enforce"` in `[controls]`), `memory.oom.group` of the container's cgroup
+/// is 1. When memory runs out, the kernel then ends all of the container's processes, and not only
+/// the largest one. If the configuration sets this itself (`resources.unified`), either way, that
+/// value is used.
 ///
-/// **Why.** A service that has lost some of its processes is in a state that nobody has tested, and
-/// nobody restarts it.
+/// **Why.** A service that has lost some of its processes is in an untested state, and nobody
+/// restarts it.
 ///
 /// **What breaks.** Servers that survive the death of a worker (postgres, php-fpm) end as a whole.
 ///
-/// **Where it cannot be had.** A cgroup without the memory controller: `waived`.
+/// **If it is not available.** A cgroup without the memory controller: `waived`.
 ///
 /// **Override.**
 ///
@@ -55,19 +56,19 @@ pub(crate) const LIMIT: Control = Control {
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As asked.
-/// - baseline: As the configuration says.
-/// - hardened: Servers of several processes (databases) live on when one of them is killed; whoever
-///   wants it otherwise says so.
-/// - restricted: Half a service is nothing that anybody has tested: it ends as a whole, and is
-///   started again by whoever watches it.
+/// - privileged: As the configuration asks.
+/// - baseline: As the configuration asks.
+/// - hardened: Servers with several processes (databases) survive when one of them is killed; turn
+///   this on if you want them to end.
+/// - restricted: Half a service is an untested state: it ends as a whole, and its supervisor
+///   restarts it.
 pub(crate) const GROUP: Control = Control {
     id: ControlId::OomGroup,
     name: "memory.oom-group",
     allow: &["memory.oom-single"],
     modes: [OFF, OFF, OFF, ON],
     severity: LOW,
-    summary: "out of memory, a container ends as a whole",
+    summary: "when memory runs out, the whole container ends",
 };
 
 /// Bytes that no host has: a limit in name only.

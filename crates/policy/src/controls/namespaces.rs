@@ -4,18 +4,18 @@ use super::prelude::*;
 use crate::profile::ProfileName;
 use crate::spec::{Namespace, NamespaceKind};
 
-/// **What.** A container without a mount namespace of its own is refused, and one that joins a mount
-/// namespace by a path: its namespace is one that is made for it
+/// **What.** A container without a mount namespace of its own is refused, and so is one that joins
+/// a mount namespace by path. casemate always creates a mount namespace for the container
 /// (`a_mount_namespace_is_made_for_the_container_and_never_joined`).
 ///
-/// **Why.** Masks, read-only paths and the read-only root all live in that namespace. Without it
-/// they would have to be left out. In a namespace that is joined, a root file system that is built and
-/// made `/` becomes that of all who are in it: a service of the host, another container.
+/// **Why.** Masks, read-only paths and the read-only root all exist in that namespace. Without it
+/// they would have to be omitted. If it were joined, the container's root file system would become
+/// `/` for every process in it: a service of the host, another container.
 ///
-/// **What breaks.** Configurations that run a program on the host's tree, `ctr run --with-ns mount:...`.
-/// No engine writes one by default.
+/// **What breaks.** Configurations that run a program on the host's tree,
+/// `ctr run --with-ns mount:...`. No engine writes one by default.
 ///
-/// **Around it.** Have `{"type": "mount"}` in `linux.namespaces`, without a path.
+/// **Workaround.** Put `{"type": "mount"}` into `linux.namespaces`, without a path.
 ///
 /// **Override.** None. The profile `privileged` runs such a configuration.
 ///
@@ -23,8 +23,8 @@ use crate::spec::{Namespace, NamespaceKind};
 ///
 /// - privileged: A container may share the host's mount namespace.
 /// - baseline: Nothing can be confined without it.
-/// - hardened: Without an own mount namespace there is nothing to mask and nothing to make
-///   read-only: such a configuration is refused, not weakened.
+/// - hardened: Without a mount namespace of its own, nothing can be masked or made read-only: such
+///   a configuration is refused, not weakened.
 pub(crate) const MOUNT: Control = Control {
     id: ControlId::MountNamespace,
     name: "namespaces.mount",
@@ -34,17 +34,18 @@ pub(crate) const MOUNT: Control = Control {
     summary: "the container has a mount namespace of its own",
 };
 
-/// **What.** A container that would share the network namespace with the host is refused: whether
-/// its configuration leaves the namespace out or joins it by a path whose inode is the host's. A
-/// path is looked at once more when it is opened. "The host" is where casemate itself runs. Nobody
-/// but the caller knows which namespace was meant, so nothing is mended.
+/// **What.** A container that would share the host's network namespace is refused, whether its
+/// configuration omits the namespace or joins it by a path whose inode is the host's. casemate
+/// checks the path again when it opens it. "The host" is the namespace in which casemate itself
+/// runs. casemate does not create a namespace instead, because only the caller knows which one was
+/// meant.
 ///
-/// **Why.** With the host's network a container reaches every service on the loopback interface and
-/// every abstract socket (CVE-2020-15257: containerd's own, and a root shell behind it), and with
-/// CAP_NET_RAW or CAP_NET_ADMIN all traffic.
+/// **Why.** With the host's network, a container reaches every service on the loopback interface
+/// and every abstract socket (CVE-2020-15257: containerd's own, and through it a root shell), and
+/// with CAP_NET_RAW or CAP_NET_ADMIN all traffic.
 ///
 /// **What breaks.** `--network=host`; Kubernetes' `hostNetwork`, which needs the override for uts
-/// as well. A container of an ordinary user may leave the network namespace out, as runc's rootless
+/// as well. A container of an ordinary user may omit the network namespace, as runc's rootless
 /// configurations do: it reaches the network as that user does. `restricted` refuses that too.
 ///
 /// **Override.**
@@ -53,11 +54,12 @@ pub(crate) const MOUNT: Control = Control {
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Whichever namespaces the configuration names, or leaves out.
+/// - privileged: Whichever namespaces the configuration names, or omits.
 /// - baseline: The standard's "host namespaces".
-/// - hardened: The host's network: its interfaces, its loopback services, and its abstract sockets,
-///   behind one of which CVE-2020-15257 was a root shell. Which network it was to be nobody here
-///   can know, so it is refused and not mended; the same for processes, ipc and the host's name.
+/// - hardened: The host's network gives access to its interfaces, its loopback services, and its
+///   abstract sockets; CVE-2020-15257 was a root shell through one of these. Only the caller knows
+///   which network was meant, so the configuration is refused and not changed; the same is true of
+///   processes, ipc and the host's name.
 pub(crate) const NETWORK: Control = Control {
     id: ControlId::HostNetwork,
     name: "namespaces.host-network",
@@ -67,13 +69,15 @@ pub(crate) const NETWORK: Control = Control {
     summary: "the container has a network of its own",
 };
 
-/// **What.** A container that would share the pid namespace with the host is refused: whether its
-/// configuration leaves the namespace out or joins it by a path whose inode is the host's. A path
-/// is looked at once more when it is opened. "The host" is where casemate itself runs. Nobody but
-/// the caller knows which namespace was meant, so nothing is mended.
+/// **What.** A container that would share the host's pid namespace is refused, whether its
+/// configuration omits the namespace or joins it by a path whose inode is the host's. casemate
+/// checks the path again when it opens it. "The host" is the namespace in which casemate itself
+/// runs. casemate does not create a namespace instead, because only the caller knows which one was
+/// meant.
 ///
-/// **Why.** Every process of the host is seen, with its arguments; where the ids allow it, also its
-/// environment and, through `/proc/PID/root`, its files. Signals reach it.
+/// **Why.** The container sees every process of the host with its arguments and, where the ids
+/// allow it, also its environment and, through `/proc/PID/root`, its files. It can send signals to
+/// these processes.
 ///
 /// **What breaks.** `--pid=host`, Kubernetes' `hostPID`: monitoring and debugging agents.
 ///
@@ -81,15 +85,15 @@ pub(crate) const NETWORK: Control = Control {
 ///
 /// - `namespaces.host-pid`: the host's pid namespace
 ///
-/// A debugger of one container is better off in that container's pid namespace
-/// (`--pid=container:NAME`, `shareProcessNamespace`), which needs no override.
+/// To debug one container, join that container's pid namespace instead (`--pid=container:NAME`,
+/// `shareProcessNamespace`), which needs no override.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Whichever namespaces the configuration names, or leaves out.
+/// - privileged: Whichever namespaces the configuration names, or omits.
 /// - baseline: The standard's "host namespaces".
-/// - hardened: The host's processes: their environment, their files through /proc/PID/root, and
-///   signals.
+/// - hardened: It gives access to the host's processes: their environment, their files through
+///   /proc/PID/root, and signals to them.
 pub(crate) const PID: Control = Control {
     id: ControlId::HostPid,
     name: "namespaces.host-pid",
@@ -99,14 +103,14 @@ pub(crate) const PID: Control = Control {
     summary: "the container does not see the host's processes",
 };
 
-/// **What.** A container that would share the ipc namespace with the host is refused: whether its
-/// configuration leaves the namespace out or joins it by a path whose inode is the host's. A path
-/// is looked at once more when it is opened. "The host" is where casemate itself runs. Nobody but
-/// the caller knows which namespace was meant, so nothing is mended.
+/// **What.** A container that would share the host's ipc namespace is refused, whether its
+/// configuration omits the namespace or joins it by a path whose inode is the host's. casemate
+/// checks the path again when it opens it. "The host" is the namespace in which casemate itself
+/// runs. casemate does not create a namespace instead, because only the caller knows which one was
+/// meant.
 ///
-/// **Why.** System V shared memory, semaphores and message queues have no protection but ids and
-/// modes, and databases keep their buffers there. `kernel.shm*` and `kernel.msg*` would be the
-/// host's.
+/// **Why.** Only ids and modes protect System V shared memory, semaphores and message queues, and
+/// databases keep their buffers there. `kernel.shm*` and `kernel.msg*` would be the host's.
 ///
 /// **What breaks.** `--ipc=host`, Kubernetes' `hostIPC`.
 ///
@@ -114,14 +118,15 @@ pub(crate) const PID: Control = Control {
 ///
 /// - `namespaces.host-ipc`: the host's ipc namespace
 ///
-/// Containers that share memory with each other can share one namespace without it
+/// Containers that share memory with each other can share one namespace without this override
 /// (`--ipc=container:NAME`, pods).
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Whichever namespaces the configuration names, or leaves out.
+/// - privileged: Whichever namespaces the configuration names, or omits.
 /// - baseline: The standard's "host namespaces".
-/// - hardened: The host's shared memory and queues, some of them with the keys of databases.
+/// - hardened: It gives access to the host's shared memory and queues, which may contain the keys
+///   of databases.
 pub(crate) const IPC: Control = Control {
     id: ControlId::HostIpc,
     name: "namespaces.host-ipc",
@@ -131,13 +136,14 @@ pub(crate) const IPC: Control = Control {
     summary: "the container does not reach the host's shared memory and queues",
 };
 
-/// **What.** A container that would share the uts namespace with the host is refused: whether its
-/// configuration leaves the namespace out or joins it by a path whose inode is the host's. A path
-/// is looked at once more when it is opened. "The host" is where casemate itself runs. Nobody but
-/// the caller knows which namespace was meant, so nothing is mended.
+/// **What.** A container that would share the host's uts namespace is refused, whether its
+/// configuration omits the namespace or joins it by a path whose inode is the host's. casemate
+/// checks the path again when it opens it. "The host" is the namespace in which casemate itself
+/// runs. casemate does not create a namespace instead, because only the caller knows which one was
+/// meant.
 ///
-/// **Why.** With CAP_SYS_ADMIN a container renames the host, and everything that goes by its name,
-/// such as log lines and leases. Without, it learns the name.
+/// **Why.** With CAP_SYS_ADMIN, a container can rename the host, and with it everything that uses
+/// its name, such as log lines and leases. Without that capability, it learns the name.
 ///
 /// **What breaks.** `--uts=host`, and `--network=host`, with which engines share it too.
 ///
@@ -147,10 +153,10 @@ pub(crate) const IPC: Control = Control {
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Whichever namespaces the configuration names, or leaves out.
-/// - baseline: Not in the standard's list, and of use to nobody but who wants to look like the
-///   host.
-/// - hardened: The host's name, which some software trusts.
+/// - privileged: Whichever namespaces the configuration names, or omits.
+/// - baseline: Not in the standard's list, but only useful to a container that wants to look like
+///   the host.
+/// - hardened: It gives access to the host's name, which some software trusts.
 pub(crate) const UTS: Control = Control {
     id: ControlId::HostUts,
     name: "namespaces.host-uts",
@@ -162,10 +168,11 @@ pub(crate) const UTS: Control = Control {
 
 /// **What.** A container without a cgroup namespace of its own gets one.
 ///
-/// **Why.** The paths of the host's control groups tell what else runs there, and are where escapes
-/// by `release_agent` began (CVE-2022-0492). An own namespace takes nothing from a program.
+/// **Why.** The paths of the host's cgroups show what else runs there, and escapes through
+/// `release_agent` began there (CVE-2022-0492). A namespace of its own takes nothing away from a
+/// program.
 ///
-/// **What breaks.** Monitoring agents that look for other containers' groups (`--cgroupns=host`).
+/// **What breaks.** Monitoring agents that look for other containers' cgroups (`--cgroupns=host`).
 ///
 /// **Override.**
 ///
@@ -173,18 +180,18 @@ pub(crate) const UTS: Control = Control {
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Whichever namespaces the configuration names, or leaves out.
-/// - baseline: Not in the standard's list, and of use to nobody but who wants to look like the
-///   host.
-/// - hardened: Paths of control groups tell what else runs on the host. One of its own costs a
-///   container nothing: it is given.
+/// - privileged: Whichever namespaces the configuration names, or omits.
+/// - baseline: Not in the standard's list, but only useful to a container that wants to look like
+///   the host.
+/// - hardened: Cgroup paths show what else runs on the host. A namespace of its own costs a
+///   container nothing, so it gets one.
 pub(crate) const CGROUP: Control = Control {
     id: ControlId::HostCgroup,
     name: "namespaces.host-cgroup",
     allow: &["namespaces.host-cgroup"],
     modes: [OFF, ON, ON, ON],
     severity: LOW,
-    summary: "the container sees its own control group as the root",
+    summary: "the container sees its own cgroup as the root",
 };
 
 type Asked = Vec<Namespace>;

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 /// **What.** `linux.netDevices` is refused.
 ///
-/// **Why.** A device that is moved is gone from the host for as long as the container lives: its
-/// card, its bridge, another container's.
+/// **Why.** A device that is moved disappears from the host until the container ends: the host's
+/// network card, its bridge, another container's device.
 ///
-/// **What breaks.** Network functions that are given a card of their own.
+/// **What breaks.** Network functions that get a network card of their own.
 ///
 /// **Override.**
 ///
@@ -17,9 +17,9 @@ use std::collections::BTreeMap;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As asked.
-/// - hardened: A device that is moved is gone from the host; with the wrong name in it, a
-///   configuration takes the host off the network.
+/// - privileged: As the configuration asks.
+/// - hardened: A device that is moved disappears from the host; with the wrong name, a
+///   configuration disconnects the host from the network.
 pub(crate) const MOVED: Control = Control {
     id: ControlId::NetDevices,
     name: "network.devices",

@@ -2,15 +2,16 @@
 
 use super::prelude::*;
 
-/// **What.** prctl(PR_SET_NO_NEW_PRIVS) for the container and every process that `exec` adds.
+/// **What.** casemate sets prctl(PR_SET_NO_NEW_PRIVS) for the container and every process that
+/// `exec` adds.
 ///
 /// **Why.** A set-user-ID program or a file capability in an image is the shortest way from a bug
-/// in a service to all capabilities of the bounding set. It also takes the effect from inherited
-/// capabilities together with file capabilities (CVE-2022-24769, CVE-2022-29162).
+/// in a service to all capabilities of the bounding set. no_new_privs also disables inherited
+/// capabilities in combination with file capabilities (CVE-2022-24769, CVE-2022-29162).
 ///
 /// **What breaks.** sudo, su, doas, and ping with file capabilities.
 ///
-/// **Around it.** Start the program as the user it should run as.
+/// **Workaround.** Start the program as the user that it should run as.
 ///
 /// **Override.**
 ///
@@ -19,16 +20,17 @@ use super::prelude::*;
 /// **In the profiles.**
 ///
 /// - privileged: Set-user-ID binaries gain privileges unless the configuration forbids it.
-/// - baseline: The standard leaves this to the pod: sudo and su go on working.
+/// - baseline: The standard leaves this to the pod: sudo and su continue to work.
 /// - hardened: A set-user-ID binary or a file capability in an image is the shortest way from a bug
-///   in a service to all capabilities of the bounding set. sudo, su and old ping stop gaining.
+///   in a service to all capabilities of the bounding set. sudo, su and old versions of ping no
+///   longer gain privileges.
 pub(crate) const FORCED: Control = Control {
     id: ControlId::NoNewPrivileges,
     name: "process.no-new-privileges",
     allow: &["process.new-privileges"],
     modes: [OFF, WARN, ON, ON],
     severity: MEDIUM,
-    summary: "set-user-ID files and file capabilities add nothing",
+    summary: "set-user-ID files and file capabilities grant nothing",
 };
 
 /// A process that joins may gain what the container's first one may, and no more.

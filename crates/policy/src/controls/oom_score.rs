@@ -2,14 +2,14 @@
 
 use super::prelude::*;
 
-/// **What.** A negative `oomScoreAdj`, given or inherited from the caller, becomes 0. The same for
-/// `exec`.
+/// **What.** A negative `oomScoreAdj`, set by the configuration or inherited from the caller,
+/// becomes 0. The same is true of `exec`.
 ///
-/// **Why.** With a negative score the host kills its own services before the container that uses up
-/// the memory.
+/// **Why.** With a negative score, the kernel kills the host's own services before the container
+/// that uses up the memory.
 ///
-/// **What breaks.** Kubernetes gives Guaranteed pods -997; they lose that advantage over the node's
-/// services, not the one over other pods.
+/// **What breaks.** Kubernetes gives Guaranteed pods -997. They lose their advantage over the
+/// node's services, but not over other pods.
 ///
 /// **Override.**
 ///
@@ -17,10 +17,10 @@ use super::prelude::*;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As asked.
+/// - privileged: As the configuration asks.
 /// - baseline: Guaranteed pods of Kubernetes have a negative score.
-/// - hardened: A negative score, or the engine's own that is inherited, makes the host kill its own
-///   services first. Zero is what is given then.
+/// - hardened: With a negative score, or the engine's own inherited one, the kernel kills the
+///   host's own services first. The container gets 0 instead.
 pub(crate) const SCORE: Control = Control {
     id: ControlId::OomScore,
     name: "oom.score",

@@ -4,16 +4,16 @@ use super::prelude::*;
 use super::userns;
 use crate::check::clean;
 
-/// **What.** 32 paths are hidden, in addition to the configuration's own. Files are covered by an
-/// empty file, directories by an empty directory, both read-only and never the container's
+/// **What.** 32 paths are masked, in addition to the configuration's own. An empty file covers a
+/// file and an empty directory covers a directory. Both are read-only and never the container's
 /// `/dev/null` (CVE-2025-31133). A path that does not exist is skipped;
-/// `/sys/devices/system/cpu/cpu*/thermal_throttle` stands for one directory of each processor that
-/// the host has. A path on which the configuration mounts something (lxcfs) is left to that mount.
+/// `/sys/devices/system/cpu/cpu*/thermal_throttle` stands for one directory per CPU of the host. If
+/// the configuration mounts something on a path (lxcfs), that mount is kept.
 ///
-/// **Why.** They show the host's memory, hardware, keys and timing, or switch things on the host:
+/// **Why.** These paths show the host's memory, hardware, keys and timing, or control the host:
 /// `/proc/kcore`, `/proc/keys`, `/proc/interrupts`, `/sys/firmware`,
-/// `/sys/devices/virtual/powercap` (CVE-2020-8694) and so on. Engines' lists differ; the union is
-/// taken.
+/// `/sys/devices/virtual/powercap` (CVE-2020-8694) and others. Engines' lists differ; casemate uses
+/// their union.
 ///
 /// **What breaks.** Monitoring that reads the host through a container.
 ///
@@ -21,13 +21,14 @@ use crate::check::clean;
 ///
 /// - `paths.unmasked`: only the configuration's own list is hidden
 ///
-/// With the engine's own list emptied as well (`--security-opt unmask=ALL` in podman).
+/// To unmask everything, also empty the engine's own list (`--security-opt unmask=ALL` in podman).
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Only what the configuration lists is hidden and read-only.
-/// - baseline: Engines' lists differ, and each lacks something: the union of theirs and ours.
-/// - hardened: Joined with the configuration's own list; nothing is ever taken from that.
+/// - privileged: Only the paths that the configuration lists are masked and read-only.
+/// - baseline: Engines' lists differ, and each lacks something: the union of their lists and
+///   casemate's.
+/// - hardened: Added to the configuration's own list; nothing is ever removed from that.
 pub(crate) const MASKED: Control = Control {
     id: ControlId::MaskedPaths,
     name: "paths.masked",
@@ -40,24 +41,25 @@ pub(crate) const MASKED: Control = Control {
 /// **What.** `/proc/bus`, `/proc/fs`, `/proc/irq`, `/proc/pressure`, `/proc/sys` and `/sys/module`
 /// are read-only, in addition to the configuration's own list.
 ///
-/// **Why.** Writing there changes the host. `linux.sysctl` still works: it is written before the
-/// container's first mount.
+/// **Why.** Writing there changes the host. `linux.sysctl` still works, because it is written
+/// before the container's first mount.
 ///
 /// **What breaks.** `sysctl -w` in a container; pressure triggers.
 ///
-/// **Around it.** Set kernel parameters through the engine (`--sysctl`).
+/// **Workaround.** Set kernel parameters through the engine (`--sysctl`).
 ///
 /// **Override.**
 ///
 /// - `paths.writable`: only the configuration's own list is read-only
 ///
-/// With the engine's own list emptied as well.
+/// To make everything writable, also empty the engine's own list.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Only what the configuration lists is hidden and read-only.
-/// - baseline: Engines' lists differ, and each lacks something: the union of theirs and ours.
-/// - hardened: Joined likewise: what programs read but must not write.
+/// - privileged: Only the paths that the configuration lists are masked and read-only.
+/// - baseline: Engines' lists differ, and each lacks something: the union of their lists and
+///   casemate's.
+/// - hardened: Added to the configuration's own list: paths that programs read but must not write.
 pub(crate) const READONLY: Control = Control {
     id: ControlId::ReadonlyPaths,
     name: "paths.readonly",

@@ -3,27 +3,27 @@
 use super::prelude::*;
 use crate::spec::Pids;
 
-/// **What.** 2048 tasks, if the configuration sets no limit. Any limit that is set stays, -1
-/// and 0 (both unlimited) too.
+/// **What.** The limit is 2048 tasks if the configuration sets no limit. A limit in the
+/// configuration is kept, including -1 and 0 (both unlimited).
 ///
-/// **Why.** A fork bomb takes the host's process table, which nothing else limits.
+/// **Why.** A fork bomb exhausts the host's process table, which nothing else limits.
 ///
 /// **What breaks.** Programs with more than 2048 threads.
 ///
-/// **Around it.** A limit of one's own: `--pids-limit`.
+/// **Workaround.** Set your own limit: `--pids-limit`.
 ///
 /// **Override.**
 ///
 /// - `pids.unlimited`: no limit of processes is added
 ///
-/// The verdict is `waived`, too, where the container's cgroup has no pids controller, and for
-/// containers of ordinary users, who may not have the right to set it.
+/// The verdict is also `waived` if the container's cgroup has no pids controller, and for
+/// containers of ordinary users, who may not have the right to set a limit.
 ///
 /// **In the profiles.**
 ///
 /// - privileged: No default limit.
 /// - baseline: The node may limit pods elsewhere (kubelet's podPidsLimit).
-/// - hardened: A fork bomb takes the host's process table, which nothing else limits.
+/// - hardened: A fork bomb exhausts the host's process table, which nothing else limits.
 pub(crate) const LIMIT: Control = Control {
     id: ControlId::PidsLimit,
     name: "pids.limit",

@@ -3,14 +3,14 @@
 use super::prelude::*;
 use crate::spec::Mount;
 
-/// **What.** Under restricted /proc is mounted with `subset=pid,hidepid=ptraceable`.
+/// **What.** Under restricted, /proc is mounted with `subset=pid,hidepid=ptraceable`.
 ///
-/// **Why.** Everything else in /proc is the host's: its load, its kernel, its devices. What is not
-/// there need not be hidden.
+/// **Why.** Everything else in /proc belongs to the host: its load, its kernel, its devices. What
+/// is absent need not be masked.
 ///
 /// **What breaks.** Programs that read `/proc/meminfo`, `/proc/cpuinfo`, `/proc/sys` or
-/// `/proc/mounts`: the Go and Java runtimes take their numbers elsewhere, `free`, `top` and `mount`
-/// do not.
+/// `/proc/mounts`: the Go and Java runtimes have other sources for these numbers, but `free`, `top`
+/// and `mount` do not.
 ///
 /// **Override.**
 ///
@@ -19,17 +19,16 @@ use crate::spec::Mount;
 /// **In the profiles.**
 ///
 /// - privileged: All of /proc.
-/// - hardened: /proc with processes only breaks every program that asks how much memory or how many
-///   processors there are.
-/// - restricted: Programs that were built for this profile get their numbers from their control
-///   group.
+/// - hardened: A /proc with only processes breaks every program that asks for the amount of memory
+///   or the number of CPUs.
+/// - restricted: Programs built for this profile get these numbers from their cgroup.
 pub(crate) const SUBSET: Control = Control {
     id: ControlId::ProcSubset,
     name: "mounts.proc-subset",
     allow: &["mounts.proc-full"],
     modes: [OFF, OFF, OFF, ON],
     severity: LOW,
-    summary: "/proc shows processes only, and only the own user's",
+    summary: "/proc shows only processes, and only those of the same user",
 };
 
 /// Options of proc(5): no files but those of processes, and those only for who may trace them.

@@ -3,13 +3,13 @@
 use super::prelude::*;
 use crate::spec::{Mount, Propagation};
 
-/// **What.** `shared` and `rshared`, of the root or of a mount, become `slave` and `rslave`.
+/// **What.** `shared` and `rshared`, for the root or for a mount, become `slave` and `rslave`.
 ///
-/// **Why.** A mount made in the container would appear on the host.
+/// **Why.** Otherwise a mount made in the container would appear on the host.
 ///
 /// **What breaks.** Storage drivers and node agents that mount volumes for others. Mounts made on
-/// the host still arrive in the container; in one with ids of its own (`userns.auto`) they belong to
-/// nobody.
+/// the host still appear in the container; in a container with ids of its own (`userns.auto`),
+/// their files belong to nobody.
 ///
 /// **Override.**
 ///
@@ -17,10 +17,10 @@ use crate::spec::{Mount, Propagation};
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Mount propagation as asked, back to the host included.
+/// - privileged: Mount propagation as the configuration asks, including back to the host.
 /// - baseline: Storage drivers in containers need it.
 /// - hardened: Mounts made in the container must not appear on the host; "shared" becomes "slave",
-///   so mounts made on the host still arrive.
+///   so mounts made on the host still appear in the container.
 pub(crate) const SHARED: Control = Control {
     id: ControlId::SharedPropagation,
     name: "mounts.shared-propagation",

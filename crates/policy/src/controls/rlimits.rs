@@ -3,13 +3,13 @@
 use super::prelude::*;
 use crate::spec::{Rlimit, RlimitKind};
 
-/// **What.** RLIMIT_NOFILE 1024 (soft) and 1048576 (hard), RLIMIT_MEMLOCK 8 MiB, where the
-/// configuration has none of its own; never above the caller's.
+/// **What.** If the configuration sets no limit of its own, RLIMIT_NOFILE is 1024 (soft) and
+/// 1048576 (hard), and RLIMIT_MEMLOCK is 8 MiB. The limits never exceed the caller's.
 ///
-/// **Why.** Otherwise a container inherits the limits that suit the engine, often none: it could
-/// hold the kernel's memory in open files and locked pages.
+/// **Why.** Otherwise a container inherits the limits that suit the engine, often none. It could
+/// then occupy kernel memory with open files and locked pages.
 ///
-/// **What breaks.** Programs that want more than 1024 open files and do not raise their soft limit.
+/// **What breaks.** Programs that need more than 1024 open files and do not raise their soft limit.
 ///
 /// **Override.**
 ///
@@ -21,7 +21,7 @@ use crate::spec::{Rlimit, RlimitKind};
 ///
 /// - privileged: The caller's limits.
 /// - baseline: The caller's limits.
-/// - hardened: Engines run with limits that suit engines (no limit, often). Never above the
+/// - hardened: Engines run with limits that suit engines (often none). The limits never exceed the
 ///   caller's own.
 pub(crate) const DEFAULTS: Control = Control {
     id: ControlId::DefaultRlimits,
@@ -29,7 +29,7 @@ pub(crate) const DEFAULTS: Control = Control {
     allow: &["rlimits.inherited"],
     modes: [OFF, OFF, ON, ON],
     severity: LOW,
-    summary: "open files and locked memory are limited where the configuration does not say",
+    summary: "open files and locked memory are limited if the configuration sets no limit",
 };
 
 /// Never above the caller's own: raising takes a privilege that it may not have.

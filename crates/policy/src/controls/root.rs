@@ -3,17 +3,17 @@
 use super::prelude::*;
 use crate::control::Mode;
 
-/// **What.** The root file system is read-only. Volumes and other mounts stay as they were asked
-/// for.
+/// **What.** The root file system is read-only. Volumes and other mounts keep the flags that they
+/// ask for.
 ///
-/// **Why.** What cannot be written cannot be tampered with: no swapped library, nothing left for
-/// the next `exec`.
+/// **Why.** A program cannot tamper with what it cannot write: no replaced library, nothing left
+/// behind for the next `exec`.
 ///
-/// **What breaks.** Programs that write into the image in other places than those of `root.tmpfs`:
-/// package installation at start, data below `/var/lib` without a volume, settings that are
-/// rewritten below `/etc`.
+/// **What breaks.** Programs that write into the image outside the places of `root.tmpfs`: package
+/// installation at start, data below `/var/lib` without a volume, settings below `/etc` that are
+/// rewritten.
 ///
-/// **Around it.** A volume or a tmpfs where the program writes: `--tmpfs /srv/cache`, `-v`.
+/// **Workaround.** Mount a volume or a tmpfs where the program writes: `--tmpfs /srv/cache`, `-v`.
 ///
 /// **Override.**
 ///
@@ -22,8 +22,8 @@ use crate::control::Mode;
 /// **In the profiles.**
 ///
 /// - privileged: Writable unless the configuration says otherwise; no tmpfs is added.
-/// - baseline: Most images write somewhere in their root.
-/// - hardened: A payload that cannot write cannot leave anything behind, swap a library or edit
+/// - baseline: Most images write somewhere in their root file system.
+/// - hardened: A payload that cannot write cannot leave anything behind, replace a library or edit
 ///   what the next exec will run.
 pub(crate) const READONLY: Control = Control {
     id: ControlId::ReadonlyRoot,

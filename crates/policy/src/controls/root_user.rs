@@ -3,11 +3,11 @@
 use super::prelude::*;
 use crate::spec::User;
 
-/// **What.** restricted refuses uid 0, gid 0 and group 0, in `exec` as well, also in a user
-/// namespace. hardened says so in the record where there is no user namespace.
+/// **What.** restricted refuses uid 0, gid 0 and group 0, also in `exec` and in a user namespace.
+/// hardened records it if there is no user namespace.
 ///
-/// **Why.** Root of the host's user namespace is one bug away from the host. Root's group owns what
-/// many images made writable for any user.
+/// **Why.** Root of the host's user namespace is one bug away from the host. Many images make files
+/// of root's group writable for any user.
 ///
 /// **What breaks.** Under restricted, every image without a `USER`, and the sandbox of podman's
 /// pods.
@@ -16,15 +16,15 @@ use crate::spec::User;
 ///
 /// - `process.root`: uid 0 and gid 0 (restricted)
 ///
-/// Better `--user 1000:1000`, or `runAsUser` and `runAsGroup`.
+/// It is better to use `--user 1000:1000`, or `runAsUser` and `runAsGroup`.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Whoever the configuration names.
+/// - privileged: Any user that the configuration names.
 /// - baseline: Not in the standard.
-/// - hardened: Root of the host is one bug in the kernel away from the host; root of a user
-///   namespace is not root. Most images start as root and change their user later, so this profile
-///   only says so where there is no user namespace.
+/// - hardened: Root of the host is one kernel bug away from the host; root of a user namespace is
+///   not root. Most images start as root and switch users later, so this profile only warns, and
+///   only without a user namespace.
 /// - restricted: The standard's runAsNonRoot, and root's group too, whose files are writable in
 ///   many images. exec as root is refused as well.
 pub(crate) const USER: Control = Control {

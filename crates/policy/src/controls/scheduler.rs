@@ -6,10 +6,10 @@ use crate::spec::{
 };
 
 /// **What.** Real-time classes, deadlines, negative nice values, utilisation clamps and the
-/// real-time class of disk access are refused, of the container's process and of those that `exec`
-/// adds. RLIMIT_NICE and RLIMIT_RTPRIO, by which a process would take the same later, are cut.
+/// real-time I/O class are refused, for the container's process and for those that `exec` adds.
+/// RLIMIT_NICE and RLIMIT_RTPRIO, with which a process could obtain the same later, are lowered.
 ///
-/// **Why.** A real-time process that never sleeps takes a processor from the host's own services
+/// **Why.** A real-time process that never sleeps takes a CPU away from the host's own services
 /// (sched(7)).
 ///
 /// **What breaks.** Audio servers, industrial control, some databases' writers.
@@ -20,9 +20,8 @@ use crate::spec::{
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As asked.
-/// - hardened: A real-time process that never sleeps takes a processor from the host's own
-///   services.
+/// - privileged: As the configuration asks.
+/// - hardened: A real-time process that never sleeps takes a CPU away from the host's own services.
 pub(crate) const PRIORITY: Control = Control {
     id: ControlId::Scheduler,
     name: "process.scheduler",

@@ -5,69 +5,67 @@ use super::prelude::*;
 use crate::facts::FilterFact;
 use crate::spec::SeccompProfile;
 
-/// **What.** The filter of [profiles/seccomp/default.json](../profiles/seccomp/default.json) is
-/// loaded: alone if the configuration has none, beside the engine's if it has one. The kernel takes
-/// the stricter answer. The filter follows the capabilities that are left after the ceiling.
-/// Unknown and newer calls get ENOSYS, so that programs fall back; known and refused ones get
-/// EPERM.
+/// **What.** casemate loads the filter of
+/// [profiles/seccomp/default.json](../profiles/seccomp/default.json): alone if the configuration
+/// has no filter, otherwise in addition to the engine's. The kernel uses the stricter result. The
+/// filter depends on the capabilities that are left after the ceiling. Unknown and newer calls
+/// return ENOSYS, so that programs fall back; known calls that are refused return EPERM.
 ///
 /// **Why.** Kubernetes starts containers without a filter unless told otherwise, and engines'
-/// filters are made for the capabilities that the engine granted. Compared with engines' defaults
-/// it also refuses:
+/// filters are written for the capabilities that the engine grants. Compared with engines'
+/// defaults, this filter also refuses:
 ///
-/// - new namespaces by any call (CVE-2022-0185, CVE-2024-1086), and with them user namespaces in
-///   the container;
+/// - new namespaces by any call (CVE-2022-0185, CVE-2024-1086), including user namespaces in the
+///   container;
 /// - io_uring (CVE-2022-29582, CVE-2023-2598), userfaultfd, keyrings (CVE-2016-0728), bpf,
 ///   perf_event_open;
-/// - socket families but local, IPv4, IPv6, some of netlink, and packet sockets with CAP_NET_RAW.
-///   AF_ALG is closed (CVE-2026-31431), AF_VSOCK too;
+/// - socket families other than local, IPv4, IPv6, some of netlink, and packet sockets with
+///   CAP_NET_RAW; AF_ALG (CVE-2026-31431) and AF_VSOCK are among those refused;
 /// - typing into the caller's terminal with TIOCSTI and TIOCLINUX (CVE-2019-10063, CVE-2023-1523);
-/// - sockets that name one family and are another (SOCK_PACKET), DCCP and L2TP, which the kernel
-///   loads modules for;
+/// - sockets that name one family and are another (SOCK_PACKET), and DCCP and L2TP, for which the
+///   kernel loads modules;
 /// - block and character device nodes; 32-bit and x32 system calls on 64-bit machines.
 ///
-/// Under `restricted` also tracing and reading other processes' memory, vmsplice, modify_ldt,
-/// remap_file_pages, cachestat, SCTP, UDP-Lite, and all of netlink but routes and socket lists.
-/// Rules compare the 32 bits of an argument that the kernel looks at, and no more: bits above them
-/// change no answer. Each rule of the file says why it is there, and each combination of profile,
-/// capabilities and features is compared with it, call by call, by `cargo test -p
-/// casemate-seccomp`.
+/// Under `restricted`, it also refuses tracing and reading other processes' memory, vmsplice,
+/// modify_ldt, remap_file_pages, cachestat, SCTP, UDP-Lite, and all of netlink except routes and
+/// socket lists. Rules compare only the 32 bits of an argument that the kernel uses: the bits above
+/// them do not change the result. Each rule of the file says why it is there, and
+/// `cargo test -p casemate-seccomp` compares each combination of profile, capabilities and features
+/// with the file, call by call.
 ///
-/// **What breaks.** Browsers and build tools that make their own sandbox of namespaces, containers
-/// in containers, 32-bit programs on 64-bit machines, some debuggers and profilers.
+/// **What breaks.** Browsers and build tools that build their own sandbox from namespaces,
+/// containers in containers, 32-bit programs on 64-bit machines, some debuggers and profilers.
 ///
-/// **Override.** One feature at a time; it adds its rules and leaves all others:
+/// **Override.** One feature at a time; it adds its rules and changes no others:
 ///
-/// - `seccomp.FEATURE`, `+FEATURE`: one feature of the kernel, such as `seccomp.io_uring`; the list
-///   is printed for a name that is unknown
+/// - `seccomp.FEATURE`, `+FEATURE`: one feature of the kernel, such as `seccomp.io_uring`; an
+///   unknown name prints the list
 /// - `seccomp.unconfined`: no filter but the engine's
 ///
 /// <!-- features of profiles/seccomp/default.json -->
 ///
-/// `seccomp.unconfined` leaves the default filter out as a whole. Both concern this filter only:
-/// the engine's own stays beside it, and the kernel takes the stricter answer. So with an engine
-/// whose filter refuses io_uring, `seccomp.io_uring` is not enough; `casemate explain` names the
-/// calls that are still refused, and the engine wants a profile that allows them (`--security-opt
-/// seccomp=FILE`). AppArmor and SELinux have a say of their own where they are on: mounts and, with
-/// some profiles, user namespaces take a profile that allows them (`apparmor.unconfined`) as well.
-/// The other way round, the engine's `--security-opt seccomp=unconfined` takes only the engine's
-/// away.
+/// `seccomp.unconfined` omits the default filter entirely. Both overrides affect only this filter.
+/// The engine's own filter stays in force, and the kernel uses the stricter result. If the engine's
+/// filter refuses io_uring, `seccomp.io_uring` is therefore not enough. `casemate explain` lists
+/// the calls that are still refused, and the engine needs a profile that allows them
+/// (`--security-opt seccomp=FILE`). AppArmor and SELinux also apply, if they are on: mounts and,
+/// with some profiles, user namespaces also need a profile that allows them
+/// (`apparmor.unconfined`). Conversely, the engine's `--security-opt seccomp=unconfined` removes
+/// only the engine's filter.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: No filter but the configuration's.
-/// - baseline: Only where the configuration has no filter: "unconfined" is what the standard
-///   forbids. One that does not refuse what the default filters of Docker, containerd, Podman and
-///   CRI-O all refuse, whatever the arguments are, counts as none, and stays beside the default
-///   filter: kernel modules, kexec, swap, the clock, add_key and request_key, bpf,
-///   perf_event_open, userfaultfd, fanotify_init, open_by_handle_at and the like. What engines open
-///   for a capability need not be refused where the container keeps that one. A filter that lets
-///   pass what it does not name has to refuse mounts, new namespaces, keyctl, io_uring and reboot
-///   as well: Podman's refuses these to nobody and is no such filter. What is asked is the program
-///   that would be loaded.
-/// - hardened: The filter of profiles/seccomp/default.json is loaded when the configuration has
-///   none, and in addition to the engine's when it has one: the kernel takes the stricter answer of
-///   the two.
+/// - privileged: No filter except the configuration's.
+/// - baseline: Only if the configuration has no filter: the standard forbids "unconfined". A filter
+///   counts as none, and stays in addition to the default filter, if it permits anything that the
+///   default filters of Docker, containerd, Podman and CRI-O all refuse for any arguments: kernel
+///   modules, kexec, swap, the clock, add_key and request_key, bpf, perf_event_open, userfaultfd,
+///   fanotify_init, open_by_handle_at and similar calls. It need not refuse what engines permit for
+///   a capability that the container keeps. A filter that permits what it does not name must also
+///   refuse mounts, new namespaces, keyctl, io_uring and reboot. (Podman's default filter permits
+///   these, but it is not a filter of this kind.) The check uses the program that would be loaded.
+/// - hardened: The filter of profiles/seccomp/default.json is loaded if the configuration has none,
+///   and in addition to the engine's if it has one: the kernel uses the stricter result of the two.
 pub(crate) const FILTER: Control = Control {
     id: ControlId::DefaultSeccomp,
     name: "seccomp.default",

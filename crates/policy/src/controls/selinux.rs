@@ -10,32 +10,32 @@ use crate::overrides::{Source, Values};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
-/// **What.** Where SELinux enforces and the configuration names no process label, the container
-/// gets `system_u:system_r:container_t:s0:cA,cB`, with a pair of categories that no other container
-/// has that casemate labelled (containers of one pod share theirs); its tmpfs, its `/dev` and the
+/// **What.** If SELinux enforces and the configuration names no process label, the container gets
+/// `system_u:system_r:container_t:s0:cA,cB`, with a pair of categories that no other container
+/// labelled by casemate has (containers of one pod share theirs). Its tmpfs, its `/dev` and the
 /// overlay of its root get `container_file_t` with the same pair. The pair is kept in
-/// `/run/casemate-mcs`, and free again when the container is deleted. Both labels are read back
-/// before the program starts (`posture.json`), and a configuration that names a label of mounts
-/// only (an engine's `label=disable`) gets the categories of that. A root that is a plain
-/// directory, or an overlay that could not be put together again (`userns.auto`), must have a label
+/// `/run/casemate-mcs` and released when the container is deleted. Both labels are read back before
+/// the program starts (`posture.json`). If a configuration names only a label for mounts (an
+/// engine's `label=disable`), the container gets the categories of that label. A root that is a
+/// plain directory, or an overlay that could not be reassembled (`userns.auto`), must have a label
 /// that containers can read; otherwise the container is refused. Volumes keep their labels: those
-/// without `container_file_t` stay closed.
+/// without `container_file_t` remain inaccessible.
 ///
 /// **Settings.** In `[values]` of the node's policy: `"selinux.process-type"`,
-/// `"selinux.file-type"`, and `"selinux.relabel" = true`, which labels the files of a plain
-/// directory, one by one, as `chcon -R` does. `"selinux.assign" = "off"` in `[controls]` leaves
+/// `"selinux.file-type"`, and `"selinux.relabel" = true`, which relabels the files of a plain
+/// directory one by one, as `chcon -R` does. `"selinux.assign" = "off"` in `[controls]` leaves
 /// labels to engines.
 ///
-/// **Why.** Without a label a container runs as its engine does, and SELinux keeps nothing from it
-/// (CVE-2019-5736, CVE-2021-30465 and CVE-2024-21626 were stopped by it).
+/// **Why.** Without a label, a container runs in the domain of its engine, and SELinux does not
+/// confine it. A label stopped CVE-2019-5736, CVE-2021-30465 and CVE-2024-21626.
 ///
-/// **Where it cannot be had.** SELinux is off, or the caller is an ordinary user: verdict `waived`,
-/// in every profile. It is permissive: `waived`; `restricted` gives the label all the same. The
-/// loaded policy has no such types (hint: container-selinux): `waived`; `restricted` refuses, and
-/// so does a node's policy that names types that are not there.
+/// **If it is not available.** SELinux is off, or the caller is an ordinary user: verdict `waived`,
+/// in every profile. SELinux is permissive: `waived`, but `restricted` still assigns the label. The
+/// loaded policy has no such types (hint: container-selinux): `waived`; it is refused by
+/// `restricted`, and if a node's policy names types that do not exist.
 ///
-/// **What breaks.** Volumes without the label: `chcon -Rt container_file_t DIRECTORY`, or `:Z` with
-/// an engine that does that.
+/// **What breaks.** Volumes without the label: use `chcon -Rt container_file_t DIRECTORY`, or `:Z`
+/// with an engine that does that.
 ///
 /// **Override.**
 ///
@@ -44,11 +44,13 @@ use serde_json::{json, Value};
 /// **In the profiles.**
 ///
 /// - privileged: The configuration's own label, or none.
-/// - baseline: Files of this profile's containers have whatever label they have.
-/// - hardened: One that is missing is given where SELinux enforces, with a pair of categories of
-///   the container's own: without them containers may read each other's files. Files are not
-///   relabelled unless the node's policy says so; a root that the label cannot read is refused.
-/// - restricted: Where SELinux is on, permissive or not, and there is privilege to give one.
+/// - baseline: Files of this profile's containers have arbitrary labels.
+/// - hardened: If SELinux enforces, a container without a label gets one, with a pair of categories
+///   of its own: without categories, containers may read each other's files. Files are not
+///   relabelled unless the node's policy says so; a root file system that the label cannot read is
+///   refused.
+/// - restricted: If SELinux is on, even permissive, and the caller has the privilege to assign a
+///   label.
 pub(crate) const ASSIGN: Control = Control {
     id: ControlId::SelinuxAssign,
     name: "selinux.assign",
@@ -59,34 +61,34 @@ pub(crate) const ASSIGN: Control = Control {
         "a container without an SELinux label gets one, with categories that no other container has",
 };
 
-/// **What.** Where SELinux is on, the process label must be one for containers: user `system_u` or
+/// **What.** If SELinux is on, the process label must be one for containers: user `system_u` or
 /// `unconfined_u`, role `system_r`, type `container_t`, `container_init_t`, `container_kvm_t` or
-/// `container_engine_t`. Under `restricted` there must be one, with a pair of categories
-/// (`s0:c1,c2`). A configuration without one gets one by `selinux.assign`. The request is read back
-/// before the program starts, and `exec` keeps the label.
+/// `container_engine_t`. Under `restricted` there must be a label with a pair of categories
+/// (`s0:c1,c2`). A configuration without a label gets one from `selinux.assign`. The label is read
+/// back before the program starts, and `exec` keeps it.
 ///
-/// **Why.** `spc_t` and the labels of services are not confined as containers are; without
+/// **Why.** `spc_t` and the labels of services are not confined as containers are. Without
 /// categories of their own, containers are not separated from one another.
 ///
-/// **What breaks.** Labels of a policy of one's own.
+/// **What breaks.** Labels of a custom policy.
 ///
 /// **Override.**
 ///
-/// - `selinux.unlabelled`: an SELinux label that is none of containers, or none
+/// - `selinux.unlabelled`: an SELinux label that is not for containers, or none
 ///
 /// **In the profiles.**
 ///
 /// - privileged: The configuration's own label, or none.
 /// - baseline: Users, roles and types that the standard permits.
 /// - hardened: A label that SELinux does not confine as a container is refused.
-/// - restricted: A label is needed, with categories of the container's own.
+/// - restricted: A label is required, with categories of the container's own.
 pub(crate) const LABEL: Control = Control {
     id: ControlId::SelinuxLabel,
     name: "selinux.label",
     allow: &["selinux.unlabelled"],
     modes: [OFF, ON, ON, ON],
     severity: MEDIUM,
-    summary: "the SELinux label is one for containers where SELinux is on",
+    summary: "if SELinux is on, the label is one for containers",
 };
 
 const POINTER: &str = "/process/selinuxLabel";

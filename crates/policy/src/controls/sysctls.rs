@@ -3,37 +3,37 @@
 use super::prelude::*;
 use std::collections::BTreeMap;
 
-/// **What.** Under `restricted`: only the parameters that Kubernetes counts as safe
-/// ([restricted.toml](../profiles/restricted.toml) takes the list of hardened.toml). Under every
-/// profile: only parameters that belong to a namespace of the container's own, one spelling each,
-/// no `..`, no line break in a value; that a namespace is the container's own is decided by its
-/// inode.
+/// **What.** Under `restricted`, only the parameters that Kubernetes considers safe are permitted
+/// ([restricted.toml](../profiles/restricted.toml) uses the list of hardened.toml). Under every
+/// profile, a parameter must belong to a namespace of the container's own, which casemate decides
+/// by the inode. Each parameter has only one permitted spelling, without `..` and without a line
+/// break in the value.
 ///
-/// **Why.** A parameter outside of a namespace is the host's (CVE-2022-0811).
+/// **Why.** A parameter outside of a namespace belongs to the host (CVE-2022-0811).
 ///
-/// **What breaks.** `--sysctl net.ipv4.ip_forward=1` and the like under `restricted`.
+/// **What breaks.** `--sysctl net.ipv4.ip_forward=1` and similar ones under `restricted`.
 ///
 /// **Override.**
 ///
 /// - `sysctls.any`: kernel parameters outside of the list
 ///
-/// For the list; for parameters of the host there is none.
+/// The override lifts the list; parameters of the host have no override.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Any parameter that belongs to a namespace of the container's; others are refused
-///   by every profile.
+/// - privileged: Any parameter that belongs to a namespace of the container's own; every profile
+///   refuses others.
 /// - baseline: As in privileged.
-/// - hardened: Any parameter that belongs to a namespace of the container's own; others are refused
-///   by every profile.
-/// - restricted: Of the parameters that belong to the container's namespaces only the list `safe`.
+/// - hardened: Any parameter that belongs to a namespace of the container's own; every profile
+///   refuses others.
+/// - restricted: Of the parameters that belong to the container's namespaces, only the list `safe`.
 pub(crate) const ALLOWLIST: Control = Control {
     id: ControlId::Sysctls,
     name: "sysctls.allowlist",
     allow: &["sysctls.any"],
     modes: [OFF, OFF, OFF, ON],
     severity: HIGH,
-    summary: "kernel parameters are only those that are known to be safe",
+    summary: "only kernel parameters that are known to be safe can be set",
 };
 
 pub(crate) fn allowed(

@@ -5,25 +5,25 @@ use crate::check::clean;
 use crate::profile::Tmpfs;
 use crate::spec::Mount;
 
-/// **What.** When `root.readonly` changed the configuration, some places stay writable for as long
-/// as the container runs, nosuid and nodev: `/tmp`, `/var/tmp` (mode 1777) and `/run` (755) always;
-/// `/var/cache`, `/var/log`, `/var/lib/nginx`, `/var/run`, `/var/lock`, `/usr/local/apache2/logs`
-/// and tomcat's `logs`, `temp` and `work` where the image has a directory of that name, with its
-/// owner and mode. What the image has there is there too, however much it is: little is copied into
-/// a tmpfs of at most 64 MiB, more is shown through an overlay whose changes go to a tmpfs of 64
-/// MiB that these places share. The image itself is not changed. Not where the configuration mounts
-/// something there or above. A configuration that asked for a read-only root itself gets none: it
-/// knows what it needs.
+/// **What.** If `root.readonly` changed the configuration, some places stay writable while the
+/// container runs, nosuid and nodev. These are always `/tmp`, `/var/tmp` (mode 1777) and `/run`
+/// (755). If the image has a directory of that name, also `/var/cache`, `/var/log`,
+/// `/var/lib/nginx`, `/var/run`, `/var/lock`, `/usr/local/apache2/logs` and tomcat's `logs`, `temp`
+/// and `work`, with their owner and mode. They show what the image has there, of any size: small
+/// contents are copied into a tmpfs of at most 64 MiB; larger ones are shown through an overlay
+/// whose changes go to a tmpfs of 64 MiB that these places share. The image itself is not changed.
+/// A place is omitted if the configuration mounts something on it or above it. If the configuration
+/// itself asks for a read-only root, there are no such places: it knows what it needs.
 ///
-/// **Why.** Most images need the first three, and services end when they cannot open their log. The
-/// others hold what nobody misses after a restart. Places of data are left out on purpose: what is
-/// written there and gone tomorrow is worse than an error today.
+/// **Why.** Most images need the first three, and services exit when they cannot open their log.
+/// The other places hold what nobody misses after a restart. Places of data are omitted on purpose:
+/// data that disappears tomorrow is worse than an error today.
 ///
-/// **What breaks.** More than 64 MiB of scratch files (`No space left on device`), logs that nobody
-/// rotates among them. The content counts towards the container's memory limit. It ends with the
-/// container: `docker cp` and `commit` do not see it.
+/// **What breaks.** Programs with more than 64 MiB of scratch files (`No space left on device`),
+/// including logs that nobody rotates. The content counts towards the container's memory limit. It
+/// is deleted with the container, and `docker cp` and `commit` do not see it.
 ///
-/// **Around it.** Mount a tmpfs of another size or a volume on the place: `--tmpfs /tmp:size=1g`.
+/// **Workaround.** Mount a tmpfs of another size or a volume on the place: `--tmpfs /tmp:size=1g`.
 ///
 /// **Override.**
 ///
@@ -33,8 +33,8 @@ use crate::spec::Mount;
 /// **In the profiles.**
 ///
 /// - privileged: Writable unless the configuration says otherwise; no tmpfs is added.
-/// - baseline: Follows from the root being left as it is.
-/// - hardened: Only when root.readonly made the root read-only: most images need a few writable
+/// - baseline: Not needed, because the root file system is not changed.
+/// - hardened: Only if root.readonly made the root read-only: most images need a few writable
 ///   places.
 pub(crate) const PLACES: Control = Control {
     id: ControlId::RootTmpfs,

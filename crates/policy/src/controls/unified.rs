@@ -4,32 +4,32 @@ use super::prelude::*;
 use crate::spec::{Pids, Resources};
 use std::collections::BTreeMap;
 
-/// **What.** Of `linux.resources.unified` only files of controllers and `cgroup.max.*` are written;
-/// `cgroup.procs`, `cgroup.type` and their like, `cpuset.cpus.partition` and
-/// `cpuset.cpus.exclusive` are refused.
+/// **What.** Of `linux.resources.unified`, casemate writes only files of controllers and
+/// `cgroup.max.*`. It refuses `cgroup.procs`, `cgroup.type` and similar files,
+/// `cpuset.cpus.partition` and `cpuset.cpus.exclusive`.
 ///
-/// **Why.** The others move processes, freeze or kill them, or take processors away from everybody
-/// else.
+/// **Why.** These files move, freeze or kill processes, or take CPUs away from everybody else.
 ///
-/// **What breaks.** Partitions of processors that a configuration makes itself.
+/// **What breaks.** CPU partitions that a configuration creates itself.
 ///
 /// **Override.**
 ///
-/// - `cgroup.any-file`: any file of a controller in `linux.resources.unified`, `cpuset.cpus.partition` for instance; what
-///   is no setting at all (`cgroup.procs`, `cgroup.freeze`) is refused by every profile
+/// - `cgroup.any-file`: any file of a controller in `linux.resources.unified`, such as
+///   `cpuset.cpus.partition`; every profile refuses files that are not settings (`cgroup.procs`,
+///   `cgroup.freeze`)
 ///
 /// **In the profiles.**
 ///
-/// - privileged: As asked.
-/// - hardened: Files of the cgroup that are no limit and no share move processes, freeze them, or
-///   take processors from others.
+/// - privileged: As the configuration asks.
+/// - hardened: Files of the cgroup that are neither limits nor shares move processes, freeze them,
+///   or take CPUs away from others.
 pub(crate) const FILES: Control = Control {
     id: ControlId::UnifiedFiles,
     name: "cgroup.files",
     allow: &["cgroup.any-file"],
     modes: [OFF, ON, ON, ON],
     severity: MEDIUM,
-    summary: "of the container's cgroup only files that limit or share are written by name",
+    summary: "a configuration can write only those cgroup files that set limits or shares",
 };
 
 /// Controllers whose files limit or share (kernel, Documentation/admin-guide/cgroup-v2.rst).

@@ -2,12 +2,13 @@
 
 use super::prelude::*;
 
-/// **What.** A property that this release's model of the specification does not have is left out,
-/// and the record names it. It is no error: the specification wants that ("Extensibility").
-/// A name in other letters (`Namespaces`, `pagesize`) is the property that it is to runc, whose
-/// reader takes any letter case; of a `config.json` `casemate explain` says so.
+/// **What.** A property that this release's model of the specification does not have is dropped,
+/// and the record names it. This is not an error, because the specification requires it
+/// ("Extensibility"). A name in other letters (`Namespaces`, `pagesize`) is the property that it is
+/// for runc, whose parser accepts any letter case; for a `config.json`, `casemate explain` reports
+/// it.
 ///
-/// **Why.** A new property gets into a container when a control lets it in, and not before.
+/// **Why.** A new property reaches a container only after a control lets it in.
 ///
 /// **What breaks.** Features of a specification that is newer than this release.
 ///
@@ -15,9 +16,9 @@ use super::prelude::*;
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Whatever the configuration has.
-/// - hardened: Whatever a newer specification or an engine adds has no control here yet, so it does
-///   not reach the container.
+/// - privileged: Everything that the configuration has.
+/// - hardened: What a newer specification or an engine adds has no control here yet, so it does not
+///   reach the container.
 pub(crate) const UNKNOWN: Control = Control {
     id: ControlId::UnknownProperties,
     name: "spec.unknown",

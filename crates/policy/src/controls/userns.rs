@@ -17,54 +17,53 @@ use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
 /// **What.** A container that asks for no user namespace gets one, with 65536 user and group ids
-/// that nobody else on the host has: root in the container is a user to whom nothing belongs. Files
-/// look as they would without it. The image and every volume are id-mapped mounts: owners on disk
-/// stay what they are, what root of the container writes to a volume belongs to root on the volume,
-/// and volumes are nosuid. `casemate state` shows the ids (`org.casemate.uid-map`), `casemate
-/// explain` foretells them. Containers that join the namespaces of another one (those of a pod,
-/// `docker run --network container:NAME`) share its ids and its user namespace. Ids above 65535
-/// that the configuration names (`--user 1000660000`) are mapped one by one.
+/// that nobody else on the host has: root in the container is a user on the host who owns nothing.
+/// Files look the same as without it. The image and every volume are id-mapped mounts: owners on
+/// disk do not change, files that root of the container writes to a volume belong to root on the
+/// volume, and volumes are nosuid. `casemate state` shows the ids (`org.casemate.uid-map`), and
+/// `casemate explain` predicts them. Containers that join the namespaces of another one (those of a
+/// pod, `docker run --network container:NAME`) share its ids and its user namespace. Ids above
+/// 65535 that the configuration names (`--user 1000660000`) are mapped individually.
 ///
-/// **Where the ids come from.** The entry `casemate` of /etc/subuid and /etc/subgid, if there is
-/// one in both; else `"userns.range"` in `[values]` of the node's policy, which goes first; else
-/// 1073741824 to 1879048191, without what other entries of the two files name. Where a directory
-/// service gives numbers of that size to people, set one of the first two. A container that is
-/// started again gets the ids that it had, as long as nobody has them meanwhile.
+/// **Where the ids come from.** The first of these that exists: `"userns.range"` in `[values]` of
+/// the node's policy; the entry `casemate` of /etc/subuid and /etc/subgid, if it is in both; the
+/// range 1073741824 to 1879048191, without what other entries of the two files name. If a directory
+/// service gives ids of that size to people, set one of the first two. A container that is started
+/// again gets the same ids, unless somebody else has them in the meantime.
 ///
-/// **Why.** Whatever gets out of a container, by a bug in the kernel, in the runtime or in an
-/// engine, gets out as nobody (CVE-2019-5736, CVE-2024-21626, CVE-2022-0492, CVE-2022-0847's ways
-/// to the host, and most of what there is). Containers do not share ids either, so that one cannot
-/// signal or trace another. And because the tree is built before the user namespace is entered,
-/// masks and read-only flags are locked by the kernel, against all capabilities.
+/// **Why.** Whatever escapes from a container, by a bug in the kernel, the runtime or an engine,
+/// escapes without privileges (CVE-2019-5736, CVE-2024-21626, CVE-2022-0492, the ways of
+/// CVE-2022-0847 to the host, and most others). Containers do not share ids either, so they cannot
+/// signal or trace each other. And because the mount tree is built before the user namespace is
+/// entered, the kernel locks masks and read-only flags, against all capabilities.
 ///
 /// **Ports below 1024.** In a network namespace that the engine made, the container's capabilities
-/// count for nothing. For a container with CAP_NET_BIND_SERVICE
-/// `net.ipv4.ip_unprivileged_port_start` is set to 0 there; `net.ipv4.ping_group_range` is
-/// translated.
+/// have no effect. For a container with CAP_NET_BIND_SERVICE, `net.ipv4.ip_unprivileged_port_start`
+/// is set to 0 there; `net.ipv4.ping_group_range` is translated.
 ///
-/// **What breaks.** Capabilities over what belongs to the host. One that was granted by name and
-/// would do nothing is refused with a line that says so: CAP_NET_ADMIN and CAP_NET_RAW in an
-/// engine's network namespace, CAP_SYS_TIME, CAP_SYS_MODULE, CAP_SYSLOG, CAP_BPF and their like.
-/// Files that belong to ids above 65535 are shown as those of nobody. Devices bound as files show
-/// nobody as their owner; nodes of `--device` do not.
+/// **What breaks.** Capabilities over resources of the host. A capability that was granted by name
+/// and would have no effect is refused with a message that says so: CAP_NET_ADMIN and CAP_NET_RAW
+/// in an engine's network namespace, CAP_SYS_TIME, CAP_SYS_MODULE, CAP_SYSLOG, CAP_BPF and similar
+/// ones. Files with owners above 65535 appear to belong to nobody. Devices bound as files appear to
+/// belong to nobody; nodes of `--device` do not.
 ///
-/// **A user namespace of the configuration's own** (`--uidmap`, podman's `keep-id` for root) counts
-/// where none of its ids is below 65536: those belong to the host's users and services, and root
-/// among them would be root of the host. With such an id it is refused, and so it is with an id of
-/// a range that another container has from casemate. Its ids are given to nobody else while the
-/// container is there; another configuration may bring the same ones. One without mappings is asked
-/// for and not brought: it is the one that casemate gives, or with `userns.host` one in which root is
-/// the caller.
+/// **A user namespace of the configuration's own** (`--uidmap`, podman's `keep-id` for root) is
+/// accepted if none of its ids is below 65536: those belong to the host's users and services, and
+/// root among them would be root of the host. It is refused with such an id, and with an id of a
+/// range that another container has from casemate. Nobody else gets its ids while the container
+/// exists; another configuration may bring the same ones. A user namespace without mappings counts
+/// as asked for, not as brought: it is the one that casemate provides, or with `userns.host` one in
+/// which root is the caller.
 ///
-/// **Not applied** where the configuration has a user namespace, where the caller is in one or has
-/// no privilege (rootless), and where the container shares the host's processes or network (which
-/// needs an override of its own). File systems without owners (proc, sysfs, cgroup, mqueue, devpts,
-/// hugetlbfs), device nodes, and read-only binds of what everybody may read are shown as they are.
-/// What the host mounts later below a bind that is `rslave` (Kubernetes' `mountPropagation:
-/// HostToContainer`) arrives as it is, with files that belong to nobody: a warning says so.
-/// An overlay, as the root, as a mount of its own or bound (image volumes), is put together from
-/// id-mapped layers. Where another file system cannot be shown with other ids (NFS, CIFS, most of
-/// FUSE), see `userns.required`.
+/// **Not applied** if the configuration has a user namespace, if the caller is in one or has no
+/// privilege (rootless), and if the container shares the host's processes or network (which needs
+/// an override of its own). File systems without owners (proc, sysfs, cgroup, mqueue, devpts,
+/// hugetlbfs), device nodes, and read-only binds of what everybody may read are shown unchanged. If
+/// the host later mounts something below a bind that is `rslave` (Kubernetes'
+/// `mountPropagation: HostToContainer`), it appears unchanged, with files that belong to nobody; a
+/// warning says so. An overlay, as the root, as a mount of its own or bound (image volumes), is
+/// reassembled from id-mapped layers. For other file systems that cannot be shown with other ids
+/// (NFS, CIFS, most of FUSE), see `userns.required`.
 ///
 /// **Override.**
 ///
@@ -74,82 +73,83 @@ use serde_json::{json, Value};
 /// **In the profiles.**
 ///
 /// - privileged: Ids of the host.
-/// - baseline: Ids of the host: what engines and images of this profile were made for. Switch it on
-///   where the volumes allow it.
-/// - hardened: Root in the container is a user on the host to whom nothing belongs: what gets out
-///   of the container gets out as nobody. Ids on volumes and in the image stay what they are
-///   (id-mapped mounts).
+/// - baseline: Ids of the host, which the engines and images of this profile were made for. Turn it
+///   on if the volumes permit it.
+/// - hardened: Root in the container is a user on the host who owns nothing: whatever escapes from
+///   the container has no privileges. Ids on volumes and in the image do not change (id-mapped
+///   mounts).
 pub(crate) const AUTO: Control = Control {
     id: ControlId::AutoUserns,
     name: "userns.auto",
     allow: &["userns.host", "userns.shared-ids"],
     modes: [OFF, OFF, ON, ON],
     severity: MEDIUM,
-    summary: "root in the container is nobody on the host",
+    summary: "root in the container has no privileges on the host",
 };
 
-/// **What.** Where `userns.auto` cannot be applied because of a file system, the container is
-/// refused and not run with the host's ids. Before Linux 6.3, which is the first that maps tmpfs,
-/// the tmpfs that engines make for every container are a finding under `hardened`: the container
-/// then runs with the host's ids, and the record says so. `restricted` refuses them.
+/// **What.** If `userns.auto` cannot be applied because of a file system, the container is refused
+/// and does not run with the host's ids. Linux 6.3 is the first release that can map tmpfs. On
+/// older kernels, the tmpfs that engines make for every container are a finding under `hardened`:
+/// the container then runs with the host's ids, and the record says so. `restricted` refuses them.
 ///
-/// **Why.** A promise that holds or says that it does not.
+/// **Why.** A promise must hold, or say that it does not.
 ///
 /// **What breaks.** Volumes on NFS and most of FUSE. (A mount for which the configuration itself
 /// asks for `idmap` is an error there under every profile.)
 ///
 /// **Override.**
 ///
-/// - `userns.fallback`: without one, where it cannot be made
+/// - `userns.fallback`: no user namespace if it cannot be created
 ///
 /// **In the profiles.**
 ///
-/// - privileged: Goes with userns.auto.
-/// - baseline: Goes with userns.auto.
-/// - hardened: What cannot be shown with other ids would leave the whole container in the host's
-///   user namespace, without anybody having asked for it. (Before Linux 6.3 that is every tmpfs:
-///   those that engines make for each container are a finding and no refusal.)
-/// - restricted: Where a file system cannot be shown with other ids the container is refused.
+/// - privileged: Belongs to userns.auto.
+/// - baseline: Belongs to userns.auto.
+/// - hardened: A file system that cannot be shown with other ids would leave the whole container in
+///   the host's user namespace, although nobody asked for that. (Before Linux 6.3 this includes
+///   every tmpfs: those that engines make for each container are a finding and not refused.)
+/// - restricted: If a file system cannot be shown with other ids, the container is refused.
 pub(crate) const REQUIRED: Control = Control {
     id: ControlId::RequiredUserns,
     name: "userns.required",
     allow: &["userns.fallback"],
     modes: [OFF, OFF, ON, ON],
     severity: LOW,
-    summary: "what cannot have a user namespace of its own is refused",
+    summary: "a container that cannot get a user namespace of its own is refused",
 };
 
-/// **What.** `user.max_user_namespaces` is 0 in the container's own user namespace: none can be
-/// made below it. A value in the configuration does not change that. A user namespace that is
-/// joined by path is left to whoever made it.
+/// **What.** `user.max_user_namespaces` is 0 in the container's own user namespace, so no user
+/// namespace can be created below it. A value in the configuration does not change that. A user
+/// namespace that is joined by path is left to its creator.
 ///
-/// **Why.** Whoever makes a user namespace has all capabilities over what is made in it, and with
-/// them reaches kernel code that is otherwise root's (CVE-2022-0185, CVE-2023-32233,
-/// CVE-2024-1086). The filter refuses the calls already; this is the kernel's own count, and holds
-/// also when the filter was overridden.
+/// **Why.** The creator of a user namespace has all capabilities over what is created in it, and
+/// with them reaches kernel code that otherwise only root reaches (CVE-2022-0185, CVE-2023-32233,
+/// CVE-2024-1086). The filter already refuses the calls. This is the kernel's own limit, and it
+/// also applies if the filter was overridden.
 ///
-/// **What breaks.** Browsers and build tools that make their own sandbox, containers in containers.
+/// **What breaks.** Browsers and build tools that build their own sandbox, containers in
+/// containers.
 ///
 /// **Override.**
 ///
 /// - `userns.nested`: user namespaces inside
 ///
-/// `seccomp.userns` lifts this and the filter's refusal; the name above this alone.
+/// `seccomp.userns` lifts both this and the filter's refusal; `userns.nested` lifts only this.
 ///
 /// **In the profiles.**
 ///
-/// - privileged: No layer of ours, and user namespaces as deep as the kernel lets them.
+/// - privileged: No Landlock layer, and user namespaces as deep as the kernel permits.
 /// - baseline: Browsers and build tools nest user namespaces for good reasons.
-/// - hardened: A user namespace gives all capabilities over what is made in it, and with them the
-///   kernel code that is least tested (CVE-2022-0185, CVE-2024-1086). The filter refuses the calls;
-///   this makes the kernel refuse them too.
+/// - hardened: A user namespace gives all capabilities over what is created in it, and with them
+///   access to the least tested kernel code (CVE-2022-0185, CVE-2024-1086). The filter refuses the
+///   calls; this makes the kernel refuse them too.
 pub(crate) const NESTED: Control = Control {
     id: ControlId::NestedUserns,
     name: "userns.nested",
     allow: &["userns.nested"],
     modes: [OFF, OFF, ON, ON],
     severity: LOW,
-    summary: "no user namespaces can be made in the container's own",
+    summary: "no user namespaces can be created in the container's own",
 };
 
 const POINTER: &str = "/linux/namespaces/-";

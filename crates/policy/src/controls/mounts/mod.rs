@@ -27,15 +27,15 @@ use crate::facts::{is_below, Engine, FileFact, FileKind, HostFacts, MountFacts};
 use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::{Mount, NamespaceKind};
 
-/// **What.** Which file systems a configuration may have mounted anew (not bound), and where, where
+/// **What.** This decides which file systems a configuration may mount (not bind), and where, if
 /// the caller is root of the host:
 ///
-/// | Type | Place | What becomes of it |
+/// | Type | Place | Result |
 /// |---|---|---|
-/// | `proc` | `/proc` | let in, with nosuid, nodev and noexec |
-/// | `sysfs` | `/sys` | let in, read-only (`mounts.host-sys` leaves it writable), with nosuid, nodev and noexec |
-/// | `cgroup`, `cgroup2` | `/sys/fs/cgroup` and below | let in; whether it can be written decides `cgroup.readonly` |
-/// | `tmpfs`, `ramfs`, `devpts`, `mqueue`, `hugetlbfs`, `overlay` | anywhere but over `/proc`, `/sys` and the nodes of `/dev` | let in; the layers of an overlay are judged by `mounts.sources`; elsewhere `mounts.covered` |
+/// | `proc` | `/proc` | permitted, with nosuid, nodev and noexec |
+/// | `sysfs` | `/sys` | permitted, read-only (`mounts.host-sys` leaves it writable), with nosuid, nodev and noexec |
+/// | `cgroup`, `cgroup2` | `/sys/fs/cgroup` and below | permitted; `cgroup.readonly` decides whether it is writable |
+/// | `tmpfs`, `ramfs`, `devpts`, `mqueue`, `hugetlbfs`, `overlay` | anywhere except over `/proc`, `/sys` and the nodes of `/dev` | permitted; `mounts.sources` judges the layers of an overlay; in the other places `mounts.covered` |
 /// | `proc`, `sysfs` | elsewhere | `mounts.second-proc`, `mounts.second-sysfs` |
 /// | `ext4`, `xfs`, `btrfs`, ... | anywhere | `mounts.block` |
 /// | `nfs`, `cifs`, `ceph`, `9p`, ... | anywhere | `mounts.network` |
@@ -43,31 +43,33 @@ use crate::spec::{Mount, NamespaceKind};
 /// | `debugfs`, `binfmt_misc`, `bpf`, `devtmpfs`, ... | anywhere | `mounts.kernel-fs` |
 /// | any other | anywhere | `mounts.unknown-fs` |
 ///
-/// A `remount` changes what an earlier mount of the configuration put on the same place, and takes
-/// none of that one's restrictions away; any other is refused (`mounts.remount`). What an ordinary
-/// caller may mount, the kernel decides.
+/// A `remount` changes what an earlier mount of the configuration put in the same place, and cannot
+/// remove that mount's restrictions. Any other remount is refused (`mounts.remount`). The kernel
+/// decides what an ordinary caller may mount.
 ///
-/// **Why.** A procfs on `/mnt` has none of the masks, and `core_pattern` below it runs a program as
-/// root of the host.
+/// **Why.** A procfs on `/mnt` has none of the masks, and writing to `core_pattern` below it runs a
+/// program as root of the host.
 ///
-/// **What breaks.** Containers that mount disks or shares themselves, in place of their engine.
+/// **What breaks.** Containers that mount disks or network shares themselves instead of leaving
+/// that to their engine.
 ///
 /// **Override.**
 ///
 /// - `mounts.block`, `mounts.network`, `mounts.fuse`: mounting a file system of that kind
 /// - `mounts.unknown-fs`: mounting a file system that this release does not know
-/// - `mounts.second-proc`, `mounts.second-sysfs`: a procfs or sysfs in another place than its own
-/// - `mounts.covered`: a mount over `/proc`, `/sys` or a node of `/dev`; files inside `/proc` but those
-///   that lxcfs shows are covered under no profile, as with runc
+/// - `mounts.second-proc`, `mounts.second-sysfs`: a procfs or sysfs outside its usual place
+/// - `mounts.covered`: a mount over `/proc`, `/sys` or a node of `/dev`; as with runc, no profile
+///   permits covering files inside `/proc`, except those that lxcfs provides
 /// - `mounts.remount`: changing a mount that the configuration has not made
 ///
-/// One kind at a time.
+/// Each override permits one kind.
 ///
 /// **In the profiles.**
 ///
 /// - privileged: Anything can be mounted anywhere.
 /// - hardened: A second procfs shows what the first one hides, and a disk or a file system of the
-///   kernel is the host itself: only what is known to be harmless is mounted, each at its place.
+///   kernel exposes the host itself: only file systems known to be harmless are mounted, each in
+///   its place.
 pub(crate) const TYPES: Control = Control {
     id: ControlId::MountTypes,
     name: "mounts.types",
@@ -83,77 +85,83 @@ pub(crate) const TYPES: Control = Control {
     ],
     modes: [OFF, ON, ON, ON],
     severity: HIGH,
-    summary: "only file systems that are known to be harmless are mounted, each at its place",
+    summary: "only file systems that are known to be harmless are mounted, each in its place",
 };
 
-/// **What.** What a bind mount, or a layer of an overlay, may show of the host. The source is
-/// opened once, and judged by every name that the host has for it: other mounts of the same file
-/// system (by superblock and by the path on it, so that a second mount and a bind of a bind are the
-/// place that they show), other subvolumes and snapshots of the file system that holds `/`, a
-/// second link to a secret. What is mounted later must be the same file. The strictest judgement
-/// counts. For root of the host:
+/// **What.** This decides what a bind mount, or a layer of an overlay, may show of the host.
+/// casemate opens the source once and judges it by every name that the host has for it: other
+/// mounts of the same file system (compared by superblock and path on it, so that a second mount
+/// and a bind of a bind count as the place that they show), other subvolumes and snapshots of the
+/// file system that holds `/`, and a second link to a secret. The file that is mounted later must
+/// be the same. The strictest judgement counts. For root of the host:
 ///
-/// | Source | What becomes of it |
+/// | Source | Result |
 /// |---|---|
 /// | `/srv`, `/home`, `/mnt`, `/media`, `/tmp`, other directories in `/`; children of `/root` without a dot; `/var/{tmp,www,log,cache,mail,spool,backups,opt,local}`, and directories of `/var/lib` and `/opt` that no package owns | bound as asked for |
 /// | what an engine made for this container (userdata, volumes, image volumes, sandboxes, the pod's own directories of the kubelet), wherever the engine keeps its data; namespaces in `/run/{netns,ipcns,utsns,userns}`; sockets of sd_notify, CDI, BuildKit | bound as asked for |
-/// | `/usr`, `/lib*`, `/bin`, `/sbin`, `/opt`, `/snap`, `/nix`; files of `/etc` that hold no secret (`hosts`, `resolv.conf`, `passwd`, `localtime`, `ssl/certs`, ...); podman's artifacts | read-only: `mounts.host-system` |
-/// | what is or holds the runtime's own program, or that of the engine which has started it, even where it is data; `/opt/{bin,cni,containerd,k3s,kata,nri,rke2}` | read-only: `mounts.host-system` |
+/// | `/usr`, `/lib*`, `/bin`, `/sbin`, `/opt`, `/snap`, `/nix`; files of `/etc` without secrets (`hosts`, `resolv.conf`, `passwd`, `localtime`, `ssl/certs`, ...); podman's artifacts | read-only: `mounts.host-system` |
+/// | what is or contains the runtime's own program, or that of the engine that started it, even among data; `/opt/{bin,cni,containerd,k3s,kata,nri,rke2}` | read-only: `mounts.host-system` |
 /// | `/`; the rest of `/etc`, `/run`; `/var`, `/var/lib`, package databases, cron and at; `/boot`; `/root` and its dot entries | refused: `mounts.host-root`, `-etc`, `-run`, `-var`, `-boot`, `-home` |
-/// | the bundle, what holds it, its `config.json` or what `--config` names; bundle and root file system of another container, where no engine keeps them | read-only: `mounts.engine-data` |
-/// | what is or holds the program of a hook on the host's side, its interpreter, or a link that leads there, of this container or another one of the state root | read-only: `mounts.host-system` |
-/// | what is or holds the audit log that the node's policy names, or a link that leads there | read-only: `mounts.host-system` |
-/// | what is or holds an active swap file | refused: `mounts.host-root` |
-/// | a single file of root's that only root may read and that has another name elsewhere (a hard link) | refused: `mounts.host-root` |
-/// | what is or holds the image of a mounted loop device | read-only: `mounts.host-system` |
+/// | the bundle, what contains it, its `config.json` or what `--config` names; bundle and root file system of another container, if no engine keeps them | read-only: `mounts.engine-data` |
+/// | what is or contains the program of a hook on the host's side, its interpreter, or a link that leads there, of this container or another one of the state root | read-only: `mounts.host-system` |
+/// | what is or contains the audit log that the node's policy names, or a link that leads there | read-only: `mounts.host-system` |
+/// | what is or contains an active swap file | refused: `mounts.host-root` |
+/// | a single file of root that only root may read and that has another name elsewhere (a hard link) | refused: `mounts.host-root` |
+/// | what is or contains the image of a mounted loop device | read-only: `mounts.host-system` |
 /// | procfs; sysfs; a cgroup file system; `/dev` (single devices: `devices.nodes`); other file systems of the kernel | refused: `mounts.host-proc`, `-sys`, `-cgroup`, `-dev`, `mounts.kernel-fs` |
-/// | engines' sockets, by place and by name, also inside of a directory (of two levels and 512 entries, and wherever one listens in the network namespace of the runtime); systemd's private socket; another socket of root | refused: `mounts.docker-sock`, `-containerd-sock`, `-crio-sock`, `-podman-sock`, `-systemd-sock`, `mounts.socket` |
-/// | a directory of data in which that look finds another socket of root | bound as asked for, with a finding (`warned`): containers share such sockets by volumes |
-/// | data of engines: their directories, known by their usual place or by what engines keep there, and what they made for others | refused: `mounts.engine-data` |
+/// | engines' sockets, by place and by name, also inside a directory (down to two levels and 512 entries, and wherever one listens in the runtime's network namespace); systemd's private socket; another socket of root | refused: `mounts.docker-sock`, `-containerd-sock`, `-crio-sock`, `-podman-sock`, `-systemd-sock`, `mounts.socket` |
+/// | a directory of data in which this search finds another socket of root | bound as asked for, with a finding (`warned`): containers share such sockets by volumes |
+/// | data of engines: their directories, known by their usual place or by their contents, and what they made for others | refused: `mounts.engine-data` |
 /// | the state of casemate, `/run/casemate`, `/run/casemate-ids`, `/run/casemate-mcs`, `/etc/casemate` | refused, without an override |
 ///
-/// What lies above a refused place is refused like it. `"paths.data" = ["/etc/myapp"]` in
-/// `[values]` of the node's policy adds places for data. Where the database of packages cannot be
-/// read (rpm), directories of `/opt` are read-only and those of `/var/lib` are data.
+/// What is above a refused place is refused in the same way. `"paths.data" = ["/etc/myapp"]` in
+/// `[values]` of the node's policy adds places for data. If the package database cannot be read
+/// (rpm), directories of `/opt` are read-only and those of `/var/lib` are data.
 ///
-/// Which pod a container belongs to is what containerd's CRI service or CRI-O says, [as far as it is known that they made
-/// it](user/OVERRIDE.md#which-annotations-are-trusted); a container of which nobody says so has none of what was made for pods. On a node
-/// with cri-dockerd, docker's containers belong to the pod in whose cgroup they are (`kubepods-podUID.slice`,
-/// `/kubepods/podUID/ID`), and a user of docker may choose that (`--cgroup-parent`).
+/// **Pods.** containerd's CRI service or CRI-O says which pod a container belongs to, [if they are
+/// known to have made it](user/OVERRIDE.md#which-annotations-are-trusted). A container without this
+/// information gets nothing that was made for pods. On a node with cri-dockerd, a docker container
+/// belongs to the pod whose cgroup it is in (`kubepods-podUID.slice`, `/kubepods/podUID/ID`); a
+/// user of docker can choose that (`--cgroup-parent`).
 ///
-/// What lies on an overlay that is mounted already is judged with each of its layers, as the kernel
-/// names them (one that podman or containerd mounted with other ids for as long as it took, where
-/// it lies among their data): a layer that cannot be looked at is refused (`mounts.engine-data`), and data of
-/// engines is let in where the overlay is mounted by an engine, but for its volumes. An overlay that
-/// is the root file system is judged by its layers alone.
+/// **Overlays and stacked file systems.** A source on an overlay that is already mounted is judged
+/// with each of its layers, as the kernel names them. (If podman or containerd mounted a layer with
+/// other ids only temporarily, it is judged by where it is among their data.) A layer that cannot
+/// be inspected is refused (`mounts.engine-data`). Data of engines is permitted if an engine
+/// mounted the overlay, except for its volumes. An overlay that is the root file system is judged
+/// only by its layers. A stacked file system that reports which directory it shows (ecryptfs; FUSE
+/// with a path as its source, like bindfs) is also judged by that directory.
 ///
-/// A stacked file system that says which directory it shows (ecryptfs; FUSE with a path as its
-/// source, as bindfs has) is judged by that directory too.
+/// **Shared by containers.** Files and memory that containers of engines share are permitted if the
+/// container joins the namespace that belongs to them: `hosts`, `hostname` and `resolv.conf` with
+/// the network namespace, also as that of a process (`/proc/PID/ns/net`); `shm` with the ipc
+/// namespace, also as that of a process that has this very memory; and those of the sandbox in its
+/// pod. Otherwise the files are read-only and the memory is refused (`mounts.engine-data`). The
+/// mounted root file system of another container is refused too with containers/storage. With
+/// Docker it is read-only, because Docker mounts images in the same way.
 ///
-/// What containers of engines share is let in where the namespace that goes with it is joined
-/// (`hosts`, `hostname`, `resolv.conf`: network, as that of a process, `/proc/PID/ns/net`; `shm`:
-/// ipc, as that of a process that has this very memory), and that of the sandbox in its pod; without that the files are read-only
-/// and the memory is refused (`mounts.engine-data`). So is the mounted root file system of another
-/// container: with containers/storage; Docker's is read-only, as an image is mounted there likewise.
+/// **Recursive binds.** A recursive bind mount is judged together with every mount below it; pinned
+/// namespaces are left out. Some binds of a place on itself are permitted, because engines use
+/// them: `/sys` and `/sys/fs/cgroup`, read-only, if the network namespace is not the container's
+/// own; and `/proc`, `/dev/shm` and `/dev/mqueue`, if the namespace is the host's by override. If
+/// only a part of a source's file system is mounted and the rest cannot be seen (in a container, or
+/// a single subvolume), the record says so.
 ///
-/// A recursive bind mount is judged with every mount below it; pinned namespaces are left out.
-/// `/sys` and `/sys/fs/cgroup` on themselves, read-only, where the network namespace is none of the
-/// container's own, and `/proc`, `/dev/shm` and `/dev/mqueue` on themselves where the namespace is
-/// the host's by override, are what engines do themselves and pass. Where a source's file system is mounted from a part of it and nobody here sees the rest
-/// (in a container, or a single subvolume), the record says so. The root file system is judged in
-/// the same way; it may lie beside system directories, and among engines' data two levels deep,
-/// where it is not another container's: by the id in the path, or by what containers/storage and
-/// Docker write down of their layers. `/home`, `/tmp`, `/srv`, `/var/tmp` and the like are none
-/// (`mounts.host-root`), and what would be read-only as a bind mount because of what it holds is
-/// refused: a hook's program and the audit log (`mounts.host-system`), and the own `config.json`, where the
-/// root can be written, and the bundle of another container (`mounts.engine-data`), read-only or not. One that can
-/// be written is no part of the host's system either, nor another container's root file system but at
-/// `baseline` (`a_root_file_system_that_is_written_is_nobody_elses`). For an
-/// ordinary caller, who can do to the host no more than that caller's files allow, only the
-/// places that give away engines or the host's secrets are refused or read-only, as in release
-/// 0.1.0, and bundles, as far as no engine keeps them, and hooks, as far as that caller may write them.
+/// **The root file system** is judged in the same way. It may be next to system directories, and
+/// two levels deep among engines' data if it does not belong to another container. The id in the
+/// path shows this, or the layer metadata of containers/storage and Docker. `/home`, `/tmp`,
+/// `/srv`, `/var/tmp` and similar directories are refused as root (`mounts.host-root`). A root is
+/// also refused if its contents would make it read-only as a bind mount: a hook's program and the
+/// audit log (`mounts.host-system`), the container's own `config.json` if the root is writable, and
+/// the bundle of another container (`mounts.engine-data`), read-only or not. A writable root must
+/// not be part of the host's system, nor, except at `baseline`, another container's root file
+/// system (`a_root_file_system_that_is_written_is_nobody_elses`).
 ///
-/// **Why.** Who has `/etc` or `docker.sock` has the host.
+/// **Ordinary callers** cannot do more to the host than their own files allow. For them, only those
+/// places are refused or read-only that expose engines or the host's secrets, as in release 0.1.0;
+/// and bundles that no engine keeps, and hooks, if that caller may write them.
+///
+/// **Why.** A container that has `/etc` or `docker.sock` has the host.
 ///
 /// **What breaks.** Containers that manage engines or the host; node agents.
 ///
@@ -164,24 +172,24 @@ pub(crate) const TYPES: Control = Control {
 ///   on it
 /// - `mounts.host-system`: the host's programs and settings, writable
 /// - `mounts.host-dev`, `mounts.host-proc`, `mounts.host-sys`, `mounts.host-cgroup`,
-///   `mounts.kernel-fs`: binding from that file system of the host's kernel; the last one also to
-///   mount one (`mounts.types`)
+///   `mounts.kernel-fs`: binding from that file system of the host's kernel; the last one also
+///   permits mounting one (`mounts.types`)
 /// - `mounts.docker-sock`, `mounts.containerd-sock`, `mounts.crio-sock`, `mounts.podman-sock`,
 ///   `mounts.systemd-sock`: binding that socket
 /// - `mounts.socket`: binding another socket of root
 /// - `mounts.engine-data`: binding data of engines
 ///
-/// One override opens one place, with all that lies in it: with `mounts.host-run` the sockets of
-/// engines and the state of casemate are in the container too.
+/// One override opens one place with everything in it: `mounts.host-run` also exposes the sockets
+/// of engines and the state of casemate to the container.
 ///
 /// **In the profiles.**
 ///
 /// - privileged: Any path of the host can be bound.
-/// - baseline: A bound /etc or docker.sock is the host itself.
-/// - hardened: Somebody who binds /, /etc or docker.sock has the host, whatever else confines the
-///   container. Told by device and inode and by the type of the file system, not by name; what lies
-///   above such a place counts too. Programs and settings of the host's system may be read. What
-///   engines make for one container lies deeper and passes.
+/// - baseline: A bound /etc or docker.sock gives control of the host.
+/// - hardened: A container that binds /, /etc or docker.sock controls the host, whatever else
+///   confines it. Places are recognised by device and inode and by the type of the file system, not
+///   by name; what is above such a place counts too. Programs and settings of the host's system may
+///   be read. What engines make for a single container is deeper and is permitted.
 pub(crate) const SOURCES: Control = Control {
     id: ControlId::MountSources,
     name: "mounts.sources",
