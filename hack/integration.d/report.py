@@ -25,18 +25,18 @@ IMAGES_TABLE = re.compile(r"(<!-- images:[^\n]*-->\n).*?(\n<!-- /images -->)", r
 
 HEAD = """# What works with which engine
 
-Made by `hack/integration --write` from its run on the test host of `hack/vm`: casemate with its default profile, each
-engine as Debian 13 has it. A feature is *yes* when all its tests in `integration/` pass, *differs* when it works in
-another way than with runc, *no* when it does not work and says so; why stands below the table. Empty: there is no test,
-most often because the engine has no such thing.
+`hack/integration --write` makes this page from its run on the test host of `hack/vm`: casemate with its default profile, and each
+engine as packaged in Debian 13. *yes*: all tests of the feature in `integration/` pass. *differs*: it works differently from runc.
+*no*: it does not work, and there is an error. The reasons are below the table. An empty field means that there is no test, usually
+because the engine does not have the feature.
 """
 
 IMAGES_HEADING = "## Unchanged images"
 IMAGES_HEAD = f"""
 {IMAGES_HEADING}
 
-Services from Debian's packages in images that are made by `hack/images`, started with their ports, and with the volumes that
-they ask for: podman, docker and containerd's CRI make these by themselves. *no*: only with the override that stands below.
+`hack/images` makes these images of services from Debian's packages. They are started with their ports and with the volumes that they ask
+for, which podman, docker and containerd's CRI create automatically. *no*: it needs the override given below.
 """
 
 
@@ -90,7 +90,7 @@ def read_compat(path):
     for line in path.read_text().splitlines():
         if line.startswith("## "):
             engine = line[3:] if line != IMAGES_HEADING else None
-        elif engine and line.startswith("Tried "):
+        elif engine and line.startswith("Tested "):
             versions[engine] = line
         elif engine and (match := re.match(r"^\| ([^|]+) \| (yes|no|differs|fails|not tried) \| (.*)\|$", line)):
             feature, answer, why = (part.strip() for part in match.groups())
@@ -136,7 +136,7 @@ def has_images(engines):
 def images(engines):
     """The page's table: an image, the engines that run it unchanged, and what it takes where it takes something."""
     names = [name for name in columns(engines) if any(map(is_image, engines[name]))]
-    lines = ["| Image | " + " | ".join(names) + " | What it takes |", "|---" * (len(names) + 2) + "|"]
+    lines = ["| Image | " + " | ".join(names) + " | What it needs |", "|---" * (len(names) + 2) + "|"]
     for feature in filter(is_image, rows(engines)):
         results = {name: engines[name].get(feature, ["", []]) for name in names}
         whys = {name: reasons(whys) for name, (answer, whys) in results.items() if reasons(whys)}
@@ -166,7 +166,7 @@ def write_compat(path, run):
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     for name, features in run.engines.items():
         engines.setdefault(name, {}).update(features)
-        versions[name] = f"Tried on {today} with {run.versions.get(name) or name}."
+        versions[name] = f"Tested on {today} with {run.versions.get(name) or name}."
     features = table(engines, lambda feature: not is_image(feature))
     # Before the first run with images there is nothing to say of them.
     tried = [IMAGES_HEAD, table(engines, is_image)] if has_images(engines) else []

@@ -98,7 +98,7 @@ test_unconfined_still_has_the_filter_of_casemate() {
     id=$(sleeper unfiltered "$CONTEXT.seccomp.profile_type = \"Unconfined\"")
     expect_eq "$(status_line "$id" Seccomp) $(status_line "$id" Seccomp_filters)" '2 1'
     expect_status 1 exec_sync "$id" unshare -U true
-    differs 'the own filter of casemate stays, without an override'
+    differs "casemate's own filter stays in force without an override"
 }
 
 test_a_profile_of_the_node_is_loaded() {
@@ -251,7 +251,7 @@ test_the_socket_of_the_engine_and_directories_of_the_host_need_an_override() {
     for source in host-root:/ host-etc:/etc host-proc:/proc containerd-sock:/run/containerd/containerd.sock; do
         expect_refusal "denied by profile hardened: .*mounts.${source%%:*}" in_base ".mounts = [{ container_path: \"/host\", host_path: \"${source#*:}\" }]" true
     done
-    differs 'hostPath volumes of the engine, of /etc, /proc and the like need an override'
+    differs 'hostPath volumes of the engine, of /etc, /proc and similar places need an override'
 }
 
 test_an_ordinary_directory_of_the_host_can_be_mounted() {
@@ -441,7 +441,7 @@ test_a_privileged_container_is_narrowed_to_the_profile() {
     expect_eq "$(capability_bits "$id" Eff) $(status_line "$id" NoNewPrivs)" '00000000000004fb 1'
     expect_status 1 exec_sync "$id" sh -c 'mount -t tmpfs tmpfs /tmp'
     remove_pod "$pod"
-    differs 'privileged: true is narrowed to the profile; a rule of the node policy gives chosen namespaces the profile privileged'
+    differs 'the profile reduces privileged: true; a rule of the node policy gives chosen namespaces the profile privileged'
 }
 
 test_a_privileged_container_is_privileged_where_the_node_says_so() {

@@ -322,7 +322,7 @@ test_a_privileged_container_is_narrowed_to_the_profile() {
     status=$(run --privileged $IMAGE mighty cat /proc/self/status)
     expect_match "$status" '^CapEff:[[:space:]]00000000000004fb$'
     expect_match "$status" '^NoNewPrivs:[[:space:]]1$'
-    differs '--privileged is narrowed to the profile; a rule of the node policy or a script with --profile privileged lifts it'
+    differs 'the profile reduces --privileged; a rule of the node policy or a script with --profile privileged lifts it'
 }
 
 feature 'hardened by default'

@@ -285,7 +285,7 @@ test_an_own_seccomp_profile_is_in_force() {
 
 test_seccomp_unconfined_leaves_the_runtimes_own_filter() {
     expect_eq "$(run --security-opt seccomp=unconfined $IMAGE sed -n 's/^Seccomp:\t//p' /proc/self/status)" 2
-    differs "seccomp=unconfined takes docker's filter away and leaves casemate's"
+    differs "seccomp=unconfined removes docker's filter but not casemate's"
 }
 
 feature apparmor
@@ -327,7 +327,7 @@ test_privileged_starts_and_stays_confined() {
         no "refused: $(reason "$out")"
     fi
     [ "$out" != 000001ffffffffff ]
-    differs 'starts, and the profile cuts capabilities, devices and writable paths back'
+    differs 'starts, but the profile reduces capabilities, devices and writable paths'
 }
 
 feature networks quick
@@ -394,7 +394,7 @@ test_cp_to_a_tmpfs_stays_outside_as_dockers_manual_says() {
     docker cp "$WORK/sent" copied:/tmp/sent
     expect_status 1 docker exec copied test -e /tmp/sent
     docker rm -f copied
-    differs 'docker cp cannot write into a tmpfs, and /tmp, /run and /var/tmp are such by default'
+    differs 'docker cp cannot write into a tmpfs, and /tmp, /run and /var/tmp are tmpfs by default'
 }
 
 feature diff

@@ -52,7 +52,7 @@ test_buildkit_in_the_daemon_runs_the_program_that_is_called_runc() {
     docker build --progress plain --no-cache -t localhost/built "$WORK/buildkit"
     expect_match "$(docker run --rm --network none localhost/built)" 'NoNewPrivs:.0'
     docker rmi localhost/built
-    differs "dockerd's BuildKit runs RUN steps with whatever is called runc, not with the default runtime"
+    differs "dockerd's BuildKit runs RUN steps with the program called runc, not with the default runtime"
 }
 
 test_buildkit_builds_through_casemate_when_that_is_called_runc() {

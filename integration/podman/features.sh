@@ -121,7 +121,7 @@ test_cp_into_a_running_container_knows_no_other_ids_than_podmans() {
     expect_eq "$(pm exec copied stat -c %u:%g /tmp/sent /data/sent | tr '\n' ' ')" '0:0 0:0 '
     gone copied
     pm volume rm copies
-    differs "podman copies through a running container, with the ids of the host, because it does not know those that casemate chose: the root is read-only, files in a tmpfs belong to nobody, volumes refuse; to a created, stopped or paused container, and with podman's own --userns=auto, it is as usual"
+    differs "podman copies into a running container from inside its mounts, but with the host's ids, because it does not know those that casemate chose: the root is read-only, files in a tmpfs belong to nobody, and volumes give an error; with a created, stopped or paused container, and with podman's own --userns=auto, it works as usual"
 }
 
 feature diff quick
@@ -396,7 +396,7 @@ test_an_own_seccomp_profile_is_in_force() {
 
 test_seccomp_unconfined_leaves_the_runtimes_own_filter() {
     expect_eq "$(run --security-opt seccomp=unconfined $IMAGE sed -n 's/^Seccomp:\t//p' /proc/self/status)" 2
-    differs "seccomp=unconfined takes podman's filter away and leaves casemate's"
+    differs "seccomp=unconfined removes podman's filter but not casemate's"
 }
 
 feature apparmor
@@ -476,7 +476,7 @@ test_privileged_starts_and_stays_confined() {
         no "refused: $(reason "$out")"
     fi
     [ "$out" != 000001ffffffffff ]
-    differs 'starts, and the profile cuts capabilities, devices and writable paths back'
+    differs 'starts, but the profile reduces capabilities, devices and writable paths'
 }
 
 feature devices

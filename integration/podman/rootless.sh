@@ -424,7 +424,7 @@ test_an_own_seccomp_profile_is_in_force() {
 
 test_seccomp_unconfined_leaves_the_runtimes_own_filter() {
     expect_eq "$(run --security-opt seccomp=unconfined $IMAGE sed -n 's/^Seccomp:\t//p' /proc/self/status)" 2
-    differs "seccomp=unconfined takes podman's filter away and leaves casemate's"
+    differs "seccomp=unconfined removes podman's filter but not casemate's"
 }
 
 feature 'masked paths'
@@ -444,7 +444,7 @@ feature privileged
 test_privileged_starts_and_stays_confined() {
     only_casemate
     [ "$(run --privileged $IMAGE sed -n 's/^CapEff:\t//p' /proc/self/status)" != 000001ffffffffff ]
-    differs 'starts, and the profile cuts capabilities, devices and writable paths back'
+    differs 'starts, but the profile reduces capabilities, devices and writable paths'
 }
 
 feature devices
@@ -502,7 +502,7 @@ test_checkpoint_is_refused_with_a_reason() {
     expect_refusal 'checkpoint|root' pm container checkpoint still
     expect_eq "$(state still Running)" true
     gone still
-    no 'podman keeps it to root, and casemate has no checkpoint and restore'
+    no 'podman permits it only to root, and casemate has no checkpoint and restore'
 }
 
 feature 'hardened by default' quick

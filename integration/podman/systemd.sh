@@ -76,7 +76,7 @@ test_without_the_overrides_it_comes_up_and_the_services_that_need_them_fail() {
     pm stop -t 30 strict
     expect_eq "$(pm inspect -f '{{.State.ExitCode}}' strict)" 0
     gone strict
-    differs "systemd itself runs; Debian's journald, dbus and logind want CAP_SETPCAP and a writable root: --annotation org.casemate.allow/capabilities.setpcap=true --annotation org.casemate.allow/rootfs.writable=true"
+    differs "systemd itself runs; Debian's journald, dbus and logind need CAP_SETPCAP and a writable root: --annotation org.casemate.allow/capabilities.setpcap=true --annotation org.casemate.allow/rootfs.writable=true"
 }
 
 run_tests
