@@ -3,9 +3,28 @@
 use casemate_tests::cli::{casemate, Casemate, Scratch};
 use std::path::Path;
 
-const COMMANDS: [&str; 16] = [
-    "create", "start", "run", "kill", "delete", "exec", "pause", "resume", "update", "state",
-    "list", "ps", "events", "spec", "explain", "features",
+const COMMANDS: [&str; 21] = [
+    "create",
+    "start",
+    "run",
+    "kill",
+    "delete",
+    "exec",
+    "pause",
+    "resume",
+    "update",
+    "state",
+    "list",
+    "ps",
+    "events",
+    "spec",
+    "explain",
+    "audit",
+    "why",
+    "compare",
+    "host-check",
+    "policy",
+    "features",
 ];
 
 fn fails_with(line: &str, message: &str) {
@@ -61,6 +80,64 @@ fn unknown_flag_is_named_with_one_dash() {
     fails_with("list -bogus=1", "flag provided but not defined: -bogus");
     // Grouped short flags are not taken apart.
     fails_with("exec -td x sh", "flag provided but not defined: -td");
+}
+
+#[test]
+fn every_command_with_two_letters_changed_places_is_suggested() {
+    for command in COMMANDS {
+        let mut letters: Vec<char> = command.chars().collect();
+        let at = (1..letters.len()).find(|at| letters[at - 1] != letters[*at]).unwrap();
+        letters.swap(at - 1, at);
+        let slip: String = letters.into_iter().collect();
+        fails_with(&slip, "'casemate help' lists the commands");
+        fails_with(&slip, &format!("did you mean {command}?"));
+        fails_with(&format!("help {slip}"), &format!("did you mean {command}?"));
+    }
+}
+
+/// The long flags in a help text.
+fn flags_of(help: &str) -> Vec<String> {
+    let long = |line: &str| Some(line.split_once("--")?.1.split([' ', '[']).next()?.to_owned());
+    help.lines().filter(|line| line.trim_start().starts_with('-')).filter_map(long).collect()
+}
+
+#[test]
+fn every_flag_with_a_letter_left_out_is_suggested() {
+    let own = flags_of(&casemate("--help").stdout);
+    assert!(own.contains(&"log-format".to_owned()), "{own:?}");
+    for flag in own {
+        let slip = format!("--{}", &flag[..flag.len() - 1]);
+        // What is left may be a flag too, or too short for a guess.
+        let answer = casemate(&format!("{slip} list"));
+        assert!(answer.stderr.contains(&format!("did you mean --{flag}?")), "{slip}: {answer:?}");
+        assert!(answer.stderr.contains("see 'casemate help'"), "{slip}: {answer:?}");
+    }
+    for command in COMMANDS {
+        let own = flags_of(&casemate(&format!("{command} --help")).stdout);
+        for flag in own.iter().map(String::as_str).chain(["systemd-cgroup"]) {
+            let slip = format!("--{}", &flag[..flag.len() - 1]);
+            let answer = casemate(&format!("{command} {slip}"));
+            let wanted = format!("did you mean --{flag}? see 'casemate {command} --help'");
+            assert!(answer.stderr.contains(&wanted), "{command} {slip}: {answer:?}");
+        }
+    }
+    // Nothing is guessed of what is near to nothing.
+    assert!(!casemate("run --nosuchflag x").stderr.contains("did you mean"));
+}
+
+#[test]
+fn an_empty_value_counts_as_none_but_where_that_would_be_another_thing() {
+    let answer = Casemate::with(["--log=", "--profile", "", "--log-level=", "features"]).answer();
+    assert_eq!((answer.status, answer.stderr.as_str()), (0, ""));
+    // The last one counts.
+    let scratch = Scratch::new();
+    let log = format!("--log={}", scratch.file("log"));
+    assert_eq!(Casemate::with([log.as_str(), "--log=", "features"]).answer().status, 0);
+    assert!(!Path::new(&scratch.file("log")).exists());
+    for line in [["--cgroup-manager=", "features"], ["audit", "--pid="], ["--root=", "list"]] {
+        let answer = Casemate::with(line).answer();
+        assert_eq!(answer.status, 1, "{line:?}: {answer:?}");
+    }
 }
 
 #[test]

@@ -1,9 +1,13 @@
 //! One invocation from argv to exit status.
 
-use crate::cli::{help, parse, Invocation, UsageError, Wanted};
-use crate::commands::{self, Failure};
+use crate::cli::parse::{parse, Invocation, Mistake, Wanted};
+use crate::cli::verb::Verb;
+use crate::cli::{globals, help};
+use crate::commands::VERBS;
+use crate::context::Context;
 use crate::report::{Level, Reporter};
-use crate::{output, request, version};
+use crate::usage::UsageError;
+use crate::{output, version};
 use std::ffi::OsString;
 
 /// Exit status of every failure but those of `exec`.
@@ -17,27 +21,11 @@ pub(crate) fn run(argv: Vec<OsString>) -> u8 {
             return write_docs(directory.as_ref());
         }
     }
-    let Invocation { globals, wanted } = parse(argv);
-    let (mut reporter, log_outcome) = Reporter::open(&globals);
-    let outcome = log_outcome.map_err(Failure::from).and_then(|()| match wanted {
-        Err(error) => Err(usage_failure(error)),
-        Ok(Wanted::Version) => Ok(output::print(&version::text())?),
-        Ok(Wanted::Help(None)) => Ok(output::print(&help::overview())?),
-        Ok(Wanted::Help(Some(verb))) => Ok(output::print(&help::of_verb(verb))?),
-        Ok(Wanted::Command(asked)) => {
-            let global = request::global::resolve(&globals)?;
-            if let Some(listener) = reporter.debug_listener()? {
-                // Not what was asked: that may hold an environment, and secrets in it.
-                listener(&format!(
-                    "casemate {} with state in {}",
-                    version::RELEASE,
-                    global.root.display()
-                ));
-                casemate_runtime::steps::listen(listener);
-            }
-            commands::execute(*asked, &mut commands::Context { global, reporter: &mut reporter })
-        }
-    });
+    let Invocation { globals, wanted } = parse(argv, &VERBS);
+    let (mut reporter, log_outcome) = Reporter::open(&globals.log);
+    let outcome = log_outcome
+        .map_err(Failure::from)
+        .and_then(|()| answer(wanted.map_err(failure_of)?, &globals, &mut reporter));
     for warning in casemate_runtime::warnings::take() {
         reporter.note(Level::Warning, &warning);
     }
@@ -47,9 +35,48 @@ pub(crate) fn run(argv: Vec<OsString>) -> u8 {
     })
 }
 
+/// An error and the exit status that goes with it.
+struct Failure {
+    error: anyhow::Error,
+    status: u8,
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self { error, status: FAILED }
+    }
+}
+
+impl Failure {
+    fn of(verb: &Verb, error: anyhow::Error) -> Self {
+        Self { error: verb.failure(error), status: verb.status }
+    }
+}
+
+fn answer(
+    wanted: Wanted,
+    globals: &globals::GlobalArgs,
+    reporter: &mut Reporter,
+) -> Result<u8, Failure> {
+    let (verb, matches) = match wanted {
+        Wanted::Version => return Ok(output::print(&version::text())?),
+        Wanted::Help(None) => return Ok(output::print(&help::overview(&VERBS))?),
+        Wanted::Help(Some(verb)) => return Ok(output::print(&help::of_verb(verb))?),
+        Wanted::Command(verb, matches) => (verb, matches),
+    };
+    let global = globals::resolve(globals)?;
+    if let Some(listener) = reporter.debug_listener()? {
+        // Not what was asked: that may hold an environment, and secrets in it.
+        listener(&format!("casemate {} with state in {}", version::RELEASE, global.root.display()));
+        casemate_runtime::steps::listen(listener);
+    }
+    verb.execute(&matches, &mut Context { global, reporter })
+        .map_err(|error| Failure::of(verb, error))
+}
+
 #[cfg(feature = "docs")]
 fn write_docs(directory: &std::path::Path) -> u8 {
-    let (mut reporter, _) = Reporter::open(&crate::cli::GlobalArgs::default());
+    let (mut reporter, _) = Reporter::open(&crate::report::LogArgs::default());
     match crate::docs::write(directory) {
         Ok(()) => 0,
         Err(error) => {
@@ -59,10 +86,16 @@ fn write_docs(directory: &std::path::Path) -> u8 {
     }
 }
 
-fn usage_failure(error: UsageError) -> Failure {
-    if let Some(verb) = error.help_of {
-        // As runc does; the error itself is what counts.
-        let _unprintable = output::print(&format!("Incorrect Usage.\n\n{}", help::of_verb(verb)));
+fn failure_of(mistake: Mistake) -> Failure {
+    let error = |error: UsageError| anyhow::Error::new(error);
+    match mistake {
+        Mistake::Usage(usage) => error(usage).into(),
+        Mistake::Value(verb, usage) => Failure::of(verb, error(usage)),
+        Mistake::Count(verb, usage) => {
+            let help = format!("Incorrect Usage.\n\n{}", help::of_verb(verb));
+            // As runc does; the error itself is what counts.
+            let _unprintable = output::print(&help);
+            error(usage).into()
+        }
     }
-    Failure { error: anyhow::Error::new(error), status: FAILED }
 }

@@ -4,7 +4,7 @@
 //! hint for people, behind a line break and `hint: ` or as `(hint: ...)`; it is told apart here, wherever
 //! in the chain it stands.
 
-use crate::cli::UsageError;
+use crate::usage::UsageError;
 use casemate_runtime::report::{bounded, InitFailure};
 use std::io;
 

@@ -5,7 +5,8 @@
 
 use crate::cli::help::{command_list, described};
 use crate::cli::parse::global_command;
-use crate::cli::verbs::{Verb, VERBS};
+use crate::cli::verb::Verb;
+use crate::commands::VERBS;
 use anyhow::{Context, Result};
 use clap_complete::{generate_to, Shell};
 use clap_mangen::Man;
@@ -23,7 +24,7 @@ pub(crate) fn write(directory: &Path) -> Result<()> {
         std::fs::create_dir_all(directory)
             .with_context(|| format!("create {}", directory.display()))?;
     }
-    write_page(&man, "casemate", described(global_command()), &overview_sections())?;
+    write_page(&man, "casemate", described(global_command(), &VERBS), &overview_sections())?;
     for verb in &VERBS {
         let name = format!("casemate-{}", verb.name);
         let page = verb.command().display_name(&name).bin_name(format!("casemate {}", verb.name));
@@ -61,7 +62,7 @@ fn write_page(directory: &Path, name: &str, command: clap::Command, more: &str) 
 fn overview_sections() -> String {
     let pages: Vec<String> =
         VERBS.iter().map(|verb| format!("casemate-{}({SECTION})", verb.name)).collect();
-    section("COMMANDS", &command_list())
+    section("COMMANDS", &command_list(&VERBS))
         + &section("EXIT STATUS", EXIT_STATUS)
         + &section("FILES", FILES)
         + &section("ENVIRONMENT", ENVIRONMENT)
@@ -109,5 +110,5 @@ NOTIFY_SOCKET    socket of systemd to which the container's readiness is passed 
 
 /// All commands in one definition, which no invocation needs.
 fn whole_command() -> clap::Command {
-    described(global_command()).subcommands(VERBS.iter().map(|verb| verb.command()))
+    described(global_command(), &VERBS).subcommands(VERBS.iter().map(|verb| verb.command()))
 }

@@ -1,8 +1,8 @@
 //! `casemate`, an OCI container runtime that is hardened by default.
 //!
-//! This crate is the only one that knows argv, standard output and exit statuses. It reads the command
-//! line (`cli`), turns it into a request (`request`), hands that to `casemate-runtime` (`backend`), and
-//! prints the answer (`commands`) or the failure (`report`). It holds no container logic.
+//! This crate is the only one that reads argv, prints, and has exit statuses. It reads the command
+//! line (`cli`), hands what was asked for to `casemate-runtime` (`commands`, `backend`), and prints the
+//! answer or the failure (`report`). It holds no container logic.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -11,11 +11,12 @@ mod backend;
 mod cause;
 mod cli;
 mod commands;
+mod context;
 #[cfg(feature = "docs")]
 mod docs;
 mod output;
 mod report;
-mod request;
+mod usage;
 mod values;
 mod version;
 

@@ -5,17 +5,44 @@
 //! else is written to standard error, but for the steps that `--debug` asks for without a log, and the log gets exactly one error per failure.
 
 use crate::cause::Cause;
-use crate::cli::GlobalArgs;
 use anyhow::{bail, Context};
 use casemate_runtime::report::bounded;
 use casemate_runtime::steps::Listener;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::SystemTime;
+
+/// The options of the log.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[group(skip)]
+pub(crate) struct LogArgs {
+    /// Append log lines to this file; it is created even if nothing is logged
+    #[arg(long, value_name = "FILE", help_heading = "Logging")]
+    log: Option<OsString>,
+
+    /// Form of the log lines: text or json [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
+    log_format: Option<String>,
+
+    /// Least important lines to log: error, warning, info or debug [default: warning]
+    #[arg(long, value_name = "LEVEL", help_heading = "Logging")]
+    log_level: Option<String>,
+
+    /// The same as --log-level debug
+    #[arg(long, help_heading = "Logging")]
+    debug: bool,
+}
+
+impl LogArgs {
+    /// Whether the steps are to be told.
+    pub(crate) fn is_debug(&self) -> bool {
+        self.debug || self.log_level.as_deref() == Some("debug")
+    }
+}
 
 /// Importance of a log line, most important first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,14 +90,14 @@ impl Reporter {
     /// Opens the log as the options say. This comes first of all: containerd reports a missing log file
     /// in place of the error that it should have held. On failure the reporter still works, without
     /// the part that failed.
-    pub(crate) fn open(globals: &GlobalArgs) -> (Self, anyhow::Result<()>) {
-        let (log, log_outcome) = match globals.log.as_deref().filter(|log| !log.is_empty()) {
+    pub(crate) fn open(options: &LogArgs) -> (Self, anyhow::Result<()>) {
+        let (log, log_outcome) = match options.log.as_deref() {
             None => (None, Ok(())),
             Some(name) => split(open_log(name)),
         };
-        let (format, format_outcome) = split(format_of(globals.log_format.as_deref()));
-        let (most, level_outcome) = split(level_of(globals));
-        let plain = globals.log.is_none() && globals.log_format.is_none();
+        let (format, format_outcome) = split(format_of(options.log_format.as_deref()));
+        let (most, level_outcome) = split(level_of(options));
+        let plain = options.log.is_none() && options.log_format.is_none();
         let reporter = Self {
             log,
             format: format.unwrap_or(Format::Text),
@@ -180,16 +207,16 @@ fn open_log(name: &OsStr) -> anyhow::Result<File> {
 
 fn format_of(name: Option<&str>) -> anyhow::Result<Format> {
     match name {
-        None | Some("text" | "") => Ok(Format::Text),
+        None | Some("text") => Ok(Format::Text),
         Some("json") => Ok(Format::Json),
         Some(other) => bail!("invalid log-format: {other}"),
     }
 }
 
-fn level_of(globals: &GlobalArgs) -> anyhow::Result<Level> {
-    match globals.log_level.as_deref() {
-        _ if globals.debug => Ok(Level::Debug),
-        None | Some("") => Ok(Level::Warning),
+fn level_of(options: &LogArgs) -> anyhow::Result<Level> {
+    match options.log_level.as_deref() {
+        _ if options.debug => Ok(Level::Debug),
+        None => Ok(Level::Warning),
         Some(name) => Level::named(name).with_context(|| format!("invalid log-level: {name}")),
     }
 }
@@ -267,7 +294,7 @@ mod tests {
     #[test]
     fn levels_are_those_of_the_option() {
         let level = |name: &str| {
-            level_of(&GlobalArgs { log_level: Some(name.to_owned()), ..GlobalArgs::default() })
+            level_of(&LogArgs { log_level: Some(name.to_owned()), ..LogArgs::default() })
         };
         assert_eq!(level("debug").unwrap(), Level::Debug);
         assert_eq!(level("error").unwrap(), Level::Error);

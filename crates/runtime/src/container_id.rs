@@ -1,5 +1,6 @@
 //! The id of a container: a name that is a directory's, a cgroup's and a systemd unit's.
 
+use crate::request::Invalid;
 use anyhow::{bail, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -25,6 +26,15 @@ impl ContainerId {
             bail!("invalid container ID format: {text:?}\nhint: letters, digits and _ + - . are allowed");
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// As clap reads it.
+impl std::str::FromStr for ContainerId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::parse(text).map_err(|error| Invalid(error.to_string()))
     }
 }
 

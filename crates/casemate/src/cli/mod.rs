@@ -1,24 +1,15 @@
-//! The command line as data: which commands and flags there are, and how argv is read.
+//! The command line: how argv is read and how help is made, for whatever commands there are.
 //!
-//! The `clap` types here are the source of parsing, help, man pages and completions; the commands that a
-//! container's life consists of are read from tables beside them (`quick`), which tests hold to the same. Parsing
-//! yields [`Invocation`]; what the values mean, and whether they are allowed, is `request`'s business.
+//! Flags are declared where they are used, as `clap` types: casemate's own in `globals` and `report`,
+//! those of a command beside the command (`commands`, or the runtime's `request`). The types are the
+//! source of parsing, help, man pages and completions. Parsing has two layers: `scan` turns runc's
+//! dialect into words that mean one thing only, clap reads these.
+//!
+//! Each type says `#[group(skip)]`: clap would otherwise build a group of all its flags at every start,
+//! and nothing here asks for one.
 
-pub(crate) mod exec;
 pub(crate) mod globals;
 pub(crate) mod help;
-pub(crate) mod inspect;
-pub(crate) mod lifecycle;
-pub(crate) mod observe;
 pub(crate) mod parse;
-pub(crate) mod policy;
-mod quick;
 pub(crate) mod scan;
-pub(crate) mod update;
-pub(crate) mod usage;
-pub(crate) mod verbs;
-
-pub(crate) use globals::GlobalArgs;
-pub(crate) use parse::{parse, Invocation, Wanted};
-pub(crate) use usage::UsageError;
-pub(crate) use verbs::Asked;
+pub(crate) mod verb;

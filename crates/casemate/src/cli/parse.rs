@@ -1,12 +1,12 @@
 //! From argv to an [`Invocation`]: casemate's own flags, the command word, the command's flags.
 
 use super::globals::GlobalArgs;
-use super::quick;
-use super::scan::{clap_words, scan, Flags, FlagsEnd, Scan, Seen};
-use super::usage::UsageError;
-use super::verbs::{Arity, Asked, Verb};
+use super::scan::{clap_words, scan, FlagsEnd, Scan, Seen};
+use super::verb::{Arity, Verb};
+use crate::usage::UsageError;
+use casemate_runtime::request::Invalid;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, FromArgMatches};
+use clap::{ArgMatches, Args, FromArgMatches};
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 
@@ -17,7 +17,7 @@ pub(crate) struct Invocation {
     /// if the rest is wrong.
     pub(crate) globals: GlobalArgs,
     /// What to do, or what is wrong.
-    pub(crate) wanted: Result<Wanted, UsageError>,
+    pub(crate) wanted: Result<Wanted, Mistake>,
 }
 
 /// What to do.
@@ -27,8 +27,25 @@ pub(crate) enum Wanted {
     Version,
     /// Print the help of casemate (`None`) or of a command.
     Help(Option<&'static Verb>),
-    /// Execute a command.
-    Command(Box<Asked>),
+    /// Execute a command with its flags.
+    Command(&'static Verb, Box<ArgMatches>),
+}
+
+/// What is wrong.
+#[derive(Debug)]
+pub(crate) enum Mistake {
+    /// With the command line.
+    Usage(UsageError),
+    /// The number of arguments: the help of the command is printed too, as runc does.
+    Count(&'static Verb, UsageError),
+    /// A value, of which the command says what is wrong with it.
+    Value(&'static Verb, UsageError),
+}
+
+impl From<UsageError> for Mistake {
+    fn from(error: UsageError) -> Self {
+        Mistake::Usage(error)
+    }
 }
 
 /// The clap definition of the global options.
@@ -36,77 +53,110 @@ pub(crate) fn global_command() -> clap::Command {
     GlobalArgs::augment_args(clap::Command::new("casemate"))
 }
 
-/// Reads a whole argv, `argv[0]` included.
-pub(crate) fn parse(argv: Vec<OsString>) -> Invocation {
-    quick::parse(&argv).unwrap_or_else(|| thorough(argv))
-}
-
-/// What is read with clap: all commands, and all mistakes. Not inline: its objects are large, and what comes next uses the same
-/// pages of the stack again.
-#[inline(never)]
-pub(super) fn thorough(argv: Vec<OsString>) -> Invocation {
+/// Reads a whole argv, `argv[0]` included, for the commands `verbs`.
+pub(crate) fn parse(argv: Vec<OsString>, verbs: &'static [Verb]) -> Invocation {
     let mut argv: VecDeque<OsString> = argv.into();
     let program = argv.pop_front().unwrap_or_else(|| "casemate".into());
-    let global_command = global_command();
+    // Help is found by the scan.
+    let global_command = global_command().disable_help_flag(true);
     let (front, outcome) = scan(&mut argv, &global_command, None, FlagsEnd::BeforeFirst);
     let Scan { own: mut seen, positionals, help, .. } = front;
     // Whatever stood behind a `--` is the command and its words.
     argv.extend(positionals);
     let wanted = match outcome {
-        Err(error) => Err(error.with_hint("see 'casemate help'")),
+        Err(error) => Err(error.with_hint("see 'casemate help'").into()),
         Ok(()) if help => Ok(Wanted::Help(None)),
-        Ok(()) => read_command(&program, &mut argv, &global_command, &mut seen),
+        Ok(()) => Reader { program: &program, verbs, globals: &global_command, seen: &mut seen }
+            .read(argv),
     };
     match read_globals(global_command, seen) {
         Ok(globals) if globals.version => Invocation { globals, wanted: Ok(Wanted::Version) },
         Ok(globals) => Invocation { globals, wanted },
-        Err(error) => Invocation { globals: GlobalArgs::default(), wanted: Err(error) },
+        Err(error) => Invocation { globals: GlobalArgs::default(), wanted: Err(error.into()) },
     }
 }
 
-fn read_command(
-    program: &OsStr,
-    argv: &mut VecDeque<OsString>,
-    global_command: &clap::Command,
-    globals_seen: &mut Vec<Seen>,
-) -> Result<Wanted, UsageError> {
-    let Some(name) = argv.pop_front() else { return Ok(Wanted::Help(None)) };
-    if name == "help" || name == "h" {
-        return help_topic(argv.pop_front());
-    }
-    let asks_help = |word: &OsString| ["-h", "-help", "--help"].iter().any(|flag| word == flag);
-    let verb = match find_verb(&name) {
-        Err(_) if argv.iter().any(asks_help) => return Err(UsageError::unknown_topic(&name)),
-        found => found?,
-    };
-    let command = verb.command();
-    let (found, outcome) = scan(argv, &command, Some(global_command as &dyn Flags), verb.flags_end);
-    globals_seen.extend(found.inherited);
-    outcome.map_err(|error| error.with_hint(format!("see 'casemate {} --help'", verb.name)))?;
-    if found.help {
-        return Ok(Wanted::Help(Some(verb)));
-    }
-    check_count(program, verb, found.positionals.len())?;
-    let matches = command
-        .try_get_matches_from(clap_words(found.own, found.positionals))
-        .map_err(|error| translate(&error))?;
-    let asked = verb.read(&matches).map_err(|error| translate(&error))?;
-    Ok(Wanted::Command(Box::new(asked)))
+/// Reads from the command word on.
+struct Reader<'a> {
+    program: &'a OsStr,
+    verbs: &'static [Verb],
+    globals: &'a clap::Command,
+    /// The global options met so far.
+    seen: &'a mut Vec<Seen>,
 }
 
-fn help_topic(topic: Option<OsString>) -> Result<Wanted, UsageError> {
-    match topic {
-        None => Ok(Wanted::Help(None)),
-        Some(name) if name == "help" || name == "h" => Ok(Wanted::Help(None)),
-        Some(name) => match find_verb(&name) {
-            Ok(verb) => Ok(Wanted::Help(Some(verb))),
-            Err(_) => Err(UsageError::unknown_topic(&name)),
-        },
+impl Reader<'_> {
+    fn read(&mut self, mut argv: VecDeque<OsString>) -> Result<Wanted, Mistake> {
+        let Some(name) = argv.pop_front() else { return Ok(Wanted::Help(None)) };
+        if name == "help" || name == "h" {
+            return Ok(self.topic(argv.pop_front())?);
+        }
+        let asks_help = |word: &OsString| ["-h", "-help", "--help"].iter().any(|flag| word == flag);
+        let verb = match self.named(&name) {
+            Err(error) if argv.iter().any(asks_help) => return Err(no_topic(&name, error).into()),
+            found => found?,
+        };
+        let command = verb.command().disable_help_flag(true);
+        let (found, outcome) = scan(&mut argv, &command, Some(self.globals), verb.flags_end);
+        self.seen.extend(found.inherited);
+        outcome.map_err(|error| error.with_hint(format!("see 'casemate {} --help'", verb.name)))?;
+        if found.help {
+            return Ok(Wanted::Help(Some(verb)));
+        }
+        self.check_count(verb, found.positionals.len())?;
+        let matches = command
+            .try_get_matches_from(clap_words(found.own, found.positionals))
+            .map_err(|error| match invalid(&error) {
+                Some(invalid) => Mistake::Value(verb, UsageError::new(invalid.0.clone())),
+                None => translate(&error).into(),
+            })?;
+        Ok(Wanted::Command(verb, Box::new(matches)))
+    }
+
+    fn topic(&self, topic: Option<OsString>) -> Result<Wanted, UsageError> {
+        match topic {
+            None => Ok(Wanted::Help(None)),
+            Some(name) if name == "help" || name == "h" => Ok(Wanted::Help(None)),
+            Some(name) => match self.named(&name) {
+                Ok(verb) => Ok(Wanted::Help(Some(verb))),
+                Err(error) => Err(no_topic(&name, error)),
+            },
+        }
+    }
+
+    fn named(&self, name: &OsStr) -> Result<&'static Verb, UsageError> {
+        let found = self.verbs.iter().find(|verb| name == verb.name);
+        found.ok_or_else(|| self.unknown(&name.to_string_lossy()))
+    }
+
+    /// The text must not look like a missing value: podman takes that for support of checkpoints.
+    fn unknown(&self, name: &str) -> UsageError {
+        let names = self.verbs.iter().map(|verb| verb.name);
+        UsageError::new(format!("unknown command {name:?}"))
+            .suggesting(name, names, str::to_owned)
+            .with_hint("'casemate help' lists the commands")
+    }
+
+    /// runc's words, with its way of naming the program.
+    fn check_count(&self, verb: &'static Verb, count: usize) -> Result<(), Mistake> {
+        if verb.arity.takes(count) {
+            return Ok(());
+        }
+        let wrong = match verb.arity {
+            Arity::Exactly(wanted) => format!("exactly {wanted}"),
+            Arity::Between(_, most) if count > most => format!("a maximum of {most}"),
+            Arity::AtLeast(least) | Arity::Between(least, _) => format!("a minimum of {least}"),
+        };
+        let (program, name) = (self.program.to_string_lossy(), verb.name);
+        let message = format!("{program}: {name:?} requires {wrong} argument(s)");
+        Err(Mistake::Count(verb, UsageError::new(message)))
     }
 }
 
-fn find_verb(name: &OsStr) -> Result<&'static Verb, UsageError> {
-    name.to_str().and_then(Verb::named).ok_or_else(|| UsageError::unknown_command(name))
+/// In the words of runc.
+fn no_topic(name: &OsStr, unknown: UsageError) -> UsageError {
+    let message = format!("No help topic for '{}': {unknown}", name.to_string_lossy());
+    UsageError { message, ..unknown }
 }
 
 fn read_globals(command: clap::Command, seen: Vec<Seen>) -> Result<GlobalArgs, UsageError> {
@@ -119,19 +169,9 @@ fn read_globals(command: clap::Command, seen: Vec<Seen>) -> Result<GlobalArgs, U
     GlobalArgs::from_arg_matches(&matches).map_err(|error| translate(&error))
 }
 
-/// runc's words, with its way of naming the program.
-fn check_count(program: &OsStr, verb: &'static Verb, count: usize) -> Result<(), UsageError> {
-    if verb.arity.takes(count) {
-        return Ok(());
-    }
-    let wrong = match verb.arity {
-        Arity::Exactly(wanted) => format!("exactly {wanted}"),
-        Arity::Between(_, most) if count > most => format!("a maximum of {most}"),
-        Arity::AtLeast(least) | Arity::Between(least, _) => format!("a minimum of {least}"),
-    };
-    let (program, name) = (program.to_string_lossy(), verb.name);
-    let message = format!("{program}: {name:?} requires {wrong} argument(s)");
-    Err(UsageError { message, hint: None, help_of: Some(verb) })
+/// What a reader of values says in a whole sentence.
+fn invalid(error: &clap::Error) -> Option<&Invalid> {
+    std::error::Error::source(error)?.downcast_ref()
 }
 
 /// What clap still finds wrong after the scan are values of the wrong type, and text that is not UTF-8.

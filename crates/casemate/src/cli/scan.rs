@@ -5,8 +5,8 @@
 //! flags after the positionals. This pass resolves all of that against the flags of a command and
 //! yields one unambiguous `--name=value` per flag. It gives names no meaning and stops there.
 
-use super::usage::UsageError;
-use clap::ArgAction;
+use crate::usage::UsageError;
+use clap::{Arg, ArgAction, Command};
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -22,40 +22,20 @@ pub(crate) enum FlagsEnd {
     Never,
 }
 
-/// The flags of a command.
-pub(crate) trait Flags {
-    /// The one of this long name, or of this letter.
-    fn find(&self, name: &str) -> Option<Known<'_>>;
-}
-
-/// What this pass has to know of a flag.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Known<'a> {
-    pub(crate) long: &'a str,
-    pub(crate) takes: Takes,
-}
-
-/// The values of a flag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
-    /// None: it is there or not.
-    Nothing,
-    /// One; the last counts.
-    One,
-    /// One each time; all count.
-    Each,
-}
+/// Flags whose value may not be empty. Of any other an empty value counts as none: engines and scripts
+/// pass variables that may be empty.
+const NEVER_EMPTY: [&str; 5] = ["root", "cgroup-manager", "pid", "preserve-fds", "interval"];
 
 /// A flag as it was met, with its value made explicit.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
-    pub(crate) long: String,
-    pub(crate) value: Value,
+    long: String,
+    value: Value,
     repeats: bool,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Value {
+enum Value {
     Switch(bool),
     Text(OsString),
 }
@@ -77,8 +57,8 @@ pub(crate) struct Scan {
 /// Reads `argv` from the front up to where flags end, consuming what it reads.
 pub(crate) fn scan(
     argv: &mut VecDeque<OsString>,
-    own: &dyn Flags,
-    inherited: Option<&dyn Flags>,
+    own: &Command,
+    inherited: Option<&Command>,
     end: FlagsEnd,
 ) -> (Scan, Result<(), UsageError>) {
     let mut scan = Scan::default();
@@ -90,8 +70,8 @@ impl Scan {
     fn read(
         &mut self,
         argv: &mut VecDeque<OsString>,
-        own: &dyn Flags,
-        inherited: Option<&dyn Flags>,
+        own: &Command,
+        inherited: Option<&Command>,
         end: FlagsEnd,
     ) -> Result<(), UsageError> {
         while let Some(word) = argv.pop_front() {
@@ -123,32 +103,33 @@ impl Scan {
         Ok(())
     }
 
-    fn take(
+    fn take<'a>(
         &mut self,
         word: &OsStr,
         name: &str,
         value: Option<OsString>,
         argv: &mut VecDeque<OsString>,
-        own: &dyn Flags,
-        inherited: Option<&dyn Flags>,
+        own: &'a Command,
+        inherited: Option<&'a Command>,
     ) -> Result<(), UsageError> {
-        let (flag, seen) = match (own.find(name), inherited.and_then(|flags| flags.find(name))) {
+        let of = |command: Option<&'a Command>| command.and_then(|command| find(command, name));
+        let (flag, seen) = match (find(own, name), of(inherited)) {
             (Some(flag), _) => (flag, &mut self.own),
             // `-v` and its like are too short to mean casemate's own flag behind a command.
             (None, Some(flag)) if name.len() > 1 && name != "version" => {
                 (flag, &mut self.inherited)
             }
-            _ => return Err(UsageError::unknown_flag(name)),
+            _ => return Err(unknown(name, own, inherited)),
         };
-        let value = match flag.takes {
-            Takes::Nothing => Value::Switch(go_bool(name, value)?),
+        let value = match flag.get_action() {
+            ArgAction::SetTrue => Value::Switch(go_bool(name, value)?),
             _ => match value.or_else(|| argv.pop_front()) {
                 Some(value) => Value::Text(value),
                 None => return Err(UsageError::missing_value(word)),
             },
         };
-        let repeats = flag.takes == Takes::Each;
-        seen.push(Seen { long: flag.long.to_owned(), value, repeats });
+        let repeats = matches!(flag.get_action(), ArgAction::Append);
+        seen.push(Seen { long: flag.get_long().unwrap_or_default().to_owned(), value, repeats });
         Ok(())
     }
 }
@@ -179,29 +160,26 @@ impl<'a> Token<'a> {
     }
 }
 
-/// The letter that a flag was called by: a name of one character is never a long one.
-pub(crate) fn letter_of(name: &str) -> Option<char> {
+/// The flag of this long name or letter: a name of one character is never a long one.
+fn find<'a>(command: &'a Command, name: &str) -> Option<&'a Arg> {
     let mut letters = name.chars();
-    letters.next().filter(|_| letters.next().is_none())
+    let letter = letters.next().filter(|_| letters.next().is_none());
+    let fits = |arg: &&Arg| match letter {
+        None => arg.get_long() == Some(name),
+        letter => {
+            arg.get_short() == letter
+                || arg
+                    .get_all_short_aliases()
+                    .is_some_and(|all| all.iter().any(|short| Some(*short) == letter))
+        }
+    };
+    command.get_arguments().filter(|arg| !arg.is_positional()).find(fits)
 }
 
-impl Flags for clap::Command {
-    fn find(&self, name: &str) -> Option<Known<'_>> {
-        let fits = |arg: &&clap::Arg| match letter_of(name) {
-            None => arg.get_long() == Some(name),
-            Some(letter) => {
-                arg.get_short() == Some(letter)
-                    || arg.get_all_short_aliases().is_some_and(|all| all.contains(&letter))
-            }
-        };
-        let arg = self.get_arguments().filter(|arg| !arg.is_positional()).find(fits)?;
-        let takes = match arg.get_action() {
-            ArgAction::SetTrue => Takes::Nothing,
-            ArgAction::Append => Takes::Each,
-            _ => Takes::One,
-        };
-        Some(Known { long: arg.get_long().unwrap_or_default(), takes })
-    }
+fn unknown(name: &str, own: &Command, inherited: Option<&Command>) -> UsageError {
+    let all = [Some(own), inherited].into_iter().flatten().flat_map(Command::get_arguments);
+    let known = all.filter(|arg| !arg.is_hide_set()).filter_map(Arg::get_long).chain(["help"]);
+    UsageError::unknown_flag(name).suggesting(name, known, |meant| format!("--{meant}"))
 }
 
 /// Go's `strconv.ParseBool`; no value means true.
@@ -227,7 +205,7 @@ pub(crate) fn clap_words(seen: Vec<Seen>, positionals: Vec<OsString>) -> Vec<OsS
     for (at, flag) in seen.iter().enumerate() {
         let overridden =
             !flag.repeats && seen[at + 1..].iter().any(|later| later.long == flag.long);
-        if !overridden {
+        if !overridden && !flag.is_empty() {
             words.extend(flag.word());
         }
     }
@@ -237,6 +215,12 @@ pub(crate) fn clap_words(seen: Vec<Seen>, positionals: Vec<OsString>) -> Vec<OsS
 }
 
 impl Seen {
+    /// As good as no flag.
+    fn is_empty(&self) -> bool {
+        let empty = matches!(&self.value, Value::Text(value) if value.is_empty());
+        empty && !self.repeats && !NEVER_EMPTY.contains(&self.long.as_str())
+    }
+
     fn word(&self) -> Option<OsString> {
         let mut word = OsString::from(format!("--{}", self.long));
         match &self.value {

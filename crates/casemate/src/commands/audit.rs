@@ -7,9 +7,10 @@ mod score;
 mod target;
 mod text;
 
+use super::format::{text_json_or_sarif, Format};
 use super::style::{width, Style};
-use super::{Context, Failure, Outcome};
-use crate::cli::inspect::AuditArgs;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
 use crate::output;
 use anyhow::{anyhow, bail, Result};
 use casemate_inspect::gone::Gone;
@@ -18,7 +19,10 @@ use casemate_inspect::report::{Level, Report};
 use casemate_inspect::score::Score;
 use casemate_inspect::standards::Standard;
 use casemate_inspect::{roots, subject};
+use casemate_runtime::request::path;
 use serde::Serialize;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use target::Meant;
 
 /// Exit status when there is a finding of the level that was named, or with `--all` something that should hold and does not.
@@ -27,46 +31,107 @@ const FOUND: u8 = 2;
 /// Exit status when something could not be looked at.
 const UNSEEN: u8 = 1;
 
-enum Format {
-    Text,
-    Json,
-    Sarif,
+pub(super) const VERB: Verb = Verb::of::<Audit>(
+    "audit",
+    Group::Inspect,
+    "Show what is in force in a bundle or a container, and who decided",
+    Arity::Between(0, 1),
+)
+.more(MORE);
+
+const MORE: &str = "\
+Examples:
+  casemate audit web                               a container, as the kernel has it now
+  casemate audit ./bundle --standard cis           what would be made of a bundle
+  casemate audit --all                             who on this host runs with what
+  casemate audit --score web                       how exposed it is, from 0 to 10
+  casemate --profile restricted audit ./bundle --fail-on high
+  casemate audit --pid 4711                        a process, whoever made it
+  casemate audit ./bundle --format sarif > casemate.sarif
+
+The exit status is 0, 1 if it could not be looked at, or 2 with --fail-on and a finding of that
+level; with --all also 2 if something does not hold that should. An override is a finding: it is
+shown with who allowed it.";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Audit {
+    /// text, json or sarif
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_json_or_sarif)]
+    format: Format,
+
+    /// Also go through a standard, item by item: pss, cis, scc, 800-190, 8176, srg, or all; may be
+    /// repeated
+    #[arg(short, long, value_name = "NAME")]
+    standard: Vec<String>,
+
+    /// Leave out of the text what is in order: only findings, and what of a standard is not met
+    #[arg(long)]
+    brief: bool,
+
+    /// Every container of this host, of all engines and runtimes: a line each, and how many there are;
+    /// with --root, of that state directory
+    #[arg(short, long)]
+    all: bool,
+
+    /// How exposed it is, as a number from 0 to 10, with each term of that
+    #[arg(long)]
+    score: bool,
+
+    /// Exit with status 2 if there is a finding of this level or above: high, medium, low or any
+    #[arg(long, value_name = "LEVEL", default_value = "none")]
+    fail_on: String,
+
+    /// With a bundle: read this file in place of its config.json
+    #[arg(short, long, value_name = "FILE", value_parser = path::file())]
+    config: Option<PathBuf>,
+
+    /// Look at this process, whoever made it, in place of a bundle or a container
+    #[arg(short, long, value_name = "PID")]
+    pid: Option<i32>,
+
+    /// A directory with a config.json, or a container: its id, the beginning of it, or what its
+    /// engine calls it [default: the working directory]
+    #[arg(value_name = "BUNDLE|CONTAINER")]
+    target: Option<OsString>,
 }
 
-#[inline(never)]
-pub(crate) fn execute(args: &AuditArgs, context: &mut Context<'_>) -> Outcome {
-    let format = format(&args.format)?;
-    let threshold = threshold(&args.fail_on)?;
-    let standards = standards(&args.standard)?;
-    if args.all {
-        return all(args, &format, threshold, context);
+impl Execute for Audit {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        let threshold = threshold(&self.fail_on)?;
+        let standards = standards(&self.standard)?;
+        if self.all {
+            return all(&self, threshold, context);
+        }
+        let target = match target::of(&self, context)? {
+            Meant::Target(target) => target,
+            // Nobody is to take that for a container without findings.
+            Meant::Gone(gone) if threshold.is_some() => {
+                return Err(anyhow!("{} has gone: {}", gone.past.id, gone.ended()))
+            }
+            Meant::Gone(gone) => return of_gone(&gone, self.format),
+        };
+        let report = subject::audit(&context.global, &target, &standards)?;
+        let score = self.score.then(|| Score::of(&report));
+        match (self.format, score) {
+            (Format::Text, Some(score)) => {
+                output::print(&score::render(&report, &score, Style::of_stdout()))?
+            }
+            (Format::Json, score) => output::print_json(&Scored { report: &report, score })?,
+            (Format::Text, None) => {
+                let page =
+                    text::Page { style: Style::of_stdout(), width: width(), brief: self.brief };
+                output::print(&text::render(&report, page))?
+            }
+            (Format::Sarif, _) => output::print_json(&sarif::document(&report))?,
+        };
+        Ok(if reaches(&report, threshold) { FOUND } else { 0 })
     }
-    let target = match target::of(args, context)? {
-        Meant::Target(target) => target,
-        // Nobody is to take that for a container without findings.
-        Meant::Gone(gone) if threshold.is_some() => {
-            return Err(anyhow!("{} has gone: {}", gone.past.id, gone.ended()).into())
-        }
-        Meant::Gone(gone) => return Ok(of_gone(&gone, &format)?),
-    };
-    let report = subject::audit(&context.global, &target, &standards).map_err(Failure::from)?;
-    let score = args.score.then(|| Score::of(&report));
-    match (format, score) {
-        (Format::Text, Some(score)) => {
-            output::print(&score::render(&report, &score, Style::of_stdout()))?
-        }
-        (Format::Json, score) => output::print_json(&Scored { report: &report, score })?,
-        (Format::Text, None) => {
-            let page = text::Page { style: Style::of_stdout(), width: width(), brief: args.brief };
-            output::print(&text::render(&report, page))?
-        }
-        (Format::Sarif, _) => output::print_json(&sarif::document(&report))?,
-    };
-    Ok(if reaches(&report, threshold) { FOUND } else { 0 })
 }
 
 /// Of a container that has gone there is nothing to be seen any more, and what was decided is known.
-fn of_gone(gone: &Gone, format: &Format) -> Result<u8> {
+fn of_gone(gone: &Gone, format: Format) -> Result<u8> {
     match format {
         Format::Text => output::print(&super::explain::text::render(&gone.explained())),
         Format::Json => output::print_json(&gone.explained()),
@@ -84,24 +149,19 @@ struct Scored<'a> {
 }
 
 /// Every container of the host; of one state root where that was named.
-fn all(
-    args: &AuditArgs,
-    format: &Format,
-    threshold: Option<Level>,
-    context: &Context<'_>,
-) -> Outcome {
+fn all(args: &Audit, threshold: Option<Level>, context: &Context<'_>) -> Outcome {
     if args.target.is_some() || args.pid.is_some() || args.config.is_some() {
-        return Err(anyhow!("--all looks at every container: name no other").into());
+        return Err(anyhow!("--all looks at every container: name no other"));
     }
     let roots = match context.global.root_is_explicit {
         true => vec![context.global.root.clone()],
         false => roots::everywhere(&context.global),
     };
     let overview = overview::of(&context.global, &roots);
-    match format {
+    match args.format {
         Format::Text => output::print(&all::render(&overview, Style::of_stdout()))?,
         Format::Json => output::print_json(&overview)?,
-        Format::Sarif => return Err(anyhow!("--all has no sarif\nhint: one of text, json").into()),
+        Format::Sarif => return Err(anyhow!("--all has no sarif\nhint: one of text, json")),
     };
     Ok(status(&overview, threshold))
 }
@@ -114,15 +174,6 @@ fn status(overview: &Overview, threshold: Option<Level>) -> u8 {
         0 if overview.is_partial() => UNSEEN,
         0 => 0,
     }
-}
-
-fn format(name: &str) -> Result<Format> {
-    Ok(match name {
-        "text" | "" => Format::Text,
-        "json" => Format::Json,
-        "sarif" => Format::Sarif,
-        _ => bail!("invalid format option\nhint: one of text, json, sarif"),
-    })
 }
 
 /// The lowest level that counts; `None`: none does.

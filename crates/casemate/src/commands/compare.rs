@@ -1,28 +1,55 @@
 //! `compare`: a container of another runtime, and what would change if casemate ran it.
 
+use super::format::{text_or_json, Format};
 use super::style::{clean, width, wrap, Style, Tone};
-use super::{Context, Outcome};
-use crate::cli::inspect::CompareArgs;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
 use crate::output;
-use crate::request::path;
-use anyhow::anyhow;
 use casemate_inspect::foreign::{compare, find, Change, Comparison, Row};
+use casemate_runtime::request::path;
 use std::path::PathBuf;
 
-#[inline(never)]
-pub(crate) fn execute(args: &CompareArgs, context: &mut Context<'_>) -> Outcome {
-    let as_json = match args.format.as_str() {
-        "json" => true,
-        "text" | "" => false,
-        _ => return Err(anyhow!("invalid format option\nhint: one of text, json").into()),
-    };
-    let roots: Vec<PathBuf> =
-        args.runtime_root.iter().map(path::absolute).collect::<anyhow::Result<_>>()?;
-    let comparison = compare(&context.global, &find(&args.id, &roots)?)?;
-    if as_json {
-        return Ok(output::print_json(&comparison)?);
+pub(super) const VERB: Verb = Verb::of::<Compare>(
+    "compare",
+    Group::Inspect,
+    "Show what would change for a container of runc or crun",
+    Arity::Exactly(1),
+)
+.more(MORE);
+
+const MORE: &str = "\
+Examples:
+  casemate compare 4f5c0ad1
+  casemate --profile restricted compare --runtime-root /run/crun web
+
+Nothing is changed, neither in the container nor in the other runtime's files.";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Compare {
+    /// State directory of the other runtime; may be repeated [default: where runc, crun, docker and
+    /// containerd keep theirs]
+    #[arg(short, long, value_name = "DIR", value_parser = path::file())]
+    runtime_root: Vec<PathBuf>,
+
+    /// text or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json)]
+    format: Format,
+
+    /// Id of a container of runc, crun or youki, or the beginning of it
+    #[arg(value_name = "ID")]
+    id: String,
+}
+
+impl Execute for Compare {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        let comparison = compare(&context.global, &find(&self.id, &self.runtime_root)?)?;
+        if self.format == Format::Json {
+            return output::print_json(&comparison);
+        }
+        output::print(&render(&comparison, Style::of_stdout(), width()))
     }
-    Ok(output::print(&render(&comparison, Style::of_stdout(), width()))?)
 }
 
 fn render(comparison: &Comparison, style: Style, width: usize) -> String {

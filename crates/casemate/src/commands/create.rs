@@ -1,13 +1,40 @@
 //! `create`.
 
-use super::{Context, Outcome};
-use crate::cli::lifecycle::CreateOnlyArgs;
-use crate::{backend, request};
-use anyhow::Context as _;
+use crate::backend;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
+use casemate_runtime::request::CreateRequest;
 
-pub(crate) fn execute(args: &CreateOnlyArgs, context: &mut Context<'_>) -> Outcome {
-    request::lifecycle::create(&args.create)
-        .and_then(|request| backend::create(&context.global, &request))
-        .context("casemate create failed")?;
-    Ok(0)
+pub(super) const VERB: Verb = Verb::of::<Create>(
+    "create",
+    Group::Life,
+    "Make a container from a bundle and stop just before its program",
+    Arity::Exactly(1),
+)
+.failing("casemate create failed", 1)
+.more(MORE);
+
+const MORE: &str = "\
+Example:
+  casemate create --bundle /var/lib/web --pid-file /run/web.pid web && casemate start web
+
+A bundle whose process wants a terminal needs --console-socket here.";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Create {
+    #[command(flatten)]
+    request: CreateRequest,
+
+    /// Accepted for crun's and older callers' sake; has no effect here
+    #[arg(long, hide = true)]
+    no_subreaper: bool,
+}
+
+impl Execute for Create {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        backend::create(&context.global, &self.request)?;
+        Ok(0)
+    }
 }

@@ -1,11 +1,20 @@
 //! `delete`.
 
-use super::{Context, Outcome};
-use crate::cli::lifecycle::DeleteArgs;
-use crate::{backend, request};
+use crate::backend;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
+use casemate_runtime::request::DeleteRequest;
 
-pub(crate) fn execute(args: &DeleteArgs, context: &mut Context<'_>) -> Outcome {
-    let request = request::lifecycle::delete(args)?;
-    backend::delete(&context.global, &request)?;
-    Ok(0)
+pub(super) const VERB: Verb = Verb::of::<DeleteRequest>(
+    "delete",
+    Group::Life,
+    "Remove a stopped container and all that belongs to it",
+    Arity::Exactly(1),
+);
+
+impl Execute for DeleteRequest {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        backend::delete(&context.global, &self)?;
+        Ok(0)
+    }
 }

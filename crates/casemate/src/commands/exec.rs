@@ -1,15 +1,51 @@
 //! `exec`.
 
-use super::{status_of, Context, Failure, Outcome};
-use crate::cli::exec::ExecArgs;
-use crate::{backend, request};
+use crate::backend;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{status_of, Context, Outcome};
+use anyhow::bail;
+use casemate_runtime::request::ExecRequest;
 
 /// Tells a failure of the runtime from one of the process, which mostly ends with less.
-const EXEC_FAILED: u8 = 255;
+const FAILED: u8 = 255;
 
-pub(crate) fn execute(args: ExecArgs, context: &mut Context<'_>) -> Outcome {
-    request::lifecycle::exec(args)
-        .and_then(|request| backend::exec(&context.global, &request))
-        .map(status_of)
-        .map_err(|error| Failure { error: error.context("exec failed"), status: EXEC_FAILED })
+pub(super) const VERB: Verb = Verb::of::<Exec>(
+    "exec",
+    Group::Inside,
+    "Run another process inside a container",
+    Arity::AtLeast(1),
+)
+.flags_end_after_id()
+.failing("exec failed", FAILED)
+.more(MORE);
+
+const MORE: &str = "\
+Examples:
+  casemate exec --tty web sh
+  casemate exec --user 1000:1000 --env TERM=xterm web id
+  casemate exec --process process.json --detach --pid-file p.pid web
+
+The exit status is that of the process, or 128 plus the signal that ended it; 255 if it could not
+be run.";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Exec {
+    #[command(flatten)]
+    request: ExecRequest,
+
+    /// Accepted for older callers' sake; has no effect here
+    #[arg(long, hide = true)]
+    no_subreaper: bool,
+}
+
+impl Execute for Exec {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        let request = self.request;
+        if request.process.is_none() && request.args.is_empty() {
+            bail!("process args cannot be empty\nhint: name a command after the container id, or use --process");
+        }
+        Ok(status_of(backend::exec(&context.global, &request)?))
+    }
 }

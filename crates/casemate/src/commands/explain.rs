@@ -3,39 +3,86 @@
 mod inspect;
 pub(super) mod text;
 
-use super::{locate, Context, Outcome};
-use crate::cli::observe::ExplainArgs;
-use crate::{backend, output, request};
+use super::format::{text_or_json, Format};
+use super::locate;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
+use crate::{backend, output};
 use casemate_inspect::locate::Search;
+use casemate_runtime::bundle::container_of;
+use casemate_runtime::request::{path, ExplainRequest};
+use casemate_runtime::ContainerId;
 use serde_json::Value;
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-#[inline(never)]
-pub(crate) fn execute(args: &ExplainArgs, context: &mut Context<'_>) -> Outcome {
-    let as_json = match args.format.as_str() {
-        "json" => true,
-        "text" | "" => false,
-        _ => return Err(anyhow::anyhow!("invalid format option\nhint: one of text, json").into()),
-    };
-    let mut report = match &args.inspect {
-        Some(file) => inspect::report(args, file, context)?,
-        None => report(args, context)?,
-    };
-    if as_json {
-        return Ok(output::print_json(&report)?);
+pub(super) const VERB: Verb = Verb::of::<Explain>(
+    "explain",
+    Group::Bundle,
+    "Say what would be done with a bundle and why, without doing it",
+    Arity::Between(0, 1),
+)
+.more(MORE);
+
+const MORE: &str = "\
+Examples:
+  casemate explain --bundle /var/lib/web
+  casemate explain web                       # the container of that name, even if it has gone
+  docker inspect web | casemate explain --brief --inspect -
+  casemate --profile privileged explain --bundle /var/lib/web --format json";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Explain {
+    /// Bundle: the directory that holds config.json [default: the working directory]
+    #[arg(short, long, value_name = "DIR", value_parser = path::dir())]
+    bundle: Option<PathBuf>,
+
+    /// Read this file in place of the bundle's config.json
+    #[arg(short = 'c', long, value_name = "FILE", value_parser = path::file())]
+    config: Option<PathBuf>,
+
+    /// Read what 'docker inspect' or 'podman inspect' says of a container, from this file or from
+    /// standard input (-), in place of a bundle
+    #[arg(short, long, value_name = "FILE")]
+    inspect: Option<OsString>,
+
+    /// Leave out the configuration at the end of the text
+    #[arg(long)]
+    brief: bool,
+
+    /// text or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json)]
+    format: Format,
+
+    /// Id to assume for the container [default: the bundle directory's name]
+    #[arg(value_name = "CONTAINER-ID")]
+    id: Option<String>,
+}
+
+impl Execute for Explain {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        let mut report = match &self.inspect {
+            Some(file) => inspect::report(&self, file, context)?,
+            None => report(&self, context)?,
+        };
+        if self.format == Format::Json {
+            return output::print_json(&report);
+        }
+        if let (true, Some(report)) = (self.brief, report.as_object_mut()) {
+            report.remove("spec");
+        }
+        output::print(&text::render(&report))
     }
-    if let (true, Some(report)) = (args.brief, report.as_object_mut()) {
-        report.remove("spec");
-    }
-    Ok(output::print(&text::render(&report))?)
 }
 
 /// A word alone is a container of this host, or one that has gone, or the id that is to be assumed for the bundle in the working
 /// directory.
-fn report(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Result<Value> {
+fn report(args: &Explain, context: &mut Context<'_>) -> anyhow::Result<Value> {
     let word = args.id.as_deref().filter(|_| args.bundle.is_none() && args.config.is_none());
     let of_bundle = |context: &Context<'_>| {
-        backend::explain(&context.global, &request::lifecycle::explain(args)?)
+        backend::explain(&context.global, &request(args, args.id.as_deref())?)
     };
     let is_assumed = Path::new("config.json").exists();
     let Some(word) = word.filter(|_| !is_assumed) else { return of_bundle(context) };
@@ -44,8 +91,7 @@ fn report(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Result<Value
         let Search { found, problems } = locate::elsewhere(word, &context.global)?;
         if let Some(found) = found {
             let id = locate::own(word, &found, context)?;
-            let args = ExplainArgs { id: Some(id.into()), ..args.clone() };
-            return backend::explain(&context.global, &request::lifecycle::explain(&args)?);
+            return backend::explain(&context.global, &request(args, Some(&id))?);
         }
         unseen = problems;
     }
@@ -54,4 +100,19 @@ fn report(args: &ExplainArgs, context: &mut Context<'_>) -> anyhow::Result<Value
         (None, Some(error)) => Err(error),
         (None, None) => of_bundle(context),
     }
+}
+
+/// What is asked of the runtime, for the container `id` or a name to assume for one.
+fn request(args: &Explain, id: Option<&str>) -> anyhow::Result<ExplainRequest> {
+    let bundle = args.bundle.clone().map_or_else(|| path::directory("."), Ok)?;
+    let of_container = id.is_some() && args.bundle.is_none() && args.config.is_none();
+    let id = match id {
+        Some(id) => ContainerId::parse(id)?,
+        // A bundle's directory is usually named after its container; any valid id will do.
+        None => match container_of(&bundle).map(|id| ContainerId::parse(&id)) {
+            Some(Ok(id)) => id,
+            _ => ContainerId::parse("explained")?,
+        },
+    };
+    Ok(ExplainRequest { bundle, config: args.config.clone(), id, of_container })
 }

@@ -3,7 +3,8 @@
 //! It describes the binary, not the host, and engines act on it: nothing stands here that is not
 //! implemented. `null` and absent would mean "unknown"; everything we know is said.
 
-use super::Outcome;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
 use crate::{output, version};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -82,9 +83,22 @@ struct MountExtensions {
     idmap: Enabled,
 }
 
-#[inline(never)]
-pub(crate) fn execute() -> Outcome {
-    Ok(output::print_json(&features())?)
+pub(super) const VERB: Verb = Verb::of::<FeaturesFlags>(
+    "features",
+    Group::Bundle,
+    "Print what this binary supports, as JSON of the runtime specification",
+    Arity::Exactly(0),
+);
+
+/// It has none.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct FeaturesFlags {}
+
+impl Execute for FeaturesFlags {
+    fn execute(self, _: &mut Context<'_>) -> Outcome {
+        output::print_json(&features())
+    }
 }
 
 fn features() -> Features {

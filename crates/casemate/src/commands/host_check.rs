@@ -1,13 +1,14 @@
 //! `host-check`: what this host can enforce, and whether engines are set up to use casemate.
 
+use super::format::{text_or_json, Format};
 use super::style::{clean, width, wrap, Style, Tone};
-use super::Outcome;
-use crate::cli::inspect::HostCheckArgs;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
 use crate::output;
-use crate::request::path;
 use anyhow::bail;
 use casemate_inspect::engine::Engine;
 use casemate_inspect::host::{self, Check, Host, Status};
+use casemate_runtime::request::path;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -30,23 +31,53 @@ struct EngineReport {
     checks: Vec<Check>,
 }
 
-#[inline(never)]
-pub(crate) fn execute(args: &HostCheckArgs) -> Outcome {
-    let engines =
-        args.engine.iter().map(|name| engine(name)).collect::<anyhow::Result<Vec<_>>>()?;
-    let root = path::optional(args.host_root.as_deref())?.unwrap_or_else(|| PathBuf::from("/"));
-    let as_json = match args.format.as_str() {
-        "json" => true,
-        "text" | "" => false,
-        _ => return Err(anyhow::anyhow!("invalid format option\nhint: one of text, json").into()),
-    };
-    let report = look(&Host::at(root), engines);
-    if as_json {
-        output::print_json(&report)?;
-    } else {
-        output::print(&render(&report, Style::of_stdout(), width()))?;
+pub(super) const VERB: Verb = Verb::of::<HostCheck>(
+    "host-check",
+    Group::Bundle,
+    "Say what this host can enforce, and whether an engine is set up to use casemate",
+    Arity::Exactly(0),
+)
+.more(MORE);
+
+const MORE: &str = "\
+Examples:
+  casemate host-check
+  casemate host-check --engine podman --engine docker
+
+The exit status is 1 if something is missing without which containers, or the engine's, do not
+run. Nothing is changed.";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct HostCheck {
+    /// Also read this engine's configuration, and say whether it is set up to use casemate:
+    /// podman, docker, containerd, crio or kubernetes; may be repeated
+    #[arg(short, long, value_name = "NAME")]
+    engine: Vec<String>,
+
+    /// text or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json)]
+    format: Format,
+
+    /// Take the host's files from below this directory
+    #[arg(long, value_name = "DIR", hide = true, value_parser = path::file())]
+    host_root: Option<PathBuf>,
+}
+
+impl Execute for HostCheck {
+    fn execute(self, _: &mut Context<'_>) -> Outcome {
+        let engines =
+            self.engine.iter().map(|name| engine(name)).collect::<anyhow::Result<Vec<_>>>()?;
+        let root = self.host_root.unwrap_or_else(|| PathBuf::from("/"));
+        let report = look(&Host::at(root), engines);
+        if self.format == Format::Json {
+            output::print_json(&report)?;
+        } else {
+            output::print(&render(&report, Style::of_stdout(), width()))?;
+        }
+        Ok(if report.status == Status::Missing { INCOMPLETE } else { 0 })
     }
-    Ok(if report.status == Status::Missing { INCOMPLETE } else { 0 })
 }
 
 fn engine(name: &str) -> anyhow::Result<(String, Engine)> {

@@ -2,9 +2,10 @@
 //!
 //! Table and JSON begin with what runc has, so that its readers find it in its place. What follows is casemate's.
 
+use super::format::{table_or_json, Format};
 use super::style::clean;
-use super::{Context, Outcome};
-use crate::cli::observe::ListArgs;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
 use crate::{backend, output};
 use anyhow::{bail, Context as _};
 use casemate_inspect::census::{self, Member};
@@ -36,37 +37,62 @@ struct Entry {
     root: PathBuf,
 }
 
-#[inline(never)]
-pub(crate) fn execute(args: &ListArgs, context: &mut Context<'_>) -> Outcome {
-    let global = &context.global;
-    let roots = if args.all_roots { all_roots(global)? } else { vec![global.root.clone()] };
-    let (mut entries, mut problems) = (Vec::new(), Vec::new());
-    for root in roots {
-        let here = Global { root, ..global.clone() };
-        let report = match backend::list(&here) {
-            // Another user's, for instance: the other roots are listed nevertheless.
-            Err(error) if args.all_roots => {
-                problems.push(format!("{error:#}"));
-                continue;
+pub(super) const VERB: Verb = Verb::of::<List>(
+    "list",
+    Group::Inspect,
+    "List the containers of this state directory",
+    Arity::Exactly(0),
+);
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct List {
+    /// table or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = table_or_json)]
+    format: Format,
+
+    /// Print only the container ids, one per line
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// Those of all state directories of this host too, whichever engine named them
+    #[arg(short, long)]
+    all_roots: bool,
+}
+
+impl Execute for List {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        let global = &context.global;
+        let roots = if self.all_roots { all_roots(global)? } else { vec![global.root.clone()] };
+        let (mut entries, mut problems) = (Vec::new(), Vec::new());
+        for root in roots {
+            let here = Global { root, ..global.clone() };
+            let report = match backend::list(&here) {
+                // Another user's, for instance: the other roots are listed nevertheless.
+                Err(error) if self.all_roots => {
+                    problems.push(format!("{error:#}"));
+                    continue;
+                }
+                report => report?,
+            };
+            let ListReport { containers, problems: more } = report;
+            problems.extend(more);
+            for state in containers {
+                entries.push(match self.quiet {
+                    true => bare(state, &here),
+                    false => entry(state, &here, &mut problems),
+                });
             }
-            report => report?,
-        };
-        let ListReport { containers, problems: more } = report;
-        problems.extend(more);
-        for state in containers {
-            entries.push(match args.quiet {
-                true => bare(state, &here),
-                false => entry(state, &here, &mut problems),
-            });
         }
+        for problem in &problems {
+            // runc prints these to standard error too, and they are no failure.
+            let problem = clean(&bounded(problem.clone()));
+            let _unwritable = writeln!(std::io::stderr(), "{problem}");
+        }
+        let text = if self.quiet { ids(&entries) } else { formatted(&self, &entries)? };
+        output::print(&text)
     }
-    for problem in &problems {
-        // runc prints these to standard error too, and they are no failure.
-        let problem = clean(&bounded(problem.clone()));
-        let _unwritable = writeln!(std::io::stderr(), "{problem}");
-    }
-    let text = if args.quiet { ids(&entries) } else { formatted(args, &entries)? };
-    Ok(output::print(&text)?)
 }
 
 /// State roots of this host that casemate has containers in, and those that cannot be read.
@@ -103,11 +129,10 @@ fn entry(state: StateReport, global: &Global, problems: &mut Vec<String>) -> Ent
     Entry { profile, findings, engine, name, ..bare }
 }
 
-fn formatted(args: &ListArgs, entries: &[Entry]) -> anyhow::Result<String> {
-    match args.format.as_str() {
-        "table" | "" => Ok(table(entries, args.all_roots)),
-        "json" => json(entries),
-        _ => bail!("invalid format option\nhint: one of table, json"),
+fn formatted(args: &List, entries: &[Entry]) -> anyhow::Result<String> {
+    match args.format {
+        Format::Json => json(entries),
+        _ => Ok(table(entries, args.all_roots)),
     }
 }
 

@@ -2,8 +2,7 @@
 //! there is none, whatever container of this host answers to the word. So engines, which name a root or a whole id, pay nothing.
 
 use super::style::clean;
-use super::Context;
-use crate::request;
+use crate::context::Context;
 use anyhow::{anyhow, bail, Result};
 use casemate_inspect::gone::{find, Gone};
 use casemate_inspect::locate::{locate, Located, Search};
@@ -18,12 +17,12 @@ use std::io::Write;
 /// The word means several containers, or one that casemate did not make.
 pub(super) fn container(word: &str, context: &mut Context<'_>) -> Result<ContainerId> {
     if is_here(word, &context.global) {
-        return request::container_id(word);
+        return ContainerId::parse(word);
     }
     let Search { found, problems } = elsewhere(word, &context.global)?;
     match found {
         Some(found) => own(word, &found, context),
-        None => missing(&problems).map_or_else(|| request::container_id(word), Err),
+        None => missing(&problems).map_or_else(|| ContainerId::parse(word), Err),
     }
 }
 
@@ -34,7 +33,7 @@ pub(super) fn container(word: &str, context: &mut Context<'_>) -> Result<Contain
 pub(super) fn gone(word: &str, global: &Global) -> Result<Option<Gone>> {
     // A directory that no id can be is nothing that is kept.
     // What is no id is in no root, and a root that cannot be searched the command itself will complain of.
-    let is_there = request::container_id(word).is_ok_and(|id| global.root.join(id).exists());
+    let is_there = ContainerId::parse(word).is_ok_and(|id| global.root.join(id).exists());
     if is_there || word.contains('/') && global.root_is_explicit {
         return Ok(None);
     }
@@ -59,14 +58,14 @@ pub(super) fn own(word: &str, found: &Located, context: &mut Context<'_>) -> Res
     context.global.root.clone_from(&found.member.root);
     context.global.root_is_explicit = true;
     context.global.root_in_xdg_runtime_dir = false;
-    request::container_id(id)
+    ContainerId::parse(id)
 }
 
 /// Whether nothing is to be looked for: a root was named, or has a directory of that name.
 pub(super) fn is_here(word: &str, global: &Global) -> bool {
     // What cannot be told there the command itself will tell.
     let has = |id: ContainerId| global.root.join(id).symlink_metadata().is_ok();
-    global.root_is_explicit || request::container_id(word).is_ok_and(has)
+    global.root_is_explicit || ContainerId::parse(word).is_ok_and(has)
 }
 
 /// The container of this host that answers to the word.

@@ -1,7 +1,5 @@
-//! The commands, one file each: build the request, have it done, print the answer.
-//!
-//! Those that are not part of a container's life are `#[inline(never)]`: otherwise all commands would have room for the objects of
-//! each on their stack, nine pages.
+//! The commands, one file each: its flags, what is asked of the runtime with them, and how the answer
+//! is printed. Where the flags are the request, they are declared in the runtime's `request`.
 
 mod audit;
 mod compare;
@@ -11,6 +9,7 @@ mod events;
 mod exec;
 mod explain;
 mod features;
+mod format;
 mod host_check;
 mod kill;
 mod list;
@@ -27,61 +26,64 @@ mod style;
 mod update;
 mod why;
 
-use crate::cli::Asked;
-use crate::report::Reporter;
-use casemate_runtime::request::Global;
+use crate::cli::verb::Verb;
 
-/// What every command gets.
-#[derive(Debug)]
-pub(crate) struct Context<'a> {
-    pub(crate) global: Global,
-    pub(crate) reporter: &'a mut Reporter,
-}
+/// All commands, in the order of the help.
+pub(crate) static VERBS: [Verb; 21] = [
+    create::VERB,
+    start::VERB,
+    run::VERB,
+    kill::VERB,
+    delete::VERB,
+    exec::VERB,
+    pause::VERB,
+    resume::VERB,
+    update::VERB,
+    state::VERB,
+    list::VERB,
+    ps::VERB,
+    events::VERB,
+    spec::VERB,
+    explain::VERB,
+    audit::VERB,
+    why::VERB,
+    compare::VERB,
+    host_check::VERB,
+    policy::VERB,
+    features::VERB,
+];
 
-/// An error and the exit status that goes with it.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) error: anyhow::Error,
-    pub(crate) status: u8,
-}
+#[cfg(test)]
+mod tests {
+    use super::VERBS;
+    use crate::cli::help::{of_verb, overview};
+    use crate::cli::parse::global_command;
 
-impl From<anyhow::Error> for Failure {
-    fn from(error: anyhow::Error) -> Self {
-        Self { error, status: 1 }
+    #[test]
+    fn overview_names_every_command_once() {
+        let text = overview(&VERBS);
+        for verb in &VERBS {
+            let entry = format!("  {:<10} {}", verb.name, verb.about);
+            assert_eq!(text.matches(&entry).count(), 1, "{}", verb.name);
+        }
     }
-}
 
-/// An exit status, or why there is none.
-pub(crate) type Outcome = Result<u8, Failure>;
-
-/// Executes a command.
-pub(crate) fn execute(asked: Asked, context: &mut Context<'_>) -> Outcome {
-    match asked {
-        Asked::Create(args) => create::execute(&args, context),
-        Asked::Run(args) => run::execute(&args, context),
-        Asked::Start(args) => start::execute(&args, context),
-        Asked::Exec(args) => exec::execute(args, context),
-        Asked::Kill(args) => kill::execute(&args, context),
-        Asked::Delete(args) => delete::execute(&args, context),
-        Asked::State(args) => state::execute(&args, context),
-        Asked::List(args) => list::execute(&args, context),
-        Asked::Ps(args) => ps::execute(&args, context),
-        Asked::Pause(args) => pause::execute(&args, context),
-        Asked::Resume(args) => resume::execute(&args, context),
-        Asked::Update(args) => update::execute(&args, context),
-        Asked::Events(args) => events::execute(&args, context),
-        Asked::Spec(args) => spec::execute(&args),
-        Asked::Features(_) => features::execute(),
-        Asked::Explain(args) => explain::execute(&args, context),
-        Asked::Audit(args) => audit::execute(&args, context),
-        Asked::Why(args) => why::execute(&args, context),
-        Asked::Compare(args) => compare::execute(&args, context),
-        Asked::Policy(args) => policy::execute(&args, context),
-        Asked::HostCheck(args) => host_check::execute(&args),
+    #[test]
+    fn no_definition_contradicts_itself() {
+        // clap checks a definition only in debug builds, and only one that is built.
+        global_command().debug_assert();
+        for verb in &VERBS {
+            verb.command().debug_assert();
+        }
     }
-}
 
-/// The exit status of a process as an exit status of ours: the kernel keeps eight bits, and so do we.
-fn status_of(code: i32) -> u8 {
-    u8::try_from(code & 0xff).unwrap_or(u8::MAX)
+    #[test]
+    fn every_flag_of_every_command_is_described() {
+        for verb in &VERBS {
+            for arg in verb.command().get_arguments() {
+                assert!(arg.get_help().is_some(), "{} {}", verb.name, arg.get_id());
+            }
+            assert!(of_verb(verb).starts_with(verb.about), "{}", verb.name);
+        }
+    }
 }

@@ -1,53 +1,94 @@
 //! `policy`: the node's policy for people: what is in force, and whether a file can be used.
 
+use super::format::{text_or_json, Format};
 use super::style::clean;
-use super::{Context, Outcome};
-use crate::cli::policy::PolicyArgs;
-use crate::request::path;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
 use crate::{backend, output};
 use anyhow::anyhow;
 use casemate_inspect::simulate::{self, simulate, Simulation};
 use casemate_runtime::ops::PolicyReport;
-use std::ffi::OsStr;
+use casemate_runtime::request::path;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-#[inline(never)]
-pub(crate) fn execute(args: &PolicyArgs, context: &mut Context<'_>) -> Outcome {
-    let as_json = match args.format.as_str() {
-        "json" => true,
-        "text" | "" => false,
-        _ => return Err(anyhow!("invalid format option\nhint: one of text, json").into()),
-    };
-    let check = match (args.action.as_str(), &args.subject) {
-        ("permit", Some(name)) => return permitted(name, context),
-        ("permit", None) => {
-            let message =
-                "policy permit takes the name of an override\nhint: policy show lists them";
-            return Err(anyhow!(message).into());
+pub(super) const VERB: Verb = Verb::of::<Policy>(
+    "policy",
+    Group::Bundle,
+    "Show the node's policy and the controls, check or add policy files",
+    Arity::Between(1, 2),
+)
+.more(MORE);
+
+const MORE: &str = "\
+Examples:
+  casemate policy show                     profile, controls, overrides that may be asked for
+  casemate policy check                    the node's files, and who may write them
+  casemate policy check ./policy.toml      a file before it is put in place
+  casemate policy permit devices.gpu       annotations may ask for it: policy.d/50-devices.gpu.toml
+  casemate policy simulate                 before an update: what would become of running containers
+
+The exit status of simulate is 1 if a running container would be refused.";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Policy {
+    /// text or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json)]
+    format: Format,
+
+    /// simulate: state directory to look in; may be repeated [default: where casemate, runc, crun,
+    /// docker, containerd and rootless engines keep theirs]
+    #[arg(short, long, value_name = "DIR", value_parser = path::file())]
+    runtime_root: Vec<PathBuf>,
+
+    /// show: what applies on this node; check: read files and say whether they can be used; permit:
+    /// let annotations ask for one more override; simulate: which running containers would be
+    /// refused or changed before they are started again
+    #[arg(value_name = "show|check|permit|simulate")]
+    action: String,
+
+    /// check: the file to read in place of the node's own; permit: the override's name, or several
+    /// with commas
+    #[arg(value_name = "FILE|NAME")]
+    subject: Option<OsString>,
+}
+
+impl Execute for Policy {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        let check = match (self.action.as_str(), &self.subject) {
+            ("permit", Some(name)) => return permitted(name, context),
+            ("permit", None) => {
+                let message =
+                    "policy permit takes the name of an override\nhint: policy show lists them";
+                return Err(anyhow!(message));
+            }
+            ("simulate", None) => return simulated(&self, context),
+            ("simulate", Some(_)) => {
+                let message = "policy simulate takes no file: it asks the policy that is in force";
+                return Err(anyhow!(message));
+            }
+            ("check", _) => true,
+            ("show", None) => false,
+            ("show", Some(_)) => {
+                let message =
+                    "policy show takes no file\nhint: casemate policy check FILE reads one";
+                return Err(anyhow!(message));
+            }
+            (other, _) => {
+                let message =
+                    format!("unknown action {other:?}\nhint: one of show, check, permit, simulate");
+                return Err(anyhow!(message));
+            }
+        };
+        let file = self.subject.as_ref().map(path::absolute).transpose()?;
+        let report = backend::policy(&context.global, file.as_deref())?;
+        if self.format == Format::Json {
+            return output::print_json(&report);
         }
-        ("simulate", None) => return simulated(args, as_json, context),
-        ("simulate", Some(_)) => {
-            let message = "policy simulate takes no file: it asks the policy that is in force";
-            return Err(anyhow!(message).into());
-        }
-        ("check", _) => true,
-        ("show", None) => false,
-        ("show", Some(_)) => {
-            let message = "policy show takes no file\nhint: casemate policy check FILE reads one";
-            return Err(anyhow!(message).into());
-        }
-        (other, _) => {
-            let message =
-                format!("unknown action {other:?}\nhint: one of show, check, permit, simulate");
-            return Err(anyhow!(message).into());
-        }
-    };
-    let file = path::optional(args.subject.as_deref())?;
-    let report = backend::policy(&context.global, file.as_deref())?;
-    if as_json {
-        return Ok(output::print_json(&report)?);
+        output::print(&if check { checked(&report) } else { shown(&report) })
     }
-    Ok(output::print(&if check { checked(&report) } else { shown(&report) })?)
 }
 
 fn permitted(name: &OsStr, context: &mut Context<'_>) -> Outcome {
@@ -57,17 +98,15 @@ fn permitted(name: &OsStr, context: &mut Context<'_>) -> Outcome {
         format!("{}: annotations may ask for {name} on this node\n", file.display())
     };
     let lines: String = files.iter().zip(name.split(',')).map(line).collect();
-    Ok(output::print(&lines)?)
+    output::print(&lines)
 }
 
 /// Exit status when a running container would be refused.
 const REFUSED: u8 = 1;
 
-fn simulated(args: &PolicyArgs, as_json: bool, context: &mut Context<'_>) -> Outcome {
-    let roots: Vec<PathBuf> =
-        args.runtime_root.iter().map(path::absolute).collect::<anyhow::Result<_>>()?;
-    let simulation = simulate(&context.global, &roots)?;
-    if as_json {
+fn simulated(args: &Policy, context: &mut Context<'_>) -> Outcome {
+    let simulation = simulate(&context.global, &args.runtime_root)?;
+    if args.format == Format::Json {
         output::print_json(&simulation)?;
     } else {
         output::print(&listed(&simulation))?;

@@ -1,7 +1,9 @@
 //! `ps`: the container's pids as JSON, or the host's `ps` filtered by them.
 
-use super::{locate, Context, Outcome};
-use crate::cli::observe::PsArgs;
+use super::format::{table_or_json, Format};
+use super::locate;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
 use crate::{backend, output};
 use anyhow::{bail, ensure, Context as _};
 use std::ffi::{OsStr, OsString};
@@ -11,20 +13,48 @@ use std::process::{Command, Stdio};
 /// Where `ps` is looked for when the caller has no PATH, as podman's calls have none.
 const DEFAULT_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
-#[inline(never)]
-pub(crate) fn execute(args: &PsArgs, context: &mut Context<'_>) -> Outcome {
-    let id = locate::container(&args.id, context)?;
-    match args.format.as_str() {
-        "json" => {
-            let pids = backend::ps(&context.global, &id)?;
-            let text = serde_json::to_string(&pids).context("encode the pids as JSON")?;
-            Ok(output::print(&(text + "\n"))?)
+pub(super) const VERB: Verb =
+    Verb::of::<Ps>("ps", Group::Inspect, "Show the processes of a container", Arity::AtLeast(1))
+        .flags_end_after_id()
+        .more(MORE);
+
+const MORE: &str = "\
+Examples:
+  casemate ps web
+  casemate ps web -o pid,user,args
+  casemate ps --format json web";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Ps {
+    /// table (the host's ps, filtered) or json (the pids)
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", value_parser = table_or_json)]
+    format: Format,
+
+    /// The container
+    #[arg(value_name = "CONTAINER-ID")]
+    id: String,
+
+    /// Options for ps; its output must have a PID column [default: -ef]
+    #[arg(value_name = "PS-OPTION", trailing_var_arg = true)]
+    ps_options: Vec<OsString>,
+}
+
+impl Execute for Ps {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        let id = locate::container(&self.id, context)?;
+        match self.format {
+            Format::Json => {
+                let pids = backend::ps(&context.global, &id)?;
+                let text = serde_json::to_string(&pids).context("encode the pids as JSON")?;
+                output::print(&(text + "\n"))
+            }
+            _ => {
+                let pids = backend::ps(&context.global, &id)?;
+                output::print(&only_pids(&host_ps(&self.ps_options)?, &pids)?)
+            }
         }
-        "table" | "" => {
-            let pids = backend::ps(&context.global, &id)?;
-            Ok(output::print(&only_pids(&host_ps(&args.ps_options)?, &pids)?)?)
-        }
-        _ => Err(anyhow::anyhow!("invalid format option\nhint: one of table, json").into()),
     }
 }
 

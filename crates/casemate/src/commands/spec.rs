@@ -3,10 +3,10 @@
 //! The two templates are files, so that what is written can be read. They differ only where a user
 //! without privileges has to differ; a test holds them to that.
 
-use super::Outcome;
-use crate::cli::observe::SpecArgs;
-use crate::request::path;
-use anyhow::{bail, Context};
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
+use anyhow::{bail, Context as _};
+use casemate_runtime::request::path;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
@@ -14,17 +14,48 @@ use std::path::PathBuf;
 const FOR_ROOT: &str = include_str!("../templates/config.json");
 const ROOTLESS: &str = include_str!("../templates/config-rootless.json");
 
-#[inline(never)]
-pub(crate) fn execute(args: &SpecArgs) -> Outcome {
-    let target = target(args)?;
-    write_new(&target, &content(args.rootless))?;
-    Ok(0)
+pub(super) const VERB: Verb =
+    Verb::of::<Spec>("spec", Group::Bundle, "Write a config.json to begin with", Arity::Exactly(0))
+        .more(MORE);
+
+const MORE: &str = "\
+Example, a bundle from nothing but a busybox:
+  mkdir -p bundle/rootfs/bin && cp /bin/busybox bundle/rootfs/bin/sh
+  casemate spec --bundle bundle && casemate run --bundle bundle demo
+
+The file describes the bundle as it is handed over; 'casemate explain' shows what hardening makes
+of it.";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Spec {
+    /// Directory to write config.json into [default: the working directory]
+    #[arg(short, long, value_name = "DIR", value_parser = path::dir())]
+    bundle: Option<PathBuf>,
+
+    /// Write this file in place of config.json
+    #[arg(short, long, value_name = "FILE", value_parser = path::file())]
+    file: Option<PathBuf>,
+
+    /// For an ordinary user: a user namespace with the caller's ids, no cgroup limits
+    #[arg(long)]
+    rootless: bool,
 }
 
-fn target(args: &SpecArgs) -> anyhow::Result<PathBuf> {
-    match path::optional(args.file.as_deref())? {
-        Some(file) => Ok(file),
-        None => Ok(path::directory(args.bundle.as_deref())?.join("config.json")),
+impl Execute for Spec {
+    fn execute(self, _: &mut Context<'_>) -> Outcome {
+        let target = target(&self)?;
+        write_new(&target, &content(self.rootless))?;
+        Ok(0)
+    }
+}
+
+fn target(args: &Spec) -> anyhow::Result<PathBuf> {
+    match (&args.file, &args.bundle) {
+        (Some(file), _) => Ok(file.clone()),
+        (None, Some(bundle)) => Ok(bundle.join("config.json")),
+        (None, None) => path::absolute("config.json"),
     }
 }
 

@@ -1,11 +1,29 @@
 //! `start`.
 
-use super::{Context, Outcome};
-use crate::cli::lifecycle::IdArgs;
-use crate::{backend, request};
+use crate::backend;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
+use casemate_runtime::ContainerId;
 
-pub(crate) fn execute(args: &IdArgs, context: &mut Context<'_>) -> Outcome {
-    let id = request::container_id(&args.id)?;
-    backend::start(&context.global, &id)?;
-    Ok(0)
+pub(super) const VERB: Verb = Verb::of::<Start>(
+    "start",
+    Group::Life,
+    "Start the program of a created container",
+    Arity::Exactly(1),
+);
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct Start {
+    /// The container
+    #[arg(value_name = "CONTAINER-ID")]
+    id: ContainerId,
+}
+
+impl Execute for Start {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        backend::start(&context.global, &self.id)?;
+        Ok(0)
+    }
 }

@@ -1,24 +1,50 @@
 //! `why`: the refusal or the end of a container in a paragraph, and what to paste.
 
+use super::format::{text_or_json, Format};
 use super::style::{clean, width, wrap, Style, Tone};
-use super::{Context, Outcome};
-use crate::cli::inspect::WhyArgs;
+use crate::cli::verb::{Arity, Execute, Group, Verb};
+use crate::context::{Context, Outcome};
 use crate::output;
-use anyhow::anyhow;
 use casemate_inspect::why::{ask, Why};
 
-#[inline(never)]
-pub(crate) fn execute(args: &WhyArgs, context: &mut Context<'_>) -> Outcome {
-    let as_json = match args.format.as_str() {
-        "json" => true,
-        "text" | "" => false,
-        _ => return Err(anyhow!("invalid format option\nhint: one of text, json").into()),
-    };
-    let why = ask(&context.global, &args.container)?;
-    if as_json {
-        return Ok(output::print_json(&why)?);
+pub(super) const VERB: Verb = Verb::of::<WhyFlags>(
+    "why",
+    Group::Inspect,
+    "Say why a container was refused or ended, and what to paste",
+    Arity::Exactly(1),
+)
+.more(MORE);
+
+const MORE: &str = "\
+Examples:
+  casemate why web          by its engine's name, even if it has gone or was never made
+  casemate why 4f5c0ad1
+
+It says what is known: the exit status where the engine has kept it, what the container asked for
+and was not given, and the overrides for that as they are pasted for its engine.";
+
+/// Its flags.
+#[derive(Debug, clap::Args)]
+#[group(skip)]
+struct WhyFlags {
+    /// text or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json)]
+    format: Format,
+
+    /// A container that is there, has gone or was refused: its id, the beginning of it, or what its
+    /// engine calls it
+    #[arg(value_name = "CONTAINER")]
+    container: String,
+}
+
+impl Execute for WhyFlags {
+    fn execute(self, context: &mut Context<'_>) -> Outcome {
+        let why = ask(&context.global, &self.container)?;
+        if self.format == Format::Json {
+            return output::print_json(&why);
+        }
+        output::print(&render(&why, Style::of_stdout(), width()))
     }
-    Ok(output::print(&render(&why, Style::of_stdout(), width()))?)
 }
 
 fn render(why: &Why, style: Style, width: usize) -> String {

@@ -2,6 +2,5 @@
 //! accident. Pure functions.
 
 pub(crate) mod duration;
-pub(crate) mod ids;
 pub(crate) mod signal;
 pub(crate) mod size;

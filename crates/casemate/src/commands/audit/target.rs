@@ -1,12 +1,14 @@
 //! What `audit` is to look at: a process, a bundle, a container of the state root, or one of the host.
 
-use super::super::{locate, Context};
-use crate::cli::inspect::AuditArgs;
-use crate::request::{container_id, path};
+use super::super::locate;
+use super::Audit;
+use crate::context::Context;
 use anyhow::{bail, Result};
 use casemate_inspect::gone::Gone;
 use casemate_inspect::locate::{Located, Search};
 use casemate_inspect::subject::{self, Target};
+use casemate_runtime::request::path;
+use casemate_runtime::ContainerId;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +22,8 @@ pub(super) enum Meant {
 
 /// A word with a slash is a directory. Any other is a container of the state root if there is one of that name, else a directory,
 /// else whatever container of this host answers to it, or answered before it went.
-pub(super) fn of(args: &AuditArgs, context: &mut Context<'_>) -> Result<Meant> {
-    let config = path::optional(args.config.as_deref())?;
+pub(super) fn of(args: &Audit, context: &mut Context<'_>) -> Result<Meant> {
+    let config = args.config.clone();
     if let Some(pid) = args.pid {
         if args.target.is_some() {
             bail!("--pid and a bundle or container cannot both be looked at");
@@ -32,7 +34,7 @@ pub(super) fn of(args: &AuditArgs, context: &mut Context<'_>) -> Result<Meant> {
     let text = word.to_string_lossy();
     // What is no id can be a directory.
     // What is no id may be a directory, or an engine's name.
-    let id = container_id(&text).ok().filter(|_| config.is_none());
+    let id = ContainerId::parse(&text).ok().filter(|_| config.is_none());
     let global = &context.global;
     let is_container = id.as_deref().map_or(Ok(false), |id| subject::is_container(global, id));
     if let (Ok(true), Some(id)) = (&is_container, id) {
@@ -63,7 +65,7 @@ pub(super) fn of(args: &AuditArgs, context: &mut Context<'_>) -> Result<Meant> {
 
 /// `None`: a directory without a configuration.
 fn bundle(word: &OsStr, config: Option<&Path>) -> Result<Option<PathBuf>> {
-    let dir = path::directory(Some(word))?;
+    let dir = path::directory(word)?;
     Ok((config.is_some() || dir.join("config.json").exists()).then_some(dir))
 }
 

@@ -1,12 +1,13 @@
 //! `explain --inspect`: what would become of a container that docker or podman knows, by what they say of it.
 
-use super::super::Context;
-use crate::cli::observe::ExplainArgs;
-use crate::{backend, request};
+use super::Explain;
+use crate::backend;
+use crate::context::Context;
 use anyhow::{bail, Context as _, Result};
 use casemate_inspect::asked::inspected;
 use casemate_runtime::files::read_given;
-use casemate_runtime::request::ExplainRequest;
+use casemate_runtime::request::{path, ExplainRequest};
+use casemate_runtime::ContainerId;
 use serde_json::{json, Value};
 use std::ffi::OsStr;
 use std::fs::DirBuilder;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// No output of inspect is so large.
 const MOST: u64 = 16 << 20;
 
-pub(super) fn report(args: &ExplainArgs, file: &OsStr, context: &Context<'_>) -> Result<Value> {
+pub(super) fn report(args: &Explain, file: &OsStr, context: &Context<'_>) -> Result<Value> {
     if args.bundle.is_some() || args.config.is_some() || args.id.is_some() {
         bail!("--inspect and a bundle or container cannot both be looked at");
     }
@@ -26,7 +27,7 @@ pub(super) fn report(args: &ExplainArgs, file: &OsStr, context: &Context<'_>) ->
     let request = ExplainRequest {
         bundle: bundle.0.clone(),
         config: None,
-        id: request::container_id(&container.id)?,
+        id: ContainerId::parse(&container.id)?,
         of_container: false,
     };
     let mut report = backend::explain(&context.global, &request)?;
@@ -53,7 +54,7 @@ fn not_here(config: &Value) -> impl Iterator<Item = &str> {
 
 fn read(file: &OsStr) -> Result<Vec<u8>> {
     if file != "-" {
-        return read_given(&request::path::absolute(file)?);
+        return read_given(&path::absolute(file)?);
     }
     let mut bytes = Vec::new();
     std::io::stdin().take(MOST).read_to_end(&mut bytes).context("standard input")?;

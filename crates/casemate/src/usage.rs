@@ -1,7 +1,6 @@
 //! Mistakes in the command line, in the words that runc's callers look for. All of them end in exit
 //! status 1; `report` prints them.
 
-use super::verbs::{Verb, VERBS};
 use casemate_runtime::nearest;
 use std::ffi::OsStr;
 
@@ -12,8 +11,6 @@ pub(crate) struct UsageError {
     pub(crate) message: String,
     /// What to do about it.
     pub(crate) hint: Option<String>,
-    /// Print the help of this command to standard output too, as runc does.
-    pub(crate) help_of: Option<&'static Verb>,
 }
 
 impl std::fmt::Display for UsageError {
@@ -26,12 +23,30 @@ impl std::error::Error for UsageError {}
 
 impl UsageError {
     pub(crate) fn new(message: String) -> Self {
-        Self { message, hint: None, help_of: None }
+        Self { message, hint: None }
     }
 
+    /// Adds what to do about it, behind what is said already.
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        let hint = hint.into();
+        self.hint = Some(match self.hint.take() {
+            Some(first) => format!("{first} {hint}"),
+            None => hint,
+        });
         self
+    }
+
+    /// Asks whether one of `known` was meant.
+    pub(crate) fn suggesting<'a>(
+        self,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+        show: impl Fn(&str) -> String,
+    ) -> Self {
+        match nearest(name, known) {
+            Some(meant) => self.with_hint(format!("did you mean {}?", show(meant))),
+            None => self,
+        }
     }
 
     /// Callers grep for the beginning of this text; one dash whatever was typed.
@@ -47,25 +62,5 @@ impl UsageError {
     pub(crate) fn bad_value(value: &OsStr, flag: &str, reason: &str) -> Self {
         let value = value.to_string_lossy();
         Self::new(format!("invalid value {value:?} for flag -{flag}: {reason}"))
-    }
-
-    /// In the words of runc.
-    pub(crate) fn unknown_topic(name: &OsStr) -> Self {
-        let mut error = Self::unknown_command(name);
-        error.message =
-            format!("No help topic for '{}': {}", name.to_string_lossy(), error.message);
-        error
-    }
-
-    /// The text must not look like `missing_value`: podman takes that for support of checkpoints.
-    pub(crate) fn unknown_command(name: &OsStr) -> Self {
-        let name = name.to_string_lossy();
-        let error = Self::new(format!("unknown command {name:?}"));
-        match nearest(&name, VERBS.iter().map(|verb| verb.name)) {
-            Some(meant) => {
-                error.with_hint(format!("did you mean {meant}? 'casemate help' lists the commands"))
-            }
-            None => error.with_hint("'casemate help' lists the commands"),
-        }
     }
 }

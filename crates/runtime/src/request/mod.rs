@@ -1,10 +1,34 @@
 //! What a caller may ask of the runtime: typed requests, already parsed, not yet resolved.
 //!
-//! The command line (crate `casemate`) fills these in; nothing here touches the host. Relative paths
-//! have been made absolute against the caller's working directory before they get here.
+//! Where a request is no more than the flags of a command, it is their definition for clap as well: a
+//! flag is declared once, with its help and the reader of its value. The crate `casemate` reads the
+//! command line with them, and fills in the others. Nothing here touches the host but to ask for the
+//! working directory: every path is absolute.
+
+mod create;
+mod exec;
+mod ids;
+pub mod path;
+
+pub use create::{CreateRequest, DeleteRequest, RunRequest};
+pub use exec::ExecRequest;
 
 use crate::ContainerId;
+use std::fmt;
 use std::path::PathBuf;
+
+/// A value that cannot be meant, in a whole sentence. Callers know these sentences from runc, so the
+/// flag is not named in front of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid(pub String);
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Invalid {}
 
 /// Names of a profile and of overrides are known: a wrong one is an error also where nothing is asked of them.
 ///
@@ -60,85 +84,6 @@ pub struct Global {
     pub debug: bool,
 }
 
-/// `create`, and the part of `run` that is the same.
-#[derive(Clone, Debug)]
-pub struct CreateRequest {
-    /// The container's id.
-    pub id: ContainerId,
-    /// Absolute bundle directory.
-    pub bundle: PathBuf,
-    /// `--config`: another file in place of `<bundle>/config.json`; absolute.
-    pub config: Option<PathBuf>,
-    /// `--console-socket`.
-    pub console_socket: Option<PathBuf>,
-    /// `--pidfd-socket`.
-    pub pidfd_socket: Option<PathBuf>,
-    /// `--pid-file`.
-    pub pid_file: Option<PathBuf>,
-    /// `--no-pivot`.
-    pub no_pivot: bool,
-    /// `--no-new-keyring`.
-    pub no_new_keyring: bool,
-    /// `--preserve-fds`.
-    pub preserve_fds: u32,
-}
-
-/// `run`.
-#[derive(Clone, Debug)]
-pub struct RunRequest {
-    /// The create half.
-    pub create: CreateRequest,
-    /// `--detach`.
-    pub detach: bool,
-    /// `--keep`: do not delete after the exit.
-    pub keep: bool,
-    /// `--no-subreaper`.
-    pub no_subreaper: bool,
-}
-
-/// `exec`.
-#[derive(Clone, Debug)]
-pub struct ExecRequest {
-    /// The container's id.
-    pub id: ContainerId,
-    /// `--process FILE`: absolute path of an OCI process object that replaces everything.
-    pub process: Option<PathBuf>,
-    /// The command, when there is no `--process`.
-    pub args: Vec<String>,
-    /// `--cwd`.
-    pub cwd: Option<String>,
-    /// `--env`, `KEY=VALUE`, in the order given.
-    pub env: Vec<String>,
-    /// `--tty`.
-    pub tty: bool,
-    /// `--user UID[:GID]`, parsed strictly (CVE-2026-30892: never 0 by default).
-    pub user: Option<(u32, Option<u32>)>,
-    /// `--additional-gids`.
-    pub additional_gids: Vec<u32>,
-    /// `--detach`.
-    pub detach: bool,
-    /// `--pid-file`.
-    pub pid_file: Option<PathBuf>,
-    /// `--console-socket`.
-    pub console_socket: Option<PathBuf>,
-    /// `--pidfd-socket`.
-    pub pidfd_socket: Option<PathBuf>,
-    /// `--process-label` (SELinux).
-    pub process_label: Option<String>,
-    /// `--apparmor`.
-    pub apparmor: Option<String>,
-    /// `--no-new-privs`.
-    pub no_new_privs: bool,
-    /// `--cap`, added to bounding, effective and permitted (never inheritable: CVE-2022-29162).
-    pub caps: Vec<String>,
-    /// `--preserve-fds`.
-    pub preserve_fds: u32,
-    /// `--cgroup [CONTROLLERS:]PATH`, below the container's own cgroup.
-    pub cgroup: Vec<String>,
-    /// `--ignore-paused`.
-    pub ignore_paused: bool,
-}
-
 /// `kill`.
 #[derive(Clone, Debug)]
 pub struct KillRequest {
@@ -148,15 +93,6 @@ pub struct KillRequest {
     pub signal: i32,
     /// `--all`: every process of the container.
     pub all: bool,
-}
-
-/// `delete`.
-#[derive(Clone, Debug)]
-pub struct DeleteRequest {
-    /// The container's id.
-    pub id: ContainerId,
-    /// `--force`.
-    pub force: bool,
 }
 
 /// `update`: the resource JSON is the OCI `linux.resources` object; the flags are turned into it by the

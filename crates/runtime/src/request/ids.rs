@@ -4,15 +4,32 @@
 //! default, no sign, no radix prefix, no white space and no wrapping here: decimal digits, within the
 //! range of an id, or an error.
 
+use super::Invalid;
+
+/// Reads the value of `--user`.
+pub(super) fn user(text: &str) -> Result<(u32, Option<u32>), Invalid> {
+    parse_user(text).ok_or_else(|| {
+        Invalid(format!(
+            "invalid user {text:?}: must be UID or UID:GID\nhint: names are not looked up"
+        ))
+    })
+}
+
+/// Reads a value of `--additional-gids`.
+pub(super) fn group(text: &str) -> Result<u32, Invalid> {
+    parse_id(text)
+        .ok_or_else(|| Invalid(format!("invalid additional gid {text:?}: must be a number")))
+}
+
 /// Reads one id: decimal, 0 to 4294967294. 4294967295 is (uid_t)-1, which the kernel takes for "leave
 /// unchanged".
-pub(crate) fn parse_id(text: &str) -> Option<u32> {
+fn parse_id(text: &str) -> Option<u32> {
     let all_digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|id| all_digits && *id != u32::MAX)
 }
 
 /// Reads `UID[:GID]`; both halves must be there if the colon is.
-pub(crate) fn parse_user(text: &str) -> Option<(u32, Option<u32>)> {
+fn parse_user(text: &str) -> Option<(u32, Option<u32>)> {
     match text.split_once(':') {
         None => Some((parse_id(text)?, None)),
         Some((uid, gid)) => Some((parse_id(uid)?, Some(parse_id(gid)?))),

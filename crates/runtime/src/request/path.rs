@@ -3,27 +3,43 @@
 //! This happens before anything changes directory, and reads the working directory only if it has to:
 //! engines pass absolute paths.
 
+use super::Invalid;
 use anyhow::Context;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-/// The path, absolute; an empty value counts as not given.
-pub(crate) fn optional(value: Option<&OsStr>) -> anyhow::Result<Option<PathBuf>> {
-    value.filter(|value| !value.is_empty()).map(absolute).transpose()
+/// How clap reads the path of a file.
+#[must_use]
+pub fn file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|value| absolute(value).map_err(invalid))
+}
+
+/// How clap reads the path of a directory.
+#[must_use]
+pub fn dir() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|value| directory(&value).map_err(invalid))
+}
+
+fn invalid(error: anyhow::Error) -> Invalid {
+    Invalid(format!("{error:#}"))
 }
 
 /// The path, absolute. `.` components vanish; `..` stays, since what it means depends on symbolic links.
-pub(crate) fn absolute(value: impl AsRef<OsStr>) -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// The path is relative and there is no working directory.
+pub fn absolute(value: impl AsRef<OsStr>) -> anyhow::Result<PathBuf> {
     let path = Path::new(value.as_ref());
     std::path::absolute(path)
         .with_context(|| format!("find the working directory to resolve {}", path.display()))
 }
 
-/// A directory, by default the working directory. `state` reports it, so a `..` is resolved here.
-pub(crate) fn directory(value: Option<&OsStr>) -> anyhow::Result<PathBuf> {
-    let Some(value) = value.filter(|value| !value.is_empty()) else {
-        return std::env::current_dir().context("find the working directory");
-    };
+/// A directory. `state` reports it, so a `..` is resolved here.
+///
+/// # Errors
+/// As [`absolute`]; and of a `..` that leads nowhere.
+pub fn directory(value: impl AsRef<OsStr>) -> anyhow::Result<PathBuf> {
     let path = absolute(value)?;
     if path.components().any(|part| part == Component::ParentDir) {
         return path.canonicalize().with_context(|| format!("resolve {}", path.display()));
@@ -32,7 +48,8 @@ pub(crate) fn directory(value: Option<&OsStr>) -> anyhow::Result<PathBuf> {
 }
 
 /// The path without `.` and `..`, by text alone, as Go's `filepath.Clean` does it.
-pub(crate) fn clean(path: &Path) -> PathBuf {
+#[must_use]
+pub fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
         match part {
@@ -55,11 +72,8 @@ mod tests {
         let cwd = std::env::current_dir().unwrap();
         assert_eq!(absolute("a/./b").unwrap(), cwd.join("a/b"));
         assert_eq!(absolute("/x/y").unwrap(), Path::new("/x/y"));
-        assert_eq!(directory(None).unwrap(), cwd);
-        assert_eq!(directory(Some("".as_ref())).unwrap(), cwd);
-        assert_eq!(directory(Some(".".as_ref())).unwrap(), cwd);
-        assert_eq!(directory(Some("/usr/..".as_ref())).unwrap(), Path::new("/"));
-        assert_eq!(optional(Some("".as_ref())).unwrap(), None);
+        assert_eq!(directory(".").unwrap(), cwd);
+        assert_eq!(directory("/usr/..").unwrap(), Path::new("/"));
     }
 
     #[test]
