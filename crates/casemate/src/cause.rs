@@ -1,15 +1,12 @@
 //! Takes an error apart for the reader: one line, a hint, and what a program may want to know.
 //!
-//! This is the only place that knows which error types carry more than text. An error text may end with a
-//! hint for people, behind a line break and `hint: ` or as `(hint: ...)`; it is told apart here, wherever
-//! in the chain it stands.
+//! This is the only place that knows which error types carry more than text: a hint, an error number, a
+//! step.
 
 use crate::usage::UsageError;
+use casemate_runtime::hinted::parts;
 use casemate_runtime::report::{bounded, InitFailure};
 use std::io;
-
-const HINT_LINE: &str = "\nhint: ";
-const HINT_ASIDE: &str = " (hint: ";
 
 /// An error, taken apart.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,12 +26,11 @@ impl Cause {
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         let mut cause = Cause::default();
         for link in error.chain() {
-            let text = text_of(link);
-            let (text, hint) = split_hint(&text);
-            cause.append(text);
-            let hint = hint
-                .map(ToOwned::to_owned)
-                .or_else(|| link.downcast_ref::<UsageError>()?.hint.clone());
+            let (text, hint) = match link.downcast_ref::<UsageError>() {
+                Some(UsageError { message, hint }) => (message.clone(), hint.clone()),
+                None => parts(link).unwrap_or_else(|| (text_of(link), None)),
+            };
+            cause.append(&text);
             cause.hint = cause.hint.take().or(hint);
             if let Some(failure) = link.downcast_ref::<InitFailure>() {
                 cause.step = Some(failure.step.clone()).filter(|step| !step.is_empty());
@@ -59,7 +55,7 @@ impl Cause {
 
     /// The message with its hint, for readers who get to see one line.
     pub(crate) fn line(&self) -> String {
-        let hint = self.hint.as_ref().map(|hint| format!("{HINT_ASIDE}{hint})"));
+        let hint = self.hint.as_ref().map(|hint| format!(" (hint: {hint})"));
         format!("{}{}", self.message, hint.unwrap_or_default())
     }
 
@@ -80,16 +76,6 @@ fn one_line(text: &str) -> String {
     let escape =
         |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
     text.chars().map(escape).collect()
-}
-
-fn split_hint(text: &str) -> (&str, Option<&str>) {
-    if let Some((text, hint)) = text.split_once(HINT_LINE) {
-        return (text, Some(hint));
-    }
-    match text.strip_suffix(')').and_then(|text| text.rsplit_once(HINT_ASIDE)) {
-        Some((text, hint)) => (text, Some(hint)),
-        None => (text, None),
-    }
 }
 
 /// Engines match on errno texts as Go prints them: `no such file or directory`, all lower case, without
@@ -170,15 +156,13 @@ fn errno_name(number: i32) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyhow::Context;
+    use casemate_runtime::hinted::{hinted, Hinted};
 
     #[test]
     fn chain_becomes_one_line_with_errno_and_hint() {
         let io = io::Error::from_raw_os_error(2);
-        let error = Err::<(), _>(io)
-            .context("open /x\nhint: make it")
-            .context("casemate create failed")
-            .unwrap_err();
+        let error = Hinted::new("open /x", "make it").because(io);
+        let error = anyhow::Error::new(error).context("casemate create failed");
         let cause = Cause::of(&error);
         assert_eq!(cause.message, "casemate create failed: open /x: no such file or directory");
         assert_eq!(cause.hint.as_deref(), Some("make it"));
@@ -186,13 +170,16 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_of_writing_a_hint_are_understood() {
-        for text in ["too big\nhint: shrink it", "too big (hint: shrink it)"] {
-            let cause = Cause::of(&anyhow::anyhow!(text.to_owned()).context("weigh"));
-            assert_eq!(cause.message, "weigh: too big");
-            assert_eq!(cause.hint.as_deref(), Some("shrink it"));
-            assert_eq!(cause.line(), "weigh: too big (hint: shrink it)");
-        }
+    fn a_hint_ends_the_line_wherever_it_stands() {
+        let cause = Cause::of(&hinted("too big", "shrink it").context("weigh"));
+        assert_eq!(cause.message, "weigh: too big");
+        assert_eq!(cause.hint.as_deref(), Some("shrink it"));
+        assert_eq!(cause.line(), "weigh: too big (hint: shrink it)");
+        let outer = Hinted::new("weigh", "use another one").because(hinted("too big", "shrink it"));
+        assert_eq!(Cause::of(&outer.into()).line(), "weigh: too big (hint: use another one)");
+        // What only looks like one is text.
+        let text = Cause::of(&anyhow::anyhow!("the name is \"x\nhint: y\""));
+        assert_eq!((text.line().as_str(), text.hint), ("the name is \"x\\nhint: y\"", None));
     }
 
     #[test]
@@ -203,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_in_the_middle_with_its_length() {
-        let error = anyhow::anyhow!("is not absolute (hint: {})", "h".repeat(9000));
+        let error = hinted("is not absolute", "h".repeat(9000));
         let cause = Cause::of(&error.context("ä".repeat(35_000)));
         assert!(cause.message.starts_with('ä') && cause.message.ends_with("is not absolute"));
         assert!(cause.message.contains(" (70017 bytes in all) "), "{}", cause.message);

@@ -136,6 +136,26 @@ impl Error {
         }
     }
 
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::HasChildren { .. } => {
+                Some("linux.cgroupsPath has to name a cgroup that nobody else uses".to_owned())
+            }
+            Self::WrongType { path, .. } => Some(format!(
+                "processes in {} or threaded cgroups there are in the way; in a container, move its processes to a \
+                 cgroup of their own first, or choose another cgroupsPath",
+                path.parent().unwrap_or(path).display()
+            )),
+            _ => None,
+        }
+    }
+
+    /// What is wrong, without the hint.
+    pub fn message(&self) -> String {
+        Message(self).to_string()
+    }
+
     /// Whether this process was not allowed to (EACCES, EPERM, EROFS): what a rootless caller may choose to
     /// live with.
     pub fn is_permission(&self) -> bool {
@@ -169,6 +189,22 @@ fn controller_reason(errno: Option<Errno>) -> String {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_message(f)?;
+        self.hint().iter().try_for_each(|hint| write!(f, " (hint: {hint})"))
+    }
+}
+
+/// An error without its hint.
+struct Message<'a>(&'a Error);
+
+impl fmt::Display for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.write_message(f)
+    }
+}
+
+impl Error {
+    fn write_message(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CgroupV1Only => f.write_str(
                 "no cgroup2 file system is mounted, only cgroup v1, which is not supported: \
@@ -194,7 +230,7 @@ impl fmt::Display for Error {
             Self::HasChildren { path, children, controllers } => write!(
                 f,
                 "container's cgroup is not empty: {children} cgroup(s) found below {}, controllers handed down: \
-                 {controllers:?} (hint: linux.cgroupsPath has to name a cgroup that nobody else uses)",
+                 {controllers:?}",
                 path.display()
             ),
             Self::Frozen { path } => {
@@ -202,11 +238,8 @@ impl fmt::Display for Error {
             }
             Self::WrongType { path, kind } => write!(
                 f,
-                "cgroup {} is of type \"{kind}\" and takes no process with these limits (hint: processes in {} or \
-                 threaded cgroups there are in the way; in a container, move its processes to a cgroup of their own \
-                 first, or choose another cgroupsPath)",
-                path.display(),
-                path.parent().unwrap_or(path).display()
+                "cgroup {} is of type \"{kind}\" and takes no process with these limits",
+                path.display()
             ),
             Self::BadPath { path, why } => write!(f, "cgroup path {path:?}: {why}"),
             Self::BadLimit { limit, why } => write!(f, "{limit}: {why}"),

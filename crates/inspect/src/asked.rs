@@ -6,6 +6,7 @@
 use anyhow::{bail, Context as _, Result};
 use casemate_policy::spec::Capability;
 use casemate_policy::USUAL_CAPABILITIES;
+use casemate_runtime::hinted::hinted;
 use serde_json::{json, Value};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 
@@ -32,7 +33,10 @@ pub fn inspected(bytes: &[u8]) -> Result<Inspected> {
         other => other,
     };
     let (Some(id), true) = (one["Id"].as_str(), one["HostConfig"].is_object()) else {
-        bail!("output of inspect: not of a container\nhint: 'docker create' or 'podman create' makes one without starting it");
+        return Err(hinted(
+            "output of inspect: not of a container",
+            "'docker create' or 'podman create' makes one without starting it",
+        ));
     };
     Ok(Inspected { id: id.to_owned(), config: config(&one)? })
 }

@@ -11,6 +11,7 @@ use crate::roots::{children, of_others};
 use crate::subject::{self, kernel_paths, Target};
 use anyhow::{bail, Context as _, Result};
 use casemate_runtime::files::read_regular;
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::procfs;
 use casemate_runtime::request::Global;
 use serde::Serialize;
@@ -61,10 +62,16 @@ pub fn find(id: &str, roots: &[PathBuf]) -> Result<Found> {
     match found.len() {
         1 => Ok(found.swap_remove(0)),
         0 if !closed.is_empty() => {
-            bail!("no container {id} of another runtime, as far as can be seen: {}", closed.join("; "))
+            bail!(
+                "no container {id} of another runtime, as far as can be seen: {}",
+                closed.join("; ")
+            )
         }
-        0 => bail!("no container {id} of another runtime\nhint: name its state directory with --runtime-root, or a process with 'audit --pid'"),
-        _ => bail!("{} containers begin with {id}\nhint: more of the id", found.len()),
+        0 => Err(hinted(
+            format!("no container {id} of another runtime"),
+            "name its state directory with --runtime-root, or a process with 'audit --pid'",
+        )),
+        several => Err(hinted(format!("{several} containers begin with {id}"), "more of the id")),
     }
 }
 
@@ -168,7 +175,10 @@ pub struct Comparison {
 /// The bundle is gone, or cannot be read.
 pub fn compare(global: &Global, found: &Found) -> Result<Comparison> {
     let Some(bundle) = &found.bundle else {
-        bail!("the state of {} does not say where its bundle is\nhint: 'casemate audit --pid' tells how it is now", found.id);
+        return Err(hinted(
+            format!("the state of {} does not say where its bundle is", found.id),
+            "'casemate audit --pid' tells how it is now",
+        ));
     };
     let then = subject::audit(global, &Target::Bundle(bundle.clone(), None), &[])
         .with_context(|| format!("bundle of {}", found.id))?;

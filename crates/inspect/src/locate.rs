@@ -3,9 +3,10 @@
 use crate::census::{self, Census, Member};
 use crate::names::{self, Called};
 use crate::roots::everywhere;
-use anyhow::{bail, Result};
+use anyhow::Result;
 use casemate_policy::spec::Spec;
 use casemate_runtime::files::read_regular;
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::request::Global;
 use casemate_runtime::state::StateRoot;
 use casemate_runtime::ContainerId;
@@ -92,11 +93,10 @@ pub fn locate(global: &Global, word: &str) -> Result<Search> {
     let Candidates { mut all, problems } = found;
     if all.len() > 1 {
         let candidates: Vec<String> = all.iter().map(Located::shown).collect();
-        bail!(
-            "{word} means {} containers: {}\nhint: more of the id, or --root with one of these directories",
-            all.len(),
-            candidates.join("; ")
-        );
+        return Err(hinted(
+            format!("{word} means {} containers: {}", all.len(), candidates.join("; ")),
+            "more of the id, or --root with one of these directories",
+        ));
     }
     Ok(Search { found: all.pop(), problems })
 }

@@ -11,6 +11,7 @@ use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Hierarchy};
 use casemate_policy::spec::{Hook, NamespaceKind, Spec};
 use casemate_policy::{Overrides, Profile, ProfileName};
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::procfs;
 use casemate_runtime::request::Global;
 use casemate_runtime::state::{Record, StateRoot, Status};
@@ -285,12 +286,10 @@ pub fn of_foreign(
     standards: &[&'static Standard],
 ) -> Result<Report> {
     let Some(pid) = found.pid else {
-        bail!(
-            "{} of {} does not run\nhint: 'casemate compare {}' looks at its configuration",
-            found.id,
-            found.runtime,
-            found.id
-        );
+        return Err(hinted(
+            format!("{} of {} does not run", found.id, found.runtime),
+            format!("'casemate compare {}' looks at its configuration", found.id),
+        ));
     };
     let mut report = of_process(global, pid, standards)?;
     report.subject = Subject {

@@ -10,6 +10,7 @@ use anyhow::{bail, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::CONTROLS;
 use casemate_runtime::audit_log::refusals::{self, Refused};
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::request::Global;
 use casemate_runtime::state::{StateRoot, Status};
 use casemate_runtime::{procfs, ContainerId};
@@ -149,7 +150,10 @@ fn of_refusal(global: &Global, word: &str, problems: &[String]) -> Result<Why> {
         let unseen = problems.join("; ");
         let seen =
             if unseen.is_empty() { String::new() } else { format!(" (not looked at: {unseen})") };
-        bail!("no record of {word}{seen}\nhint: refusals are kept in the audit log, once the node's policy names one");
+        return Err(hinted(
+            format!("no record of {word}{seen}"),
+            "refusals are kept in the audit log, once the node's policy names one",
+        ));
     }
     let id = refused.as_ref().map_or(id, |refused| refused.id.as_str()).to_owned();
     let Called { engine, names } = known.map(|(_, called)| called).unwrap_or_default();

@@ -75,14 +75,13 @@ impl<'a> Annotations<'a> {
         }
         let allow = key.strip_prefix(ALLOW_PREFIX);
         let Some(name) = allow.or_else(|| key.strip_prefix(DENY_PREFIX)) else {
-            return Err(PolicyError::new(format!(
-                "is unknown (hint: {ALLOW_PREFIX}NAME, {DENY_PREFIX}NAME and {PROFILE_KEY} are known)"
-            )));
+            let known =
+                format!("{ALLOW_PREFIX}NAME, {DENY_PREFIX}NAME and {PROFILE_KEY} are known");
+            return Err(PolicyError::new("is unknown").with_hint(known));
         };
         if value != "true" {
-            let message =
-                format!("must be \"true\", is {value:?} (hint: leave out what is not meant)");
-            return Err(PolicyError::new(message));
+            let error = PolicyError::new(format!("must be \"true\", is {value:?}"));
+            return Err(error.with_hint("leave out what is not meant"));
         }
         match allow {
             Some(_) => self.allow.push((key, Allow::parse(name)?)),
@@ -243,10 +242,8 @@ fn annotated(permits: &Permits, name: &str) -> Result<String, PolicyError> {
     not_forbidden(permits, name)?;
     match permits.permitted(name) {
         Some(place) => Ok(place.to_owned()),
-        None => Err(PolicyError::new(format!(
-            "the node policy does not permit {name} (hint: {})",
-            permitting(name)
-        ))),
+        None => Err(PolicyError::new(format!("the node policy does not permit {name}"))
+            .with_hint(permitting(name))),
     }
 }
 

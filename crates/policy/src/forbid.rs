@@ -97,12 +97,12 @@ impl<'a> Forbidden<'a> {
         let Some(umbrella) = Umbrella::of(name) else { return Ok(()) };
         let find = |part: &String| self.itself(part).map(|place| (part.clone(), place));
         let Some((part, place)) = umbrella.parts.iter().find_map(find) else { return Ok(()) };
-        let hint = match umbrella.can_be_cut {
-            true => " (hint: name what is needed one by one)",
-            false => "",
-        };
-        let message = format!("{name} includes {part}, which is forbidden by {place}{hint}");
-        Err(PolicyError::new(message))
+        let error =
+            PolicyError::new(format!("{name} includes {part}, which is forbidden by {place}"));
+        Err(match umbrella.can_be_cut {
+            true => error.with_hint("name what is needed one by one"),
+            false => error,
+        })
     }
 
     fn is_free(self, name: &str) -> bool {

@@ -1,11 +1,12 @@
 //! The id of a container: a name that is a directory's, a cgroup's and a systemd unit's.
 
 use crate::request::Invalid;
-use anyhow::{bail, Result};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::Deref;
 use std::path::Path;
+use std::str::FromStr;
 
 /// Letters, digits, `_ + - .`, and neither `.` nor `..`: it cannot lead out of a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -18,23 +19,24 @@ impl ContainerId {
     /// # Errors
     /// Empty, or with another character, as runc words it.
     pub fn parse(text: &str) -> Result<Self> {
-        if text.is_empty() {
-            bail!("container id cannot be empty");
-        }
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
-        if !text.bytes().all(allowed) || text == "." || text == ".." {
-            bail!("invalid container ID format: {text:?}\nhint: letters, digits and _ + - . are allowed");
-        }
-        Ok(Self(text.to_owned()))
+        Ok(text.parse()?)
     }
 }
 
 /// As clap reads it.
-impl std::str::FromStr for ContainerId {
+impl FromStr for ContainerId {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::parse(text).map_err(|error| Invalid(error.to_string()))
+        if text.is_empty() {
+            return Err(Invalid::new("container id cannot be empty"));
+        }
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_+-.".contains(&byte);
+        if !text.bytes().all(allowed) || text == "." || text == ".." {
+            let error = Invalid::new(format!("invalid container ID format: {text:?}"));
+            return Err(error.with_hint("letters, digits and _ + - . are allowed"));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -10,6 +10,7 @@ mod container_id;
 mod decide;
 mod digest;
 pub mod files;
+pub mod hinted;
 mod launch;
 pub mod ops;
 pub mod plan;

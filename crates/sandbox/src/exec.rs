@@ -173,7 +173,7 @@ impl ReadyProcess {
         };
         let errno = process::execve(path, &self.vectors);
         let message = format!("exec {}: {}", path.to_string_lossy(), errno_text(errno));
-        Failure { step: "exec".into(), message, errno: errno.raw_os_error() }
+        Failure { step: "exec".into(), message, hint: None, errno: errno.raw_os_error() }
     }
 }
 
@@ -283,7 +283,12 @@ fn find_program(args: &[CString], env: &[CString]) -> StepResult<CString> {
     let shown = name.to_string_lossy().into_owned();
     let fail = |errno: Option<Errno>, reason: String| {
         let message = format!("exec: {shown:?}: {reason}");
-        Err(Failure { step: "exec".into(), message, errno: errno.map_or(0, Errno::raw_os_error) })
+        Err(Failure {
+            step: "exec".into(),
+            message,
+            hint: None,
+            errno: errno.map_or(0, Errno::raw_os_error),
+        })
     };
     if name.as_bytes().contains(&b'/') {
         return match executable(name) {

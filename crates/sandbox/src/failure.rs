@@ -1,5 +1,6 @@
 //! What went wrong on the container's side, in a form that crosses the process boundary without losing its cause.
 
+use rustix::io::Errno;
 use std::fmt;
 
 /// A failed step.
@@ -9,6 +10,8 @@ pub struct Failure {
     pub step: String,
     /// The whole message, one line: the thing, the path, the operation and errno.
     pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
     /// errno, 0 when none is involved.
     pub errno: i32,
 }
@@ -19,7 +22,7 @@ pub type StepResult<T> = Result<T, Failure>;
 impl Failure {
     /// A failure that no system call reported.
     pub fn new(step: &str, message: impl Into<String>) -> Self {
-        Self { step: step.to_owned(), message: message.into(), errno: 0 }
+        Self { step: step.to_owned(), message: message.into(), hint: None, errno: 0 }
     }
 
     /// Name the thing that the failed operation was about.
@@ -27,17 +30,37 @@ impl Failure {
         self.message = format!("{thing}: {}", self.message);
         self
     }
+
+    /// Say what to do about it.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same where errno is this one.
+    pub(crate) fn with_hint_on(self, errno: Errno, hint: &str) -> Self {
+        match self.errno == errno.raw_os_error() {
+            true => self.with_hint(hint),
+            false => self,
+        }
+    }
 }
 
 impl From<casemate_sys::Error> for Failure {
     fn from(e: casemate_sys::Error) -> Self {
-        Self { step: String::new(), message: e.to_string(), errno: e.errno().raw_os_error() }
+        Self {
+            step: String::new(),
+            message: e.to_string(),
+            hint: None,
+            errno: e.errno().raw_os_error(),
+        }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        self.hint.iter().try_for_each(|hint| write!(f, " (hint: {hint})"))
     }
 }
 

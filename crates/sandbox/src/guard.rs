@@ -3,6 +3,7 @@
 //! What was decided about a hook was decided when the container was made, and some hooks run when it is gone: an altered program
 //! must not run with the runtime's privilege.
 
+use crate::failure::{Failure, StepResult};
 use crate::plan::Hook;
 use crate::trust::{self, Owners};
 use casemate_sys::errno_text;
@@ -54,15 +55,15 @@ impl<'h> Program<'h> {
     ///
     /// # Errors
     /// Why it must not run.
-    pub(crate) fn admit(hook: &'h Hook) -> Result<Self, String> {
+    pub(crate) fn admit(hook: &'h Hook) -> StepResult<Self> {
         if let Some(owners) = hook.guard.owners {
-            owners
-                .trust(&hook.path)
-                .map_err(|why| format!("no longer trusted: {why} (hint: control hooks.trusted)"))?;
+            owners.trust(&hook.path).map_err(|why| {
+                refused(format!("no longer trusted: {why}")).with_hint("control hooks.trusted")
+            })?;
         }
         if hook.guard.owners.is_none() && hook.guard.pin.is_some() {
             // The digest would be one file's, and what a script's interpreter opens another's.
-            trust::is_ours(&hook.path)?;
+            trust::is_ours(&hook.path).map_err(refused)?;
         }
         let pinned = hook.guard.pin.as_ref().map(|pin| pinned(&hook.path, pin)).transpose()?;
         Ok(Self { path: &hook.path, pinned })
@@ -101,23 +102,26 @@ impl<'h> Program<'h> {
     }
 }
 
+fn refused(why: String) -> Failure {
+    Failure::new("hook", why)
+}
+
 const CHANGED: &str = "changed while its digest was taken";
 
-fn pinned(path: &Path, pin: &Pin) -> Result<Pinned, String> {
+fn pinned(path: &Path, pin: &Pin) -> StepResult<Pinned> {
+    let failed = |call, error| refused(format!("{call}: {}", errno_text(error)));
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty())
-        .map_err(|error| format!("open: {}", errno_text(error)))?;
-    let stat = rustix::fs::fstat(&file).map_err(|error| format!("fstat: {}", errno_text(error)))?;
-    let found = (pin.take)(&file)?;
+    let file =
+        rustix::fs::open(path, flags, Mode::empty()).map_err(|error| failed("open", error))?;
+    let stat = rustix::fs::fstat(&file).map_err(|error| failed("fstat", error))?;
+    let found = (pin.take)(&file).map_err(refused)?;
     if found != pin.sha256 {
         let wanted = &pin.sha256;
-        return Err(format!(
-            "is no longer what hooks.allow let in: sha256 {found}, not {wanted} (hint: make the container anew if the change was meant)"
-        ));
+        let why = format!("is no longer what hooks.allow let in: sha256 {found}, not {wanted}");
+        return Err(refused(why).with_hint("make the container anew if the change was meant"));
     }
     let mut magic = [0; ELF.len()];
-    let n = rustix::io::pread(&file, &mut magic, 0)
-        .map_err(|error| format!("read: {}", errno_text(error)))?;
+    let n = rustix::io::pread(&file, &mut magic, 0).map_err(|error| failed("read", error))?;
     Ok(Pinned { elf: magic[..n] == ELF[..], file, stat })
 }
 

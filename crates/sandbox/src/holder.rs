@@ -56,13 +56,11 @@ pub fn hold(
 }
 
 /// The kernel counts user namespaces, and its answer to one too many is about disks.
-fn explained(mut failure: Failure) -> Failure {
-    if failure.errno == Errno::NOSPC.raw_os_error() {
-        failure.message.push_str(
-            " (hint: no more user namespaces may be made: sysctl user.max_user_namespaces)",
-        );
-    }
-    failure
+fn explained(failure: Failure) -> Failure {
+    failure.with_hint_on(
+        Errno::NOSPC,
+        "no more user namespaces may be made: sysctl user.max_user_namespaces",
+    )
 }
 
 impl Holder {

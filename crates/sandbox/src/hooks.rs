@@ -43,8 +43,7 @@ pub fn run(hook: &Hook, state: &str) -> StepResult<()> {
 
 fn run_confined(hook: &Hook, state: &str, confine: Confine<'_>) -> StepResult<()> {
     let about = || format!("error running {}: {}", hook.label, hook.path.display());
-    let refused = |why| Failure::new("hook", format!("{}: {why}", about()));
-    let program = Program::admit(hook).map_err(refused)?;
+    let program = Program::admit(hook).map_err(|failure| failure.about(about()))?;
     // Memory files rather than pipes: a hook that reads nothing cannot block us, and one that leaves a daemon behind
     // cannot keep us waiting for the end of its output.
     let input = memory("hook-state", state.as_bytes()).step("hook", about)?;

@@ -77,8 +77,9 @@ fn shrink(resource: u32, soft: u64, hard: u64) -> casemate_sys::Result<()> {
 }
 
 /// Keys are counted by user: keyrings(7), `/proc/sys/kernel/keys`.
-const KEY_QUOTA_HINT: &str = " (hint: raise kernel.keys.maxkeys, for root kernel.keys.root_maxkeys; --allow keyring.inherited with \
-    --no-new-keyring, keyring = false of containers.conf, makes none)";
+const KEY_QUOTA_HINT: &str =
+    "raise kernel.keys.maxkeys, for root kernel.keys.root_maxkeys; --allow keyring.inherited with \
+    --no-new-keyring, keyring = false of containers.conf, makes none";
 
 fn join_keyring(early: &Early, host_proc: impl AsFd) -> StepResult<()> {
     let Some(name) = &early.keyring else { return Ok(()) };
@@ -92,8 +93,7 @@ fn join_keyring(early: &Early, host_proc: impl AsFd) -> StepResult<()> {
         Err(e) if e.errno() == Errno::DQUOT => {
             let mut failure = Failure::from(e).about("session keyring");
             failure.step = "keyring".to_owned();
-            failure.message.push_str(KEY_QUOTA_HINT);
-            Err(failure)
+            Err(failure.with_hint(KEY_QUOTA_HINT))
         }
         Err(e) => Err(e).step("keyring", || "session keyring"),
         Ok(_) if name.is_empty() => Ok(()),

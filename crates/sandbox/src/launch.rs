@@ -186,12 +186,8 @@ fn spawn(
 
 /// EAGAIN from clone3 is a limit that somebody set.
 fn no_room(error: casemate_sys::Error) -> Failure {
-    let limit = error.errno() == Errno::AGAIN;
-    let mut failure = Failure::from(error);
-    if limit {
-        failure.message.push_str(" (hint: pids.max of the cgroup or RLIMIT_NPROC leaves no room)");
-    }
-    failure
+    Failure::from(error)
+        .with_hint_on(Errno::AGAIN, "pids.max of the cgroup or RLIMIT_NPROC leaves no room")
 }
 
 /// The child is about to be seen in the container, with our arguments and environment if it had them (`hidden`).

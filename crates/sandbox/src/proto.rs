@@ -145,12 +145,16 @@ pub fn send_failure(fd: impl AsFd, failure: &Failure) {
 }
 
 fn encode(failure: &Failure) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(16 + failure.step.len() + failure.message.len());
+    let hint = failure.hint.as_deref().unwrap_or_default();
+    let mut frame =
+        Vec::with_capacity(16 + failure.step.len() + hint.len() + failure.message.len());
     frame.push(b'F');
     frame.extend_from_slice(&failure.errno.to_le_bytes());
-    let step = &failure.step.as_bytes()[..failure.step.len().min(255)];
-    frame.push(step.len() as u8);
-    frame.extend_from_slice(step);
+    for short in [&failure.step, hint] {
+        let short = &short.as_bytes()[..short.len().min(255)];
+        frame.push(short.len() as u8);
+        frame.extend_from_slice(short);
+    }
     let room = MAX_FRAME - frame.len();
     frame.extend_from_slice(&failure.message.as_bytes()[..failure.message.len().min(room)]);
     frame
@@ -159,9 +163,17 @@ fn encode(failure: &Failure) -> Vec<u8> {
 fn decode(body: &[u8]) -> Option<Failure> {
     // Four bytes are an array of four.
     let errno = i32::from_le_bytes(body.get(..4)?.try_into().ok()?);
-    let end = 5 + usize::from(*body.get(4)?);
+    let (step, rest) = short(body.get(4..)?)?;
+    let (hint, message) = short(rest)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Some(Failure { step: text(body.get(5..end)?), message: text(body.get(end..)?), errno })
+    let hint = Some(text(hint)).filter(|hint| !hint.is_empty());
+    Some(Failure { step: text(step), message: text(message), hint, errno })
+}
+
+/// A text with its length in front, and what is behind.
+fn short(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first()?;
+    rest.split_at_checked(usize::from(*length))
 }
 
 /// How long the other side may take for a step, in seconds, on top of what its hooks are given. Far above what a loaded machine
@@ -248,12 +260,18 @@ mod tests {
     #[test]
     fn a_failure_crosses_the_process_boundary_whole() {
         let (a, b) = socket::pair().unwrap();
-        let failure =
-            Failure { step: "mount".into(), message: "mounts[0] /proc: no".into(), errno: 22 };
-        send_failure(&a, &failure);
-        match receive(&b).unwrap() {
-            FromChild::Failed(got) => assert_eq!(got, failure),
-            other => panic!("{other:?}"),
+        let plain = Failure {
+            step: "mount".into(),
+            message: "mounts[0] /proc: no".into(),
+            hint: None,
+            errno: 22,
+        };
+        for failure in [plain.clone().with_hint("another one"), plain] {
+            send_failure(&a, &failure);
+            match receive(&b).unwrap() {
+                FromChild::Failed(got) => assert_eq!(got, failure),
+                other => panic!("{other:?}"),
+            }
         }
     }
 

@@ -54,15 +54,15 @@ fn failed(Sysctl { path, value }: &Sysctl, call: String, errno: Errno) -> Failur
 }
 
 /// In a container, /proc/sys is read-only, or covered; the one parameter that nobody asked for then needs a word.
-fn explained(mut failure: Failure, path: &str) -> Failure {
+fn explained(failure: Failure, path: &str) -> Failure {
     let covered = [Errno::XDEV, Errno::ROFS, Errno::ACCESS, Errno::NOENT];
     let errno = covered.iter().any(|errno| errno.raw_os_error() == failure.errno);
-    if errno && path == NO_NESTING {
-        failure.message.push_str(
-            " (hint: /proc/sys is closed here; without this: --allow userns.nested. In a container of casemate's, that takes paths.writable)",
-        );
+    match errno && path == NO_NESTING {
+        true => failure.with_hint(
+            "/proc/sys is closed here; without this: --allow userns.nested. In a container of casemate's, that takes paths.writable",
+        ),
+        false => failure,
     }
-    failure
 }
 
 /// Also written where the configuration does not ask for it.

@@ -8,6 +8,7 @@ use super::scan::parse_go_bool;
 use crate::report::LogArgs;
 use crate::usage::UsageError;
 use anyhow::{bail, Context};
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::request::{known_names, path, CgroupManager, Global, Rootless};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -155,7 +156,8 @@ fn cgroup_manager(args: &GlobalArgs) -> anyhow::Result<CgroupManager> {
         Some("systemd") => Ok(CgroupManager::Systemd),
         Some("disabled") => Ok(CgroupManager::Disabled),
         Some(other) => {
-            bail!("invalid cgroup-manager: {other}\nhint: one of cgroupfs, systemd, disabled")
+            let message = format!("invalid cgroup-manager: {other}");
+            Err(hinted(message, "one of cgroupfs, systemd, disabled"))
         }
         None if args.systemd_cgroup => Ok(CgroupManager::Systemd),
         None => Ok(CgroupManager::Cgroupfs),

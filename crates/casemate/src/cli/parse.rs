@@ -107,7 +107,10 @@ impl Reader<'_> {
         let matches = command
             .try_get_matches_from(clap_words(found.own, found.positionals))
             .map_err(|error| match invalid(&error) {
-                Some(invalid) => Mistake::Value(verb, UsageError::new(invalid.0.clone())),
+                Some(Invalid { message, hint }) => {
+                    let (message, hint) = (message.clone(), hint.clone());
+                    Mistake::Value(verb, UsageError { message, hint })
+                }
                 None => translate(&error).into(),
             })?;
         Ok(Wanted::Command(verb, Box::new(matches)))

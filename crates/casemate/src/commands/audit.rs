@@ -19,6 +19,7 @@ use casemate_inspect::report::{Level, Report};
 use casemate_inspect::score::Score;
 use casemate_inspect::standards::Standard;
 use casemate_inspect::{roots, subject};
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::request::path;
 use serde::Serialize;
 use std::ffi::OsString;
@@ -161,7 +162,7 @@ fn all(args: &Audit, threshold: Option<Level>, context: &Context<'_>) -> Outcome
     match args.format {
         Format::Text => output::print(&all::render(&overview, Style::of_stdout()))?,
         Format::Json => output::print_json(&overview)?,
-        Format::Sarif => return Err(anyhow!("--all has no sarif\nhint: one of text, json")),
+        Format::Sarif => return Err(hinted("--all has no sarif", "one of text, json")),
     };
     Ok(status(&overview, threshold))
 }
@@ -183,7 +184,10 @@ fn threshold(name: &str) -> Result<Option<Level>> {
         "any" => Some(Level::Note),
         other => match Level::named(other) {
             Some(level) => Some(level),
-            None => bail!("invalid level {other:?}\nhint: one of none, any, low, medium, high"),
+            None => {
+                let message = format!("invalid level {other:?}");
+                return Err(hinted(message, "one of none, any, low, medium, high"));
+            }
         },
     })
 }
@@ -200,7 +204,8 @@ fn standards(names: &[String]) -> Result<Vec<&'static Standard>> {
         }
         let Some(standard) = Standard::named(name) else {
             let known: Vec<&str> = Standard::names().collect();
-            bail!("unknown standard {name:?}\nhint: one of {}, or all", known.join(", "));
+            let message = format!("unknown standard {name:?}");
+            return Err(hinted(message, format!("one of {}, or all", known.join(", "))));
         };
         chosen.push(standard);
     }

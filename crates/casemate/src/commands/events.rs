@@ -57,7 +57,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 fn interval(text: &str) -> Result<Duration, Box<dyn Error + Send + Sync>> {
     let interval = parse_go_duration(text)?;
     if interval.is_zero() {
-        return Err(Invalid("duration interval must be greater than 0".to_owned()).into());
+        return Err(Invalid::new("duration interval must be greater than 0").into());
     }
     Ok(interval)
 }

@@ -3,7 +3,7 @@
 use crate::backend;
 use crate::cli::verb::{Arity, Execute, Group, Verb};
 use crate::context::{status_of, Context, Outcome};
-use anyhow::bail;
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::request::ExecRequest;
 
 /// Tells a failure of the runtime from one of the process, which mostly ends with less.
@@ -44,7 +44,10 @@ impl Execute for Exec {
     fn execute(self, context: &mut Context<'_>) -> Outcome {
         let request = self.request;
         if request.process.is_none() && request.args.is_empty() {
-            bail!("process args cannot be empty\nhint: name a command after the container id, or use --process");
+            return Err(hinted(
+                "process args cannot be empty",
+                "name a command after the container id, or use --process",
+            ));
         }
         Ok(status_of(backend::exec(&context.global, &request)?))
     }

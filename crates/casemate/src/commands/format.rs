@@ -30,6 +30,6 @@ fn one_of(name: &str, known: &[(&str, Format)]) -> Result<Format, Invalid> {
     let found = known.iter().find(|(known, _)| *known == name).map(|(_, format)| *format);
     found.ok_or_else(|| {
         let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
-        Invalid(format!("invalid format option\nhint: one of {}", names.join(", ")))
+        Invalid::new("invalid format option").with_hint(format!("one of {}", names.join(", ")))
     })
 }

@@ -5,9 +5,9 @@ use super::style::{clean, width, wrap, Style, Tone};
 use crate::cli::verb::{Arity, Execute, Group, Verb};
 use crate::context::{Context, Outcome};
 use crate::output;
-use anyhow::bail;
 use casemate_inspect::engine::Engine;
 use casemate_inspect::host::{self, Check, Host, Status};
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::request::path;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -83,7 +83,8 @@ impl Execute for HostCheck {
 fn engine(name: &str) -> anyhow::Result<(String, Engine)> {
     let Some(engine) = Engine::named(name) else {
         let known: Vec<&str> = Engine::ALL.iter().map(|(name, _)| *name).collect();
-        bail!("unknown engine {name:?}\nhint: one of {}", known.join(", "));
+        let message = format!("unknown engine {name:?}");
+        return Err(hinted(message, format!("one of {}", known.join(", "))));
     };
     Ok((name.to_owned(), engine))
 }

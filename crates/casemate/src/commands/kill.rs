@@ -47,14 +47,13 @@ impl Execute for Kill {
 /// An empty word counts as none.
 fn signal(text: &str) -> Result<i32, Invalid> {
     let text = if text.is_empty() { "TERM" } else { text };
-    parse_signal(text).ok_or_else(|| Invalid(unknown_signal(text)))
-}
-
-fn unknown_signal(text: &str) -> String {
-    match meant_by(text) {
-        Some(meant) => format!("unknown signal {text:?}\nhint: did you mean {meant}?"),
-        None => format!("unknown signal {text:?}"),
-    }
+    parse_signal(text).ok_or_else(|| {
+        let error = Invalid::new(format!("unknown signal {text:?}"));
+        match meant_by(text) {
+            Some(meant) => error.with_hint(format!("did you mean {meant}?")),
+            None => error,
+        }
+    })
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 
 use super::style::clean;
 use crate::context::Context;
-use anyhow::{anyhow, bail, Result};
+use anyhow::{anyhow, Result};
 use casemate_inspect::gone::{find, Gone};
 use casemate_inspect::locate::{locate, Located, Search};
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::report::bounded;
 use casemate_runtime::request::Global;
 use casemate_runtime::ContainerId;
@@ -47,12 +48,12 @@ pub(super) fn gone(word: &str, global: &Global) -> Result<Option<Gone>> {
 pub(super) fn own(word: &str, found: &Located, context: &mut Context<'_>) -> Result<ContainerId> {
     let id = &found.member.id;
     if let Some(foreign) = &found.member.foreign {
-        bail!(
-            "{word}: {} was made by {}, not by casemate\nhint: 'casemate audit {id}' looks at it, 'casemate compare {id}' says what \
-             would change",
-            found.shown(),
-            foreign.runtime
-        );
+        return Err(hinted(
+            format!("{word}: {} was made by {}, not by casemate", found.shown(), foreign.runtime),
+            format!(
+                "'casemate audit {id}' looks at it, 'casemate compare {id}' says what would change"
+            ),
+        ));
     }
     tell(&format!("{word} is {}", found.shown()));
     context.global.root.clone_from(&found.member.root);

@@ -7,6 +7,7 @@ use crate::context::{Context, Outcome};
 use crate::{backend, output};
 use anyhow::anyhow;
 use casemate_inspect::simulate::{self, simulate, Simulation};
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::ops::PolicyReport;
 use casemate_runtime::request::path;
 use std::ffi::{OsStr, OsString};
@@ -60,9 +61,8 @@ impl Execute for Policy {
         let check = match (self.action.as_str(), &self.subject) {
             ("permit", Some(name)) => return permitted(name, context),
             ("permit", None) => {
-                let message =
-                    "policy permit takes the name of an override\nhint: policy show lists them";
-                return Err(anyhow!(message));
+                let message = "policy permit takes the name of an override";
+                return Err(hinted(message, "policy show lists them"));
             }
             ("simulate", None) => return simulated(&self, context),
             ("simulate", Some(_)) => {
@@ -72,14 +72,12 @@ impl Execute for Policy {
             ("check", _) => true,
             ("show", None) => false,
             ("show", Some(_)) => {
-                let message =
-                    "policy show takes no file\nhint: casemate policy check FILE reads one";
-                return Err(anyhow!(message));
+                let hint = "casemate policy check FILE reads one";
+                return Err(hinted("policy show takes no file", hint));
             }
             (other, _) => {
-                let message =
-                    format!("unknown action {other:?}\nhint: one of show, check, permit, simulate");
-                return Err(anyhow!(message));
+                let message = format!("unknown action {other:?}");
+                return Err(hinted(message, "one of show, check, permit, simulate"));
             }
         };
         let file = self.subject.as_ref().map(path::absolute).transpose()?;

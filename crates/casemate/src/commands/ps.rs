@@ -5,7 +5,8 @@ use super::locate;
 use crate::cli::verb::{Arity, Execute, Group, Verb};
 use crate::context::{Context, Outcome};
 use crate::{backend, output};
-use anyhow::{bail, ensure, Context as _};
+use anyhow::{ensure, Context as _};
+use casemate_runtime::hinted::hinted;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -80,7 +81,9 @@ fn find_ps() -> anyhow::Result<PathBuf> {
         .map(|directory| directory.join("ps"))
         // As a shell looks: what cannot be executed is passed over.
         .find(|program| rustix::fs::access(program, rustix::fs::Access::EXEC_OK).is_ok())
-        .context("ps: executable file not found in $PATH\nhint: --format json needs no ps")
+        .ok_or_else(|| {
+            hinted("ps: executable file not found in $PATH", "--format json needs no ps")
+        })
 }
 
 /// The header, and the rows whose PID column holds one of `pids`.
@@ -88,9 +91,10 @@ fn only_pids(table: &str, pids: &[i32]) -> anyhow::Result<String> {
     let mut lines = table.lines();
     let header = lines.next().unwrap_or_default();
     let Some(column) = header.split_whitespace().position(|title| title == "PID") else {
-        bail!(
-            "couldn't find PID field in ps output\nhint: the options for ps must print that column"
-        );
+        return Err(hinted(
+            "couldn't find PID field in ps output",
+            "the options for ps must print that column",
+        ));
     };
     let mut text = format!("{header}\n");
     for line in lines {

@@ -4,12 +4,13 @@
 use super::evidence::{Evidence, Maker};
 use super::mountinfo::{self, Line};
 use super::{cgroup, Capabilities, Mount, Observation, Origin, Place, Unread};
-use anyhow::{bail, Context as _, Result};
+use anyhow::{Context as _, Result};
 use casemate_kernel::status::Status as KernelStatus;
 use casemate_kernel::HostId;
 use casemate_policy::floor::Part;
 use casemate_policy::spec::{IdMapping, NamespaceKind};
 use casemate_runtime::caller::{apparmor, selinux};
+use casemate_runtime::hinted::hinted;
 use casemate_runtime::procfs;
 use casemate_sys::ns;
 use casemate_sys::Context as _;
@@ -238,8 +239,8 @@ fn host_mounts(proc: &OwnedFd) -> Result<Vec<u8>> {
 /// Why the kernel does not let this caller look (ptrace(2), "Ptrace access mode checking").
 fn hint() -> &'static str {
     match rustix::process::geteuid().is_root() {
-        true => "hint: this needs CAP_SYS_PTRACE in the user namespace of that process, and all of its capabilities",
-        false => "hint: only root can look at other users' processes",
+        true => "this needs CAP_SYS_PTRACE in the user namespace of that process, and all of its capabilities",
+        false => "only root can look at other users' processes",
     }
 }
 
@@ -258,7 +259,9 @@ fn namespaces(proc: &OwnedFd, pid: i32) -> Result<BTreeMap<NamespaceKind, Place>
         let own = match ns::inode(proc, &pid.to_string(), file) {
             Ok(Some(own)) => own,
             Ok(None) => continue,
-            Err(error) => bail!("namespaces of process {pid}: {error} ({})", hint()),
+            Err(error) => {
+                return Err(hinted(format!("namespaces of process {pid}: {error}"), hint()))
+            }
         };
         // For an ordinary user pid 1 is closed; then the caller's own namespaces stand for the host's.
         let host = ns::inode(proc, "1", file).or_else(|_| ns::inode(proc, "self", file))?;

@@ -136,9 +136,8 @@ pub(super) fn shallow(file: &str, text: &str) -> Result<(), PolicyError> {
 /// What the reader of TOML says, with the place.
 pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> PolicyError {
     let at = error.span().map_or(0, |span| span.start);
-    let message =
-        twice(text, at).unwrap_or_else(|| without_types(&error.message().replace('\n', " ")));
-    PolicyError::new(message).at(Places { file, text }.at(at))
+    let other = || PolicyError::new(without_types(&error.message().replace('\n', " ")));
+    twice(text, at).unwrap_or_else(other).at(Places { file, text }.at(at))
 }
 
 /// Who writes a file has tables, and no types of Rust's.
@@ -152,7 +151,7 @@ fn without_types(message: &str) -> String {
 
 /// What is wrong where a key stands a second time: which, and where it stood first; `None`:
 /// something else is wrong there.
-fn twice(text: &str, at: usize) -> Option<String> {
+fn twice(text: &str, at: usize) -> Option<PolicyError> {
     let (before, rest) = text.split_at_checked(at)?;
     let start = before.rfind('\n').map_or(0, |end| end + 1);
     let earlier = before.get(..start)?;
@@ -164,11 +163,9 @@ fn twice(text: &str, at: usize) -> Option<String> {
     } else {
         first_of(earlier, line)?
     };
-    Some(format!(
-        "{key} stands here a second time, first at line {} (hint: put the two together, or use a file of its own in \
-         policy.d)",
-        first + 1
-    ))
+    let first = first + 1;
+    let error = PolicyError::new(format!("{key} stands here a second time, first at line {first}"));
+    Some(error.with_hint("put the two together, or use a file of its own in policy.d"))
 }
 
 /// Help for a message: what cannot be parsed has none. The key of an assignment, if the table that `earlier` ends in has it already, and on which line,

@@ -2,6 +2,7 @@
 
 use super::way::{self, Trusted};
 use crate::files::io_error_text;
+use crate::hinted::hinted;
 use anyhow::{bail, Context as _, Result};
 use casemate_policy::AuditPolicy;
 use casemate_sys::errno_text;
@@ -64,7 +65,10 @@ fn open(path: &str, trusted: Trusted) -> Result<OwnedFd> {
         bail!("{path}: must be a regular file with one name");
     }
     if (stat.st_uid != 0 && stat.st_uid != euid) || stat.st_mode & 0o022 != 0 {
-        bail!("{path}: must belong to root and be writable by nobody else (hint: chown root:root {path} && chmod 0600 {path})");
+        return Err(hinted(
+            format!("{path}: must belong to root and be writable by nobody else"),
+            format!("chown root:root {path} && chmod 0600 {path}"),
+        ));
     }
     Ok(fd)
 }

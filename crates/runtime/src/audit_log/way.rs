@@ -3,6 +3,7 @@
 
 use crate::decide::caller::Caller;
 use crate::decide::policy_choice::overflow_uid;
+use crate::hinted::hinted;
 use anyhow::{anyhow, bail, Result};
 use casemate_sys::errno_text;
 use rustix::fd::{AsFd, OwnedFd};
@@ -44,12 +45,14 @@ impl Trusted {
     fn judge(self, found: &Stat, shown: &Path) -> Result<()> {
         let shown = shown.display();
         if !self.has(found.st_uid) {
-            bail!("{shown}: belongs to uid {} (hint: chown root {shown})", found.st_uid);
+            let message = format!("{shown}: belongs to uid {}", found.st_uid);
+            return Err(hinted(message, format!("chown root {shown}")));
         }
         let sticky = found.st_mode & 0o1000 != 0;
         let is_link = FileType::from_raw_mode(found.st_mode) == FileType::Symlink;
         if found.st_mode & 0o002 != 0 && !sticky && !is_link {
-            bail!("{shown}: everybody may write it (hint: chmod o-w {shown})");
+            let message = format!("{shown}: everybody may write it");
+            return Err(hinted(message, format!("chmod o-w {shown}")));
         }
         Ok(())
     }
@@ -71,7 +74,8 @@ pub(super) fn open_dir(path: &Path, trusted: Trusted) -> Result<(OwnedFd, OsStri
             Err(Errno::NOENT) => {
                 let (path, dir) = (path.display(), parent(path));
                 let dir = dir.display();
-                bail!("open {path}: its directory is missing (hint: install -d -m 0700 {dir})")
+                let message = format!("open {path}: its directory is missing");
+                return Err(hinted(message, format!("install -d -m 0700 {dir}")));
             }
             other => other.map_err(|e| anyhow!("open {}: {}", next.display(), errno_text(e)))?,
         };

@@ -5,6 +5,7 @@
 
 use crate::decide::caller::Caller;
 use crate::files::io_error_text;
+use crate::hinted::hinted;
 use crate::procfs;
 use crate::request::Global;
 use crate::resolve::ids;
@@ -228,10 +229,10 @@ fn check_owner(fd: &OwnedFd, shown: &Path, mode: &str, caller: &Caller) -> Resul
         || !caller.initial_user_namespace
             && stat.st_uid == overflow_uid().with_context(|| shown.to_string())?;
     if !root || stat.st_mode & 0o022 != 0 {
-        bail!(
-            "{shown}: must belong to root and be writable by nobody else \
-             (hint: chown root:root {shown} && chmod {mode} {shown})"
-        );
+        return Err(hinted(
+            format!("{shown}: must belong to root and be writable by nobody else"),
+            format!("chown root:root {shown} && chmod {mode} {shown}"),
+        ));
     }
     Ok(())
 }

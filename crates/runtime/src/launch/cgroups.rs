@@ -1,6 +1,7 @@
 //! The container's cgroup, whichever driver makes it.
 
 use crate::decide::caller::Caller;
+use crate::hinted::hinted;
 use crate::plan;
 use crate::request::{CgroupManager, Global, Rootless};
 use crate::state::CgroupRecord;
@@ -308,11 +309,13 @@ fn refuse_of_another(hierarchy: &Hierarchy, inner: &Path, marks: Marks, own: &Pa
         }
         let id = owner.file_name().unwrap_or_default().to_string_lossy();
         let what = if cgroup == path { "is" } else { "lies in" };
-        bail!(
-            "{} {what} the cgroup of container {id}: what freezes or ends one of them would do so to the other (hint: \
-             choose a cgroup beside that one)",
-            inner.display()
-        );
+        let inner = inner.display();
+        return Err(hinted(
+            format!(
+                "{inner} {what} the cgroup of container {id}: what freezes or ends one of them would do so to the other"
+            ),
+            "choose a cgroup beside that one",
+        ));
     }
     Ok(())
 }

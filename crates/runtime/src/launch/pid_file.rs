@@ -1,7 +1,8 @@
 //! `--pid-file`: the file by which an engine learns the pid.
 
 use crate::files::io_error_text;
-use anyhow::{anyhow, bail, Context as _, Result};
+use crate::hinted::hinted;
+use anyhow::{anyhow, Context as _, Result};
 use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -72,7 +73,10 @@ impl<'p> Place<'p> {
         match rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => {}
             Ok(st) if FileType::from_raw_mode(st.st_mode) == FileType::RegularFile => {}
-            Ok(_) => bail!("{}: is there, and is not a regular file (hint: remove it)", about()),
+            Ok(_) => {
+                let message = format!("{}: is there, and is not a regular file", about());
+                return Err(hinted(message, "remove it"));
+            }
             Err(e) => return Err(e).call(|| "fstatat()").with_context(about),
         }
         Ok(Self { dir, name })

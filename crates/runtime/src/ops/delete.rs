@@ -3,6 +3,7 @@
 use super::unreadable::Unreadable;
 use super::Container;
 use crate::audit_log::around;
+use crate::hinted::hinted;
 use crate::plan::hooks::of_record;
 use crate::request::{DeleteRequest, Global};
 use crate::state::{past, CgroupRecord, StateDir, StateRoot, Status};
@@ -63,11 +64,11 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
             bail!("cannot delete container {} that is being created", request.id)
         }
         other if !request.force => {
-            bail!(
-                "cannot delete container {} that is not stopped: {} (hint: 'kill' ends it, 'delete --force' does both)",
-                request.id,
-                other.name()
-            )
+            let (id, status) = (&request.id, other.name());
+            return Err(hinted(
+                format!("cannot delete container {id} that is not stopped: {status}"),
+                "'kill' ends it, 'delete --force' does both",
+            ));
         }
         _ => {}
     }

@@ -6,6 +6,7 @@
 use crate::decide::caller::Caller;
 use crate::decide::policy_choice::{open_dir, read_all, MORE, POLICY_DIR};
 use crate::files::io_error_text;
+use crate::hinted::hinted;
 use crate::procfs;
 use crate::request::Global;
 use anyhow::{anyhow, bail, Context as _, Result};
@@ -97,7 +98,10 @@ fn canonical(name: &str) -> Result<String> {
     let names = Allow::parse(name)?.names;
     match names.as_slice() {
         [only] => Ok(only.clone()),
-        several => bail!("{name} is a control\nhint: one of its overrides: {}", several.join(", ")),
+        several => Err(hinted(
+            format!("{name} is a control"),
+            format!("one of its overrides: {}", several.join(", ")),
+        )),
     }
 }
 

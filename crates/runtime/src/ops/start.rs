@@ -2,12 +2,13 @@
 
 use super::Container;
 use crate::audit_log::Trail;
+use crate::hinted::{hinted, Hinted};
 use crate::launch::supervise::await_exec;
 use crate::plan::hooks::{limit, of_record};
 use crate::request::Global;
 use crate::state::Status;
 use crate::ContainerId;
-use anyhow::{anyhow, bail, Context as _, Result};
+use anyhow::{anyhow, bail, Result};
 use casemate_sandbox::hooks;
 use casemate_sandbox::proto::{start_child, STEP_SECONDS};
 use casemate_sys::socket;
@@ -49,9 +50,9 @@ fn release(global: &Global, id: &ContainerId, trail: &mut Trail) -> Result<()> {
 }
 
 fn open_gate(container: &Container) -> Result<()> {
-    let gone = "container init is gone (hint: delete it and look at its log)";
-    let connection = container.state.connect_gate().context(gone)?;
-    start_child(&connection, status_of(container)?).context(gone)?;
+    let gone = |error: anyhow::Error| Hinted::new("container init is gone", LOOK).because(error);
+    let connection = container.state.connect_gate().map_err(|error| gone(error.into()))?;
+    start_child(&connection, status_of(container)?).map_err(|error| gone(error.into()))?;
     let mut word = [0u8; 1];
     if !casemate_sys::fd::readable(&connection, Duration::from_secs(STEP_SECONDS))? {
         bail!("container init does not answer within {STEP_SECONDS} s (is it paused?)");
@@ -64,6 +65,9 @@ fn open_gate(container: &Container) -> Result<()> {
     await_exec(&connection, limit(&container.record.spec.hooks.start_container))
 }
 
+/// What to do with a container that has ended before its start.
+const LOOK: &str = "delete it and look at its log";
+
 /// How long a process may take to end that has let go of its gate.
 const DYING: Duration = Duration::from_secs(2);
 
@@ -74,11 +78,11 @@ fn not_waiting(container: &Container) -> Result<anyhow::Error> {
         Some(init) => !casemate_sys::fd::readable(&init, DYING)?,
         None => false,
     };
-    Ok(anyhow!(if lives {
-        "cannot start an already running container"
-    } else {
-        "cannot start a container that has stopped: container init ended while it waited (hint: delete it and look at its log)"
-    }))
+    let ended = "cannot start a container that has stopped: container init ended while it waited";
+    Ok(match lives {
+        true => anyhow!("cannot start an already running container"),
+        false => hinted(ended, LOOK),
+    })
 }
 
 /// By which the container counts its filters, behind the last of them.

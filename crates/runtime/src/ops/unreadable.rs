@@ -4,6 +4,7 @@
 use super::delete::end;
 use super::kill::SIGKILL;
 use super::open_cgroup;
+use crate::hinted::Hinted;
 use crate::report::StateReport;
 use crate::request::KillRequest;
 use crate::resolve::{selinux, userns};
@@ -127,9 +128,9 @@ fn named_after(inner: &Path, id: &str) -> Option<PathBuf> {
 }
 
 fn stays(why: anyhow::Error, state: &StateDir) -> anyhow::Error {
-    let hint =
-        "(hint: what runs of it, and its cgroup, are not known: remove these, then the directory)";
-    why.context(format!("nothing is removed of {} {hint}", state.path().display()))
+    let message = format!("nothing is removed of {}", state.path().display());
+    let hint = "what runs of it, and its cgroup, are not known: remove these, then the directory";
+    Hinted::new(message, hint).because(why).into()
 }
 
 /// What `list` says of it. `created` has to be a time for callers to be able to read the whole list: the directory's.

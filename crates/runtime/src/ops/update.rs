@@ -2,6 +2,7 @@
 
 use super::Container;
 use crate::audit_log::around;
+use crate::hinted::hinted;
 use crate::plan;
 use crate::request::{Global, UpdateRequest};
 use crate::state::{Record, Status};
@@ -29,7 +30,10 @@ fn apply(global: &Global, request: &UpdateRequest) -> Result<()> {
         bail!("container not running");
     }
     if request.l3_cache_schema.is_some() || request.mem_bw_schema.is_some() {
-        bail!("Intel RDT is not supported by this release (hint: leave --l3-cache-schema and --mem-bw-schema out)");
+        return Err(hinted(
+            "Intel RDT is not supported by this release",
+            "leave --l3-cache-schema and --mem-bw-schema out",
+        ));
     }
     let resources = Resources::parse(&request.resources)?;
     let (mut resources, _) =

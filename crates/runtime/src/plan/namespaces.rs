@@ -2,6 +2,7 @@
 //! container's user namespace.
 
 use crate::decide::caller::Caller;
+use crate::hinted::hinted;
 use crate::resolve::ids::{read_map, write_maps, IdMaps};
 use crate::resolve::userns::network::{self, Writer};
 use anyhow::{anyhow, bail, Context as _, Result};
@@ -170,7 +171,10 @@ pub(crate) fn prepare(
     if new & flag::USER != 0 || user.is_some() {
         enter_user(&mut prepared, &mut new, user, &mut sysctls, caller, proc, automatic)?;
     } else if !caller.privileged {
-        bail!("linux.namespaces: without privilege a container needs a user namespace (hint: casemate spec --rootless)");
+        return Err(hinted(
+            "linux.namespaces: without privilege a container needs a user namespace",
+            "casemate spec --rootless",
+        ));
     }
     prepared.plan.clone |= new & !(flag::CGROUP | flag::TIME | flag::USER);
     prepared.plan.join.extend(join);

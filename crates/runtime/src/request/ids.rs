@@ -9,16 +9,15 @@ use super::Invalid;
 /// Reads the value of `--user`.
 pub(super) fn user(text: &str) -> Result<(u32, Option<u32>), Invalid> {
     parse_user(text).ok_or_else(|| {
-        Invalid(format!(
-            "invalid user {text:?}: must be UID or UID:GID\nhint: names are not looked up"
-        ))
+        Invalid::new(format!("invalid user {text:?}: must be UID or UID:GID"))
+            .with_hint("names are not looked up")
     })
 }
 
 /// Reads a value of `--additional-gids`.
 pub(super) fn group(text: &str) -> Result<u32, Invalid> {
     parse_id(text)
-        .ok_or_else(|| Invalid(format!("invalid additional gid {text:?}: must be a number")))
+        .ok_or_else(|| Invalid::new(format!("invalid additional gid {text:?}: must be a number")))
 }
 
 /// Reads one id: decimal, 0 to 4294967294. 4294967295 is (uid_t)-1, which the kernel takes for "leave

@@ -13,22 +13,9 @@ pub mod path;
 pub use create::{CreateRequest, DeleteRequest, RunRequest};
 pub use exec::ExecRequest;
 
+pub use crate::hinted::Invalid;
 use crate::ContainerId;
-use std::fmt;
 use std::path::PathBuf;
-
-/// A value that cannot be meant, in a whole sentence. Callers know these sentences from runc, so the
-/// flag is not named in front of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid(pub String);
-
-impl fmt::Display for Invalid {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Invalid {}
 
 /// Names of a profile and of overrides are known: a wrong one is an error also where nothing is asked of them.
 ///

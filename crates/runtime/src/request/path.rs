@@ -22,7 +22,7 @@ pub fn dir() -> impl TypedValueParser<Value = PathBuf> {
 }
 
 fn invalid(error: anyhow::Error) -> Invalid {
-    Invalid(format!("{error:#}"))
+    Invalid::new(format!("{error:#}"))
 }
 
 /// The path, absolute. `.` components vanish; `..` stays, since what it means depends on symbolic links.

@@ -1,6 +1,7 @@
 //! Ids of the container and of the host: translating, and writing the maps of a user namespace.
 
 use crate::files::io_error_text;
+use crate::hinted::Hinted;
 use anyhow::{bail, Context as _, Result};
 use casemate_kernel::{id_map, HostId, InnerId};
 use casemate_policy::spec::IdMapping;
@@ -110,8 +111,9 @@ fn run_helper(name: &str, pid: i32, map: &[IdMapping]) -> Result<()> {
     if std::env::var_os("PATH").is_none() {
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
     }
-    let output = command.output().map_err(|e| io_error_text(&e)).with_context(|| {
-        format!("run {name} (hint: more than one id can be mapped without root only with the package uidmap)")
+    let output = command.output().map_err(|error| {
+        let hint = "more than one id can be mapped without root only with the package uidmap";
+        Hinted::new(format!("run {name}"), hint).because(io_error_text(&error))
     })?;
     if !output.status.success() {
         bail!("{name} {pid}: {}", String::from_utf8_lossy(&output.stderr).trim());

@@ -2,6 +2,7 @@
 
 use super::record::{Held, InitRecord, LastResort, Record, FORMAT};
 use crate::files::io_error_text;
+use crate::hinted::{hinted, Hinted};
 use crate::launch::verify::Posture;
 use crate::ContainerId;
 use anyhow::{anyhow, bail, Context as _, Result};
@@ -46,10 +47,12 @@ const DIR: OFlags =
     OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
 /// What an ordinary user is told who has no runtime directory and so is sent to root's.
-fn own_place(path: &Path, is_denied: bool) -> &'static str {
-    match is_denied && path == Path::new("/run/casemate") && !rustix::process::geteuid().is_root() {
-        true => " (hint: XDG_RUNTIME_DIR is not set: loginctl enable-linger and export XDG_RUNTIME_DIR=/run/user/$(id -u), or --root DIR)",
-        false => "",
+fn own_place(error: anyhow::Error, message: String, path: &Path, is_denied: bool) -> anyhow::Error {
+    const HINT: &str = "XDG_RUNTIME_DIR is not set: loginctl enable-linger and export XDG_RUNTIME_DIR=/run/user/$(id -u), or --root DIR";
+    let is_user = path == Path::new("/run/casemate") && !rustix::process::geteuid().is_root();
+    match is_denied && is_user {
+        true => Hinted::new(message, HINT).because(error).into(),
+        false => error.context(message),
     }
 }
 
@@ -67,9 +70,9 @@ impl StateRoot {
             }
             Err(Errno::NOENT | Errno::NOTDIR) => None,
             Err(e) => {
-                return Err(e)
-                    .call(|| format!("open(\"{}\")", path.display()))
-                    .with_context(|| format!("state root{}", own_place(path, e == Errno::ACCESS)))
+                let error = casemate_sys::Error::new(format!("open(\"{}\")", path.display()), e);
+                let message = "state root".to_owned();
+                return Err(own_place(error.into(), message, path, e == Errno::ACCESS));
             }
         };
         Ok(Self { path: path.to_owned(), dir })
@@ -83,15 +86,11 @@ impl StateRoot {
             return Ok(found);
         }
         use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(|e| (e.kind(), io_error_text(&e)))
-            .map_err(|(kind, e)| {
-                let hint = own_place(path, kind == std::io::ErrorKind::PermissionDenied);
-                e.context(format!("make the state root {}{hint}", path.display()))
-            })?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
+            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+            let message = format!("make the state root {}", path.display());
+            own_place(io_error_text(&error), message, path, denied)
+        })?;
         if sticky {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o1700))
                 .map_err(|e| io_error_text(&e))
@@ -186,11 +185,13 @@ fn other_format(format: &str) -> anyhow::Error {
     let number =
         |format: &str| format.strip_prefix("casemate/").and_then(|n| n.parse::<u32>().ok());
     let newer = number(format) > number(FORMAT);
-    let hint = " (hint: a newer release made the container: use that one; kill and delete --force work with this one, too)";
-    anyhow!(
-        "has format {format:?}, and this release reads {FORMAT:?}{}",
-        if newer { hint } else { "" }
-    )
+    let hint = "a newer release made the container: use that one; kill and delete --force work with this one, too";
+    let message = format!("has format {format:?}, and this release reads {FORMAT:?}");
+    if newer {
+        hinted(message, hint)
+    } else {
+        anyhow!(message)
+    }
 }
 
 /// Not inline, and in a box: the record is large, and each place that it comes by would have room for it on the stack.
@@ -560,17 +561,18 @@ fn refuse_of_others(dir: &OwnedFd, path: &Path) -> Result<()> {
     let root = path.display();
     let caller = rustix::process::geteuid().as_raw();
     if st.st_uid != caller {
-        bail!(
-            "state root {root}: belongs to uid {}, and you are uid {caller} (hint: call as its owner, or choose another --root)",
-            st.st_uid
-        );
+        return Err(hinted(
+            format!("state root {root}: belongs to uid {}, and you are uid {caller}", st.st_uid),
+            "call as its owner, or choose another --root",
+        ));
     }
     if st.st_mode & 0o002 != 0 {
-        bail!("state root {root}: everybody may write it (hint: chmod 0700)");
+        return Err(hinted(format!("state root {root}: everybody may write it"), "chmod 0700"));
     }
     // A group with the number of its user is that user's own (useradd(8), USERGROUPS_ENAB).
     if st.st_mode & 0o020 != 0 && st.st_gid != caller {
-        bail!("state root {root}: its group {} may write it (hint: chmod 0700)", st.st_gid);
+        let message = format!("state root {root}: its group {} may write it", st.st_gid);
+        return Err(hinted(message, "chmod 0700"));
     }
     Ok(())
 }

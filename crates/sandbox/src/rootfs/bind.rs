@@ -46,13 +46,11 @@ pub(super) fn mount(root: &OwnedFd, plan: &MountPlan) -> StepResult<()> {
 fn show_with_ids(detached: &OwnedFd, userns: &OwnedFd, recursive: bool) -> StepResult<()> {
     let change =
         AttrChange { set: attr::IDMAP, userns: Some(userns.as_fd()), ..AttrChange::default() };
-    mount::set_attr(detached, change, recursive).step("mount", || "idmap").map_err(|mut failure| {
-        if failure.errno == Errno::INVAL.raw_os_error() {
-            failure.message.push_str(
-                " (hint: its file system cannot be shown with other ids, or is already: leave out idmap and the mappings of this mount)",
-            );
-        }
-        failure
+    mount::set_attr(detached, change, recursive).step("mount", || "idmap").map_err(|failure| {
+        failure.with_hint_on(
+            Errno::INVAL,
+            "its file system cannot be shown with other ids, or is already: leave out idmap and the mappings of this mount",
+        )
     })
 }
 

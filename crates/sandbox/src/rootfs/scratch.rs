@@ -143,12 +143,8 @@ fn mount_id(file: &OwnedFd) -> Result<u64> {
 }
 
 fn too_much(e: Error) -> Failure {
-    let full = e.errno() == Errno::NOSPC;
-    let mut failure = Failure::from(e);
-    if full {
-        failure.message.push_str(
-            " (hint: the image holds more there than the tmpfs may: mount something larger there)",
-        );
-    }
-    failure
+    Failure::from(e).with_hint_on(
+        Errno::NOSPC,
+        "the image holds more there than the tmpfs may: mount something larger there",
+    )
 }

@@ -6,7 +6,8 @@
 
 use super::ids::{Mapped, Range, Source, Span};
 use super::{entries, hash_of, owner, read, remove, Claimant, Owner, Pool};
-use anyhow::{bail, Context as _, Result};
+use crate::hinted::hinted;
+use anyhow::{Context as _, Result};
 use casemate_policy::spec::IdMapping;
 use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
@@ -74,7 +75,10 @@ pub(crate) fn keep(
     for range in entries::<Range>(&pool.dir)?.into_iter().map(|entry| entry.resource) {
         if ids.meet(range) && judged.is_some_and(|judged| !judged.contains(&range)) {
             let Range { uid, gid } = range;
-            bail!("{WHAT}: another container has just been given user ids from {uid} on and group ids from {gid} on (hint: try again)");
+            return Err(hinted(
+                format!("{WHAT}: another container has just been given user ids from {uid} on and group ids from {gid} on"),
+                "try again",
+            ));
         }
     }
     let about = || format!("{WHAT} for {}", who.container);

@@ -7,7 +7,8 @@
 
 use super::{Had, Resource, Supply};
 use crate::files::io_error_text;
-use anyhow::{anyhow, bail, Context as _, Result};
+use crate::hinted::hinted;
+use anyhow::{bail, Context as _, Result};
 use casemate_kernel::id_map;
 use rustix::fd::OwnedFd;
 use serde::{Deserialize, Serialize};
@@ -155,9 +156,9 @@ impl Supply for Source {
     }
 
     fn none_free(&self) -> anyhow::Error {
-        anyhow!(
-            "no range of {SIZE} ids is free, all {} are taken (hint: give casemate more in /etc/subuid and /etc/subgid)",
-            self.ranges()
+        hinted(
+            format!("no range of {SIZE} ids is free, all {} are taken", self.ranges()),
+            "give casemate more in /etc/subuid and /etc/subgid",
         )
     }
 
@@ -231,7 +232,10 @@ fn entries(path: &Path) -> Result<(Vec<Span>, Vec<Span>)> {
         match (name, span) {
             (Some(OWNER), Some(span)) if span.ranges() > 0 && span.first > 0 => own.push(span),
             (Some(OWNER), _) => {
-                bail!("{shown}: {line:?}: {OWNER} needs a range of at least {SIZE} ids (hint: {OWNER}:100000:6553600)")
+                return Err(hinted(
+                    format!("{shown}: {line:?}: {OWNER} needs a range of at least {SIZE} ids"),
+                    format!("{OWNER}:100000:6553600"),
+                ));
             }
             (_, Some(span)) => others.push(span),
             // Other programs' lines are other programs' business.

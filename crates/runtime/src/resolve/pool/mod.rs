@@ -16,7 +16,8 @@ pub(crate) mod ids;
 mod tests;
 
 use crate::files::io_error_text;
-use anyhow::{bail, Context as _, Result};
+use crate::hinted::hinted;
+use anyhow::{Context as _, Result};
 use casemate_sys::Context as _;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps};
@@ -174,7 +175,8 @@ impl<S: Supply> Pool<S> {
             rustix::fs::open(dir, READ_DIR, Mode::empty()).call(|| "open()").with_context(about)?;
         let st = rustix::fs::fstat(&fd).call(|| "fstat()").with_context(about)?;
         if st.st_uid != rustix::process::geteuid().as_raw() || st.st_mode & 0o077 != 0 {
-            bail!("{}: must belong to root and be open to nobody else (hint: chmod 0700)", about());
+            let message = format!("{}: must belong to root and be open to nobody else", about());
+            return Err(hinted(message, "chmod 0700"));
         }
         Ok(Self { dir: fd, supply })
     }
