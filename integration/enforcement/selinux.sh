@@ -60,7 +60,7 @@ test_a_label_that_is_none_of_containers_is_refused() {
     bundle spc '.process.selinuxLabel = "system_u:system_r:spc_t:s0"' true
     local refusal
     refusal=$(rt run --bundle "$WORK/spc" spc 2>&1) && return 1
-    expect_match "$refusal" 'SELinux label system_u:system_r:spc_t:s0 is none of containers \(rule selinux.label\); allow with --allow selinux.unlabelled, or annotation org.casemate.allow/selinux.unlabelled=true'
+    expect_match "$refusal" 'SELinux label system_u:system_r:spc_t:s0 is not one for containers \(rule selinux.label\); allow with --allow selinux.unlabelled, or annotation org.casemate.allow/selinux.unlabelled=true'
 }
 
 test_a_missing_label_is_waived_by_name_and_restricted_refuses_it() {

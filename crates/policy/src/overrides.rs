@@ -116,9 +116,9 @@ fn data_paths<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<S
     let fault = |path: &&String| clean(path) != path.as_str() || *path == "/";
     match paths.iter().find(fault) {
         None => Ok(Some(paths)),
-        Some(path) => {
-            Err(D::Error::custom(format!("{path:?} is no absolute path without links and dots")))
-        }
+        Some(path) => Err(D::Error::custom(format!(
+            "{path:?} is not an absolute path without links and dots"
+        ))),
     }
 }
 
@@ -134,7 +134,7 @@ impl TryFrom<String> for TypeName {
         let known = |c: char| c.is_ascii_alphanumeric() || c == '_';
         match !text.is_empty() && text.chars().all(known) {
             true => Ok(Self(text)),
-            false => Err(format!("{text:?} is no name of an SELinux type")),
+            false => Err(format!("{text:?} is not the name of an SELinux type")),
         }
     }
 }

@@ -85,7 +85,7 @@ fn what_is_asked_for_by_name_and_not_given_is_said_of_a_configuration_that_runs_
     let all: Vec<String> = Capability::all().map(|one| one.name().to_owned()).collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     let text = said(&all, None, &[]).unwrap();
-    assert!(text.starts_with("all capabilities are asked for, as --privileged does"), "{text}");
+    assert!(text.starts_with("all capabilities are asked for, as with --privileged"), "{text}");
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn a_mount_namespace_is_made_for_the_container_and_never_joined() {
             mount["path"] = json!(path);
         });
         let text = Container::new(bundle).global(&["--profile", profile]).run().refused();
-        assert!(text.contains("the mount namespace is one that is joined"), "{text}");
+        assert!(text.contains("the mount namespace would be joined"), "{text}");
         assert_eq!(root(), before);
     }
     service.kill().unwrap();

@@ -60,8 +60,8 @@ impl Hardened {
                 Some(refusal::not_given(&remedies))
             }
             many => Some(format!(
-                "all capabilities are asked for, as --privileged does, and {many} of them not given: \
-                 the profile holds, and docs/user/OVERRIDE.md names what lifts it"
+                "all capabilities are asked for, as with --privileged, and {many} of them are not given: \
+                 the profile applies, and docs/user/OVERRIDE.md names the overrides"
             )),
         }
     }

@@ -98,7 +98,7 @@ fn take_out(
         return;
     }
     if let Some(source) = draft.allows(override_name) {
-        let reason = format!("annotations are as they are: {}", keys.join(", "));
+        let reason = format!("annotations are kept as they are: {}", keys.join(", "));
         draft.log.waive(control, pointer, source, reason);
         return;
     }

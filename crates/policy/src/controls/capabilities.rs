@@ -67,7 +67,7 @@ pub(crate) fn ceiling(
     let (granted, source) = overrides.capabilities();
     let above = CapSet::from_mask(all & granted & !draft.profile.capability_ceiling);
     if let (Some(source), false) = (source, above.is_empty()) {
-        let reason = format!("above the profile's ceiling, and left: {}", join(&above));
+        let reason = format!("above the profile's ceiling, and kept: {}", join(&above));
         draft.log.waive(control, pointer, source, reason);
     }
     let ceiling = ceiling_of(draft.profile, overrides);

@@ -148,7 +148,7 @@ pub(crate) fn pattern(draft: &mut Draft<'_>) -> Result<(), Refusal> {
             return Ok(());
         }
         CorePattern::Pipe if confined => {
-            let reason = "the program that a crash starts gets ids without power";
+            let reason = "the program that a crash starts gets ids without privileges";
             draft.log.note(control, pointer, Verdict::Kept, reason);
             return Ok(());
         }

@@ -56,7 +56,7 @@ pub(crate) fn kept(
         return Ok(asked);
     }
     draft.extras.drop_groups = true;
-    let reason = "root's groups are not the container's, whoever wrote the annotation";
+    let reason = "the container does not get root's groups, no matter who wrote the annotation";
     draft.log.change(control, pointer, Verdict::Tightened, values(&"1", &()), reason);
     Ok(asked)
 }

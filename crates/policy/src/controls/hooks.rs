@@ -170,7 +170,7 @@ pub(crate) fn trusted(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, 
         return Ok(asked);
     };
     if let Some(source) = draft.allows("hooks.untrusted") {
-        draft.log.waive(rule, pointer.clone(), source, format!("hooks are not judged: {fault}"));
+        draft.log.waive(rule, pointer.clone(), source, format!("hooks are not checked: {fault}"));
         return Ok(asked);
     }
     let reason = format!("{}: {fault}", json_path(pointer));
@@ -184,7 +184,8 @@ pub(crate) fn listed(draft: &mut Draft<'_>, mut asked: Hooks) -> Result<Hooks, R
         draft.log.note(rule, "/hooks", Verdict::Kept, "the node's policy has no list of hooks");
         for (pointer, hook) in unusual(&asked) {
             let reason = format!(
-                "{}: {} runs with the runtime's rights and arguments of the configuration; hooks.allow of the node's policy would say which may",
+                "{}: {} runs with the runtime's rights and the configuration's arguments; \
+                 hooks.allow in the node's policy can limit which hooks run",
                 json_path(&pointer),
                 hook.path
             );
@@ -299,7 +300,7 @@ fn unlisted(path: &str, file: &HookFile, list: &[AllowedHook]) -> Option<String>
         return None;
     }
     let digest = file.sha256.as_deref().map_or("unknown".to_owned(), |sum| format!("sha256 {sum}"));
-    Some(format!("{path} is not what hooks.allow of the node policy knows (is {digest})"))
+    Some(format!("{path} does not match hooks.allow of the node policy (its digest is {digest})"))
 }
 
 /// `/hooks/prestart/0` as messages say it: `hooks.prestart[0]`.

@@ -45,7 +45,7 @@ pub(crate) fn judged(
     let (rule, pointer) = (ControlId::SeccompListener, "/linux/seccomp/listenerPath");
     let notifying = asked.as_ref().filter(|filter| filter.uses_notify());
     let Some(path) = notifying.and_then(|filter| filter.listener_path.clone()) else {
-        draft.log.note(rule, pointer, Verdict::Kept, "no system call is handed to anybody");
+        draft.log.note(rule, pointer, Verdict::Kept, "no system call is passed to an agent");
         return Ok(asked);
     };
     let note = match &draft.facts.listener {
@@ -56,7 +56,7 @@ pub(crate) fn judged(
         None => Some(" was not looked at".to_owned()),
     };
     let Some(note) = note else {
-        draft.log.note(rule, pointer, Verdict::Kept, "system calls are handed to an agent");
+        draft.log.note(rule, pointer, Verdict::Kept, "system calls are passed to an agent");
         return Ok(asked);
     };
     let reason = format!("linux.seccomp.listenerPath {path}{note}");

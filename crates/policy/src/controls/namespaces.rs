@@ -204,8 +204,8 @@ pub(crate) fn mount(draft: &mut Draft<'_>, asked: Asked) -> Result<Asked, Refusa
         return Err(draft.refuse(rule, pointer, reason, None));
     }
     if asked.iter().any(|one| one.kind == NamespaceKind::Mount && one.path.is_some()) {
-        let reason = "the mount namespace is one that is joined: the container's root file system would be that of \
-                      all who are in it; leave its path out, or use the profile privileged";
+        let reason = "the mount namespace would be joined: the container's root file system \
+                      would become that of every process in it; omit its path, or use the profile privileged";
         return Err(draft.refuse(rule, pointer, reason, None));
     }
     draft.log.note(rule, pointer, Verdict::Kept, "the container has a mount namespace");
@@ -252,7 +252,7 @@ pub(crate) fn cgroup(draft: &mut Draft<'_>, mut asked: Asked) -> Result<Asked, R
         draft.log.note(rule, "/linux/namespaces", Verdict::Kept, "is not the host's");
         return Ok(asked);
     }
-    let reason = "paths of the host's control groups tell what else runs there";
+    let reason = "cgroup paths show what else runs on the host";
     if let Some(source) = draft.allows("namespaces.host-cgroup") {
         draft.log.waive(rule, "/linux/namespaces", source, "the cgroup namespace is the host's");
         return Ok(asked);

@@ -46,7 +46,7 @@ pub(crate) fn adjust(draft: &mut Draft<'_>, asked: Option<i32>) -> Result<Option
             Ok(asked)
         }
         (None, None, Some(..0)) => {
-            let reason = "the caller's own would protect the container at the host's expense";
+            let reason = "the caller's own score would protect the container at the host's expense";
             draft.log.change(control, pointer, Verdict::Added, values(&(), &0), reason);
             Ok(Some(0))
         }

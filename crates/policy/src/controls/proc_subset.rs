@@ -51,7 +51,7 @@ pub(crate) fn subset(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec
             continue;
         }
         mount.options.extend(missing.iter().map(|option| (*option).to_owned()));
-        let reason = "what /proc tells of the host beside processes is not needed by most programs";
+        let reason = "most programs do not need what /proc shows of the host besides processes";
         let (pointer, change) = (format!("/mounts/{i}/options/-"), values(&(), &missing));
         draft.log.change(rule, pointer, Verdict::Added, change, reason);
         changed = true;

@@ -78,7 +78,7 @@ fn of_container(
     for own in container.process.iter().flat_map(|init| &init.rlimits) {
         match asked.iter_mut().find(|limit| limit.kind == own.kind) {
             None => {
-                let reason = "what is not given is the container's";
+                let reason = "a limit that is not given is the container's";
                 let change = values(&(), own);
                 draft.log.change(control, "/process/rlimits/-", Verdict::Added, change, reason);
                 asked.push(*own);

@@ -222,7 +222,7 @@ fn fault(label: &str, pair: bool) -> Option<String> {
     let mut parts = label.splitn(4, ':');
     let [user, role, kind, level] = [(); 4].map(|()| parts.next().unwrap_or_default());
     if !USERS.contains(&user) || role != "system_r" || !TYPES.contains(&kind) {
-        return Some(format!("SELinux label {label} is none of containers"));
+        return Some(format!("SELinux label {label} is not one for containers"));
     }
     let categories = level.split_once(':').map_or("", |(_, categories)| categories);
     let separated = !categories.is_empty() && categories.split(',').all(|c| c.starts_with('c'));

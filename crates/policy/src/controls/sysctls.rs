@@ -47,7 +47,7 @@ pub(crate) fn allowed(
     }
     let safe = draft.profile.sysctls;
     let Some(other) = draft.asked.sysctls.iter().find(|path| !safe.contains(&path.as_str())) else {
-        draft.log.note(control, pointer, Verdict::Kept, "no kernel parameter but safe ones");
+        draft.log.note(control, pointer, Verdict::Kept, "only safe kernel parameters");
         return Ok(asked);
     };
     let reason = format!("kernel parameter {}", other.replace('/', "."));

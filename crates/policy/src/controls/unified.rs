@@ -53,7 +53,7 @@ pub(crate) fn known(
         draft.log.note(control, pointer, Verdict::Kept, "only files that limit or share");
         return Ok(asked);
     };
-    let reason = format!("linux.resources.unified {other}: is no limit and no share");
+    let reason = format!("linux.resources.unified {other}: is neither a limit nor a share");
     if let Some(source) = draft.allows("cgroup.any-file") {
         draft.log.waive(control, pointer, source, reason);
         return Ok(asked);

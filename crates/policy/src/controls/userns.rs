@@ -372,8 +372,8 @@ pub(crate) fn later_mounts(draft: &mut Draft<'_>, admitted: &Spec) -> Result<(),
     for (i, mount) in binds.filter(|(_, mount)| mount.is_bind()) {
         if mount.options.iter().any(|option| FOLLOWING.contains(&option.as_str())) {
             let reason = format!(
-                "what the host mounts below {} from now on belongs to nobody in the container: only what is there already has its ids; \
-                 who needs it (mountPropagation, storage drivers) needs userns.host",
+                "files of what the host mounts below {} later belong to nobody in the container: only \
+                 existing mounts have its ids; containers that depend on this (mountPropagation, storage drivers) need userns.host",
                 mount.source.as_deref().unwrap_or(&mount.destination)
             );
             let pointer = format!("/mounts/{i}/options");
@@ -439,7 +439,7 @@ impl HardenedSpec {
         let namespace = Namespace { kind: NamespaceKind::User, path: join };
         let first = |map: &[IdMapping]| map.first().map_or(HostId(0), |range| range.host_id);
         let reason = format!(
-            "root in the container is user {} and group {} on the host, to whom nothing belongs",
+            "root in the container is user {} and group {} on the host, which own nothing",
             first(&uid),
             first(&gid)
         );
@@ -483,11 +483,12 @@ pub(crate) fn nested(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     }
     draft.extras.no_nested_userns = true;
     let (verdict, reason) = match draft.asked.namespace(NamespaceKind::User).map(|n| &n.path) {
-        Some(None) => (Verdict::Added, "none can be made below the container's"),
-        None if draft.extras.auto_userns.is_some() => {
-            (Verdict::Added, "none can be made below the one that the container is given")
-        }
-        Some(Some(_)) => (Verdict::Kept, "whoever made the one that is joined has decided"),
+        Some(None) => (Verdict::Added, "no user namespace can be created below the container's"),
+        None if draft.extras.auto_userns.is_some() => (
+            Verdict::Added,
+            "no user namespace can be created below the one that the container gets",
+        ),
+        Some(Some(_)) => (Verdict::Kept, "the creator of the joined user namespace decides"),
         None => {
             (Verdict::Waived, "the container has none of its own; the system call filter remains")
         }

@@ -65,12 +65,12 @@ fn bound(draft: &mut Draft<'_>, mount: &mut Mount, index: usize) -> Result<bool,
     }
     if let Some(socket) = file.sockets.first().filter(|_| is_root(facts)) {
         let reason =
-            format!("{shown} shows a socket of root's, {socket}: who listens there is not judged");
+            format!("{shown} contains a socket of root, {socket}: its listener is not checked");
         draft.log.note(ControlId::MountSources, pointer.clone(), Verdict::Warned, reason);
         quiet = false;
     }
     if file.unseen && is_root(facts) {
-        let reason = format!("what lies above {shown} on its file system is mounted nowhere here");
+        let reason = format!("the part of its file system above {shown} is not mounted here");
         draft.log.note(ControlId::MountSources, pointer, Verdict::Kept, reason);
     }
     Ok(quiet)
@@ -126,7 +126,8 @@ fn settle(
     match judgement {
         Judgement::LetIn => Ok(true),
         Judgement::LeftOut => {
-            let reason = format!("{shown} without that: a namespace of the host is of no use here");
+            let reason =
+                format!("{shown} without that: a namespace of the host is not needed here");
             draft.log.note(control, pointer, Verdict::Tightened, reason);
             Ok(false)
         }
@@ -151,7 +152,7 @@ pub(crate) fn remounts(draft: &mut Draft<'_>, asked: &mut [Mount]) {
         }
         let destination = clean(&mount.destination).into_owned();
         let found = types::remount(&destination, before);
-        let reason = format!("{destination} stays what the mount there was made as");
+        let reason = format!("{destination} keeps the restrictions of the mount there");
         restrict(draft, (ControlId::MountSources, index), mount, found.restrict, reason);
     }
 }
@@ -346,7 +347,7 @@ fn has_no_sysfs(draft: &Draft<'_>) -> bool {
 pub(crate) fn refused(draft: &Draft<'_>, file: &FileFact) -> Option<String> {
     match draft.judge(file) {
         Judgement::Refused { class, note } => {
-            Some(format!(" is no agent's{note} ({})", class.unwrap_or("the runtime's own")))
+            Some(format!(" is not an agent's{note} ({})", class.unwrap_or("the runtime's own")))
         }
         Judgement::LetIn | Judgement::ReadOnly { .. } | Judgement::LeftOut => None,
     }

@@ -115,7 +115,7 @@ fn refused(class: &'static str, note: impl Into<String>) -> TypeJudgement {
 pub(super) fn remount(destination: &str, earlier: &[Mount]) -> TypeJudgement {
     let on = |mount: &&Mount| crate::check::clean(&mount.destination) == destination;
     let Some(first) = earlier.iter().rev().find(on) else {
-        let note = ": no mount of this configuration is there to be changed";
+        let note = ": the configuration has no earlier mount there";
         return refused("mounts.remount", note);
     };
     // What cannot be read was refused when the configuration was checked.
