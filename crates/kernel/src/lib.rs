@@ -4,6 +4,7 @@
 //! empty answer: controls rest on what these parsers return.
 
 pub mod attr;
+pub mod audit;
 mod error;
 pub mod fact;
 pub mod id_map;
