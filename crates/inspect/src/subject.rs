@@ -208,8 +208,9 @@ fn asked(record: &Record, paths: &BTreeSet<String>) -> Option<Observation> {
 
 /// What the floor cannot see in the process.
 fn maker(record: &Record, status: Status, root: &Path) -> Maker {
-    let default = u32::from(record.spec.extras().default_seccomp);
-    let all = u32::try_from(record.seccomp.len()).unwrap_or(u32::MAX);
+    let count = |filters: usize| u32::try_from(filters).unwrap_or(u32::MAX);
+    let default = count(record.spec.extras().default_filters());
+    let all = count(record.seccomp.len());
     Maker {
         privileged: record.owner == 0 && !record.rootless,
         euid: record.owner,

@@ -147,7 +147,8 @@ pub fn choose(
     Forbidden { permits: &permits, denied: &denied }.hold(profile, &mut overrides);
     // An error that came this far is one of `privileged`, see above.
     let engine = engine.unwrap_or(None);
-    Ok(Choice { profile: profile.profile(), overrides, permits, engine })
+    let record_denials = node.audit().denials == Some(true);
+    Ok(Choice { profile: profile.profile(), overrides, permits, engine, record_denials })
 }
 
 impl NodePolicy {
@@ -159,7 +160,8 @@ impl NodePolicy {
         let profile = forbid::profile(&permits, self.profile(), self.profile());
         let mut overrides = said_by_the_node(&effects, profile);
         Forbidden { permits: &permits, denied: &BTreeSet::new() }.hold(profile, &mut overrides);
-        Choice { profile: profile.profile(), overrides, permits, engine: None }
+        let record_denials = self.audit().denials == Some(true);
+        Choice { profile: profile.profile(), overrides, permits, engine: None, record_denials }
     }
 }
 

@@ -42,6 +42,9 @@ pub struct Extras {
     /// What the default filter lets pass on request: the granted `seccomp.<feature>` names, without the prefix.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub seccomp_features: BTreeSet<String>,
+    /// What the default filter refuses is recorded by the kernel.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub record_denials: bool,
     /// The default filter is the one with the additional refusals of `restricted`.
     #[serde(default)]
     pub strict_seccomp: bool,
@@ -63,6 +66,18 @@ pub struct Extras {
     /// The container gets an SELinux label from the runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_label: Option<AutoLabel>,
+}
+
+impl Extras {
+    /// How many programs the default filter is loaded as: two where its refusals are recorded.
+    #[must_use]
+    pub fn default_filters(&self) -> usize {
+        match (self.default_seccomp, self.record_denials) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => 2,
+        }
+    }
 }
 
 /// What a hook on the host's side has to be when it runs, as it was decided when the container was made.

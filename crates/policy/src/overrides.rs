@@ -290,12 +290,20 @@ pub struct Choice {
     pub(crate) permits: Permits,
     /// The engine that made the configuration, as far as it can be told.
     pub engine: Option<Engine>,
+    /// What the default filter refuses is to be recorded by the kernel.
+    pub record_denials: bool,
 }
 
 impl From<&'static Profile> for Choice {
     /// The profile and nothing beside it.
     fn from(profile: &'static Profile) -> Self {
-        Self { profile, overrides: Overrides::default(), permits: Permits::default(), engine: None }
+        Self {
+            profile,
+            overrides: Overrides::default(),
+            permits: Permits::default(),
+            engine: None,
+            record_denials: false,
+        }
     }
 }
 
@@ -307,6 +315,7 @@ impl Choice {
             overrides: container.overrides().clone(),
             permits: Permits::default(),
             engine: None,
+            record_denials: container.extras().record_denials,
         }
     }
 

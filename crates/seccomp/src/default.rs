@@ -133,6 +133,40 @@ pub fn default_program(arch: Arch, variant: Variant) -> Result<Program, CompileE
     }
 }
 
+/// [`default_program`] in two parts, for who wants refusals recorded (SECCOMP_FILTER_FLAG_LOG, seccomp(2)): the first, to be
+/// loaded with that flag, lets pass what the whole answers "no such call" (ENOSYS), and the second refuses only that. The kernel
+/// takes the stricter answer of the two, so together they are the whole; and the flag, which records every answer but "let
+/// pass", does not record what programs ask for just to see whether it is there, such as clone3(2).
+///
+/// # Errors
+/// As of [`default_program`].
+pub fn default_program_in_parts(
+    arch: Arch,
+    variant: Variant,
+) -> Result<[Program; 2], CompileError> {
+    let whole = default_filter(arch, variant);
+    let part = |passes: fn(Action) -> bool, bad_arch_action: Action| {
+        let let_pass = |action| if passes(action) { Action::Allow } else { action };
+        let mut part = whole.clone();
+        part.default_action = let_pass(part.default_action);
+        part.bad_arch_action = bad_arch_action;
+        part.rules.iter_mut().for_each(|rule| rule.action = let_pass(rule.action));
+        compile(&part, arch).map(|compiled| compiled.program)
+    };
+    Ok([
+        part(is_no_such_call, whole.bad_arch_action)?,
+        part(|action| !is_no_such_call(action), Action::Allow)?,
+    ])
+}
+
+/// Whether a call is answered as by a kernel that does not have it.
+fn is_no_such_call(action: Action) -> bool {
+    action == Action::Errno(ENOSYS)
+}
+
+/// errno(3): "Function not implemented", of the architectures that the default filter is for.
+const ENOSYS: u16 = 38;
+
 /// The features in the order of the file, which is the order in which their rules are tried.
 pub(crate) fn features() -> &'static [Feature] {
     FEATURES

@@ -27,7 +27,8 @@ pub use arch::{Arch, UnknownArch};
 pub use bpf::{BadProgram, Insn, Program, MAX_INSNS};
 pub use compile::{compile, CompileError, Compiled};
 pub use default::{
-    default_filter, default_program, default_rules, restricted_rules, CapMask, DefaultRule, Variant,
+    default_filter, default_program, default_program_in_parts, default_rules, restricted_rules,
+    CapMask, DefaultRule, Variant,
 };
 pub use eval::{EvalError, SeccompData, Verdict};
 pub use feature::{Feature, FeatureSet, UnknownFeature};

@@ -11,6 +11,7 @@ pub mod caps;
 pub mod companion;
 mod error;
 pub mod fd;
+pub mod kaudit;
 pub mod keyring;
 pub mod landlock;
 mod maker;

@@ -184,6 +184,7 @@ pub(crate) fn default_filter(
     }
     draft.extras.default_seccomp = true;
     draft.extras.strict_seccomp = draft.profile.strict_filter;
+    draft.extras.record_denials = draft.choice.record_denials;
     let (verdict, reason) = match (own, gap) {
         (false, _) => {
             let reason = "the configuration has no filter: the default one is loaded";

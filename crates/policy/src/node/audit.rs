@@ -14,6 +14,8 @@ pub struct AuditPolicy {
     pub journald: Option<bool>,
     /// Whether a container may start although its record cannot be written. When not given: not with the profile restricted.
     pub required: Option<bool>,
+    /// The kernel records each system call that the default filter refuses (SECCOMP_FILTER_FLAG_LOG): `casemate denials`.
+    pub denials: Option<bool>,
 }
 
 impl AuditPolicy {
@@ -48,5 +50,6 @@ impl AuditPolicy {
         self.file = later.file.or(self.file.take());
         self.journald = later.journald.or(self.journald);
         self.required = later.required.or(self.required);
+        self.denials = later.denials.or(self.denials);
     }
 }

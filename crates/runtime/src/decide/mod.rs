@@ -2,6 +2,7 @@
 
 pub mod bundle;
 pub mod caller;
+mod denials;
 pub(crate) mod facts;
 mod origin;
 pub(crate) mod policy_choice;

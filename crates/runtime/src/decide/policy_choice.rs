@@ -41,7 +41,9 @@ pub(crate) fn choice(
     let node = node_policy(global, caller)?;
     let uid = host_uid(caller)?;
     let line = CommandLine { profile: global.profile.as_deref(), allow: &global.allow };
-    Ok(choose(&node, &Subject::new(spec, uid).from(origin), &line)?)
+    let mut choice = choose(&node, &Subject::new(spec, uid).from(origin), &line)?;
+    choice.record_denials &= !choice.profile.is_verbatim() && super::denials::can_be_recorded()?;
+    Ok(choice)
 }
 
 /// Who calls, by the host's ids: root of a user namespace (rootless podman) is whoever made that.

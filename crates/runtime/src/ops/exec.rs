@@ -277,10 +277,9 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
     }
     let capabilities = process.reachable_capabilities();
     if capabilities != record.spec.reachable_capabilities() {
-        let variant = plan::seccomp::variant(&record.spec, capabilities)?;
-        if let Some(own) = plan::seccomp::filters(variant, None, false)?.pop() {
-            filters[0] = own;
-        }
+        // They come first, and there are as many of them for all capabilities.
+        let own = plan::seccomp::default_filters(&record.spec, capabilities)?;
+        filters.iter_mut().zip(own).for_each(|(stored, own)| *stored = own);
     }
     Ok(filters)
 }

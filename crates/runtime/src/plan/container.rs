@@ -55,11 +55,7 @@ pub(crate) fn lower_container(
     let mut root = root_plan(request, decided, &namespaces, process)?;
     let relabel = crate::resolve::selinux::fit_root(spec, &root.rootfs, root.overlay.as_mut())?;
     let rootfs = root.rootfs.clone();
-    let filters = super::seccomp::filters(
-        super::seccomp::variant(spec, spec.reachable_capabilities())?,
-        spec.linux.seccomp.as_ref(),
-        spec.is_verbatim(),
-    )?;
+    let filters = super::seccomp::filters(spec)?;
     let context = process_context(request, decided, &namespaces, &filters)?;
     let keyring = context.keyring.clone();
     let early = super::process::early(process, &spec.linux, &context)?;

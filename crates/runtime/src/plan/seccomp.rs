@@ -5,13 +5,27 @@ use casemate_policy::spec::{SeccompArg, SeccompProfile, SeccompSyscall};
 use casemate_policy::{ControlId, Decision, HardenedSpec};
 use casemate_sandbox::plan::SeccompFilter;
 use casemate_seccomp::{
-    compile, default_program, Action, Arch, Arg, Feature, FeatureSet, Filter, Flags, Op, Program,
-    Rule, Variant,
+    compile, default_program, default_program_in_parts, Action, Arch, Arg, Feature, FeatureSet,
+    Filter, Flags, Op, Program, Rule, Variant,
 };
+use casemate_sys::seccomp::flag;
 use std::borrow::Cow;
 
-/// Which default filter a process of this container gets, if any; `capabilities` is what it can come to hold.
-pub fn variant(spec: &HardenedSpec, capabilities: u64) -> Result<Option<Variant>> {
+/// The default filter of a process of this container, if it gets one, in the order in which its programs are loaded:
+/// [`casemate_policy::Extras::default_filters`] of them. `capabilities` is what the process can come to hold.
+pub fn default_filters(spec: &HardenedSpec, capabilities: u64) -> Result<Vec<SeccompFilter>> {
+    let Some(variant) = variant(spec, capabilities)? else { return Ok(Vec::new()) };
+    let native = native()?;
+    let about = |e| anyhow!("the default system call filter: {e}");
+    if !spec.extras().record_denials {
+        let program = default_program(native, variant).map_err(about)?;
+        return Ok(vec![lowered(&program, 0, native)]);
+    }
+    let [refusals, unknown] = default_program_in_parts(native, variant).map_err(about)?;
+    Ok(vec![lowered(&refusals, flag::LOG, native), lowered(&unknown, 0, native)])
+}
+
+fn variant(spec: &HardenedSpec, capabilities: u64) -> Result<Option<Variant>> {
     let extras = spec.extras();
     if !extras.default_seccomp {
         return Ok(None);
@@ -21,28 +35,21 @@ pub fn variant(spec: &HardenedSpec, capabilities: u64) -> Result<Option<Variant>
     Ok(Some(Variant { caps: capabilities, restricted: extras.strict_seccomp, features }))
 }
 
-/// Filters in the order in which they are loaded. The default one first: it lets the loading of a second one pass, which
-/// a bundle's own filter may not. `as_written`: an agent that the profile names is handed a listener also where no rule asks
-/// it, as crun does.
-pub fn filters(
-    default: Option<Variant>,
-    profile: Option<&SeccompProfile>,
-    as_written: bool,
-) -> Result<Vec<SeccompFilter>> {
-    let native =
-        Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))?;
-    let mut filters = Vec::new();
-    if let Some(variant) = default {
-        let program = default_program(native, variant)
-            .map_err(|e| anyhow!("the default system call filter: {e}"))?;
-        filters.push(lowered(&program, 0, native));
-    }
-    if let Some(profile) = profile.filter(|profile| !profile.is_empty()) {
+/// All filters of the container's first process, in the order in which they are loaded. The default one first: it lets the
+/// loading of a second one pass, which a bundle's own filter may not. With the configuration as written, an agent that the profile
+/// names is handed a listener also where no rule asks it, as crun does.
+pub fn filters(spec: &HardenedSpec) -> Result<Vec<SeccompFilter>> {
+    let mut filters = default_filters(spec, spec.reachable_capabilities())?;
+    if let Some(profile) = spec.linux.seccomp.as_ref().filter(|profile| !profile.is_empty()) {
         let filter = convert(profile)?;
-        let named = as_written && profile.listener_path.is_some();
-        filters.push(build(&filter, native, named).context("linux.seccomp")?);
+        let named = spec.is_verbatim() && profile.listener_path.is_some();
+        filters.push(build(&filter, native()?, named).context("linux.seccomp")?);
     }
     Ok(filters)
+}
+
+fn native() -> Result<Arch> {
+    Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))
 }
 
 /// Says beside each granted feature what the bundle's own filter still refuses of it: two filters allow what both do.
@@ -84,8 +91,7 @@ fn build(filter: &Filter, native: Arch, listens: bool) -> Result<SeccompFilter> 
 
 /// A filter that was compiled when the container was made.
 pub fn stored(bytes: &[u8], flags: u64) -> Result<SeccompFilter> {
-    let native =
-        Arch::native().ok_or_else(|| anyhow!("no system call table for this architecture"))?;
+    let native = native()?;
     let program = Program::from_bytes(bytes).map_err(|e| anyhow!("seccomp.bpf: {e}"))?;
     Ok(lowered(&program, flags, native))
 }

@@ -120,12 +120,14 @@ fn of(record: &Record) -> Past {
         ended: now.to_string(),
         profile: record.spec.profile().as_str().to_owned(),
         overrides: record.spec.overrides().clone(),
-        naming: naming(&record.spec),
+        naming: naming(record),
         decisions: None,
     }
 }
 
-fn naming(spec: &Spec) -> Spec {
+/// What it is called by, and the uids that its processes had: the kernel's records have nothing else to know them by.
+fn naming(record: &Record) -> Spec {
+    let spec: &Spec = &record.spec;
     let annotations = spec.annotations.iter().filter(|(key, _)| NAMING.contains(&key.as_str()));
     let mounts = spec.mounts.iter().filter(|m| OF_DOCKER.contains(&m.destination.as_str()));
     let mut naming = Spec {
@@ -134,6 +136,7 @@ fn naming(spec: &Spec) -> Spec {
         ..Spec::default()
     };
     naming.linux.cgroups_path.clone_from(&spec.linux.cgroups_path);
+    naming.linux.uid_mappings.clone_from(&record.uid_mappings);
     naming
 }
 
