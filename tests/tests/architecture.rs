@@ -18,6 +18,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
             "casemate-runtime",
             "casemate-policy",
             "casemate-cgroup",
+            "casemate-seccomp",
             "casemate-kernel",
             "casemate-sys",
         ],

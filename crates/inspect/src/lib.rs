@@ -11,6 +11,7 @@
 
 pub mod asked;
 pub mod census;
+pub mod denials;
 pub mod engine;
 mod engine_says;
 pub mod foreign;

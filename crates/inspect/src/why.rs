@@ -1,5 +1,6 @@
 //! Why a container was refused, or ended: what is known of it from all sides, brought together for one answer.
 
+use crate::denials::{self, Denial};
 use crate::engine_says::{self, End};
 use crate::gone;
 use crate::locate::{Located, Search};
@@ -15,6 +16,9 @@ use casemate_runtime::request::Global;
 use casemate_runtime::state::{StateRoot, Status};
 use casemate_runtime::{procfs, ContainerId};
 use serde::Serialize;
+
+/// So many denials are named.
+const LAST: usize = 5;
 
 /// What a control took away, or put in the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -57,6 +61,12 @@ pub struct Why {
     pub error: Option<String>,
     /// What it asked for and was not given.
     pub cut: Vec<Cut>,
+    /// What its programs were denied while it ran, the last of it, as far as there are records.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<Denial>,
+    /// Why there may be more: the records could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub denials_unread: Option<String>,
     /// By what its engine's records of it are found.
     #[serde(skip)]
     naming: Spec,
@@ -90,6 +100,16 @@ pub fn ask(global: &Global, word: &str) -> Result<Why> {
             None => of_refusal(global, word, &problems)?,
         },
     };
+    if why.status != "refused" {
+        match denials::collect(global, Some(&why.id)) {
+            Ok(mut found) => {
+                let older = found.denials.len().saturating_sub(LAST);
+                why.denials = found.denials.split_off(older);
+            }
+            // Who may not read them is told so; the rest of the answer does not depend on it.
+            Err(error) => why.denials_unread = Some(format!("{error:#}")),
+        }
+    }
     if !["running", "paused", "created"].contains(&why.status.as_str()) {
         let End { status, out_of_memory, error } =
             engine_says::end(&why.id, why.engine, &why.naming)?;

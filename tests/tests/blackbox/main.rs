@@ -14,6 +14,7 @@ mod cve_kernel;
 mod cve_paths;
 mod cve_proc;
 mod cve_races;
+mod denials;
 mod gone;
 mod hardening_admission;
 mod hardening_binds;

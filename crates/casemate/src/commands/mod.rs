@@ -5,6 +5,7 @@ mod audit;
 mod compare;
 mod create;
 mod delete;
+mod denials;
 mod events;
 mod exec;
 mod explain;
@@ -17,6 +18,7 @@ mod locate;
 mod pause;
 mod policy;
 mod ps;
+mod remedy;
 mod resume;
 mod run;
 mod spec;
@@ -29,7 +31,7 @@ mod why;
 use crate::cli::verb::Verb;
 
 /// All commands, in the order of the help.
-pub(crate) static VERBS: [Verb; 21] = [
+pub(crate) static VERBS: [Verb; 22] = [
     create::VERB,
     start::VERB,
     run::VERB,
@@ -47,6 +49,7 @@ pub(crate) static VERBS: [Verb; 21] = [
     explain::VERB,
     audit::VERB,
     why::VERB,
+    denials::VERB,
     compare::VERB,
     host_check::VERB,
     policy::VERB,

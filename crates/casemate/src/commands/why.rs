@@ -1,6 +1,7 @@
 //! `why`: the refusal or the end of a container in a paragraph, and what to paste.
 
 use super::format::{text_or_json, Format};
+use super::remedy::paste;
 use super::style::{clean, width, wrap, Style, Tone};
 use crate::cli::verb::{Arity, Execute, Group, Verb};
 use crate::context::{Context, Outcome};
@@ -53,6 +54,12 @@ fn render(why: &Why, style: Style, width: usize) -> String {
         wrap(&clean(text), width.saturating_sub(indent).max(30)).join(&joint)
     };
     let mut text = format!("{}\n", lines(&head(why), 0));
+    if !why.denials.is_empty() {
+        text.push_str(&format!("\n{}\n", style.paint(Tone::Strong, "Denied while it ran")));
+    }
+    for denial in &why.denials {
+        text.push_str(&format!("  {}\n", lines(&super::denials::in_words(denial), 4)));
+    }
     if !why.cut.is_empty() {
         text.push_str(&format!("\n{}\n", style.paint(Tone::Strong, "Asked for and not given")));
     }
@@ -130,34 +137,6 @@ fn meaning(status: i64) -> &'static str {
         159 => ", by SIGSYS: a system call filter killed it",
         _ => "",
     }
-}
-
-/// What to type or to write for the engine at hand.
-fn paste(engine: Option<&str>, names: &[&str]) -> Vec<String> {
-    let key = |name: &&str| format!("org.casemate.allow/{name}=true");
-    let flags: Vec<String> =
-        names.iter().map(|name| format!("--annotation {}", key(name))).collect();
-    let permit = format!("casemate policy permit {}", names.join(","));
-    let flags = flags.join(" ");
-    match engine {
-        Some("docker") => vec![permit, format!("docker run --runtime casemate {flags} ...")],
-        Some("podman") => vec![permit, format!("podman run --runtime casemate {flags} ...")],
-        Some("cri-o") => in_pod(permit, names),
-        // Pods and ctr have it in common.
-        Some("containerd") => {
-            let mut lines = vec![permit.clone(), format!("ctr run {flags} ...")];
-            lines.extend(in_pod(permit, names).into_iter().skip(1));
-            lines
-        }
-        _ => vec![format!("casemate --allow {} run ...", names.join(","))],
-    }
-}
-
-fn in_pod(permit: String, names: &[&str]) -> Vec<String> {
-    let mut lines = vec![permit, "metadata: { annotations: {".to_owned()];
-    lines.extend(names.iter().map(|name| format!("  org.casemate.allow/{name}: \"true\",")));
-    lines.push("} }".to_owned());
-    lines
 }
 
 #[cfg(test)]
