@@ -22,6 +22,8 @@ mod model;
 #[allow(dead_code, unreachable_pub)]
 #[path = "src/order.rs"]
 mod order;
+#[path = "src/parts.rs"]
+mod parts;
 
 use arch::{Arch, NameId};
 use model::{Action, Filter, Flags, Op, Rule, RuleOrder};
@@ -218,7 +220,7 @@ fn write_programs(out: &mut String, profile: &Profile) -> Result<(), Box<dyn Err
         relevant |= cap_mask(&group.caps)?;
     }
     writeln!(out, "const RELEVANT_CAPS: CapMask = {relevant:#x};")?;
-    writeln!(out, "static PRECOMPILED: &[(Key, &[Insn])] = &[")?;
+    writeln!(out, "static PRECOMPILED: &[(Key, &[Insn], [&[Insn]; 2])] = &[")?;
     if let Some(arch) = target() {
         for caps in USUAL_CAPS {
             let names: Vec<String> = caps.iter().map(|name| (*name).to_owned()).collect();
@@ -245,12 +247,24 @@ fn write_program(
     key: (Arch, bool, u64),
 ) -> Result<(), Box<dyn Error>> {
     let (arch, restricted, caps) = key;
-    let program = compile::compile(&filter(profile, key)?, arch)?.program;
-    write!(out, "((Arch::{arch:?}, {restricted}, {caps:#x}), &[")?;
-    for bpf::Insn { code, jt, jf, k } in program.insns() {
-        write!(out, "Insn {{ code: {code}, jt: {jt}, jf: {jf}, k: {k} }}, ")?;
+    let whole = filter(profile, key)?;
+    write!(out, "((Arch::{arch:?}, {restricted}, {caps:#x}), ")?;
+    write_insns(out, &whole, arch)?;
+    write!(out, ", [")?;
+    for part in parts::split(&whole) {
+        write_insns(out, &part, arch)?;
+        write!(out, ", ")?;
     }
     writeln!(out, "]),")?;
+    Ok(())
+}
+
+fn write_insns(out: &mut String, filter: &Filter<'_>, arch: Arch) -> Result<(), Box<dyn Error>> {
+    write!(out, "&[")?;
+    for bpf::Insn { code, jt, jf, k } in compile::compile(filter, arch)?.program.insns() {
+        write!(out, "Insn {{ code: {code}, jt: {jt}, jf: {jf}, k: {k} }}, ")?;
+    }
+    write!(out, "]")?;
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::bpf::{Insn, Program};
 use crate::compile::{compile, CompileError};
 use crate::feature::{Feature, FeatureSet};
 use crate::model::{Action, Arg, Filter, Flags, Op, Rule, RuleOrder};
+use crate::parts::split;
 use std::borrow::Cow;
 
 include!(concat!(env!("OUT_DIR"), "/default_rules.rs"));
@@ -122,9 +123,9 @@ pub fn default_filter(arch: Arch, variant: Variant) -> Filter<'static> {
 /// [`CompileError`] is not to be expected: the tests compile the filter for every architecture.
 pub fn default_program(arch: Arch, variant: Variant) -> Result<Program, CompileError> {
     let key: Key = (arch, variant.restricted, variant.caps & RELEVANT_CAPS);
-    let known = PRECOMPILED.iter().find(|(key_of, _)| *key_of == key);
+    let known = PRECOMPILED.iter().find(|(key_of, ..)| *key_of == key);
     match known {
-        Some((_, insns))
+        Some((_, insns, _))
             if variant.features.is_empty() && cfg!(not(casemate_without = "built-filter")) =>
         {
             Ok(Program::precompiled(insns))
@@ -144,28 +145,15 @@ pub fn default_program_in_parts(
     arch: Arch,
     variant: Variant,
 ) -> Result<[Program; 2], CompileError> {
-    let whole = default_filter(arch, variant);
-    let part = |passes: fn(Action) -> bool, bad_arch_action: Action| {
-        let let_pass = |action| if passes(action) { Action::Allow } else { action };
-        let mut part = whole.clone();
-        part.default_action = let_pass(part.default_action);
-        part.bad_arch_action = bad_arch_action;
-        part.rules.iter_mut().for_each(|rule| rule.action = let_pass(rule.action));
-        compile(&part, arch).map(|compiled| compiled.program)
-    };
-    Ok([
-        part(is_no_such_call, whole.bad_arch_action)?,
-        part(|action| !is_no_such_call(action), Action::Allow)?,
-    ])
+    let key: Key = (arch, variant.restricted, variant.caps & RELEVANT_CAPS);
+    match PRECOMPILED.iter().find(|(known, ..)| *known == key) {
+        Some((_, _, parts)) if variant.features.is_empty() => Ok(parts.map(Program::precompiled)),
+        _ => {
+            let [refusals, unknown] = split(&default_filter(arch, variant));
+            Ok([compile(&refusals, arch)?.program, compile(&unknown, arch)?.program])
+        }
+    }
 }
-
-/// Whether a call is answered as by a kernel that does not have it.
-fn is_no_such_call(action: Action) -> bool {
-    action == Action::Errno(ENOSYS)
-}
-
-/// errno(3): "Function not implemented", of the architectures that the default filter is for.
-const ENOSYS: u16 = 38;
 
 /// The features in the order of the file, which is the order in which their rules are tried.
 pub(crate) fn features() -> &'static [Feature] {

@@ -21,6 +21,7 @@ mod eval;
 mod feature;
 mod model;
 mod order;
+mod parts;
 
 pub use answers::Bits;
 pub use arch::{Arch, UnknownArch};
