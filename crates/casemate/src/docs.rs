@@ -94,17 +94,17 @@ fn section(title: &str, body: &str) -> String {
 const OVERVIEW_SYNOPSIS: &str = "casemate [OPTIONS] COMMAND [ARGS]...";
 
 const EXIT_STATUS: &str = "\
-0    done
-1    failed, or the command line was wrong
+0    success
+1    failure, or an invalid command line
 255  'exec' could not run the process
-else that of the process ('run' and 'exec' in the foreground), or 128 plus its signal";
+else the status of the process ('run' and 'exec' in the foreground), or 128 plus its signal";
 
 const FILES: &str = "\
 /run/casemate                the state of containers; --root names another directory
 /etc/casemate/policy.toml    the node policy";
 
 const ENVIRONMENT: &str = "\
-XDG_RUNTIME_DIR  where an ordinary user's containers are kept, in the directory casemate
+XDG_RUNTIME_DIR  an ordinary user's state directory is its subdirectory casemate
 LISTEN_FDS       with LISTEN_PID: file descriptors that 'create' and 'run' pass on
 NOTIFY_SOCKET    socket of systemd to which the container's readiness is passed on";
 

@@ -24,11 +24,11 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "FILE", help_heading = "Logging")]
     log: Option<OsString>,
 
-    /// Form of the log lines: text or json [default: text]
+    /// Format of the log lines: text or json [default: text]
     #[arg(long, value_name = "FORMAT", help_heading = "Logging")]
     log_format: Option<String>,
 
-    /// Least important lines to log: error, warning, info or debug [default: warning]
+    /// Lowest level to log: error, warning, info or debug [default: warning]
     #[arg(long, value_name = "LEVEL", help_heading = "Logging")]
     log_level: Option<String>,
 

@@ -27,7 +27,7 @@ pub(crate) struct GlobalArgs {
     pub(crate) log: LogArgs,
 
     /// Hardening profile for new containers: privileged, baseline, hardened or restricted
-    /// [default: the node policy's, else hardened]
+    /// [default: from the node policy, otherwise hardened]
     #[arg(long, value_name = "NAME", help_heading = "Hardening")]
     pub(crate) profile: Option<String>,
 
@@ -36,15 +36,15 @@ pub(crate) struct GlobalArgs {
     #[arg(long, value_name = "NAME", help_heading = "Hardening", action = clap::ArgAction::Append)]
     pub(crate) allow: Vec<String>,
 
-    /// Node policy to use in place of /etc/casemate, where that has none; for tests
+    /// Node policy to use instead of /etc/casemate, if that has none; for tests
     #[arg(long, value_name = "DIR", hide = true)]
     pub(crate) policy_dir: Option<OsString>,
 
-    /// Let systemd make the cgroups; cgroupsPath then reads SLICE:PREFIX:NAME
+    /// Let systemd create the cgroups; cgroupsPath then has the form SLICE:PREFIX:NAME
     #[arg(long, help_heading = "Cgroups")]
     pub(crate) systemd_cgroup: bool,
 
-    /// Who makes the cgroups: cgroupfs, systemd or disabled; wins over --systemd-cgroup
+    /// Who creates the cgroups: cgroupfs, systemd or disabled; overrides --systemd-cgroup
     #[arg(long, value_name = "MANAGER", help_heading = "Cgroups")]
     pub(crate) cgroup_manager: Option<String>,
 
@@ -52,7 +52,7 @@ pub(crate) struct GlobalArgs {
     #[arg(long, value_name = "WHEN", help_heading = "Cgroups")]
     pub(crate) rootless: Option<String>,
 
-    /// Accepted for old callers; has no effect
+    /// Accepted for compatibility with older callers; has no effect
     #[arg(long, value_name = "PATH", hide = true)]
     pub(crate) criu: Option<OsString>,
 

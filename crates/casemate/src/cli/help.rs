@@ -13,7 +13,7 @@ Usage: {usage}
 {before-help}{all-args}{after-help}";
 
 const CLOSING: &str = "\
-'casemate COMMAND --help' describes a command. The options above may stand before or behind it.";
+'casemate COMMAND --help' describes a command. The options above may be before or after COMMAND.";
 
 /// The help of casemate as a whole: the commands in groups, then the global options.
 pub(crate) fn overview(verbs: &[Verb]) -> String {

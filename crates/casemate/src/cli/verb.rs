@@ -42,9 +42,9 @@ impl Group {
 
     pub(crate) fn title(self) -> &'static str {
         match self {
-            Group::Life => "Life of a container",
-            Group::Inside => "While it runs",
-            Group::Inspect => "Looking at containers",
+            Group::Life => "Container lifecycle",
+            Group::Inside => "Running containers",
+            Group::Inspect => "Inspecting containers",
             Group::Bundle => "Bundles and casemate itself",
         }
     }

@@ -35,7 +35,7 @@ const UNSEEN: u8 = 1;
 pub(super) const VERB: Verb = Verb::of::<Audit>(
     "audit",
     Group::Inspect,
-    "Show what is in force in a bundle or a container, and who decided",
+    "Show which controls are in force for a bundle or a container, and who decided",
     Arity::Between(0, 1),
 )
 .more(MORE);
@@ -43,16 +43,16 @@ pub(super) const VERB: Verb = Verb::of::<Audit>(
 const MORE: &str = "\
 Examples:
   casemate audit web                               a container, as the kernel has it now
-  casemate audit ./bundle --standard cis           what would be made of a bundle
-  casemate audit --all                             who on this host runs with what
+  casemate audit ./bundle --standard cis           a bundle, before it is started
+  casemate audit --all                             all containers of this host
   casemate audit --score web                       how exposed it is, from 0 to 10
   casemate --profile restricted audit ./bundle --fail-on high
-  casemate audit --pid 4711                        a process, whoever made it
+  casemate audit --pid 4711                        any process
   casemate audit ./bundle --format sarif > casemate.sarif
 
-The exit status is 0, 1 if it could not be looked at, or 2 with --fail-on and a finding of that
-level; with --all also 2 if something does not hold that should. An override is a finding: it is
-shown with who allowed it.";
+The exit status is 0, 1 if the audit was not possible, or 2 with --fail-on and a finding of that
+level; with --all also 2 if a control does not hold. An override is a finding: it is shown with
+who allowed it.";
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -62,21 +62,21 @@ struct Audit {
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_json_or_sarif)]
     format: Format,
 
-    /// Also go through a standard, item by item: pss, cis, scc, 800-190, 8176, srg, or all; may be
+    /// Also check the items of a standard: pss, cis, scc, 800-190, 8176, srg, or all; may be
     /// repeated
     #[arg(short, long, value_name = "NAME")]
     standard: Vec<String>,
 
-    /// Leave out of the text what is in order: only findings, and what of a standard is not met
+    /// Show only findings and unmet items of standards in the text
     #[arg(long)]
     brief: bool,
 
-    /// Every container of this host, of all engines and runtimes: a line each, and how many there are;
-    /// with --root, of that state directory
+    /// Show one line for each container of this host, for all engines and runtimes, and the totals;
+    /// with --root, only for that state directory
     #[arg(short, long)]
     all: bool,
 
-    /// How exposed it is, as a number from 0 to 10, with each term of that
+    /// Show how exposed it is, as a number from 0 to 10, with each term
     #[arg(long)]
     score: bool,
 
@@ -84,16 +84,16 @@ struct Audit {
     #[arg(long, value_name = "LEVEL", default_value = "none")]
     fail_on: String,
 
-    /// With a bundle: read this file in place of its config.json
+    /// With a bundle: read this file instead of its config.json
     #[arg(short, long, value_name = "FILE", value_parser = path::file())]
     config: Option<PathBuf>,
 
-    /// Look at this process, whoever made it, in place of a bundle or a container
+    /// Inspect this process, no matter who created it, instead of a bundle or a container
     #[arg(short, long, value_name = "PID")]
     pid: Option<i32>,
 
-    /// A directory with a config.json, or a container: its id, the beginning of it, or what its
-    /// engine calls it [default: the working directory]
+    /// A directory with a config.json, or a container: its id, the beginning of its id, or its name
+    /// in the engine [default: the working directory]
     #[arg(value_name = "BUNDLE|CONTAINER")]
     target: Option<OsString>,
 }

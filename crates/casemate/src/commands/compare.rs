@@ -22,14 +22,14 @@ Examples:
   casemate compare 4f5c0ad1
   casemate --profile restricted compare --runtime-root /run/crun web
 
-Nothing is changed, neither in the container nor in the other runtime's files.";
+This changes neither the container nor the other runtime's files.";
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct Compare {
-    /// State directory of the other runtime; may be repeated [default: where runc, crun, docker and
-    /// containerd keep theirs]
+    /// State directory of the other runtime; may be repeated [default: those of runc, crun, docker
+    /// and containerd]
     #[arg(short, long, value_name = "DIR", value_parser = path::file())]
     runtime_root: Vec<PathBuf>,
 
@@ -37,7 +37,7 @@ struct Compare {
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json)]
     format: Format,
 
-    /// Id of a container of runc, crun or youki, or the beginning of it
+    /// Id of a container of runc, crun or youki, or the beginning of its id
     #[arg(value_name = "ID")]
     id: String,
 }

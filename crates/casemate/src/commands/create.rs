@@ -8,7 +8,7 @@ use casemate_runtime::request::CreateRequest;
 pub(super) const VERB: Verb = Verb::of::<Create>(
     "create",
     Group::Life,
-    "Make a container from a bundle and stop just before its program",
+    "Create a container from a bundle without starting its program",
     Arity::Exactly(1),
 )
 .failing("casemate create failed", 1)
@@ -18,7 +18,7 @@ const MORE: &str = "\
 Example:
   casemate create --bundle /var/lib/web --pid-file /run/web.pid web && casemate start web
 
-A bundle whose process wants a terminal needs --console-socket here.";
+A bundle whose process has a terminal needs --console-socket here.";
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -27,7 +27,7 @@ struct Create {
     #[command(flatten)]
     request: CreateRequest,
 
-    /// Accepted for crun's and older callers' sake; has no effect here
+    /// Accepted for compatibility with crun and older callers; has no effect here
     #[arg(long, hide = true)]
     no_subreaper: bool,
 }

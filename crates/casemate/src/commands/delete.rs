@@ -8,7 +8,7 @@ use casemate_runtime::request::DeleteRequest;
 pub(super) const VERB: Verb = Verb::of::<DeleteRequest>(
     "delete",
     Group::Life,
-    "Remove a stopped container and all that belongs to it",
+    "Remove a stopped container and everything that belongs to it",
     Arity::Exactly(1),
 );
 

@@ -35,7 +35,7 @@ struct Exec {
     #[command(flatten)]
     request: ExecRequest,
 
-    /// Accepted for older callers' sake; has no effect here
+    /// Accepted for compatibility with older callers; has no effect here
     #[arg(long, hide = true)]
     no_subreaper: bool,
 }

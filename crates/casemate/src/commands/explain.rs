@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 pub(super) const VERB: Verb = Verb::of::<Explain>(
     "explain",
     Group::Bundle,
-    "Say what would be done with a bundle and why, without doing it",
+    "Show what would be done with a bundle and why, without doing it",
     Arity::Between(0, 1),
 )
 .more(MORE);
@@ -27,7 +27,7 @@ pub(super) const VERB: Verb = Verb::of::<Explain>(
 const MORE: &str = "\
 Examples:
   casemate explain --bundle /var/lib/web
-  casemate explain web                       # the container of that name, even if it has gone
+  casemate explain web                       # the container of that name, even if it is gone
   docker inspect web | casemate explain --brief --inspect -
   casemate --profile privileged explain --bundle /var/lib/web --format json";
 
@@ -39,16 +39,16 @@ struct Explain {
     #[arg(short, long, value_name = "DIR", value_parser = path::dir())]
     bundle: Option<PathBuf>,
 
-    /// Read this file in place of the bundle's config.json
+    /// Read this file instead of the bundle's config.json
     #[arg(short = 'c', long, value_name = "FILE", value_parser = path::file())]
     config: Option<PathBuf>,
 
-    /// Read what 'docker inspect' or 'podman inspect' says of a container, from this file or from
-    /// standard input (-), in place of a bundle
+    /// Read the output of 'docker inspect' or 'podman inspect' from this file, or from standard
+    /// input (-), instead of a bundle
     #[arg(short, long, value_name = "FILE")]
     inspect: Option<OsString>,
 
-    /// Leave out the configuration at the end of the text
+    /// Omit the configuration at the end of the text
     #[arg(long)]
     brief: bool,
 

@@ -34,7 +34,7 @@ struct EngineReport {
 pub(super) const VERB: Verb = Verb::of::<HostCheck>(
     "host-check",
     Group::Bundle,
-    "Say what this host can enforce, and whether an engine is set up to use casemate",
+    "Check what this host can enforce, and whether an engine is set up to use casemate",
     Arity::Exactly(0),
 )
 .more(MORE);
@@ -44,14 +44,14 @@ Examples:
   casemate host-check
   casemate host-check --engine podman --engine docker
 
-The exit status is 1 if something is missing without which containers, or the engine's, do not
-run. Nothing is changed.";
+The exit status is 1 if something is missing without which containers, or the engine's containers,
+cannot run. Nothing is changed.";
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct HostCheck {
-    /// Also read this engine's configuration, and say whether it is set up to use casemate:
+    /// Also check whether this engine is configured to use casemate:
     /// podman, docker, containerd, crio or kubernetes; may be repeated
     #[arg(short, long, value_name = "NAME")]
     engine: Vec<String>,
@@ -60,7 +60,7 @@ struct HostCheck {
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json)]
     format: Format,
 
-    /// Take the host's files from below this directory
+    /// Read the host's files below this directory
     #[arg(long, value_name = "DIR", hide = true, value_parser = path::file())]
     host_root: Option<PathBuf>,
 }

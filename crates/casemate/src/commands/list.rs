@@ -56,7 +56,7 @@ struct List {
     #[arg(short, long)]
     quiet: bool,
 
-    /// Those of all state directories of this host too, whichever engine named them
+    /// List the containers of all state directories of this host, for every engine
     #[arg(short, long)]
     all_roots: bool,
 }

@@ -25,9 +25,9 @@ const MORE: &str = "\
 Examples:
   casemate policy show                     profile, controls, overrides that may be asked for
   casemate policy check                    the node's files, and who may write them
-  casemate policy check ./policy.toml      a file before it is put in place
+  casemate policy check ./policy.toml      a file before you install it
   casemate policy permit devices.gpu       annotations may ask for it: policy.d/50-devices.gpu.toml
-  casemate policy simulate                 before an update: what would become of running containers
+  casemate policy simulate                 before an update: effects on running containers
 
 The exit status of simulate is 1 if a running container would be refused.";
 
@@ -39,8 +39,8 @@ struct Policy {
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json)]
     format: Format,
 
-    /// simulate: state directory to look in; may be repeated [default: where casemate, runc, crun,
-    /// docker, containerd and rootless engines keep theirs]
+    /// simulate: state directory to search; may be repeated [default: those of casemate, runc,
+    /// crun, docker, containerd and rootless engines]
     #[arg(short, long, value_name = "DIR", value_parser = path::file())]
     runtime_root: Vec<PathBuf>,
 
@@ -50,7 +50,7 @@ struct Policy {
     #[arg(value_name = "show|check|permit|simulate")]
     action: String,
 
-    /// check: the file to read in place of the node's own; permit: the override's name, or several
+    /// check: the file to read instead of the node's own; permit: the override's name, or several
     /// with commas
     #[arg(value_name = "FILE|NAME")]
     subject: Option<OsString>,

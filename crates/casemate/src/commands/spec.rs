@@ -15,16 +15,15 @@ const FOR_ROOT: &str = include_str!("../templates/config.json");
 const ROOTLESS: &str = include_str!("../templates/config-rootless.json");
 
 pub(super) const VERB: Verb =
-    Verb::of::<Spec>("spec", Group::Bundle, "Write a config.json to begin with", Arity::Exactly(0))
+    Verb::of::<Spec>("spec", Group::Bundle, "Write a config.json to start from", Arity::Exactly(0))
         .more(MORE);
 
 const MORE: &str = "\
-Example, a bundle from nothing but a busybox:
+Example, a bundle from only a busybox:
   mkdir -p bundle/rootfs/bin && cp /bin/busybox bundle/rootfs/bin/sh
   casemate spec --bundle bundle && casemate run --bundle bundle demo
 
-The file describes the bundle as it is handed over; 'casemate explain' shows what hardening makes
-of it.";
+The file describes the bundle before hardening; 'casemate explain' shows the result of hardening.";
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -34,7 +33,7 @@ struct Spec {
     #[arg(short, long, value_name = "DIR", value_parser = path::dir())]
     bundle: Option<PathBuf>,
 
-    /// Write this file in place of config.json
+    /// Write this file instead of config.json
     #[arg(short, long, value_name = "FILE", value_parser = path::file())]
     file: Option<PathBuf>,
 

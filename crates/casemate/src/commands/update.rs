@@ -29,14 +29,14 @@ Examples:
   casemate update --memory 512m --pids-limit 100 web
   casemate update --resources - web < resources.json
 
-What is not named keeps its value.";
+Limits that are not named keep their values.";
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 struct Update {
-    /// Read an OCI linux.resources object from this file, - for standard input; the flags below
-    /// are then ignored
+    /// Read an OCI linux.resources object from this file, or from standard input (-); the flags
+    /// below are then ignored
     #[arg(short, long, value_name = "FILE", help_heading = "Source")]
     resources: Option<OsString>,
 
@@ -48,7 +48,7 @@ struct Update {
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Memory")]
     memory_reservation: Option<i64>,
 
-    /// Limit of memory and swap together; -1 for none
+    /// Limit for memory and swap together; -1 for none
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Memory")]
     memory_swap: Option<i64>,
 
@@ -104,7 +104,7 @@ struct Update {
     #[arg(long, value_name = "SCHEMA", help_heading = "Other")]
     mem_bw_schema: Option<String>,
 
-    /// Accepted for older callers' sake; ignored, with a warning in the log
+    /// Accepted for compatibility with older callers; ignored, with a warning in the log
     #[arg(long, value_name = "SIZE", hide = true)]
     kernel_memory: Option<String>,
 

@@ -18,11 +18,11 @@ pub(super) const VERB: Verb = Verb::of::<WhyFlags>(
 
 const MORE: &str = "\
 Examples:
-  casemate why web          by its engine's name, even if it has gone or was never made
+  casemate why web          by its name in the engine, even if it is gone or was never created
   casemate why 4f5c0ad1
 
-It says what is known: the exit status where the engine has kept it, what the container asked for
-and was not given, and the overrides for that as they are pasted for its engine.";
+It shows the exit status if the engine has kept it, what the container asked for and did not get,
+and the overrides for that in a form that can be pasted for its engine.";
 
 /// Its flags.
 #[derive(Debug, clap::Args)]
@@ -32,8 +32,8 @@ struct WhyFlags {
     #[arg(short, long, value_name = "FORMAT", default_value = "text", value_parser = text_or_json)]
     format: Format,
 
-    /// A container that is there, has gone or was refused: its id, the beginning of it, or what its
-    /// engine calls it
+    /// A container that exists, is gone or was refused: its id, the beginning of its id, or its
+    /// name in the engine
     #[arg(value_name = "CONTAINER")]
     container: String,
 }

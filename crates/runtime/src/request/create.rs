@@ -20,7 +20,7 @@ pub struct CreateRequest {
     )]
     pub bundle: PathBuf,
 
-    /// Read this file in place of the bundle's config.json
+    /// Read this file instead of the bundle's config.json
     // -f is crun's letter, -c the one of `audit` and `explain`, where -f is --format.
     #[arg(
         short = 'f',
@@ -57,7 +57,7 @@ pub struct CreateRequest {
     #[arg(long, help_heading = "Isolation")]
     pub no_new_keyring: bool,
 
-    /// Name for the container, unique below --root; of letters, digits and any of + - . _
+    /// Name for the container, unique below --root; letters, digits and + - . _
     #[arg(value_name = "CONTAINER-ID")]
     pub id: ContainerId,
 }
@@ -87,7 +87,7 @@ pub struct RunRequest {
 #[derive(Clone, Debug, clap::Args)]
 #[group(skip)]
 pub struct DeleteRequest {
-    /// Kill a container that still runs; succeed if there is none of that name
+    /// Kill the container if it is running; succeed if it does not exist
     #[arg(short, long)]
     pub force: bool,
 

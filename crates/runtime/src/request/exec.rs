@@ -60,7 +60,7 @@ pub struct ExecRequest {
     #[arg(short, long, help_heading = "Input and output")]
     pub detach: bool,
 
-    /// Forbid the process to gain privileges by execve
+    /// Prevent the process from gaining privileges by execve
     #[arg(long, help_heading = "Confinement")]
     pub no_new_privs: bool,
 
@@ -81,7 +81,7 @@ pub struct ExecRequest {
     #[arg(long, value_name = "[CONTROLLERS:]PATH", help_heading = "Confinement")]
     pub cgroup: Vec<String>,
 
-    /// Do not refuse a paused container
+    /// Accept a paused container
     #[arg(long)]
     pub ignore_paused: bool,
 
