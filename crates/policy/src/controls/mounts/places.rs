@@ -242,27 +242,39 @@ pub(super) fn judge(path: &str) -> Place {
     if is_pinned(&path) {
         return Place::Data;
     }
+    let (around, inside) = trees(&path);
     let row = ITSELF.iter().find(|(own, _)| *own == path);
-    let row = row.or_else(|| tree(&path));
-    let (top, kind) = row.copied().unwrap_or(("", Data));
-    let above = match kind {
-        Data | System => TREES
-            .iter()
-            .find(|(tree, kind)| *kind != Data && *kind != System && is_below(tree, &path)),
-        _ => None,
-    };
-    if let Some((inner, kind)) = above {
-        return place(*kind, inner, Some(inner));
-    }
-    match kind {
-        Data => by_rule(&path),
+    let (top, kind) = row.or(around).copied().unwrap_or(("", Data));
+    match (kind, inside) {
+        (Data | System, Some((inner, kind))) => place(*kind, inner, Some(inner)),
+        (Data, None) => by_rule(&path),
         _ => place(kind, top, None),
     }
 }
 
-fn tree(path: &str) -> Option<&'static (&'static str, Kind)> {
-    let fits = |(top, _): &&(&str, Kind)| *top == path || is_below(path, top);
-    TREES.iter().filter(fits).max_by_key(|(top, _)| top.len())
+type Row = (&'static str, Kind);
+
+/// The row of the longest tree that `path` is or lies in, and the first one that lies in `path` and is not everybody's.
+fn trees(path: &str) -> (Option<&'static Row>, Option<&'static Row>) {
+    let (mut around, mut inside) = (None::<&Row>, None);
+    for row @ (top, kind) in TREES.iter().filter(|(top, _)| may_share(path, top)) {
+        if *top == path || is_below(path, top) {
+            if around.is_none_or(|(longest, _)| longest.len() <= top.len()) {
+                around = Some(row);
+            }
+        } else if inside.is_none() && !matches!(kind, Data | System) && is_below(top, path) {
+            inside = Some(row);
+        }
+    }
+    (around, inside)
+}
+
+/// False where neither lies in the other. Each source is held against each row, and two bytes tell nearly all apart.
+fn may_share(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let Some(last) = a.len().min(b.len()).checked_sub(1) else { return true };
+    let alike = |at: usize| a[at] == b[at] || a[at] == b'/' || b[at] == b'/';
+    alike(last.min(1)) && alike(last)
 }
 
 fn place(kind: Kind, top: &'static str, holds: Option<&'static str>) -> Place {
@@ -326,7 +338,7 @@ fn is_pinned(path: &str) -> bool {
 fn is_own(path: &str) -> bool {
     ["/run/casemate", "/run/casemate-ids", "/run/casemate-mcs"]
         .iter()
-        .any(|own| std::path::Path::new(path).starts_with(own))
+        .any(|own| path == *own || is_below(path, own))
 }
 
 /// `/var/run` and `/var/lock` where they are no links.
@@ -368,5 +380,25 @@ pub fn usual(path: &str) -> Usual {
             Usual::Packaged(top.to_owned())
         }
         Place::Data => Usual::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_two_bytes_tell_apart_has_nothing_to_do_with_each_other() {
+        let names = TREES.iter().map(|(top, _)| *top).chain(["/", "/var", "/var/", "/x", "//", ""]);
+        for name in names {
+            for path in
+                [name.to_owned(), format!("{name}/a"), format!("{name}2"), format!("{name}/")]
+            {
+                for (top, _) in TREES {
+                    let share = *top == path || is_below(&path, top) || is_below(top, &path);
+                    assert!(may_share(&path, top) || !share, "{path} {top}");
+                }
+            }
+        }
     }
 }
