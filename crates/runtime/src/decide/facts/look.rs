@@ -50,14 +50,16 @@ impl Engines {
 /// file system that is gone, and who cannot has nothing to bind there. In a directory that others write as well (`/tmp`) nobody
 /// knows who has made a file, and an engine keeps nothing there; elsewhere it is an engine's where it is root's, or the caller's.
 fn signed(dir: &Path) -> Option<EngineFact> {
-    let stat = |path: &Path| rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+    // All names are looked up in the open directory: of a long path that is the larger part of the work.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let top = rustix::fs::openat(CWD, dir, flags, Mode::empty()).ok()?;
     let (_, engine) = SIGNS.iter().find(|(name, _)| {
-        stat(&dir.join(name)).is_ok_and(|sign| {
+        rustix::fs::statat(&top, *name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|sign| {
             sign.st_uid == 0 || sign.st_uid == rustix::process::geteuid().as_raw()
         })
     })?;
     const OTHERS: u32 = 0o002;
-    if stat(dir).is_ok_and(|top| top.st_mode & OTHERS != 0) {
+    if rustix::fs::fstat(&top).is_ok_and(|top| top.st_mode & OTHERS != 0) {
         return None;
     }
     Some(EngineFact { engine: *engine, root: dir.to_string_lossy().into_owned() })
