@@ -1,8 +1,5 @@
 //! How the program is linked, for the build script of the binary: only that can tell the linker something.
 
-/// The order of functions, for the linker.
-const HOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../boot/hot.ld");
-
 /// Static, optimised builds start in `casemate_boot::entry`, before the C library.
 pub(crate) fn settings() {
     let known = is("CARGO_CFG_TARGET_ARCH", "x86_64") || is("CARGO_CFG_TARGET_ARCH", "aarch64");
@@ -11,21 +8,33 @@ pub(crate) fn settings() {
     if known && optimised && is_static && !without("early") {
         println!("cargo::rustc-link-arg-bins=-Wl,-e,casemate_entry,-u,casemate_entry");
     }
-    println!("cargo::rerun-if-changed={HOT}");
     let x86_64 = is("CARGO_CFG_TARGET_ARCH", "x86_64");
-    if x86_64 && optimised && is_static && !without("hot-order") {
-        // What making and entering containers executes lies together at the front (hack/hot writes the list). The kernel
-        // maps 64 KiB at a fault, and a third of the program is used, a little of it everywhere otherwise. A name that the
-        // linker does not find is nothing to it.
-        for argument in ["-T", HOT] {
-            println!("cargo::rustc-link-arg-bins=-Xlinker");
-            println!("cargo::rustc-link-arg-bins={argument}");
-        }
+    if x86_64 && optimised && is_static {
+        order_of_functions();
     }
     if x86_64 && is_static && !without("packed-relocations") {
         // Seven thousand relocations in 2 KiB instead of 170, which every start would read. GNU ld knows it for this
         // architecture since 2.38, the C library since 2.36.
         println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
+/// What making and entering containers executes lies together at the front, where `hack/hot` has written down what that is. The
+/// kernel maps 64 KiB at a fault, and a third of the program is used, a little of it everywhere otherwise. The order is a product of
+/// the build: `hack/build` names it. One that fits so little that it must be another program's ends the build.
+fn order_of_functions() {
+    for (variable, option) in [("CASEMATE_LINK_ORDER", "-T"), ("CASEMATE_LINK_MAP", "-Map")] {
+        println!("cargo::rerun-if-env-changed={variable}");
+        let Some(file) = std::env::var(variable).ok().filter(|file| !file.is_empty()) else {
+            continue;
+        };
+        if option == "-T" {
+            println!("cargo::rerun-if-changed={file}");
+        }
+        for argument in [option, &file] {
+            println!("cargo::rustc-link-arg-bins=-Xlinker");
+            println!("cargo::rustc-link-arg-bins={argument}");
+        }
     }
 }
 

@@ -49,8 +49,8 @@ TRICKS = {
     ),
     "hot-order": (
         "What starts execute lies together at the front of the program",
-        [("crates/boot/hot.ld", None), ("hack/hot", None)],
-        None,
+        [("crates/boot/link.rs", "fn order_of_functions"), ("hack/hot", None)],
+        "CASEMATE_LINK_ORDER=none",
     ),
     "packed-relocations": (
         "Relocations are packed",

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
-"""list.py MAP ADDRESSES: a linker script that puts the functions at these addresses together, in their order.
+"""What hack/hot asks about a program, from the map that lld writes of it.
+
+functions MAP          the addresses of all functions, one a line
+order MAP ADDRESSES    a linker script that puts the functions at these addresses together, in their order
 
 MAP is what the linker says of where it put which section: functions of Rust have one each, those of the C library lie in one
 for each file of its archive. Names lose what differs with every compiler and profile: the hashes of crates, and which crate a
 generic function was first needed in. Where a name then stands for functions of which most were not executed, it comes behind
-those that are certain.
+those that are certain. The script ends the link where less than half of what was executed is found: then it is out of date.
 """
 import bisect
 import re
@@ -16,12 +19,15 @@ SECTIONS
   .text.hot :
   {
 """
-TAIL = """  }
-}
+TAIL = """  }}
+}}
 INSERT BEFORE .text;
+ASSERT(SIZEOF(.text.hot) > {least}, "the order of functions does not fit this program: hack/hot writes another one")
 """
 
-# Address, load address, size, alignment, file and section: lld's form.
+# Address, load address, size, alignment, and a symbol: lld's form.
+SYMBOL = re.compile(r"^ *([0-9a-f]+) +[0-9a-f]+ +[0-9a-f]+ +\d+ {17}\S")
+# The same with a file and its section.
 SECTION = re.compile(r"^ *([0-9a-f]+) +[0-9a-f]+ +([0-9a-f]+) +\d+ {9}(\S.*):\((\.text[^)]*)\)$")
 
 
@@ -35,6 +41,18 @@ def sections(path):
                 address, size, file, section = match.groups()
                 found.append((int(address, 16), int(size, 16), pattern(file, section)))
     return sorted(found)
+
+
+def functions(path):
+    """Where the symbols of all sections with code are."""
+    code = False
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            symbol = SYMBOL.match(line)
+            if symbol and code:
+                yield symbol[1]
+            elif not symbol:
+                code = SECTION.match(line) is not None
 
 
 def pattern(file, section):
@@ -61,10 +79,10 @@ def plain(name):
     return name
 
 
-def main(link_map, addresses):
+def order(link_map, addresses):
     table = sections(link_map)
     starts = [start for start, _, _ in table]
-    total, executed, order, known = {}, {}, [], set()
+    total, executed, names, known = {}, {}, [], set()
     for _, size, name in table:
         total[name] = total.get(name, 0) + size
     with open(addresses, encoding="ascii") as lines:
@@ -78,11 +96,18 @@ def main(link_map, addresses):
                 continue
             known.add(at)
             if name not in executed:
-                order.append(name)
+                names.append(name)
             executed[name] = executed.get(name, 0) + size
-    certain = [name for name in order if 2 * executed[name] >= total[name]]
-    mixed = [name for name in order if 2 * executed[name] < total[name]]
-    print(HEAD + "".join(f"    {name}\n" for name in certain + mixed) + TAIL, end="")
+    certain = [name for name in names if 2 * executed[name] >= total[name]]
+    mixed = [name for name in names if 2 * executed[name] < total[name]]
+    least = sum(executed.values()) // 2
+    print(HEAD + "".join(f"    {name}\n" for name in certain + mixed) + TAIL.format(least=least), end="")
 
 
-main(*sys.argv[1:])
+match sys.argv[1:]:
+    case ["functions", link_map]:
+        print("\n".join(sorted(set(functions(link_map)))))
+    case ["order", link_map, addresses]:
+        order(link_map, addresses)
+    case _:
+        sys.exit(__doc__)
