@@ -37,25 +37,10 @@ TRICKS = {
         [("crates/sys/src/companion.rs", "pub fn start")],
         None,
     ),
-    "holder-meanwhile": (
-        "The runtime makes its plan while those namespaces are made",
-        [("crates/runtime/src/plan/namespaces.rs", "    pub fn join")],
-        None,
-    ),
-    "built-filter": (
-        "The default filter is compiled when casemate is built",
-        [("crates/seccomp/src/default.rs", "pub fn default_program"), ("crates/seccomp/build.rs", None)],
-        None,
-    ),
     "hot-order": (
         "What starts execute lies together at the front of the program",
         [("crates/boot/link.rs", "fn order_of_functions"), ("hack/hot", None)],
         "CASEMATE_LINK_ORDER=none",
-    ),
-    "packed-relocations": (
-        "Relocations are packed",
-        [("crates/boot/link.rs", '    if x86_64 && is_static && !without("packed')],
-        None,
     ),
     "opt-size": (
         "Optimised for size; without it, for speed (3)",
@@ -69,8 +54,6 @@ TRICKS = {
     ),
 }
 CASES = ("run", "exec")
-# What saves waiting and no work: judged by the clock.
-BY_THE_CLOCK = {"holder-meanwhile"}
 THRESHOLD = 3.0
 
 
@@ -201,7 +184,7 @@ def report(work, write):
     for name, what, places, variable in rows:
         gains = [gain(kind[case]["nothing"], kind[case][name]) for kind in (cpu, wall) for case in CASES]
         switch = f"`{variable}`" if variable else f"`{name}`"
-        says = verdict(gains[2:] if name in BY_THE_CLOCK else gains[:2])
+        says = verdict(gains[:2])
         cells = [what, ", ".join(place(*p) for p in places), switch if places else "", *map(shown, gains), says if places else ""]
         lines.append("| " + " | ".join(cells) + " |")
     text = "\n".join(lines)

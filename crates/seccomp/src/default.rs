@@ -125,11 +125,7 @@ pub fn default_program(arch: Arch, variant: Variant) -> Result<Program, CompileE
     let key: Key = (arch, variant.restricted, variant.caps & RELEVANT_CAPS);
     let known = PRECOMPILED.iter().find(|(key_of, ..)| *key_of == key);
     match known {
-        Some((_, insns, _))
-            if variant.features.is_empty() && cfg!(not(casemate_without = "built-filter")) =>
-        {
-            Ok(Program::precompiled(insns))
-        }
+        Some((_, insns, _)) if variant.features.is_empty() => Ok(Program::precompiled(insns)),
         _ => compile(&default_filter(arch, variant), arch).map(|compiled| compiled.program),
     }
 }

@@ -320,8 +320,7 @@ fn enter_user(
         write_maps(proc, holder.pid(), &prepared.maps, true)?;
     }
     holder.release()?;
-    let meanwhile = cfg!(not(casemate_without = "holder-meanwhile"));
-    let stand = user.is_some() || !meanwhile;
+    let stand = user.is_some();
     if stand {
         // It is in the user namespace that it joins for certain only when it has answered.
         holder.wait()?;
