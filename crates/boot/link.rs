@@ -23,7 +23,7 @@ pub(crate) fn settings() {
 /// kernel maps 64 KiB at a fault, and a third of the program is used, a little of it everywhere otherwise. The order is a product of
 /// the build: `hack/build` names it. One that fits so little that it must be another program's ends the build.
 ///
-/// Gains 3.5 % of a run and 5.7 % of an exec (docs/TUNING.md). Switch: `hack/build --order none`.
+/// Gains 3.3 % of a run and 5.8 % of an exec (docs/TUNING.md). Switch: `hack/build --order none`.
 fn order_of_functions() {
     for (variable, option) in [("CASEMATE_LINK_ORDER", "-T"), ("CASEMATE_LINK_MAP", "-Map")] {
         println!("cargo::rerun-if-env-changed={variable}");
