@@ -53,7 +53,7 @@ fn controllers(hierarchy: &Hierarchy) -> Vec<Check> {
         }
         Check::new(id, Status::Warning, "not in the version 2 hierarchy")
             .needed_for(needed_for)
-            .fix("free it from version 1, or enable it in the kernel's configuration")
+            .fix("remove it from version 1, or enable it in the kernel's configuration")
     };
     CONTROLLERS.into_iter().map(one).collect()
 }

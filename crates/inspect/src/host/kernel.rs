@@ -36,7 +36,7 @@ fn openat2() -> Check {
         Ok(_) => Check::new("kernel.openat2", Status::Ok, "works"),
         Err(error) => Check::new("kernel.openat2", Status::Missing, format!("fails: {error}")),
     };
-    check.needed_for("every path of a container").fix("let the sandbox around casemate allow it")
+    check.needed_for("every path of a container").fix("allow it in the sandbox around casemate")
 }
 
 fn namespaces(host: &Host) -> Vec<Check> {
@@ -70,7 +70,7 @@ fn user_namespaces(host: &Host) -> Check {
         Some(0) => Check::new(
             "kernel.user-namespaces",
             Status::Missing,
-            "none may be made: user.max_user_namespaces = 0",
+            "none can be created: user.max_user_namespaces = 0",
         ),
         Some(most) if !by_users => {
             let found = format!("up to {most}, by root only: no rootless containers");
@@ -82,7 +82,7 @@ fn user_namespaces(host: &Host) -> Check {
         Some(most) => Check::new("kernel.user-namespaces", Status::Ok, format!("up to {most}")),
     };
     check
-        .needed_for("root in a container that is nobody on the host")
+        .needed_for("root in a container without privileges on the host")
         .fix("sysctl user.max_user_namespaces=65536")
 }
 
@@ -100,10 +100,11 @@ fn tiocsti(line: impl Fn(&str) -> Option<String>) -> Option<Check> {
         other => Check::new(
             "sysctl.tiocsti",
             Status::Info,
-            format!("dev.tty.legacy_tiocsti = {other}: only the filter holds it back"),
+            format!("dev.tty.legacy_tiocsti = {other}: only the filter prevents it"),
         ),
     };
-    let check = check.needed_for("nobody types into the terminal of whoever looks in");
+    let check =
+        check.needed_for("containers that cannot type into the terminal of a user who attaches");
     Some(check.hint("sysctl dev.tty.legacy_tiocsti=0, if no program of the host needs it"))
 }
 
@@ -123,7 +124,7 @@ fn ptrace_scope(line: impl Fn(&str) -> Option<String>) -> Option<Check> {
     let status = if scope == "0" { Status::Info } else { Status::Ok };
     let found = format!("kernel.yama.ptrace_scope = {scope}");
     let check = Check::new("sysctl.ptrace-scope", status, found);
-    let check = check.needed_for("processes of one user that do not look into each other");
+    let check = check.needed_for("processes of one user that cannot inspect each other");
     Some(check.hint("sysctl kernel.yama.ptrace_scope=1"))
 }
 

@@ -52,13 +52,12 @@ fn policy(host: &Host) -> Check {
             // The place as the host itself calls it.
             let root = host.path("/").display().to_string();
             let text = format!("{error:#}").replace(&format!("{root}etc/"), "/etc/");
-            Check::new(id, Status::Missing, format!("{text}: no container will be created")).fix(
-                "put the line right, or take the file away; 'casemate policy check FILE' reads one",
-            )
+            Check::new(id, Status::Missing, format!("{text}: no container will be created"))
+                .fix("correct the line or remove the file; 'casemate policy check FILE' checks one")
         }
         Ok(Some(policy)) if !policy.notes().is_empty() => {
             Check::new(id, Status::Warning, policy.notes().join("; "))
-                .fix("name by whom the engine says the container is, or leave out what is given")
+                .fix("match what the engine itself writes, or remove what the rule grants")
         }
         Ok(_) if files.is_empty() => {
             Check::new(id, Status::Ok, "none: the built-in default applies")

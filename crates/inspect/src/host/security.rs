@@ -45,7 +45,7 @@ fn names(path: &Path, links: impl Into<u64>) -> Option<Check> {
     }
     let found = format!("{} has {links} names (hard links)", path.display());
     let check = Check::new("security.program", Status::Warning, found);
-    Some(check.needed_for("keeping it from containers").fix("install a copy of the program"))
+    Some(check.needed_for("protecting it from containers").fix("install a copy of the program"))
 }
 
 fn seccomp(host: &Host) -> Check {
@@ -69,9 +69,9 @@ fn mandatory(host: &Host) -> Vec<Check> {
         _ => vec![Check::new(
             "security.mac",
             Status::Info,
-            "neither AppArmor nor SELinux is on: the other layers have to do",
+            "neither AppArmor nor SELinux is on: only the other layers apply",
         )
-        .needed_for("a second opinion on every file and signal")
+        .needed_for("an independent check of every file and signal")
         .hint("add apparmor to the kernel's lsm= parameter (Debian, Ubuntu), or switch SELinux on (Fedora)")],
     }
 }
@@ -103,7 +103,7 @@ fn selinux(host: &Host) -> Check {
     let check = if enforcing {
         Check::new("security.selinux", Status::Ok, "on, enforcing")
     } else {
-        Check::new("security.selinux", Status::Warning, "on, permissive: it only writes a log")
+        Check::new("security.selinux", Status::Warning, "on, permissive: it only logs")
     };
     check.needed_for("labels that keep containers apart").fix("setenforce 1")
 }

@@ -68,7 +68,7 @@ fn overlay(host: &Host) -> Check {
         _ if listed => Check::new("storage.overlay", Status::Ok, "available"),
         Some(Ok(_)) => Check::new("storage.overlay", Status::Ok, "available"),
         Some(Err(error)) if error.errno() != Errno::NODEV => {
-            let found = format!("not listed, and cannot be asked for: {error}");
+            let found = format!("not listed, and the check failed: {error}");
             Check::new("storage.overlay", Status::Warning, found)
         }
         _ => Check::new("storage.overlay", Status::Warning, "the kernel has no overlay"),
