@@ -7,7 +7,7 @@ use crate::commands::VERBS;
 use crate::context::Context;
 use crate::report::{Level, Reporter};
 use crate::usage::UsageError;
-use crate::{output, version};
+use crate::{output, steps, version};
 use std::ffi::OsString;
 
 /// Exit status of every failure but those of `exec`.
@@ -66,9 +66,9 @@ fn answer(
     };
     let global = globals::resolve(globals)?;
     if let Some(listener) = reporter.debug_listener()? {
+        steps::listen(listener);
         // Not what was asked: that may hold an environment, and secrets in it.
-        listener(&format!("casemate {} with state in {}", version::RELEASE, global.root.display()));
-        casemate_runtime::steps::listen(listener);
+        tracing::debug!("casemate {} with state in {}", version::RELEASE, global.root.display());
     }
     verb.execute(&matches, &mut Context { global, reporter })
         .map_err(|error| Failure::of(verb, error))

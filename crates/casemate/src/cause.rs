@@ -6,6 +6,7 @@
 use crate::usage::UsageError;
 use casemate_runtime::hinted::parts;
 use casemate_runtime::report::{bounded, InitFailure};
+use serde_json::Value;
 use std::io;
 
 /// An error, taken apart.
@@ -60,10 +61,10 @@ impl Cause {
     }
 
     /// What a log record carries besides the line, by key.
-    pub(crate) fn details(&self) -> impl Iterator<Item = (&'static str, String)> {
-        [("errno", self.errno.map(ToOwned::to_owned)), ("step", self.step.clone())]
+    pub(crate) fn details(&self) -> impl Iterator<Item = (&'static str, Value)> + '_ {
+        [("errno", self.errno), ("step", self.step.as_deref())]
             .into_iter()
-            .filter_map(|(key, value)| Some((key, value?)))
+            .filter_map(|(key, value)| Some((key, value?.into())))
     }
 }
 

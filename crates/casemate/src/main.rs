@@ -16,6 +16,7 @@ mod context;
 mod docs;
 mod output;
 mod report;
+mod steps;
 mod usage;
 mod values;
 mod version;

@@ -5,9 +5,9 @@
 //! else is written to standard error, but for the steps that `--debug` asks for without a log, and the log gets exactly one error per failure.
 
 use crate::cause::Cause;
+use crate::steps::{Details, Listener};
 use anyhow::{bail, Context};
 use casemate_runtime::report::bounded;
-use casemate_runtime::steps::Listener;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{IsTerminal, Write};
@@ -110,7 +110,7 @@ impl Reporter {
     /// Tells of a failure.
     pub(crate) fn failure(&mut self, error: &anyhow::Error) {
         let cause = Cause::of(error);
-        let record = self.record(Level::Error, &cause);
+        let record = self.format.record(Level::Error, &cause, &[]);
         let stderr = match &mut self.log {
             Some(log) => {
                 let logged = log.write_all(record.as_bytes());
@@ -133,7 +133,7 @@ impl Reporter {
             return;
         }
         let cause = Cause { message: bounded(message.to_owned()), ..Cause::default() };
-        let record = self.record(level, &cause);
+        let record = self.format.record(level, &cause, &[]);
         if let Some(log) = &mut self.log {
             // A note is never worth failing for.
             let _unwritable = log.write_all(record.as_bytes());
@@ -148,9 +148,9 @@ impl Reporter {
         }
         let log = self.log.as_ref().map(File::try_clone).transpose().context("log file")?;
         let format = self.format;
-        Ok(Some(Box::new(move |step| {
+        Ok(Some(Box::new(move |step, details| {
             let cause = Cause { message: bounded(step.to_owned()), ..Cause::default() };
-            let record = format.record(Level::Debug, &cause);
+            let record = format.record(Level::Debug, &cause, details);
             // A note is never worth failing for.
             let _unwritable = match &log {
                 Some(log) => (&*log).write_all(record.as_bytes()),
@@ -158,18 +158,14 @@ impl Reporter {
             };
         })))
     }
-
-    fn record(&self, level: Level, cause: &Cause) -> String {
-        self.format.record(level, cause)
-    }
 }
 
 impl Format {
-    fn record(self, level: Level, cause: &Cause) -> String {
+    fn record(self, level: Level, cause: &Cause, more: &Details) -> String {
         let time = humantime::format_rfc3339_nanos(SystemTime::now()).to_string();
         match self {
-            Format::Text => text_record(level, cause, &time),
-            Format::Json => json_record(level, cause, &time),
+            Format::Text => text_record(level, cause, more, &time),
+            Format::Json => json_record(level, cause, more, &time),
         }
     }
 }
@@ -227,10 +223,11 @@ fn for_people(cause: &Cause) -> String {
 }
 
 /// The form of logrus, which runc's readers know.
-fn text_record(level: Level, cause: &Cause, time: &str) -> String {
+fn text_record(level: Level, cause: &Cause, more: &Details, time: &str) -> String {
     let mut line = format!("time={time:?} level={} msg={}", level.name(), quoted(&cause.line()));
-    for (key, value) in cause.details() {
-        line.push_str(&format!(" {key}={}", quoted(&value)));
+    for (key, value) in cause.details().chain(more.iter().cloned()) {
+        let word = value.as_str().map_or_else(|| value.to_string(), quoted);
+        line.push_str(&format!(" {key}={word}"));
     }
     line.push('\n');
     line
@@ -246,13 +243,13 @@ fn quoted(text: &str) -> String {
 }
 
 /// `level`, `msg` and `time` as runc writes them, then what we know beyond that.
-fn json_record(level: Level, cause: &Cause, time: &str) -> String {
+fn json_record(level: Level, cause: &Cause, more: &Details, time: &str) -> String {
     let mut record = serde_json::Map::new();
     record.insert("level".to_owned(), level.name().into());
     record.insert("msg".to_owned(), cause.line().into());
     record.insert("time".to_owned(), time.into());
-    for (key, value) in cause.details() {
-        record.insert(key.to_owned(), value.into());
+    for (key, value) in cause.details().chain(more.iter().cloned()) {
+        record.insert(key.to_owned(), value);
     }
     format!("{}\n", serde_json::Value::Object(record))
 }
@@ -272,7 +269,7 @@ mod tests {
 
     #[test]
     fn json_record_is_one_line_with_the_keys_of_runc() {
-        let line = json_record(Level::Error, &cause(), "2026-01-02T03:04:05.000000006Z");
+        let line = json_record(Level::Error, &cause(), &[], "2026-01-02T03:04:05.000000006Z");
         assert_eq!(line.matches('\n').count(), 1);
         let record: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(record["level"], "error");
@@ -284,10 +281,10 @@ mod tests {
 
     #[test]
     fn text_record_quotes_what_is_not_a_word() {
-        let line = text_record(Level::Warning, &cause(), "T");
+        let line = text_record(Level::Warning, &cause(), &[("took_ms", 1.5.into())], "T");
         assert_eq!(
             line,
-            "time=\"T\" level=warning msg=\"exec: \\\"a\\nb\\\": not found (hint: look)\" errno=ENOENT\n"
+            "time=\"T\" level=warning msg=\"exec: \\\"a\\nb\\\": not found (hint: look)\" errno=ENOENT took_ms=1.5\n"
         );
     }
 

@@ -19,7 +19,6 @@ pub mod report;
 pub mod request;
 mod resolve;
 pub mod state;
-pub mod steps;
 pub mod warnings;
 
 pub use casemate_policy::nearest;

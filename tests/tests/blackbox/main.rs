@@ -41,6 +41,7 @@ mod node_at_a_glance;
 mod policy_simulate;
 mod smoke;
 mod spec_binds;
+mod spec_debug;
 mod spec_devices;
 mod spec_exec;
 mod spec_faults;

@@ -5,12 +5,14 @@ use crate::audit_log::Trail;
 use crate::request::{CreateRequest, Global};
 use anyhow::Result;
 use casemate_sandbox::proto::{tell_child, FromParent};
+use tracing::debug_span;
 
 /// Make a container and leave it at its gate.
 ///
 /// # Errors
 /// Everything that can be wrong with the bundle or the host; nothing of the container is left then.
 pub fn create(global: &Global, request: &CreateRequest) -> Result<()> {
+    let _command = debug_span!("create", container = %request.id).entered();
     let mut trail = Trail::begin(global, "create", &request.id)?;
     let made = make(global, request, HeldBy::Created, &mut trail);
     let made = trail.note(made)?;

@@ -16,6 +16,7 @@ use rustix::event::{poll, PollFd, PollFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use std::time::Duration;
+use tracing::debug_span;
 
 /// How long init may take to die of SIGKILL.
 const DEATH: Duration = Duration::from_secs(10);
@@ -27,8 +28,7 @@ const DEATH: Duration = Duration::from_secs(10);
 pub fn delete(global: &Global, request: &DeleteRequest) -> Result<()> {
     around(global, "delete", &request.id, |trail| {
         trail.set("casemate.force", || request.force.into());
-        crate::steps::tell(|| format!("container {}: removing it", request.id));
-        remove(global, request)
+        debug_span!("delete", container = %request.id).in_scope(|| remove(global, request))
     })
 }
 
@@ -72,8 +72,8 @@ fn remove(global: &Global, request: &DeleteRequest) -> Result<()> {
         }
         _ => {}
     }
-    kill_everything(&container)?;
-    destroy(&container)
+    debug_span!("end processes").in_scope(|| kill_everything(&container))?;
+    debug_span!("remove").in_scope(|| destroy(&container))
 }
 
 /// What a create took that was cut short before there was a directory to find it by.

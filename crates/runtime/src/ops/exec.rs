@@ -29,12 +29,14 @@ use rustix::io::Errno;
 use std::cell::OnceCell;
 use std::path::Path;
 use std::time::Duration;
+use tracing::{debug, debug_span};
 
 /// Run a process in a container; answers its exit status, or 0 when detached.
 ///
 /// # Errors
 /// The container is not running; everything that can be wrong with the process.
 pub fn exec(global: &Global, request: &ExecRequest) -> Result<i32> {
+    let _command = debug_span!("exec", container = %request.id).entered();
     let mut trail = Trail::begin(global, "exec", &request.id)?;
     let joined = join(global, request, &mut trail);
     trail.note(joined)
@@ -55,7 +57,8 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
     };
     let asked = requested(request, &container)?;
     let limits = limits_of_joining(&asked, &container.proc)?;
-    let (hardened, _) = harden_process(asked, &container.record.spec, limits)?;
+    let (hardened, _) =
+        debug_span!("decide").in_scope(|| harden_process(asked, &container.record.spec, limits))?;
     // The program and not its arguments: these may hold secrets.
     trail.set("casemate.exec.name", || hardened.args.first().cloned().into());
     trail.set("casemate.exec.uid", || hardened.user.uid.into());
@@ -68,12 +71,16 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
     )?;
     let foreground = if request.detach { None } else { Some(Foreground::take_over(true)?) };
     let caller = Caller::probe(&container.proc)?;
-    let (plan, expectation) = plan(&container, &caller, &hardened, request, &init)?;
+    let (plan, expectation) =
+        debug_span!("plan").in_scope(|| plan(&container, &caller, &hardened, request, &init))?;
     let births = Births::of(&container, request)?;
     trail.allow()?;
-    let child = spawn(plan, &births, &container, &caller, &init).map_err(|e| births.explain(e))?;
-    crate::steps::tell(|| format!("container {}: process {} joins", request.id, child.pid));
-    let outcome = supervise_exec(&container, (console, limit), &expectation, &child, request);
+    let child = debug_span!("launch")
+        .in_scope(|| spawn(plan, &births, &container, &caller, &init))
+        .map_err(|e| births.explain(e))?;
+    debug!("container {}: process {} joins", request.id, child.pid);
+    let outcome = debug_span!("join")
+        .in_scope(|| supervise_exec(&container, (console, limit), &expectation, &child, request));
     let master = match outcome {
         Ok(master) => master,
         Err(error) => {
@@ -84,7 +91,9 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
         }
     };
     let Some(foreground) = foreground else { return Ok(0) };
-    Ok(foreground.wait(child.pid, &child.pidfd, master, None)?.status())
+    let exit =
+        debug_span!("wait").in_scope(|| foreground.wait(child.pid, &child.pidfd, master, None));
+    Ok(exit?.status())
 }
 
 fn supervise_exec(
@@ -106,7 +115,7 @@ fn supervise_exec(
     let supervision =
         Supervision { console, hooks: Vec::new(), hook_state: &hook_state, listener, limit };
     let master = supervision.serve(child)?;
-    expectation.verify(&container.proc, child.pid)?;
+    debug_span!("verify").in_scope(|| expectation.verify(&container.proc, child.pid))?;
     if let Some(path) = &request.pidfd_socket {
         supervise::deliver_pidfd(path, "setns", &child.pidfd)?;
     }

@@ -8,6 +8,7 @@ use crate::state::{StateRoot, Status};
 use anyhow::{bail, Result};
 use casemate_sys::process;
 use std::time::Duration;
+use tracing::debug_span;
 
 /// SIGKILL.
 pub(crate) const SIGKILL: i32 = 9;
@@ -22,7 +23,8 @@ pub(crate) const THAW: Duration = Duration::from_secs(2);
 pub fn kill(global: &Global, request: &KillRequest) -> Result<()> {
     around(global, "kill", &request.id, |trail| {
         trail.set("casemate.signal", || request.signal.into());
-        signal(global, request)
+        debug_span!("kill", container = %request.id, signal = request.signal)
+            .in_scope(|| signal(global, request))
     })
 }
 

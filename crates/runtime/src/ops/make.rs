@@ -10,11 +10,11 @@ use crate::launch::verify::Posture;
 use crate::launch::{netdev, notify, pid_file};
 use crate::plan::container::{lower_container, Lowered};
 use crate::plan::namespaces::{self, Held};
+use crate::procfs;
 use crate::request::{CreateRequest, Global};
 use crate::resolve::userns::{self, Unmappable};
 use crate::resolve::{ids, selinux};
 use crate::state::{CgroupRecord, InitRecord, Record, SeccompRecord, StateDir, StateRoot};
-use crate::{procfs, steps};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::Cgroup;
 use casemate_kernel::{HostId, InnerId};
@@ -28,6 +28,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use std::path::{Path, PathBuf};
+use tracing::{debug, debug_span};
 
 /// Who holds the container until it is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,17 +78,16 @@ pub(crate) fn make(
 ) -> Result<Made> {
     pid_file::check(request.pid_file.as_deref())?;
     trail.set("casemate.bundle", || request.bundle.to_string_lossy().into());
-    let bundle = Bundle::open(&request.bundle, request.config.as_deref())?;
+    let bundle = debug_span!("read")
+        .in_scope(|| Bundle::open(&request.bundle, request.config.as_deref()))?;
     trail.of_bundle(&bundle);
-    let mut decided = decide(global, bundle, &request.id)?;
+    let mut decided = debug_span!("decide").in_scope(|| decide(global, bundle, &request.id))?;
     if trail.is_on() {
         decided.look_at_hooks();
     }
     trail.decided(&decided)?;
-    steps::tell(|| {
-        let (changes, bundle) = (decided.decisions.len(), decided.bundle.dir.display());
-        format!("container {}: bundle {bundle}, decisions made: {changes}", request.id)
-    });
+    let (changes, dir) = (decided.decisions.len(), decided.bundle.dir.display());
+    debug!("container {}: bundle {dir}, decisions made: {changes}", request.id);
     decided.cgroup.check(&decided.spec)?;
     let detached = mode != HeldBy::Run(false);
     let terminal = decided.spec.process.as_ref().is_some_and(|p| p.terminal);
@@ -97,7 +97,7 @@ pub(crate) fn make(
         crate::resolve::apparmor::load()?;
     }
     let mut undo = Undo::default();
-    let begun = begin(global, request, &mut decided, &mut undo);
+    let begun = debug_span!("plan").in_scope(|| begin(global, request, &mut decided, &mut undo));
     let (mut lowering, state) = match begun {
         Ok(begun) => begun,
         Err(error) => return Err(undo.roll_back(error)),
@@ -171,7 +171,7 @@ fn begin(
         room.keep_from(&mut plan.early);
     }
     lowered.room = Some(room);
-    steps::tell(|| format!("container {}: planned, taking its state directory", request.id));
+    debug!("container {}: planned, taking its state directory", request.id);
     let root = StateRoot::create(&global.root, global.root_in_xdg_runtime_dir)?;
     Ok((lowered, root.reserve(&request.id)?))
 }
@@ -209,22 +209,24 @@ fn build(
         super::delete::run_poststop(&poststop.0, &poststop.1);
         Ok(())
     });
-    let (cgroup, placeholder) = make_cgroup(state, &decided, &mut record, undo)?;
+    let (cgroup, placeholder) =
+        debug_span!("cgroup").in_scope(|| make_cgroup(state, &decided, &mut record, undo))?;
     if let (Some(cgroup), Some(uid)) = (&cgroup, cgroups::delegated_to(&decided.spec)) {
         hand_over(cgroup, lowered.maps.host_uid(InnerId(uid)), record.rootless)?;
     }
     if let (true, Some(label)) = (lowered.relabel, &decided.spec.linux.mount_label) {
         selinux::relabel(&lowered.rootfs, label)?;
     }
-    steps::tell(|| match &cgroup {
-        Some(cgroup) => format!("cgroup {}: made", cgroup.path().display()),
-        None => "no cgroup".to_owned(),
-    });
+    match &cgroup {
+        Some(cgroup) => debug!("cgroup {}: made", cgroup.path().display()),
+        None => debug!("no cgroup"),
+    }
     let (plan, held) = complete_plan(state, &decided, lowered, (mode, &record))?;
     let joined = joined_network(&plan)?;
     let target = (cgroup.as_ref(), record.cgroup.as_ref());
-    let child = spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc)?;
-    steps::tell(|| format!("container init: process {}, building its tree", child.pid));
+    let child = debug_span!("launch")
+        .in_scope(|| spawn(plan, target, lowered.pid_namespace.as_ref(), &decided.proc))?;
+    debug!("container init: process {}, building its tree", child.pid);
     drop(placeholder);
     lowered.room = None;
     provide(&decided, lowered, &child, joined, undo)?;
@@ -236,10 +238,12 @@ fn build(
         Some(cgroup) => decided.cgroup.load_devices(cgroup)?,
         None => None,
     };
-    let master =
-        serve(lowered, console, &record, &child).map_err(|e| oom_or(e, cgroup.as_ref()))?;
-    steps::tell(|| "container init: ready, being verified".to_owned());
-    let mut posture = lowered.expectation.verify(&decided.proc, child.pid)?;
+    let master = debug_span!("build")
+        .in_scope(|| serve(lowered, console, &record, &child))
+        .map_err(|e| oom_or(e, cgroup.as_ref()))?;
+    debug!("container init: ready, being verified");
+    let mut posture =
+        debug_span!("verify").in_scope(|| lowered.expectation.verify(&decided.proc, child.pid))?;
     posture.hook_digests = decided.hook_digests();
     if let (Some(cgroup), Some(devices)) = (&cgroup, &devices) {
         decided.cgroup.attach_devices(cgroup, devices)?;

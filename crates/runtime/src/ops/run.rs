@@ -11,6 +11,7 @@ use crate::request::{CreateRequest, Global, RunRequest};
 use anyhow::Result;
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::process;
+use tracing::debug_span;
 
 /// Run a container; answers the exit status of its process, or 0 when detached.
 ///
@@ -19,11 +20,14 @@ use casemate_sys::process;
 pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
     let foreground =
         if request.detach { None } else { Some(Foreground::take_over(!request.no_subreaper)?) };
+    let _command = debug_span!("run", container = %request.create.id).entered();
     let mut trail = Trail::begin(global, "run", &request.create.id)?;
     let made = make(global, &request.create, HeldBy::Run(request.detach), &mut trail);
     let made = trail.note(made)?;
     trail.set("casemate.init.pid", || made.child.pid.into());
-    let released = trail.allow().and_then(|()| release(&made, &request.create));
+    let released = trail
+        .allow()
+        .and_then(|()| debug_span!("start").in_scope(|| release(&made, &request.create)));
     let released = trail.note(released);
     let Made { state, record, proc, child, master, undo, .. } = made;
     let relay = match released {
@@ -46,12 +50,14 @@ pub fn run(global: &Global, request: &RunRequest) -> Result<i32> {
         return Err(error);
     }
     let Some(foreground) = foreground else { return Ok(0) };
-    let exit = foreground.wait(child.pid, &child.pidfd, master, relay);
+    let exit =
+        debug_span!("wait").in_scope(|| foreground.wait(child.pid, &child.pidfd, master, relay));
     if !request.keep {
         let mut trail = Trail::begin_lax(global, "delete", &request.create.id);
         // What it could complain of is for those who start something.
         trail.of_record(&container.record).ok();
-        trail.finish(super::delete::clean_up(&container))?;
+        let cleaned = debug_span!("remove").in_scope(|| super::delete::clean_up(&container));
+        trail.finish(cleaned)?;
     }
     Ok(exit?.status())
 }

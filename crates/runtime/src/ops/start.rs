@@ -15,6 +15,7 @@ use casemate_sys::socket;
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use std::time::Duration;
+use tracing::{debug, debug_span};
 
 /// Start a created container, and run its poststart hooks.
 ///
@@ -23,7 +24,8 @@ use std::time::Duration;
 /// as the specification asks).
 pub fn start(global: &Global, id: &ContainerId) -> Result<()> {
     let mut trail = Trail::begin(global, "start", id)?;
-    let started = release(global, id, &mut trail);
+    let started =
+        debug_span!("start", container = %id).in_scope(|| release(global, id, &mut trail));
     trail.note(started)
 }
 
@@ -40,13 +42,13 @@ fn release(global: &Global, id: &ContainerId, trail: &mut Trail) -> Result<()> {
     let relay = container.relay()?;
     let init = if relay.is_some() { container.init()? } else { None };
     trail.allow()?;
-    crate::steps::tell(|| format!("container {id}: opening its gate"));
-    open_gate(&container)?;
+    debug!("container {id}: opening its gate");
+    debug_span!("gate").in_scope(|| open_gate(&container))?;
     container.state.unlock()?;
     if let (Some(relay), Some(init), Some(record)) = (relay, init, container.record.init) {
-        relay.await_ready(&init, record.pid)?;
+        debug_span!("readiness").in_scope(|| relay.await_ready(&init, record.pid))?;
     }
-    run_poststart(&container)
+    debug_span!("poststart hooks").in_scope(|| run_poststart(&container))
 }
 
 fn open_gate(container: &Container) -> Result<()> {

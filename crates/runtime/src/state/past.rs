@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ffi::{CStr, CString};
 use std::path::{Path, PathBuf};
+use tracing::debug;
 
 /// The directory in the state root. It is no container's: an id has no such character.
 pub(super) const DIR: &str = "@past";
@@ -85,7 +86,7 @@ pub struct Past {
 /// Keep what is to be kept of a container, just before its directory goes.
 pub(crate) fn keep(state: &StateDir, record: &Record) {
     if let Err(error) = try_to_keep(state, record) {
-        crate::steps::tell(|| format!("nothing is kept of container {}: {error:#}", state.id));
+        debug!("nothing is kept of container {}: {error:#}", state.id);
     }
 }
 
