@@ -1,6 +1,7 @@
 //! Whether the kernel can be asked to record what filters refuse ([`casemate_policy::AuditPolicy::denials`]).
 
-use anyhow::{bail, Result};
+use crate::hinted::hinted;
+use anyhow::Result;
 use casemate_sys::kaudit::{self, Failure, Status};
 use rustix::io::Errno;
 
@@ -11,10 +12,10 @@ use rustix::io::Errno;
 /// A container could stop the machine: the kernel is set to do that when a record is lost, and takes as many as there are.
 pub(crate) fn can_be_recorded() -> Result<bool> {
     match kaudit::status() {
-        Ok(Status { failure: Failure::Panic, rate_limit: 0 }) => bail!(
-            "[audit] denials: the kernel stops the machine when it loses an audit record, and has no limit for how many there may be \
-             (hint: auditctl -r 100 sets one, auditctl -f 1 lets it print instead)"
-        ),
+        Ok(Status { failure: Failure::Panic, rate_limit: 0 }) => Err(hinted(
+            "[audit] denials: the kernel stops the machine when it loses an audit record, and has no limit for how many there may be",
+            "auditctl -r 100 sets one, auditctl -f 1 lets it print instead",
+        )),
         Ok(_) => Ok(true),
         Err(error) => match error.errno() {
             Errno::PERM | Errno::CONNREFUSED | Errno::PROTONOSUPPORT => {
