@@ -220,7 +220,7 @@ fn write_programs(out: &mut String, profile: &Profile) -> Result<(), Box<dyn Err
         relevant |= cap_mask(&group.caps)?;
     }
     writeln!(out, "const RELEVANT_CAPS: CapMask = {relevant:#x};")?;
-    writeln!(out, "static PRECOMPILED: &[(Key, &[Insn], [&[Insn]; 2])] = &[")?;
+    writeln!(out, "static PRECOMPILED: &[Precompiled] = &[")?;
     if let Some(arch) = target() {
         for caps in USUAL_CAPS {
             let names: Vec<String> = caps.iter().map(|name| (*name).to_owned()).collect();

@@ -106,6 +106,27 @@ fn crates_that_have_no_place_here_are_not_among_them() {
     }
 }
 
+/// Debian's own compiler builds casemate and its tests: cargo refuses a crate that names a later one.
+#[test]
+fn no_crate_asks_for_a_later_compiler_than_we_do() {
+    let release = |text: &str| {
+        let mut numbers = text.split('.').map(|part| part.parse::<u32>().unwrap());
+        (numbers.next().unwrap(), numbers.next().unwrap_or(0))
+    };
+    let packages = packages();
+    let ours = packages.iter().find(|package| package["name"] == "casemate").unwrap();
+    let ours = release(ours["rust_version"].as_str().unwrap());
+    for package in &packages {
+        let Some(asked) = package["rust_version"].as_str() else { continue };
+        assert!(
+            release(asked) <= ours,
+            "{} {} asks for {asked}",
+            package["name"],
+            package["version"]
+        );
+    }
+}
+
 #[test]
 fn licence_expressions_are_understood() {
     let permitted = ["MIT", "Unicode-3.0", "Apache-2.0 WITH LLVM-exception"].map(str::to_owned);

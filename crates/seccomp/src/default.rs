@@ -21,6 +21,9 @@ pub type CapMask = u64;
 /// What a program was compiled for: architecture, whether `restricted`, the capabilities that matter.
 type Key = (Arch, bool, CapMask);
 
+/// A program that was compiled with the crate, as a whole and in parts.
+type Precompiled = (Key, &'static [Insn], [&'static [Insn]; 2]);
+
 /// One group of the default filter, with its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DefaultRule {

@@ -3,10 +3,10 @@
 
 use anyhow::{bail, Context as _, Result};
 use casemate_kernel::audit::{of_the_kernel, Record};
+use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -75,8 +75,8 @@ impl Reader {
             sources.push("the journal".to_owned());
         }
         // Without O_NONBLOCK the end of the log would be waited for.
-        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let kmsg = match File::options().read(true).custom_flags(flags).open(KMSG) {
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let kmsg = match rustix::fs::open(KMSG, flags, Mode::empty()).map(File::from) {
             Ok(file) => Some(file),
             Err(error) => {
                 problems.push(format!("open {KMSG}: {error}"));
