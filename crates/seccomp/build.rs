@@ -1,6 +1,6 @@
 //! Turns profiles/seccomp/default.json into Rust statics, so that the default filter costs no
 //! parsing at run time and a mistake in it stops the build, and compiles it for the capability sets
-//! that containers usually have. What the rules mean is said in that file and in src/default.rs;
+//! that containers usually have. What the rules mean is said in that file and in src/rules.rs;
 //! this script checks only names and shapes. A test compares its programs with the library's.
 
 // The compiler itself, so that programs made here are those it would make at run time.
@@ -157,10 +157,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn write_rules(out: &mut String, profile: &Profile) -> Result<(), Box<dyn Error>> {
     let default = action(&profile.default_action, profile.default_errno_ret)?;
     let bad_arch = action(&profile.bad_arch_action, None)?;
-    writeln!(out, "const DEFAULT_ACTION: Action = Action::{default:?};")?;
-    writeln!(out, "const BAD_ARCH_ACTION: Action = Action::{bad_arch:?};")?;
+    writeln!(out, "pub(crate) const DEFAULT_ACTION: Action = Action::{default:?};")?;
+    writeln!(out, "pub(crate) const BAD_ARCH_ACTION: Action = Action::{bad_arch:?};")?;
     for (name, groups) in [("RULES", &profile.syscalls), ("RESTRICTED", &profile.restricted)] {
-        writeln!(out, "static {name}: &[DefaultRule] = &[")?;
+        writeln!(out, "pub(crate) static {name}: &[DefaultRule] = &[")?;
         write_groups(out, groups)?;
         writeln!(out, "];")?;
     }
@@ -175,7 +175,7 @@ fn write_groups(out: &mut String, groups: &[Group]) -> Result<(), Box<dyn Error>
 }
 
 fn write_features(out: &mut String, features: &[JsonFeature]) -> Result<(), Box<dyn Error>> {
-    writeln!(out, "static FEATURES: &[Feature] = &[")?;
+    writeln!(out, "pub(crate) static FEATURES: &[Feature] = &[")?;
     for JsonFeature { name, comment, architectures, syscalls } in features {
         write!(out, "Feature {{ name: {name:?}, comment: {comment:?}, archs: &[")?;
         for (of, others) in architectures {
@@ -219,8 +219,8 @@ fn write_programs(out: &mut String, profile: &Profile) -> Result<(), Box<dyn Err
     for group in profile.restricted.iter().chain(&profile.syscalls) {
         relevant |= cap_mask(&group.caps)?;
     }
-    writeln!(out, "const RELEVANT_CAPS: CapMask = {relevant:#x};")?;
-    writeln!(out, "static PRECOMPILED: &[Precompiled] = &[")?;
+    writeln!(out, "pub(crate) const RELEVANT_CAPS: CapMask = {relevant:#x};")?;
+    writeln!(out, "pub(crate) static PRECOMPILED: &[Precompiled] = &[")?;
     if let Some(arch) = target() {
         for caps in USUAL_CAPS {
             let names: Vec<String> = caps.iter().map(|name| (*name).to_owned()).collect();

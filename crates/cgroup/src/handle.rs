@@ -8,8 +8,8 @@
 use crate::controllers::{enable, Controllers, Wish};
 use crate::error::{Error, Result};
 use crate::files::{keyed, open_directory, Dir};
-use crate::freeze;
 use crate::hierarchy::Hierarchy;
+use crate::wait;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Access, AtFlags, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -149,7 +149,7 @@ impl Cgroup {
 
     pub(crate) fn refuse_in_use(&self) -> Result<()> {
         // Frozen first: runc's order, and the more surprising of the two states.
-        if freeze::requested(&self.dir())? {
+        if wait::requested(&self.dir())? {
             return Err(Error::Frozen { path: self.path.clone() });
         }
         // Counts descendants and processes of other pid namespaces as well, which cgroup.procs does not.
@@ -214,7 +214,7 @@ impl Cgroup {
     ///
     /// Errors: [`Error::TimedOut`] after `limit`.
     pub fn wait_empty(&self, limit: Duration) -> Result<()> {
-        let waited = freeze::wait_event(&self.dir(), "populated", 0, limit);
+        let waited = wait::wait_event(&self.dir(), "populated", 0, limit);
         match waited {
             Err(error) if error.is_gone() => Ok(()),
             other => other,

@@ -25,6 +25,7 @@ mod path;
 mod restore;
 pub mod stats;
 pub mod systemd;
+mod wait;
 
 pub use controllers::Controllers;
 pub use error::{Error, Result};

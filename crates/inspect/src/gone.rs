@@ -1,6 +1,6 @@
 //! Containers that have gone, found as those that run are: by what is kept of them for a while.
 
-use crate::locate::SHORTEST;
+use crate::names::SHORTEST;
 use crate::names::{self, Called};
 use crate::report::Decision;
 use crate::roots::everywhere;

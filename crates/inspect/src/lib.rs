@@ -26,6 +26,7 @@ pub mod overview;
 pub mod report;
 pub mod roots;
 pub mod score;
+pub mod severity;
 pub mod simulate;
 pub mod standards;
 pub mod subject;

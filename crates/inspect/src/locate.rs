@@ -1,7 +1,7 @@
 //! One container of this host, by its id, the beginning of it, or what its engine calls it, whoever's state root it is in.
 
 use crate::census::{self, Census, Member};
-use crate::names::{self, Called};
+use crate::names::{self, Called, SHORTEST};
 use crate::roots::everywhere;
 use anyhow::Result;
 use casemate_policy::spec::Spec;
@@ -11,9 +11,6 @@ use casemate_runtime::request::Global;
 use casemate_runtime::state::StateRoot;
 use casemate_runtime::ContainerId;
 use std::path::Path;
-
-/// Shorter beginnings of an id mean nobody.
-pub(crate) const SHORTEST: usize = 3;
 
 /// A container that was found.
 #[derive(Clone, Debug)]

@@ -116,6 +116,9 @@ pub(crate) fn json(path: &Path) -> Result<Option<Value>> {
     serde_json::from_slice(&bytes).map(Some).with_context(|| path.display().to_string())
 }
 
+/// Shorter beginnings of an id mean nobody.
+pub(crate) const SHORTEST: usize = 3;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,11 +2,10 @@
 
 use crate::judge::measure;
 use crate::observe::Observation;
-use crate::report::{ControlReport, Level, Status};
-use casemate_policy::{Control, ProfileName};
+use crate::report::{ControlReport, Status};
+use casemate_policy::ProfileName;
 use casemate_runtime::caller::{apparmor, selinux};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 /// The files, by the name on the command line.
@@ -18,7 +17,6 @@ const FILES: [(&str, &str); 6] = [
     ("8176", include_str!("../../../profiles/standards/8176.toml")),
     ("srg", include_str!("../../../profiles/standards/srg.toml")),
 ];
-const CONTROLS: &str = include_str!("../../../profiles/standards/controls.toml");
 
 /// One standard.
 #[derive(Clone, Debug, Deserialize)]
@@ -232,38 +230,12 @@ impl Context<'_> {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Weights {
-    severity: BTreeMap<String, Level>,
-    unmapped: BTreeMap<String, String>,
-}
-
-fn weights() -> &'static Weights {
-    static WEIGHTS: OnceLock<Weights> = OnceLock::new();
-    // A test reads the file, which is part of the program.
-    let none = || Weights { severity: BTreeMap::new(), unmapped: BTreeMap::new() };
-    WEIGHTS.get_or_init(|| toml::from_str(CONTROLS).unwrap_or_else(|_| none()))
-}
-
-/// What it weighs when the aim of a control, or of something else that is looked at, does not hold.
-pub fn severity(id: &str) -> Level {
-    match Control::find(id) {
-        Some(control) => control.severity.into(),
-        // A test sees to it that the file has a line for each of `EXTRA`.
-        None => weights().severity.get(id).copied().unwrap_or(Level::Medium),
-    }
-}
-
-/// Why no standard here speaks of a control.
-pub fn unmapped(id: &str) -> Option<&'static str> {
-    weights().unmapped.get(id).map(String::as_str)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::judge::{is_known, EXTRA};
+    use crate::severity::{unmapped, weights, Weights, CONTROLS};
+    use casemate_policy::Control;
     use casemate_policy::CONTROLS as TABLE;
 
     #[test]

@@ -8,22 +8,25 @@ mod asked;
 mod draft;
 mod every;
 mod leaves;
+mod owner;
 pub(crate) mod parts;
+mod pod;
 mod ways;
 
-pub(crate) use asked::Asked;
-pub(crate) use draft::{refused, values, Draft, Log};
+pub(crate) use asked::{any_number, is_all_devices, keeps_groups, Asked};
+pub(crate) use draft::{values, Draft, Log};
 pub use every::{harden_through, USUAL as USUAL_CAPABILITIES};
-pub use parts::{owners, Owner};
+pub use owner::Owner;
+pub use parts::owners;
+pub(crate) use pod::Pod;
 pub use ways::ways_around;
 
-use crate::check;
+use crate::choice::Choice;
 use crate::control::ControlId;
 use crate::controls::{self, exec};
 use crate::decision::Decision;
 use crate::facts::{CallerLimits, HostFacts};
 use crate::hardened::{Hardened, HardenedProcess, HardenedSpec};
-use crate::overrides::Choice;
 use crate::profile::Profile;
 use crate::refusal::Refusal;
 use crate::spec::{Process, Resources, Spec};
@@ -116,12 +119,4 @@ pub fn harden_resources(
         false => parts::limits(&mut draft, resources)?,
     };
     Ok((resources, draft.log.into_decisions()))
-}
-
-/// Ids of a process that is added, checked against the container's mappings.
-pub(crate) fn check_ids(
-    process: &Process,
-    container: &HardenedSpec,
-) -> Result<(), crate::spec::SpecError> {
-    check::container_ids(process, &container.linux)
 }

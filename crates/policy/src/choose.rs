@@ -5,13 +5,15 @@
 //! line as far as no policy forbids it, the bundle's as far as a policy permits it. What is not
 //! known is an error, also when it would change nothing.
 
+use crate::choice::Choice;
 use crate::control::{Allow, ControlId, Mode};
 use crate::error::PolicyError;
 use crate::forbid::{self, Forbidden};
 use crate::node::{Applied, NodePolicy, Permits, Subject, PROFILE};
-use crate::overrides::{Choice, Overrides, Source, ALLOW_PREFIX};
+use crate::overrides::Overrides;
 use crate::profile::ProfileName;
 use crate::refusal::permitting;
+use crate::source::{Source, ALLOW_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All annotations of ours begin so; one that is not known is an error.

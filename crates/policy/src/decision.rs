@@ -4,7 +4,7 @@
 //! that a reader can tell "was fine already" from "was not looked at".
 
 use crate::control::ControlId;
-use crate::overrides::Source;
+use crate::source::Source;
 use crate::spec::Capability;
 use serde::Serialize;
 use serde_json::Value;
@@ -74,5 +74,22 @@ impl Decision {
         let known = |name: Value| Capability::from_name(name.as_str()?);
         let short = |known: Capability| known.name().trim_start_matches("CAP_").to_lowercase();
         lost.filter_map(known).map(move |known| format!("capabilities.{}", short(known)))
+    }
+}
+
+/// A decision that refuses.
+pub(crate) fn refused(
+    rule: ControlId,
+    pointer: impl Into<Cow<'static, str>>,
+    reason: impl Into<Cow<'static, str>>,
+) -> Decision {
+    Decision {
+        rule,
+        pointer: pointer.into(),
+        verdict: Verdict::Refused,
+        source: Source::Profile,
+        before: Value::Null,
+        after: Value::Null,
+        reason: reason.into(),
     }
 }

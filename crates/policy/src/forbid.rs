@@ -5,12 +5,12 @@
 //! overrides would give, so a profile, or a line of `[controls]`, that switches a control off under
 //! a prohibition is cut to the names that are left.
 
-use crate::control::{seccomp_features, Control, ControlId, Mode, CONTROLS};
+use crate::control::{all_names, ControlId, Mode, CONTROLS};
 use crate::error::PolicyError;
 use crate::node::{Permits, PROFILE};
-use crate::overrides::{Overrides, Source};
+use crate::overrides::Overrides;
 use crate::profile::ProfileName;
-use crate::spec::Capability;
+use crate::source::Source;
 use std::collections::BTreeMap;
 
 /// An override that gives what other names give one by one.
@@ -52,25 +52,6 @@ impl Umbrella {
             _ => None,
         }
     }
-}
-
-/// Every name by which a control can be overridden, families written out.
-pub(crate) fn all_names(control: &Control) -> Vec<String> {
-    let each = |name: &&'static str| -> Vec<String> {
-        match *name {
-            "capabilities.*" => Capability::all().map(capability_name).collect(),
-            "seccomp.*" => {
-                seccomp_features().iter().map(|part| format!("seccomp.{part}")).collect()
-            }
-            plain => vec![plain.to_owned()],
-        }
-    };
-    control.allow.iter().flat_map(each).collect()
-}
-
-fn capability_name(capability: Capability) -> String {
-    let name = capability.name();
-    format!("capabilities.{}", name.strip_prefix("CAP_").unwrap_or(name).to_ascii_lowercase())
 }
 
 /// What nobody gets in one container: by the policy, and by the annotations that deny.

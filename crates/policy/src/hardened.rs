@@ -3,15 +3,14 @@
 //! It can be read like a [`Spec`] but not changed, and not made by hand: it comes from `harden`, or from the
 //! record that the runtime wrote of one that did.
 
+use crate::auto::{AutoLabel, AutoUserns};
 use crate::control::{ControlId, Mode};
-use crate::controls::selinux::AutoLabel;
-use crate::controls::userns::AutoUserns;
 use crate::decision::Decision;
 use crate::overrides::Overrides;
 use crate::profile::ProfileName;
 use crate::refusal::{Refusal, Remedy};
 use crate::spec::de::is_default;
-use crate::spec::{Process, Spec, SpecError};
+use crate::spec::{Mount, Process, Spec, SpecError};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,6 +138,13 @@ impl HardenedSpec {
         &self.extras
     }
 
+    /// Each mount with the number that it has in the bundle's list; those that the profile has put before them have none.
+    pub fn numbered_mounts(&self) -> impl Iterator<Item = (Option<usize>, &Mount)> {
+        let added = self.extras.added_mounts;
+        let all = self.spec.mounts.iter().enumerate();
+        all.map(move |(index, mount)| (index.checked_sub(added), mount))
+    }
+
     /// A refusal by a control that looks at what the caller asks for beside the configuration.
     pub(crate) fn refuse_later(
         &self,
@@ -147,7 +153,7 @@ impl HardenedSpec {
         reason: impl Into<Cow<'static, str>>,
         allow: Option<&str>,
     ) -> Refusal {
-        let decision = Box::new(crate::admit::refused(control, pointer, reason));
+        let decision = Box::new(crate::decision::refused(control, pointer, reason));
         let allow = allow.map(Remedy::of_anybody);
         Refusal::new(self.profile, decision, allow)
     }

@@ -7,7 +7,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod admit;
+mod auto;
 mod check;
+mod choice;
 mod choose;
 mod control;
 mod controls;
@@ -25,21 +27,23 @@ mod origin;
 mod overrides;
 mod planned;
 mod profile;
+mod read;
 mod refusal;
 mod similar;
+mod source;
 pub mod spec;
 
 pub use admit::{
     harden, harden_as, harden_process, harden_resources, harden_through, owners, ways_around,
     Owner, USUAL_CAPABILITIES,
 };
+pub use auto::{AutoLabel, AutoUserns};
+pub use choice::Choice;
 pub use choose::{choose, CommandLine};
 pub use control::{seccomp_features, Allow, Control, ControlId, Mode, Severity, CONTROLS};
 pub use controls::descriptors::LeadsTo;
 pub use controls::mounts::{is_layer, layers, usual, Usual};
 pub use controls::seccomp::guarded_calls;
-pub use controls::selinux::AutoLabel;
-pub use controls::userns::AutoUserns;
 pub use decision::{Decision, Verdict};
 pub use engine::{Engine, Label};
 pub use error::PolicyError;
@@ -51,10 +55,9 @@ pub use facts::{
 pub use hardened::{Extras, Hardened, HardenedProcess, HardenedSpec};
 pub use node::{AuditPolicy, NodePolicy, Subject};
 pub use origin::Origin;
-pub use overrides::{
-    AllowedHook, Choice, IdRange, Overrides, Source, TypeName, Values, ALLOW_PREFIX,
-};
+pub use overrides::{AllowedHook, IdRange, Overrides, TypeName, Values};
 pub use planned::PlanFacts;
 pub use profile::{optional_places, Profile, ProfileName, Tmpfs};
 pub use refusal::{Refusal, Remedy};
 pub use similar::nearest;
+pub use source::{Source, ALLOW_PREFIX};

@@ -3,8 +3,8 @@
 use crate::control::ControlId;
 use crate::decision::Decision;
 use crate::engine::Engine;
-use crate::overrides::ALLOW_PREFIX;
 use crate::profile::ProfileName;
+use crate::source::ALLOW_PREFIX;
 use std::fmt;
 
 /// A configuration that the profile does not run at all.

@@ -19,10 +19,13 @@ pub mod report;
 pub mod request;
 mod resolve;
 pub mod state;
+mod undo;
+mod unmappable;
 pub mod warnings;
 
 pub use casemate_policy::nearest;
 pub use container_id::ContainerId;
-pub use decide::{bundle, caller, survey};
+pub use decide::{bundle, caller};
 pub use launch::verify;
+pub use ops::survey;
 pub use resolve::ids;

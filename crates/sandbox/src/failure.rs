@@ -3,6 +3,9 @@
 use rustix::io::Errno;
 use std::fmt;
 
+/// Exit status of a child that failed before execve.
+pub(crate) const FAILED: i32 = 1;
+
 /// A failed step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -67,7 +70,7 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 /// Say which step, and what it was about, on the way up.
-pub trait Step<T> {
+pub(crate) trait Step<T> {
     /// `step` for programs, `thing` (built only on failure) for people.
     fn step<D: fmt::Display>(self, step: &str, thing: impl FnOnce() -> D) -> StepResult<T>;
 }

@@ -4,8 +4,8 @@
 //! must not run with the runtime's privilege.
 
 use crate::failure::{Failure, StepResult};
-use crate::plan::Hook;
-use crate::trust::{self, Owners};
+use crate::plan::{Hook, Pin};
+use crate::trust;
 use casemate_sys::errno_text;
 use casemate_sys::process::{self, ExecVectors};
 use rustix::fd::OwnedFd;
@@ -14,25 +14,6 @@ use rustix::io::Errno;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-
-/// What is asked of a hook's program once more, right before it runs: between the decision about it and then lies the life of a
-/// container.
-#[derive(Clone, Debug, Default)]
-pub struct HookGuard {
-    /// Whose files it and what leads to it may be; `None`: anybody's.
-    pub owners: Option<Owners>,
-    /// What it has to hold; `None`: anything.
-    pub pin: Option<Pin>,
-}
-
-/// The digest of a program.
-#[derive(Clone, Debug)]
-pub struct Pin {
-    /// SHA-256, hexadecimal.
-    pub sha256: String,
-    /// How it is taken of an open file, or why it cannot be: no such function is in this crate.
-    pub take: fn(&OwnedFd) -> Result<String, String>,
-}
 
 /// What an ELF file begins with.
 const ELF: &[u8; 4] = b"\x7fELF";

@@ -1,6 +1,8 @@
 //! The one clone3: from a plan to a child that runs its stages, and a handle for the parent.
 
 use crate::exec::{run_exec, run_go_between};
+use crate::failure::FAILED;
+use crate::placement::{first_that_takes, Mover, Placement};
 use crate::plan::{ContainerPlan, ExecPlan};
 use crate::proto::{self, FromChild, FromParent};
 use crate::stage::run_container;
@@ -10,9 +12,6 @@ use casemate_sys::process::{clone_process, clone_sibling, exit_now, Cloned};
 use casemate_sys::socket;
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-
-/// Exit status of a child that failed before execve.
-pub const FAILED: i32 = 1;
 
 /// A process that was just made: the parent's handle.
 #[derive(Debug)]
@@ -35,36 +34,16 @@ impl Spawned {
     }
 }
 
-/// Has somebody with the right to do so (systemd) move a process, given by its pid, into the container's cgroup.
-pub type Mover<'a> = &'a dyn Fn(i32) -> StepResult<()>;
-
-/// How a container's init comes into its cgroup.
-#[derive(Clone, Copy)]
-pub enum Birth<'a> {
-    /// Born into this directory; `None`: into our own cgroup.
-    Into(Option<BorrowedFd<'a>>),
-    /// The kernel lets the caller neither bear nor move a process there (an ordinary user outside of what was delegated to
-    /// him): a go-between is moved, and bears init where it is then.
-    Moved(Mover<'a>),
-}
-
-impl std::fmt::Debug for Birth<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Into(cgroup) => f.debug_tuple("Into").field(cgroup).finish(),
-            Self::Moved(_) => f.write_str("Moved"),
-        }
-    }
-}
-
 /// Launch a container's init.
-pub fn launch(plan: ContainerPlan, birth: Birth<'_>) -> StepResult<Spawned> {
+pub fn launch(plan: ContainerPlan, placement: Placement<'_>) -> StepResult<Spawned> {
     let kinds = plan.namespaces.clone;
-    match birth {
-        Birth::Into(cgroup) => spawn(kinds, cgroup, move |channel| run_container(plan, channel)),
-        Birth::Moved(mover) => {
+    match placement {
+        Placement::Into(cgroup) => {
+            spawn(kinds, cgroup, move |channel| run_container(plan, channel))
+        }
+        Placement::Moved(mover) => {
             let between = spawn(0, None, move |channel| {
-                bear_when_moved(kinds, channel, |channel| run_container(plan, channel))
+                clone_when_moved(kinds, channel, |channel| run_container(plan, channel))
             })?;
             let moved = mover(between.pid)
                 .and_then(|()| proto::tell_child(&between.channel, FromParent::Moved));
@@ -73,8 +52,8 @@ pub fn launch(plan: ContainerPlan, birth: Birth<'_>) -> StepResult<Spawned> {
     }
 }
 
-/// The go-between's side of [`Birth::Moved`]; returns only what went wrong.
-fn bear_when_moved(
+/// The go-between's side of [`Placement::Moved`]; returns only what went wrong.
+fn clone_when_moved(
     kinds: u64,
     channel: &OwnedFd,
     body: impl FnOnce(&OwnedFd) -> Failure,
@@ -143,24 +122,6 @@ pub fn launch_exec_unprivileged(
     take_over(between, prepared)
 }
 
-/// The first cgroup that can hold processes. One that has become an inner node answers EBUSY, one that is
-/// being removed ENODEV, one with a threaded child EOPNOTSUPP.
-pub(crate) fn first_that_takes<'a, T>(
-    cgroups: impl IntoIterator<Item = BorrowedFd<'a>>,
-    mut clone: impl FnMut(Option<BorrowedFd<'_>>) -> casemate_sys::Result<T>,
-) -> casemate_sys::Result<T> {
-    let mut refused = None;
-    for cgroup in cgroups {
-        match clone(Some(cgroup)) {
-            Err(e) if matches!(e.errno(), Errno::BUSY | Errno::NODEV | Errno::OPNOTSUPP) => {
-                refused = Some(e);
-            }
-            other => return other,
-        }
-    }
-    refused.map_or_else(|| clone(None), Err)
-}
-
 fn spawn_into<'a>(
     cgroups: impl IntoIterator<Item = BorrowedFd<'a>>,
     body: impl FnOnce(&OwnedFd) -> Failure,
@@ -209,15 +170,15 @@ fn part_ways(
     }
 }
 
-/// A process that does nothing, until this is dropped. A systemd scope can only be made around a process; init is born
-/// into the scope later.
+/// A process that does nothing, until this is dropped. A systemd scope can only be made around a process; init is made
+/// in the scope later.
 #[derive(Debug)]
-pub struct Parked {
+pub struct Placeholder {
     spawned: Spawned,
 }
 
-impl Parked {
-    /// Park a process.
+impl Placeholder {
+    /// Make one.
     pub fn new() -> StepResult<Self> {
         let spawned = spawn(0, None, |channel| {
             // Ends with our parent, if not earlier.
@@ -235,7 +196,7 @@ impl Parked {
     }
 }
 
-impl Drop for Parked {
+impl Drop for Placeholder {
     fn drop(&mut self) {
         self.spawned.dismiss();
         // Nobody is left to be told.

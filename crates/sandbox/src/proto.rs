@@ -2,7 +2,7 @@
 //!
 //! | phase   | child sends      | parent answers | when                                                       |
 //! |---------|------------------|----------------|------------------------------------------------------------|
-//! | launch  |                  | `Moved`        | only [`crate::launch::Birth::Moved`]: to the go-between    |
+//! | launch  |                  | `Moved`        | only [`crate::Placement::Moved`]: to the go-between    |
 //! | launch  | `Process` n + fd |                | from a go-between: with `Moved`, and exec without privilege |
 //! | launch  |                  | `Known`        | after `Process`: to that process, which is silent before   |
 //! | map     |                  | `Mapped`       | only `UserNamespace::EnterFirst`: the id maps are written  |

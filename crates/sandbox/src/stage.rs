@@ -18,11 +18,14 @@
 //!    compares it with the plan.
 //! 5. `Confined::start`: the gate, startContainer hooks, the seccomp filter, execve.
 
-use crate::confine::{self, Cwd, FilterCount, FilterSlot};
-use crate::failure::Step;
+use crate::cwd::Cwd;
+use crate::environment::add_home;
+use crate::failure::{Step, FAILED};
+use crate::filters::{self, FilterCount, FilterSlot};
 use crate::plan::{ContainerPlan, Gate, Hook, HookState, ProcessPlan, UserNamespace};
 use crate::proto::{self, FromParent};
-use crate::{exec, hook_view, hooks, identity, namespaces, rootfs, sysctl, Failure, StepResult};
+use crate::ready::{self, ReadyProcess};
+use crate::{confine, hook_view, hooks, identity, namespaces, rootfs, sysctl, Failure, StepResult};
 use casemate_sys::{signals, socket};
 use rustix::fd::{AsRawFd, OwnedFd};
 
@@ -51,34 +54,46 @@ struct Namespaced<'c> {
     channel: &'c OwnedFd,
 }
 
-/// In the container's root, in all of its namespaces, with all privilege over them.
-struct Rooted<'c> {
-    process: ProcessPlan,
+/// In the container's root, in all of its namespaces, with all privilege over them. A process that joins a
+/// running container (`exec.rs`) comes in here, without what only init has.
+pub(crate) struct Rooted<'c> {
+    pub(crate) process: ProcessPlan,
+    pub(crate) init: Option<OfInit>,
+    pub(crate) host_proc: OwnedFd,
+    pub(crate) channel: &'c OwnedFd,
+}
+
+/// What only the container's first process has.
+pub(crate) struct OfInit {
     gate: Gate,
     start_container: Vec<Hook>,
     hook_state: HookState,
-    host_proc: OwnedFd,
-    channel: &'c OwnedFd,
 }
 
 /// With the payload's identity, and no way back.
-struct Dropped<'c> {
+pub(crate) struct Dropped<'c> {
     process: ProcessPlan,
     cwd: Cwd,
     count: Option<FilterCount>,
-    gate: Gate,
-    start_container: Vec<Hook>,
-    hook_state: HookState,
+    init: Option<OfInit>,
     channel: &'c OwnedFd,
 }
 
 /// Verified by the parent; only the gate, hooks, filter and execve are left.
-struct Confined<'c> {
-    ready: exec::ReadyProcess,
-    gate: Gate,
-    start_container: Vec<Hook>,
-    hook_state: HookState,
+pub(crate) struct Confined<'c> {
+    ready: ReadyProcess,
+    init: Option<OfInit>,
     channel: &'c OwnedFd,
+}
+
+impl OfInit {
+    /// The socket that `start` connects to, if the container waits for that.
+    fn listener(&self) -> Option<&OwnedFd> {
+        match &self.gate {
+            Gate::Listener(listener) => Some(listener),
+            Gate::Channel => None,
+        }
+    }
 }
 
 impl<'c> Stage0<'c> {
@@ -142,58 +157,64 @@ impl<'c> Namespaced<'c> {
             (None, _) => {}
         }
         let ContainerPlan { process, gate, start_container, hook_state, host_proc, .. } = plan;
-        Ok(Rooted { process, gate, start_container, hook_state, host_proc, channel })
+        let init = Some(OfInit { gate, start_container, hook_state });
+        Ok(Rooted { process, init, host_proc, channel })
     }
 }
 
 impl<'c> Rooted<'c> {
-    fn drop_privilege(self) -> StepResult<Dropped<'c>> {
-        let Self { process, gate, start_container, hook_state, host_proc, channel } = self;
+    pub(crate) fn drop_privilege(self) -> StepResult<Dropped<'c>> {
+        let Self { process, init, host_proc, channel } = self;
+        let late = filters::slot(process.no_new_privs, &process.seccomp) == FilterSlot::BeforeExec;
+        let waits = init.as_ref().is_some_and(|init| init.listener().is_some());
         // Who waits for `start` gets it from there.
-        let late = confine::slot(process.no_new_privs, &process.seccomp) == FilterSlot::BeforeExec;
-        let count = match gate {
-            Gate::Listener(_) if late => None,
-            _ => FilterCount::open(&process.seccomp, &host_proc)?,
+        let count = match late && waits {
+            true => None,
+            false => FilterCount::open(&process.seccomp, &host_proc)?,
         };
         let cwd = confine::drop_privilege(&process, &host_proc)?;
-        Ok(Dropped { process, cwd, count, gate, start_container, hook_state, channel })
+        Ok(Dropped { process, cwd, count, init, channel })
     }
 }
 
 impl<'c> Dropped<'c> {
-    fn confine(self) -> StepResult<Confined<'c>> {
-        let Self { process, cwd, count, gate, mut start_container, hook_state, channel } = self;
-        for hook in start_container.iter_mut().filter(|hook| hook.home) {
-            exec::add_home(&mut hook.env, process.uid);
-        }
+    pub(crate) fn confine(self) -> StepResult<Confined<'c>> {
+        let Self { process, cwd, count, mut init, channel } = self;
         let mut ours = vec![channel.as_raw_fd()];
-        if let Gate::Listener(listener) = &gate {
-            ours.push(listener.as_raw_fd());
+        if let Some(init) = &mut init {
+            for hook in init.start_container.iter_mut().filter(|hook| hook.home) {
+                add_home(&mut hook.env, process.uid);
+            }
+            ours.extend(init.listener().map(AsRawFd::as_raw_fd));
         }
-        let mut ready = exec::prepare(process, cwd, count, &ours)?;
-        // Before a filter that may forbid it: a container that was created and is not wanted any more can be stopped.
-        signals::end_when_asked().step("gate", || "signals")?;
+        let mut ready = ready::prepare(process, cwd, count, &ours)?;
+        if init.is_some() {
+            // Before a filter that may forbid it: a container that was created and is not wanted any more can
+            // be stopped.
+            signals::end_when_asked().step("gate", || "signals")?;
+        }
         // A listener has to reach its agent while the parent is still there to deliver it.
-        confine::load_filters(ready.filters(), FilterSlot::BeforeReady, channel)?;
+        filters::load_filters(ready.filters(), FilterSlot::BeforeReady, channel)?;
         if ready.filters().are_loaded(FilterSlot::BeforeReady) {
             ready.count_by(None);
         }
         proto::send_ready(channel)?;
-        if let Gate::Listener(_) = gate {
+        if init.as_ref().is_some_and(|init| init.listener().is_some()) {
             proto::await_parent(channel, FromParent::Commit)?;
         }
-        Ok(Confined { ready, gate, start_container, hook_state, channel })
+        Ok(Confined { ready, init, channel })
     }
 }
 
 impl Confined<'_> {
-    fn start(mut self) -> StepResult<Failure> {
-        let connection = match &self.gate {
-            Gate::Channel => {
+    /// Returns only what went wrong.
+    pub(crate) fn start(mut self) -> StepResult<Failure> {
+        let connection = match self.init.as_ref().and_then(OfInit::listener) {
+            None => {
                 proto::await_parent(self.channel, FromParent::Start)?;
                 None
             }
-            Gate::Listener(listener) => {
+            Some(listener) => {
                 let late = self.ready.filters().are_loaded(FilterSlot::BeforeExec);
                 let (connection, status) = await_start(listener, late)?;
                 if late {
@@ -206,22 +227,27 @@ impl Confined<'_> {
         if let Some(connection) = connection {
             // Whoever started us is told; the channel's other end has gone with `create`.
             proto::send_failure(&connection, &failure);
-            casemate_sys::process::exit_now(crate::launch::FAILED);
+            casemate_sys::process::exit_now(FAILED);
         }
         Ok(failure)
     }
 
     fn run_payload(&self) -> Failure {
-        // The payload sees itself as the container's process: the state is "created" until the program runs.
-        let state =
-            self.hook_state.render("created", rustix::process::getpid().as_raw_nonzero().get());
-        // They are programs of the image, and no less confined than the one that the image is for.
-        let confine =
-            || confine::load_filters(self.ready.filters(), FilterSlot::BeforeExec, self.channel);
-        if let Err(failure) = hooks::run_all_confined(&self.start_container, &state, &confine) {
+        if let Some(Err(failure)) = self.init.as_ref().map(|init| self.run_hooks(init)) {
             return failure;
         }
         self.ready.exec(self.channel)
+    }
+
+    /// The startContainer hooks.
+    fn run_hooks(&self, init: &OfInit) -> StepResult<()> {
+        // The payload sees itself as the container's process: the state is "created" until the program runs.
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        let state = init.hook_state.render("created", pid);
+        // They are programs of the image, and no less confined than the one that the image is for.
+        let confine =
+            || filters::load_filters(self.ready.filters(), FilterSlot::BeforeExec, self.channel);
+        hooks::run_all_confined(&init.start_container, &state, &confine)
     }
 }
 

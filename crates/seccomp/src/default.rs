@@ -1,65 +1,19 @@
 //! casemate's own filter, for bundles without one and stacked under an engine's. The rules and the
-//! reason of each stand in profiles/seccomp/default.json, which the build script turns into the
-//! statics used here; this file picks the rules that apply to an architecture, to what a process
-//! can come to hold of capabilities, and to the features it was granted. Who gets which filter is
-//! policy's decision.
+//! reason of each stand in profiles/seccomp/default.json, which the build script turns into statics
+//! (`rules.rs`); this file picks those that apply to an architecture, to what a process can come to
+//! hold of capabilities, and to the features it was granted. Who gets which filter is policy's
+//! decision.
 
-use crate::arch::{Arch, NameId};
-use crate::bpf::{Insn, Program};
+use crate::arch::Arch;
+use crate::bpf::Program;
 use crate::compile::{compile, CompileError};
-use crate::feature::{Feature, FeatureSet};
-use crate::model::{Action, Arg, Filter, Flags, Op, Rule, RuleOrder};
+use crate::feature::FeatureSet;
+use crate::model::{Filter, Flags, RuleOrder};
 use crate::parts::split;
-use std::borrow::Cow;
-
-include!(concat!(env!("OUT_DIR"), "/default_rules.rs"));
-
-/// A set of capabilities: bit N is capability number N (capabilities(7)), as in the `Cap` lines of
-/// /proc/PID/status.
-pub type CapMask = u64;
-
-/// What a program was compiled for: architecture, whether `restricted`, the capabilities that matter.
-type Key = (Arch, bool, CapMask);
-
-/// A program that was compiled with the crate, as a whole and in parts.
-type Precompiled = (Key, &'static [Insn], [&'static [Insn]; 2]);
-
-/// One group of the default filter, with its reason.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DefaultRule {
-    /// Why the group is there.
-    pub comment: &'static str,
-    /// What happens to its calls.
-    pub action: Action,
-    /// Its system calls. Without pointers, for the reason that the table of names has none.
-    ids: &'static [NameId],
-    /// Capabilities that must all be in reach for the group to be part of the filter.
-    pub caps: CapMask,
-    /// Architectures it is for; none means all.
-    pub arches: &'static [Arch],
-    /// What must hold of the arguments.
-    pub args: &'static [Arg],
-}
-
-impl DefaultRule {
-    /// Its system calls.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.ids.iter().map(|id| id.name())
-    }
-
-    /// Whether the group is part of the filter for `arch` and the capabilities `caps`.
-    pub fn applies(&self, arch: Arch, caps: CapMask) -> bool {
-        self.caps & !caps == 0 && (self.arches.is_empty() || self.arches.contains(&arch))
-    }
-
-    fn to_rule(self) -> Rule<'static> {
-        Rule {
-            names: self.names().map(Cow::Borrowed).collect(),
-            action: self.action,
-            args: self.args.to_vec(),
-        }
-    }
-}
+use crate::rules::{
+    CapMask, DefaultRule, Feature, Key, BAD_ARCH_ACTION, DEFAULT_ACTION, PRECOMPILED,
+    RELEVANT_CAPS, RESTRICTED, RULES,
+};
 
 /// Which default filter: one program per value and architecture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,9 +106,4 @@ pub fn default_program_in_parts(
             Ok([compile(&refusals, arch)?.program, compile(&unknown, arch)?.program])
         }
     }
-}
-
-/// The features in the order of the file, which is the order in which their rules are tried.
-pub(crate) fn features() -> &'static [Feature] {
-    FEATURES
 }

@@ -3,55 +3,8 @@
 //! needs io_uring gets io_uring and keeps every other refusal. Who may grant one is policy's
 //! decision.
 
-use crate::arch::Arch;
-use crate::bpf::Program;
-use crate::default::{features, DefaultRule};
-use crate::eval::SeccompData;
-use crate::model::Action;
+use crate::rules::{features, Feature};
 use std::fmt;
-
-/// Something that the default filter can be told to let through.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Feature {
-    /// Its name, as in `seccomp.io_uring`.
-    pub name: &'static str,
-    /// What it is, who needs it, what it costs.
-    pub comment: &'static str,
-    /// Architectures that it admits: beside which, which.
-    pub archs: &'static [(Arch, Arch)],
-    /// Its rules.
-    pub rules: &'static [DefaultRule],
-}
-
-impl Feature {
-    /// Every feature.
-    pub fn all() -> &'static [Feature] {
-        features()
-    }
-
-    /// Calls of this feature that `program` refuses, as far as it looks at numbers alone: granting
-    /// the feature is of no use while another filter of the process is in the way.
-    ///
-    /// A program of another architecture, or one that cannot be run, refuses nothing here.
-    pub fn refused_by(&self, arch: Arch, program: &Program) -> Vec<&'static str> {
-        let asked = self.rules.iter().filter(|rule| rule.action == Action::Allow);
-        asked.filter_map(|rule| refused(rule, arch, program)).collect()
-    }
-}
-
-/// The first call of a rule that `program` does not let pass with the arguments of the rule.
-fn refused(rule: &DefaultRule, arch: Arch, program: &Program) -> Option<&'static str> {
-    let mut args = [0; 6];
-    for arg in rule.args {
-        args[arg.index as usize] |= arg.value_two;
-    }
-    rule.names().find(|name| {
-        let Some(nr) = arch.syscall_number(name) else { return false };
-        let data = SeccompData::new(arch, nr, args);
-        let verdict = program.evaluate(arch, &data).map(|verdict| verdict.action());
-        !matches!(verdict, Ok(Action::Allow | Action::Log | Action::Notify) | Err(_))
-    })
-}
 
 /// A set of features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -22,6 +22,7 @@ mod feature;
 mod model;
 mod order;
 mod parts;
+mod rules;
 
 pub use answers::Bits;
 pub use arch::{Arch, UnknownArch};
@@ -29,8 +30,9 @@ pub use bpf::{BadProgram, Insn, Program, MAX_INSNS};
 pub use compile::{compile, CompileError, Compiled};
 pub use default::{
     default_filter, default_program, default_program_in_parts, default_rules, restricted_rules,
-    CapMask, DefaultRule, Variant,
+    Variant,
 };
 pub use eval::{EvalError, SeccompData, Verdict};
-pub use feature::{Feature, FeatureSet, UnknownFeature};
+pub use feature::{FeatureSet, UnknownFeature};
 pub use model::{Action, Arg, Filter, Flags, Op, ParseError, Rule, RuleOrder};
+pub use rules::{CapMask, DefaultRule, Feature};

@@ -7,8 +7,9 @@ use casemate_policy::spec::{Process, Resources, Spec};
 use casemate_policy::{
     harden, harden_process, CallerLimits, HardenedSpec, HostFacts, NodePolicy, ProfileName,
 };
-use casemate_runtime::plan::seccomp::filters;
+use casemate_runtime::plan::seccomp::program;
 use casemate_runtime::state::{InitRecord, Record};
+use casemate_seccomp::Arch;
 use serde_json::Value;
 use std::hint::black_box;
 
@@ -123,8 +124,11 @@ fn seccomp(bytes: &[u8]) -> bool {
     let mut document: Value = serde_json::from_slice(text).expect("a good configuration");
     document["linux"]["seccomp"] = profile;
     match Spec::parse(document.to_string().as_bytes()) {
-        Ok(spec) => told(filters(None, spec.linux.seccomp.as_ref(), false)),
-        other => told(other),
+        Ok(spec) => match (&spec.linux.seccomp, Arch::native()) {
+            (Some(profile), Some(native)) => told(program(profile, native)),
+            _ => false,
+        },
+        Err(error) => told(Err::<(), _>(error)),
     }
 }
 

@@ -14,19 +14,19 @@ pub(super) fn mounts_at<'t>(text: &'t str, point: &str) -> Vec<Vec<&'t str>> {
 }
 
 /// Mount options, and optional fields with what follows, of the topmost mount there.
-pub(super) fn mount_at(text: &str, point: &str) -> (String, String) {
+pub fn mount_at(text: &str, point: &str) -> (String, String) {
     let all = mounts_at(text, point);
     let fields = all.last().unwrap_or_else(|| panic!("nothing is mounted on {point}:\n{text}"));
     (fields[5].to_owned(), fields[6..].join(" "))
 }
 
-fn run(bundle: Bundle) -> Done {
+pub fn run(bundle: Bundle) -> Done {
     Container::new(bundle).verbatim().output()
 }
 
-const INFO: &str = "cat /proc/self/mountinfo";
+pub const INFO: &str = "cat /proc/self/mountinfo";
 
-fn tmpfs(options: &[&str]) -> Value {
+pub fn tmpfs(options: &[&str]) -> Value {
     json!({"destination": "/mnt", "type": "tmpfs", "source": "tmpfs", "options": options})
 }
 
@@ -143,22 +143,22 @@ pub(super) fn nested() -> Dir {
     dir
 }
 
-pub(super) fn shell(line: &str) {
+pub fn shell(line: &str) {
     assert!(
         programs::status(std::process::Command::new("sh").args(["-c", line])).unwrap().success(),
         "{line}"
     );
 }
 
-fn mount_tmpfs(path: &Path) {
+pub fn mount_tmpfs(path: &Path) {
     shell(&format!("mount -t tmpfs volume {}", path.display()));
 }
 
-pub(super) fn unmount(path: &Path) {
+pub fn unmount(path: &Path) {
     shell(&format!("umount -l {}", path.display()));
 }
 
-pub(super) fn bind(source: &Path, options: &[&str]) -> Value {
+pub fn bind(source: &Path, options: &[&str]) -> Value {
     json!({"destination": "/mnt", "source": source, "options": options})
 }
 
@@ -275,109 +275,6 @@ fn a_read_only_tmpfs_holds_what_is_mounted_in_it() {
     assert_eq!(done.stdout.matches("Read-only file system").count(), 2, "{}", done.stdout);
     assert!(done.stdout.contains("text"), "{}", done.stdout);
     assert_eq!(done.value("null"), "writable");
-}
-
-#[test]
-fn a_volume_propagates_as_asked() {
-    requires!(root);
-    let fields = [
-        ("private", false, false),
-        ("rprivate", false, false),
-        ("slave", false, true),
-        ("rslave", false, true),
-        ("shared", true, false),
-        ("rshared", true, false),
-        ("unbindable", false, false),
-        ("runbindable", false, false),
-    ];
-    for (option, is_shared, is_slave) in fields {
-        let dir = Dir::new("volume");
-        let bundle = Bundle::sh(INFO).mount(bind(dir.path(), &["rbind", option])).edit(|c| {
-            c["linux"]["rootfsPropagation"] = json!(if is_shared { "rshared" } else { "rslave" })
-        });
-        let (_, rest) = mount_at(&run(bundle).stdout, "/mnt");
-        assert_eq!(rest.contains("shared:"), is_shared, "{option}: {rest}");
-        assert_eq!(rest.contains("unbindable"), option.contains("unbindable"), "{option}: {rest}");
-        if is_slave {
-            assert!(rest.contains("master:"), "{option}: {rest}");
-        }
-    }
-}
-
-#[test]
-fn mounts_of_the_host_reach_a_slave_volume_and_mounts_of_the_container_leave_a_shared_one() {
-    requires!(root);
-    host::isolate();
-    let dir = Dir::new("volume");
-    // A mount of its own: the one that the rootfs lies on is cut off from the host's, or the container would leak.
-    mount_tmpfs(dir.path());
-    std::fs::create_dir(dir.path().join("from-host")).unwrap();
-    std::fs::create_dir(dir.path().join("from-container")).unwrap();
-    let script = "mount -t tmpfs inner /mnt/from-container && echo ready; while ! grep -q from-host /proc/self/mountinfo; \
-        do sleep 0.02; done; echo seen; sleep 600";
-    for (volume, rootfs, leaves) in [("rslave", "rslave", false), ("rshared", "rshared", true)] {
-        let bundle = Bundle::sh(script)
-            .all_capabilities()
-            .mount(bind(dir.path(), &["rbind", volume]))
-            .edit(|c| c["linux"]["rootfsPropagation"] = json!(rootfs));
-        let container = Container::new(bundle).verbatim();
-        let mut running = container.run().spawn();
-        running.wait_for("ready");
-        let on_host = host::mounts().iter().any(|line| line.contains("/from-container "));
-        assert_eq!(on_host, leaves, "{volume}");
-        mount_tmpfs(&dir.path().join("from-host"));
-        running.wait_for("seen");
-        unmount(&dir.path().join("from-host"));
-        container.kill("KILL").ok();
-        running.done();
-        if leaves {
-            unmount(&dir.path().join("from-container"));
-        }
-    }
-    unmount(dir.path());
-}
-
-#[test]
-fn the_root_propagates_as_asked_and_leaks_nothing() {
-    requires!(root);
-    let canary = Canary::new();
-    let asked = [
-        "private",
-        "rprivate",
-        "slave",
-        "rslave",
-        "shared",
-        "rshared",
-        "unbindable",
-        "runbindable",
-    ];
-    for propagation in asked.into_iter().map(Some).chain([None]) {
-        let bundle = Bundle::sh(INFO).mount(tmpfs(&[])).edit(|c| {
-            if let Some(propagation) = propagation {
-                c["linux"]["rootfsPropagation"] = json!(propagation);
-            }
-        });
-        let (_, rest) = mount_at(&run(bundle).stdout, "/");
-        let name = propagation.unwrap_or("none");
-        assert_eq!(rest.contains("shared:"), name.ends_with("shared"), "{name}: {rest}");
-        assert_eq!(rest.contains("unbindable"), name.ends_with("unbindable"), "{name}: {rest}");
-        canary.check();
-    }
-}
-
-#[test]
-fn a_shared_root_on_a_mount_of_its_own_takes_nothing_of_the_host_along() {
-    requires!(root);
-    // As engines prepare it. Everything that the container leaves behind on its way in has peers on the host.
-    let bundle = Bundle::sh(INFO).edit(|c| c["linux"]["rootfsPropagation"] = json!("rshared"));
-    let container = Container::new(bundle).verbatim();
-    let rootfs = container.bundle.rootfs();
-    shell(&format!("mount --bind {0} {0}", rootfs.display()));
-    let canary = Canary::new();
-    container.output();
-    container.run_command(&["--no-pivot"]).ok();
-    canary.check();
-    unmount(&rootfs);
 }
 
 #[test]

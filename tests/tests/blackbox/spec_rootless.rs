@@ -10,16 +10,16 @@ use std::process::Command;
 const USER: u32 = 4711;
 
 /// What a test does to config.json.
-type Change = Box<dyn FnOnce(&mut Value)>;
+pub type Change = Box<dyn FnOnce(&mut Value)>;
 
 /// A bundle and a runtime directory of the user.
-struct Rootless {
-    bundle: Bundle,
-    runtime_dir: Dir,
+pub struct Rootless {
+    pub bundle: Bundle,
+    pub runtime_dir: Dir,
 }
 
 impl Rootless {
-    fn new(script: &str) -> Self {
+    pub fn new(script: &str) -> Self {
         host::isolate();
         let runtime_dir = Dir::new("xdg");
         std::os::unix::fs::chown(runtime_dir.path(), Some(USER), Some(USER)).unwrap();
@@ -36,12 +36,12 @@ impl Rootless {
         Self { bundle, ..this }
     }
 
-    fn edit(mut self, change: impl FnOnce(&mut Value)) -> Self {
+    pub fn edit(mut self, change: impl FnOnce(&mut Value)) -> Self {
         change(&mut self.bundle.config);
         self
     }
 
-    fn program(&self, program: &Path, args: &[&str]) -> Cmd {
+    pub fn program(&self, program: &Path, args: &[&str]) -> Cmd {
         self.bundle.save();
         let mut command = Cmd::new("setpriv", self.bundle.dir())
             .args([
@@ -56,21 +56,21 @@ impl Rootless {
         command
     }
 
-    fn command(&self, args: &[&str]) -> Cmd {
+    pub fn command(&self, args: &[&str]) -> Cmd {
         self.program(host::runtime(), args)
     }
 
-    fn run(&self, id: &str) -> Done {
+    pub fn run(&self, id: &str) -> Done {
         self.command(&["run", "--bundle", self.bundle.dir().to_str().unwrap(), id]).done()
     }
 
     /// What is left below the state root.
-    fn left(&self) -> usize {
+    pub fn left(&self) -> usize {
         host::left_in_root(&self.runtime_dir.path().join("casemate")).len()
     }
 }
 
-fn id() -> String {
+pub fn id() -> String {
     use casemate_tests::scratch::{number, run};
     format!("rl-{}-{:06}", run(), number())
 }
@@ -332,80 +332,6 @@ fn what_needs_root_of_the_host_is_refused_in_one_clear_line() {
     }
 }
 
-/// Root of a user namespace whose ids 0 and up to 65535 are the user's and others.
-fn inside(rootless: &Rootless, ids: &str, line: &str) -> Done {
-    let script = format!("mount --make-rprivate / && {line}");
-    let mut options = vec!["--user", "--mount", "--map-root-user"];
-    options.extend(ids.split_whitespace());
-    options.extend(["--", "sh", "-c", &script]);
-    rootless.program(&host::find_program("unshare").unwrap(), &options).done()
-}
-
-#[test]
-fn root_of_a_user_namespace_runs_containers() {
-    requires!(root);
-    requires!(program "setpriv");
-    let script = "echo uid=$(id -u); mount | grep -c ' on /dev/null ' | sed s/^/bound=/; echo x > /dev/null; ls /sys/class > /dev/null && echo sys=1";
-    for network in [true, false] {
-        let rootless = Rootless::new(script).edit(|c| {
-            let list = c["linux"]["namespaces"].as_array_mut().unwrap();
-            list.retain(|ns| ns["type"] != "user" && (network || ns["type"] != "network"));
-            c["linux"]["uidMappings"] = json!([]);
-            c["linux"]["gidMappings"] = json!([]);
-            // What an engine's default has, and what only fails here: a group that is not mapped, sysfs of the host's network.
-            for mount in c["mounts"].as_array_mut().unwrap() {
-                if mount["destination"] == "/sys" {
-                    let options = ["nosuid", "noexec", "nodev", "ro"];
-                    *mount = json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": options});
-                }
-            }
-        });
-        let line = format!(
-            "{} --allow namespaces.host-network run --bundle {} {}",
-            host::runtime().display(),
-            rootless.bundle.dir().display(),
-            id()
-        );
-        let done = inside(&rootless, "", &line);
-        assert_eq!(done.code(), 0, "network {network}: {}{}", done.stdout, done.stderr);
-        assert_eq!((done.value("uid"), done.value("bound"), done.value("sys")), ("0", "1", "1"));
-        assert_eq!(rootless.left(), 0);
-    }
-}
-
-/// Where the kernel gives no sysfs of the container's own, the one of the caller's container stands in: not a file of it, nor
-/// of the cgroup file system below it, can be written.
-#[test]
-fn a_sysfs_that_stands_in_is_read_only_with_all_that_is_below() {
-    requires!(root);
-    requires!(program "setpriv");
-    let rootless = Rootless::new("grep ' /sys' /proc/self/mountinfo | cut -d ' ' -f 5,6").edit(|c| {
-        let list = c["linux"]["namespaces"].as_array_mut().unwrap();
-        list.retain(|ns| ns["type"] != "user" && ns["type"] != "network");
-        c["linux"]["uidMappings"] = json!([]);
-        c["linux"]["gidMappings"] = json!([]);
-        let mounts = c["mounts"].as_array_mut().unwrap();
-        mounts.retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/sys"));
-        mounts.push(json!({"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["rrw"]}));
-    });
-    let line = format!(
-        "{} --profile privileged run --bundle {} {}",
-        host::runtime().display(),
-        rootless.bundle.dir().display(),
-        id()
-    );
-    let done = inside(&rootless, "", &line);
-    assert_eq!(done.code(), 0, "{}{}", done.stdout, done.stderr);
-    assert!(
-        done.stdout.contains("/sys ") && done.stdout.contains("/sys/fs/cgroup"),
-        "{}",
-        done.stdout
-    );
-    let lines = done.stdout.lines().filter(|line| line.starts_with("/sys"));
-    let writable = lines.filter(|line| !line.contains(" ro,nosuid,nodev,noexec"));
-    assert_eq!(writable.collect::<Vec<_>>(), Vec::<&str>::new());
-}
-
 #[test]
 fn an_ordinary_users_container_without_a_network_namespace_has_the_users_network() {
     requires!(root);
@@ -420,46 +346,6 @@ fn an_ordinary_users_container_without_a_network_namespace_has_the_users_network
     let done = bundle().run(&id());
     assert_eq!(done.code(), 0, "{}", done.stderr);
     assert_eq!(done.stdout.trim(), own.to_str().unwrap());
-}
-
-#[test]
-fn locked_mount_flags_are_kept_in_a_user_namespace() {
-    requires!(root);
-    requires!(program "setpriv");
-    let volume = Dir::new("volume");
-    std::fs::write(volume.path().join("f"), "x").unwrap();
-    // Made by the host's root: in the user namespace these flags are locked.
-    let mut mount = Command::new("mount");
-    mount.args(["-t", "tmpfs", "-o", "nosuid,nodev,noexec,ro", "locked"]).arg(volume.path());
-    assert!(programs::status(&mut mount).unwrap().success());
-    let base = |options: Value| {
-        let path = volume.path().to_owned();
-        Rootless::new("grep ' /mnt ' /proc/self/mountinfo").edit(move |c| {
-            c["mounts"]
-                .as_array_mut()
-                .unwrap()
-                .push(json!({"destination": "/mnt", "source": path, "options": options}));
-        })
-    };
-    // The last three ask for more than there is: engines write `rw` for every volume that is not to be read-only.
-    let options = [
-        &["rbind"][..],
-        &["rbind", "ro"],
-        &["rbind", "rw"],
-        &["rbind", "exec", "rw", "nodev"],
-        &["rbind", "rrw"],
-    ];
-    for options in options {
-        let done = base(json!(options)).run(&id());
-        assert_eq!(done.code(), 0, "{options:?}: {}", done.stderr);
-        assert!(done.stdout.contains("ro,nosuid,nodev,noexec"), "{options:?}: {}", done.stdout);
-    }
-    // What is to be more than it is, and cannot, is an error.
-    let done = base(json!(["rbind", "noatime"])).run(&id());
-    assert_eq!(done.code(), 1, "{}", done.stdout);
-    let message = "operation not permitted";
-    assert!(done.stderr.contains("/mnt") && done.stderr.contains(message), "{}", done.stderr);
-    programs::status(Command::new("umount").arg("-l").arg(volume.path())).unwrap();
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! containerd: config.toml of version 2 and 3, with what it imports.
 
 use super::files::{self, at, merge, table, text, texts, FileError};
-use super::{binary_path, driver, is_casemate, program, unreadable};
+use super::program::{binary_path, driver, is_casemate, program, unreadable};
 use crate::host::{Check, Host, Status};
 use toml::{Table, Value};
 

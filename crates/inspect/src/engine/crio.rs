@@ -1,7 +1,7 @@
 //! CRI-O: crio.conf and crio.conf.d.
 
 use super::files::{layered, table, text, texts};
-use super::{binary_path, driver, is_casemate, program, unreadable};
+use super::program::{binary_path, driver, is_casemate, program, unreadable};
 use crate::host::{Check, Host, Status};
 use toml::Table;
 

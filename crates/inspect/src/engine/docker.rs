@@ -1,6 +1,6 @@
 //! docker: /etc/docker/daemon.json.
 
-use super::{binary_path, driver, is_casemate, locate, program};
+use super::program::{binary_path, driver, is_casemate, locate, program};
 use crate::host::{Check, Host, Status};
 use serde_json::{json, Map, Value};
 

@@ -1,7 +1,7 @@
 //! podman: containers.conf(5) and its drop-ins.
 
 use super::files::{layered, table, text, texts};
-use super::{binary_path, driver, is_casemate, locate, program, unreadable};
+use super::program::{binary_path, driver, is_casemate, locate, program, unreadable};
 use crate::host::{Check, Host, Status};
 use toml::Table;
 
@@ -33,7 +33,7 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
 
 /// A rootless user's own files, over the system's.
 fn own_files(host: &Host) -> Vec<String> {
-    if rustix::process::geteuid().is_root() || !host.is_live() {
+    if rustix::process::geteuid().is_root() || !host.is_running() {
         return Vec::new();
     }
     // As podman takes them: a name that is no text is none.

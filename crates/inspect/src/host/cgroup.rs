@@ -1,6 +1,7 @@
 //! Control groups: version 2, its controllers, and who may use them.
 
-use super::{Check, Host, Status};
+use super::check::{Check, Status};
+use super::files::Host;
 use casemate_cgroup::Hierarchy;
 
 /// Without these a limit of that kind cannot be set.
@@ -85,7 +86,7 @@ fn systemd(host: &Host) -> Check {
 /// What systemd hands to the users' own managers (user@.service), which is all that a rootless container can use.
 fn delegation(host: &Host) -> Option<Check> {
     let uid = rustix::process::geteuid().as_raw();
-    if uid == 0 || !host.is_live() {
+    if uid == 0 || !host.is_running() {
         return None;
     }
     let slice =

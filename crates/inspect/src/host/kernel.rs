@@ -1,6 +1,7 @@
 //! The kernel's release, the system calls that casemate is built on, and kernel parameters.
 
-use super::{Check, Host, Status};
+use super::check::{Check, Status};
+use super::files::Host;
 use casemate_runtime::caller::kernel_release;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
@@ -53,7 +54,7 @@ fn namespaces(host: &Host) -> Vec<Check> {
 }
 
 fn host_has_namespace(host: &Host, kind: &str) -> bool {
-    !host.is_live() || host.exists(format!("/proc/self/ns/{kind}"))
+    !host.is_running() || host.exists(format!("/proc/self/ns/{kind}"))
 }
 
 /// How many may be made, and by whom.

@@ -1,6 +1,7 @@
 //! casemate's own installation on this node: its binary, its policy, its range of ids.
 
-use super::{Check, Host, Status};
+use super::check::{Check, Status};
+use super::files::Host;
 use casemate_policy::NodePolicy;
 use casemate_runtime::ops::policy_in;
 use std::os::unix::fs::MetadataExt;

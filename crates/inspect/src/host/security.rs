@@ -1,6 +1,7 @@
 //! Security modules and filters: seccomp, AppArmor, SELinux, Landlock.
 
-use super::{Check, Host, Status};
+use super::check::{Check, Status};
+use super::files::Host;
 use casemate_policy::{usual, Usual};
 use casemate_runtime::caller;
 use std::path::Path;
@@ -15,7 +16,7 @@ pub(super) fn checks(host: &Host) -> Vec<Check> {
     let mut checks = vec![seccomp(host)];
     checks.extend(mandatory(host));
     checks.push(landlock());
-    checks.extend(host.is_live().then(program).flatten());
+    checks.extend(host.is_running().then(program).flatten());
     checks
 }
 

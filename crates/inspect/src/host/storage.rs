@@ -1,6 +1,7 @@
 //! What the file systems under the engines' storage can do: overlays, and mounts with shifted ids.
 
-use super::{Check, Host, Status};
+use super::check::{Check, Status};
+use super::files::Host;
 use casemate_kernel::mountinfo;
 use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::IdMapping;
@@ -23,7 +24,7 @@ const IDMAP: &str = "images and volumes keep their owners while root of the cont
 
 pub(super) fn checks(host: &Host) -> Vec<Check> {
     let mut checks = vec![overlay(host)];
-    if !host.is_live() {
+    if !host.is_running() {
         return checks;
     }
     if !is_privileged() {
@@ -63,7 +64,7 @@ fn overlay(host: &Host) -> Check {
         text.lines().any(|line| line.split_whitespace().next_back() == Some("overlay"))
     });
     // Asking for it loads the module, which the first container would do too.
-    let asked = (!listed && host.is_live()).then(|| FsContext::open("overlay"));
+    let asked = (!listed && host.is_running()).then(|| FsContext::open("overlay"));
     let check = match asked {
         _ if listed => Check::new("storage.overlay", Status::Ok, "available"),
         Some(Ok(_)) => Check::new("storage.overlay", Status::Ok, "available"),

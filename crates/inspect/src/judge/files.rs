@@ -1,6 +1,6 @@
 //! The container's tree: root, mounts, what of the kernel is hidden, devices.
 
-use super::{some, Judgement};
+use super::judgement::{some, Judgement};
 use crate::observe::{sources, Access, Mount, Observation};
 use casemate_policy::Profile;
 use std::collections::BTreeSet;

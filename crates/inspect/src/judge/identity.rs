@@ -1,6 +1,6 @@
 //! Who the program is, and which of the host's namespaces it is in.
 
-use super::{some, Judgement};
+use super::judgement::{some, Judgement};
 use crate::observe::{Observation, Origin, Place};
 use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::{Capability, NamespaceKind};

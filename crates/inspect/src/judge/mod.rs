@@ -5,29 +5,13 @@
 
 mod files;
 mod identity;
+mod judgement;
 mod resources;
+
+pub use judgement::Judgement;
 
 use crate::observe::Observation;
 use casemate_policy::{Control, ControlId, Profile, ProfileName};
-
-/// What was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// The aim holds; `None`: cannot be told from there.
-    pub holds: Option<bool>,
-    /// What to show, in a few words.
-    pub shown: String,
-}
-
-impl Judgement {
-    fn new(holds: bool, shown: impl Into<String>) -> Self {
-        Self { holds: Some(holds), shown: shown.into() }
-    }
-
-    fn unseen(shown: impl Into<String>) -> Self {
-        Self { holds: None, shown: shown.into() }
-    }
-}
 
 type Judge = fn(&Observation, &Profile) -> Judgement;
 type Insists = fn(&Profile) -> bool;
@@ -119,17 +103,6 @@ pub fn judge(id: &str, seen: &Observation, profile: &Profile) -> Option<Judgemen
 pub fn is_for_exec(id: ControlId) -> bool {
     [ControlId::ExecIds, ControlId::ExecLabels, ControlId::ConsolePeer, ControlId::PreservedFds]
         .contains(&id)
-}
-
-/// The first few of a list, and how many more there are.
-fn some(names: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let head = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
-    match names.len() {
-        0 => "none".to_owned(),
-        n if n <= SHOWN => head,
-        n => format!("{head} and {} more", n - SHOWN),
-    }
 }
 
 #[cfg(test)]

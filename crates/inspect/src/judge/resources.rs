@@ -1,6 +1,6 @@
 //! What the process may use up.
 
-use super::{some, Judgement};
+use super::judgement::{some, Judgement};
 use crate::observe::{Limits, Observation, Origin};
 use casemate_policy::Profile;
 

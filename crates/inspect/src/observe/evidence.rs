@@ -1,6 +1,6 @@
 //! What the floor is asked about a process that runs: the kernel's texts as they were read.
 
-use super::Place;
+use super::place::Place;
 use casemate_kernel::id_map::IdRange;
 use casemate_kernel::mountinfo;
 use casemate_kernel::status::Status;

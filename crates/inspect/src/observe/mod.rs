@@ -8,8 +8,11 @@ pub mod cgroup;
 pub mod config;
 pub mod evidence;
 pub mod mountinfo;
+mod place;
 pub mod process;
 pub mod sources;
+
+pub use place::Place;
 
 use casemate_policy::spec::{IdMapping, NamespaceKind};
 use rustix::io::Errno;
@@ -46,16 +49,6 @@ impl Capabilities {
     pub fn any(&self) -> u64 {
         self.bounding | self.effective | self.inheritable | self.permitted | self.ambient
     }
-}
-
-/// Whose namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Place {
-    /// The host's.
-    Host,
-    /// One of the container's, or of a pod.
-    Private,
 }
 
 /// One mount of the container.

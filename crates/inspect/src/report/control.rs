@@ -1,9 +1,11 @@
 //! One control in a report.
 
-use super::{Decision, Finding, Level, Material};
+use super::decision::Decision;
+use super::finding::{Finding, Level};
+use super::material::Material;
 use crate::judge::{is_for_exec, judge, Judgement};
 use crate::observe::Origin;
-use crate::standards::severity;
+use crate::severity::severity;
 use casemate_policy::{Control, Mode, ProfileName, Source};
 use serde::Serialize;
 use serde_json::Value;

@@ -1,19 +1,10 @@
 //! What is not as the record says: the process has more than was planned, or other processes of the container
 //! have more than its first one.
 
-use super::{Finding, Level, Material};
-use crate::observe::process::Status;
+use super::finding::{Finding, Level};
+use super::material::{Material, Peer};
 use crate::observe::{covers, Observation};
 use casemate_policy::spec::Capability;
-
-/// Another process of the container.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// Its pid, in the caller's numbers.
-    pub pid: i32,
-    /// What its status says.
-    pub status: Status,
-}
 
 /// All differences.
 pub fn differences(material: &Material<'_>) -> Vec<Finding> {

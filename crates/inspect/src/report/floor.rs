@@ -1,6 +1,7 @@
 //! The floor in a report, apart from the controls: what is below it whatever was decided.
 
-use super::{Finding, Level, Material};
+use super::finding::{Finding, Level};
+use super::material::Material;
 use crate::observe::evidence::Answer;
 use casemate_policy::floor::Violation;
 use casemate_policy::ProfileName;
@@ -50,15 +51,6 @@ pub struct Propagated {
     pub point: String,
     /// File system type.
     pub kind: String,
-}
-
-/// What the record knows of the floor.
-#[derive(Clone, Debug, Default)]
-pub struct Recorded {
-    /// The release that compared.
-    pub compared_by: Option<String>,
-    /// The record cannot be read, which is reported as such.
-    pub unreadable: bool,
 }
 
 /// Of a process that runs; a configuration shows nothing of what the kernel makes of it.

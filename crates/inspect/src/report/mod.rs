@@ -3,131 +3,26 @@
 //! Its JSON form is stable: keys are added, and not renamed or taken away, within one `version`.
 
 mod control;
+mod decision;
 mod drift;
+mod finding;
 mod floor;
+mod material;
 
 pub use control::{ControlReport, Status};
-pub use drift::{differences, Peer};
-pub use floor::{FloorReport, FloorViolation, Propagated, Recorded as RecordedFloor};
+pub use decision::Decision;
+pub use drift::differences;
+pub use finding::{Finding, Level};
+pub use floor::{FloorReport, FloorViolation, Propagated};
+pub use material::{Material, Peer, RecordedFloor, Subject};
 
-use crate::observe::{Observation, Unread};
+use crate::observe::Unread;
 use crate::standards::StandardReport;
-use casemate_policy::{Mode, Overrides, Profile, ProfileName, Severity, Source, CONTROLS};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use casemate_policy::{ProfileName, CONTROLS};
+use serde::Serialize;
 
 /// Version of the JSON form.
 pub const VERSION: u32 = 1;
-
-/// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// Worth knowing.
-    Note,
-    /// A nuisance, or a layer that others back up.
-    Low,
-    /// One layer less.
-    Medium,
-    /// The host is within reach.
-    High,
-}
-
-impl From<Severity> for Level {
-    fn from(severity: Severity) -> Self {
-        match severity {
-            Severity::Low => Self::Low,
-            Severity::Medium => Self::Medium,
-            Severity::High => Self::High,
-        }
-    }
-}
-
-impl Level {
-    /// The level called `name`.
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "note" => Self::Note,
-            "low" => Self::Low,
-            "medium" => Self::Medium,
-            "high" => Self::High,
-            _ => return None,
-        })
-    }
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-}
-
-/// What a report is about.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Subject {
-    /// `bundle`, `container` or `process`.
-    pub kind: &'static str,
-    /// Container id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// Bundle directory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub bundle: Option<String>,
-    /// The configuration's file, for what points into it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub config: Option<String>,
-    /// First process, in the caller's numbers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pid: Option<i32>,
-    /// Status of the container.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub status: Option<String>,
-    /// Which runtime made it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub runtime: Option<&'static str>,
-}
-
-/// A decision of the record, whatever release wrote it.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Decision {
-    /// Id of the control.
-    pub rule: String,
-    /// JSON pointer into `config.json`.
-    #[serde(default)]
-    pub pointer: String,
-    /// kept, tightened, added, waived, warned or refused.
-    pub verdict: String,
-    /// Who decided.
-    #[serde(default)]
-    pub source: Source,
-    /// What stood there.
-    #[serde(default)]
-    pub before: Value,
-    /// What stands there now.
-    #[serde(default)]
-    pub after: Value,
-    /// Why.
-    #[serde(default)]
-    pub reason: String,
-    /// Overrides that would leave alone what it changed, where that is known.
-    #[serde(default)]
-    pub allow: Vec<String>,
-}
-
-impl Decision {
-    /// The decisions of a JSON list.
-    ///
-    /// # Errors
-    /// It is no list, or an entry is no decision: a list with a gap would be another one than was decided.
-    pub fn list(value: Value) -> serde_json::Result<Vec<Self>> {
-        serde_json::from_value(value)
-    }
-}
 
 /// As bad as what it may hide.
 fn unread(unread: &Unread) -> Finding {
@@ -137,54 +32,6 @@ fn unread(unread: &Unread) -> Finding {
         message: format!("cannot be read: {}", unread.why),
         pointer: String::new(),
     }
-}
-
-/// Something that a reader should know.
-#[derive(Clone, Debug, Serialize)]
-pub struct Finding {
-    /// How much it weighs.
-    pub level: Level,
-    /// Id of the control, or of what was looked at.
-    pub control: String,
-    /// What is the matter, in a line.
-    pub message: String,
-    /// Where in `config.json`.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub pointer: String,
-}
-
-impl Finding {
-    /// Whether an invariant of the floor does not hold.
-    fn is_below_floor(&self) -> bool {
-        self.control.starts_with("floor.")
-    }
-}
-
-/// Everything that a report is made from.
-#[derive(Debug)]
-pub struct Material<'a> {
-    /// What it is about.
-    pub subject: Subject,
-    /// Whose values count.
-    pub profile: &'static Profile,
-    /// The profile in force; none for containers of others.
-    pub in_force: Option<ProfileName>,
-    /// What differs from the profile.
-    pub overrides: Overrides,
-    /// What the configuration asked for.
-    pub asked: Option<&'a Observation>,
-    /// What is in force.
-    pub effective: &'a Observation,
-    /// What the record promises, for a container that runs.
-    pub recorded: Option<&'a Observation>,
-    /// What was decided.
-    pub decisions: Vec<Decision>,
-    /// The container's other processes.
-    pub peers: Vec<Peer>,
-    /// What the record knows of the floor.
-    pub floor: RecordedFloor,
-    /// What could not be read, beside what is in force.
-    pub unread: Vec<Unread>,
 }
 
 /// The report.
@@ -228,11 +75,6 @@ impl Report {
 }
 
 impl Material<'_> {
-    /// The mode of a control: off in a container of somebody else.
-    fn mode(&self, rule: casemate_policy::ControlId) -> Mode {
-        self.in_force.map_or(Mode::Off, |profile| self.overrides.mode(profile, rule))
-    }
-
     /// The report, with the standards called `names`.
     pub fn report(self, names: &[&'static crate::standards::Standard]) -> Report {
         let mut controls: Vec<ControlReport> =
@@ -306,7 +148,9 @@ fn verdict(controls: &[ControlReport], findings: &[Finding], ours: bool) -> Stri
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::Observation;
     use casemate_policy::spec::Spec;
+    use casemate_policy::Overrides;
     use std::collections::BTreeSet;
 
     #[test]

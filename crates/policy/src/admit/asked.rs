@@ -1,11 +1,14 @@
 //! What a configuration asks for, as far as controls look beyond the part that they own.
 
+use super::pod::Pod;
 use crate::check::{clean, sysctl};
-use crate::controls::{bundle, device_rules, groups, memory, mounts};
 use crate::engine::Engine;
 use crate::facts::MountFacts;
-use crate::spec::{CapSet, IdMapping, Mount, Namespace, NamespaceKind, Spec};
-use std::collections::HashMap;
+use crate::spec::{
+    CapSet, Capability, DeviceRule, DeviceRuleKind, IdMapping, Mount, Namespace, NamespaceKind,
+    Spec,
+};
+use std::collections::{BTreeMap, HashMap};
 
 /// A summary, made before the configuration is taken apart.
 #[derive(Debug, Default)]
@@ -37,7 +40,7 @@ pub(crate) struct Asked {
     /// The sandbox of a pod.
     pub(crate) sandbox: bool,
     /// Its pod, as far as it is known.
-    pub(crate) pod: mounts::Pod,
+    pub(crate) pod: Pod,
     /// The caller's groups are to be kept.
     pub(crate) keeps_groups: bool,
     /// The root file system is to be read-only.
@@ -59,15 +62,15 @@ impl Asked {
             capabilities: capabilities
                 .map_or(0, |sets| sets.sets().iter().fold(0, |mask, (_, set)| mask | set.mask)),
             permitted: capabilities.map_or_else(CapSet::default, |sets| sets.permitted.clone()),
-            everything: bundle::asks_for_everything(spec),
-            all_devices: resources.is_some_and(|r| device_rules::allow_all(&r.devices)),
+            everything: asks_for_everything(spec),
+            all_devices: resources.is_some_and(|r| allow_all(&r.devices)),
             hides_nothing: linux.masked_paths.is_empty() && linux.readonly_paths.is_empty(),
             sysctls: sysctls(spec),
             mount_label: linux.mount_label.clone(),
             destinations: uncovered(&spec.mounts),
-            sandbox: memory::is_sandbox(&spec.annotations),
-            pod: mounts::Pod::of(spec, engine, facts),
-            keeps_groups: groups::are_kept(&spec.annotations),
+            sandbox: is_sandbox(&spec.annotations),
+            pod: Pod::of(spec, engine, facts),
+            keeps_groups: keeps_groups(&spec.annotations),
             readonly_root: spec.root.readonly,
         }
     }
@@ -106,4 +109,61 @@ fn sysctls(spec: &Spec) -> Vec<String> {
     }
     let all = sysctl::resolve(spec).unwrap_or_default();
     all.into_iter().map(|sysctl| sysctl.path).collect()
+}
+
+/// A configuration with this many capabilities was given all that its engine knows of; engines know different kernels.
+const NEARLY_ALL: u32 = 35;
+
+/// All capabilities, all devices, and nothing of /proc hidden: no single option of an engine gives all three.
+pub(crate) fn asks_for_everything(spec: &Spec) -> bool {
+    let Some(capabilities) = spec.process.as_ref().and_then(|p| p.capabilities.as_ref()) else {
+        return false;
+    };
+    let bounding = &capabilities.bounding;
+    let admin = Capability::from_name("CAP_SYS_ADMIN").is_some_and(|c| bounding.contains(c));
+    let devices = spec.linux.resources.as_ref().map_or(&[][..], |limits| &limits.devices);
+    admin
+        && bounding.mask.count_ones() >= NEARLY_ALL
+        && spec.linux.masked_paths.is_empty()
+        && devices.last().is_some_and(allows_all)
+}
+
+/// Not given and -1 mean every number.
+pub(crate) fn any_number(number: Option<i64>) -> bool {
+    number.is_none_or(|number| number == -1)
+}
+
+pub(crate) fn is_all_devices(rule: &DeviceRule) -> bool {
+    matches!(rule.kind, None | Some(DeviceRuleKind::All))
+        && any_number(rule.major)
+        && any_number(rule.minor)
+}
+
+/// The rule lets every device be used.
+pub(crate) fn allows_all(rule: &DeviceRule) -> bool {
+    rule.allow && is_all_devices(rule)
+}
+
+/// True for a list that engines write for "privileged".
+pub(crate) fn allow_all(rules: &[DeviceRule]) -> bool {
+    rules.iter().any(allows_all)
+}
+
+/// How engines mark the sandbox of a pod: containerd's CRI service, CRI-O. Nothing is gained by saying so.
+const SANDBOX: [(&str, &str); 2] = [
+    ("io.kubernetes.cri.container-type", "sandbox"),
+    ("io.kubernetes.cri-o.ContainerType", "sandbox"),
+];
+
+/// The configuration is a pod's sandbox.
+pub(crate) fn is_sandbox(annotations: &BTreeMap<String, String>) -> bool {
+    SANDBOX.iter().any(|(key, value)| annotations.get(*key).is_some_and(|v| v == value))
+}
+
+/// The annotation by which podman's `--group-add keep-groups` reaches a runtime.
+const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+
+/// The annotation asks for them.
+pub(crate) fn keeps_groups(annotations: &BTreeMap<String, String>) -> bool {
+    annotations.get(KEEP_GROUPS).is_some_and(|value| value == "1")
 }

@@ -1,13 +1,14 @@
 //! One configuration on its way through admission, and the record that is made of it.
 
 use super::Asked;
+use crate::choice::Choice;
 use crate::control::{ControlId, Mode};
 use crate::decision::{Decision, Verdict};
 use crate::facts::HostFacts;
 use crate::hardened::{Extras, HardenedSpec};
-use crate::overrides::{Choice, Source};
 use crate::profile::{Profile, ProfileName};
 use crate::refusal::Refusal;
+use crate::source::Source;
 use crate::spec::{Device, NamespaceKind};
 use serde_json::{json, Value};
 use std::borrow::Cow;
@@ -111,7 +112,7 @@ impl<'a> Draft<'a> {
         reason: impl Into<Cow<'static, str>>,
         allow: Option<&str>,
     ) -> Refusal {
-        let decision = Box::new(refused(rule, pointer, reason));
+        let decision = Box::new(crate::decision::refused(rule, pointer, reason));
         // Nobody can grant a running container anything.
         let allow = allow.filter(|_| self.joining.is_none()).map(|name| self.choice.remedy(name));
         Refusal::new(self.profile.name, decision, allow)
@@ -208,23 +209,6 @@ impl Log {
 
     pub(super) fn is_empty(&self) -> bool {
         self.decisions.is_empty()
-    }
-}
-
-/// A decision that refuses.
-pub(crate) fn refused(
-    rule: ControlId,
-    pointer: impl Into<Cow<'static, str>>,
-    reason: impl Into<Cow<'static, str>>,
-) -> Decision {
-    Decision {
-        rule,
-        pointer: pointer.into(),
-        verdict: Verdict::Refused,
-        source: Source::Profile,
-        before: Value::Null,
-        after: Value::Null,
-        reason: reason.into(),
     }
 }
 

@@ -5,13 +5,14 @@
 //! anyway, so that the way of a start does not pay for it.
 
 use super::harden_as;
+use crate::choice::Choice;
 use crate::control::Mode;
 use crate::decision::Decision;
 use crate::engine::Engine;
 use crate::facts::HostFacts;
 use crate::hardened::Hardened;
-use crate::overrides::{Choice, Source};
 use crate::refusal::{self, Refusal};
+use crate::source::Source;
 use crate::spec::{Capability, Spec};
 
 /// More reasons than there are names of overrides are not looked for.

@@ -2,7 +2,7 @@
 //!
 //! As in [`parts`](super::parts), a property that the model gets and nobody owns does not compile.
 
-use super::parts::Owner;
+use super::owner::Owner;
 use crate::control::ControlId;
 use crate::spec::{
     BlockIo, Capabilities, ConsoleSize, Cpu, Device, DeviceRule, ExecCpuAffinity, Hook, Hooks,

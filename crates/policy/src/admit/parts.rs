@@ -4,6 +4,7 @@
 //! compile; and it writes the table that docs/HARDENING.md prints, which a test holds against the specification's own schema.
 //! Parts are admitted in the order of the lines: a control that relies on another one's decision stands behind it.
 
+use super::owner::Owner;
 use super::Draft;
 use crate::control::ControlId;
 use crate::controls::{
@@ -14,19 +15,6 @@ use crate::controls::{
 };
 use crate::refusal::Refusal;
 use crate::spec::{Linux, Process, Resources, Root, Spec};
-
-/// One property and who decides about it.
-#[derive(Clone, Copy, Debug)]
-pub struct Owner {
-    /// Where the structure stands, as a JSON path; empty for the top.
-    pub within: &'static str,
-    /// The property, as the specification spells it.
-    pub property: &'static str,
-    /// The controls that it is handed to, in their order.
-    pub controls: &'static [ControlId],
-    /// Why it goes on as it is asked for; empty when a control decides, or when it is taken apart itself.
-    pub reason: &'static str,
-}
 
 /// `field "property" => why it is let in as asked;`, `field "property" => [Control: function, ...];` or
 /// `field "property" => function;` for a structure that is taken apart itself.

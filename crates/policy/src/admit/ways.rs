@@ -2,10 +2,11 @@
 //! report names none that would not help. Only for reports: it takes one admission for each name of a control that acted.
 
 use super::every::harden_through;
+use crate::choice::Choice;
 use crate::control::Control;
 use crate::decision::{Decision, Verdict};
 use crate::facts::HostFacts;
-use crate::overrides::{Choice, Source};
+use crate::source::Source;
 use crate::spec::Spec;
 use std::collections::BTreeMap;
 

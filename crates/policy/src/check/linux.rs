@@ -1,6 +1,7 @@
 //! Devices, cgroup path and the small Linux settings.
 
-use super::{lists, warn};
+use super::lists;
+use super::warn::warn;
 use crate::spec::{
     Device, DeviceKind, MemoryPolicy, MemoryPolicyFlag, MemoryPolicyMode, Spec, SpecError, Warning,
 };

@@ -14,6 +14,7 @@ mod process;
 mod resources;
 mod seccomp;
 pub(crate) mod sysctl;
+mod warn;
 
 pub(crate) use ids::container_ids;
 pub(crate) use mounts::clean;
@@ -75,8 +76,4 @@ fn oci_version(version: &str) -> Result<(), SpecError> {
         Some([_, _, _]) => fail(format!("{version:?} is not supported, only 1.x is")),
         _ => fail(format!("{version:?} is not a semantic version")),
     }
-}
-
-fn warn(warnings: &mut Vec<Warning>, path: String, message: impl Into<String>) {
-    warnings.push(Warning { path, message: message.into() });
 }

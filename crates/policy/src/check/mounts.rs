@@ -1,6 +1,7 @@
 //! Mounts: where they may go and what their options need.
 
-use super::{ids, warn};
+use super::ids;
+use super::warn::warn;
 use crate::mount_options::MountPlanFlags;
 use crate::spec::{Mount, NamespaceKind, Spec, SpecError, Warning};
 use std::borrow::Cow;

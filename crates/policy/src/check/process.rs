@@ -1,6 +1,7 @@
 //! The process: arguments, environment, limits, scheduling.
 
-use super::{lists, warn};
+use super::lists;
+use super::warn::warn;
 use crate::spec::{Capabilities, Process, Rlimit, Scheduler, SchedulerPolicy, SpecError, Warning};
 
 pub(super) fn check(process: &Process, warnings: &mut Vec<Warning>) -> Result<(), SpecError> {

@@ -36,7 +36,7 @@ pub(super) fn useless_access(limits: &Resources, warnings: &mut Vec<Warning>) {
         if rule.access.contains(|letter| !DeviceRule::is_access(letter)) {
             let message =
                 format!("{:?} is not made of r, w and m; what is not is ignored", rule.access);
-            super::warn(warnings, format!("linux.resources.devices[{i}].access"), message);
+            super::warn::warn(warnings, format!("linux.resources.devices[{i}].access"), message);
         }
     }
 }

@@ -1,45 +1,12 @@
 //! Names of overrides: from what a person writes to the canonical name and the control that it belongs to.
 
-use super::{Control, ControlId, CONTROLS};
+use super::id::ControlId;
+use super::names::{all_names, SECCOMP_FEATURES};
+use super::row::Control;
+use super::table::CONTROLS;
 use crate::error::PolicyError;
 use crate::similar::nearest;
 use crate::spec::Capability;
-
-/// What the default filter can let pass on request, by the name behind `seccomp.` and `+`. What each opens is said where the
-/// filter is described (`profiles/seccomp`); a test of the runtime compares the two.
-const SECCOMP_FEATURES: &[&str] = &[
-    "af_alg",
-    "bluetooth",
-    "bpf",
-    "can",
-    "compat32",
-    "fanotify",
-    "handles",
-    "io_uring",
-    "kcmp",
-    "keyring",
-    "lsm",
-    "modify_ldt",
-    "mount",
-    "netlink",
-    "numa",
-    "perf",
-    "personality",
-    "ptrace",
-    "sctp",
-    "socketcall",
-    "tiocsti",
-    "userfaultfd",
-    "userns",
-    "vmsplice",
-    "vsock",
-];
-
-/// All names `seccomp.<feature>`, without the prefix.
-#[must_use]
-pub fn seccomp_features() -> &'static [&'static str] {
-    SECCOMP_FEATURES
-}
 
 /// A name that an override can be asked by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +92,7 @@ fn canonical_part(family: &str, part: &str) -> Option<String> {
 }
 
 fn unknown(name: &str) -> PolicyError {
-    if let Some(meant) = nearest(name, CONTROLS.iter().flat_map(crate::forbid::all_names)) {
+    if let Some(meant) = nearest(name, CONTROLS.iter().flat_map(all_names)) {
         return PolicyError::new(format!("override {name:?} is unknown; did you mean {meant}?"));
     }
     let family = name.split('.').next().unwrap_or_default();

@@ -1,10 +1,25 @@
-//! The ids of the controls as text.
+//! The ids of the controls, and their text.
 
-use super::{Control, ControlId, CONTROLS};
+use super::list::with_controls;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
+
+macro_rules! ids {
+    ($($id:ident: $module:ident::$row:ident,)*) => {
+        /// A control, by which policies, records and documents know what decided.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ControlId {
+            /// The configuration is run as written. Not a control: the answer when every control is off.
+            Verbatim,
+            $(#[doc = concat!("The row `", stringify!($row), "` of `controls::", stringify!($module), "`.")]
+            $id,)*
+        }
+    };
+}
+
+with_controls!(ids);
 
 impl ControlId {
     /// The id as text, `family.name`: stable, and the anchor of its documentation.
@@ -12,12 +27,6 @@ impl ControlId {
     pub fn as_str(self) -> &'static str {
         // The one id without a row.
         self.control().map_or("profile.verbatim", |control| control.name)
-    }
-
-    /// The id that is written so.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        CONTROLS.iter().find(|control| control.name == text).map(|Control { id, .. }| *id)
     }
 }
 

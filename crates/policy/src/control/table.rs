@@ -1,19 +1,12 @@
-//! The list of controls, in the order in which a reader looks for them. What each is called and does stands in its own file.
+//! The table of controls: the row of each.
 
-use super::Control;
+use super::id::ControlId;
+use super::list::with_controls;
+use super::row::Control;
 use crate::controls;
 
-macro_rules! controls {
+macro_rules! rows {
     ($($id:ident: $module:ident::$row:ident,)*) => {
-        /// A control, by which policies, records and documents know what decided.
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum ControlId {
-            /// The configuration is run as written. Not a control: the answer when every control is off.
-            Verbatim,
-            $(#[doc = concat!("The row `", stringify!($row), "` of `controls::", stringify!($module), "`.")]
-            $id,)*
-        }
-
         impl ControlId {
             /// Its row; `None` for [`ControlId::Verbatim`].
             #[must_use]
@@ -30,57 +23,20 @@ macro_rules! controls {
     };
 }
 
-controls! {
-    PrivilegedBundle: bundle::PRIVILEGED,
-    UnknownProperties: unknown::UNKNOWN,
-    NoNewPrivileges: no_new_privs::FORCED,
-    Capabilities: capabilities::CEILING,
-    RootUser: root_user::USER,
-    Scheduler: scheduler::PRIORITY,
-    CoreLimit: core::LIMIT,
-    DefaultSeccomp: seccomp::FILTER,
-    SeccompListener: listener::AGENT,
-    Landlock: landlock::LAYER,
-    NestedUserns: userns::NESTED,
-    MountNamespace: namespaces::MOUNT,
-    HostNetwork: namespaces::NETWORK,
-    HostPid: namespaces::PID,
-    HostIpc: namespaces::IPC,
-    HostUts: namespaces::UTS,
-    HostCgroup: namespaces::CGROUP,
-    NetDevices: netdev::MOVED,
-    SharedPropagation: propagation::SHARED,
-    ProcSubset: proc_subset::SUBSET,
-    ReadonlyRoot: root::READONLY,
-    RootTmpfs: tmpfs::PLACES,
-    MaskedPaths: paths::MASKED,
-    ReadonlyPaths: paths::READONLY,
-    PidsLimit: pids::LIMIT,
-    MemoryLimit: memory::LIMIT,
-    UnifiedFiles: unified::FILES,
-    DeviceCgroup: device_rules::NARROW,
-    AutoUserns: userns::AUTO,
-    RequiredUserns: userns::REQUIRED,
-    MountTypes: mounts::TYPES,
-    MountSources: mounts::SOURCES,
-    MountFlags: flags::FLAGS,
-    DeviceNodes: devices::NODES,
-    TrustedHooks: hooks::TRUSTED,
-    ListedHooks: hooks::LISTED,
-    Annotations: annotations::ACTING,
-    Sysctls: sysctls::ALLOWLIST,
-    CgroupMount: cgroup_mount::READONLY,
-    DefaultRlimits: rlimits::DEFAULTS,
-    OomScore: oom_score::SCORE,
-    OomGroup: memory::GROUP,
-    SessionKeyring: keyring::OWN,
-    KeptGroups: groups::KEPT,
-    PreservedFds: descriptors::DIRECTORIES,
-    ConsolePeer: console::PEER,
-    CorePattern: core::PATTERN,
-    SelinuxLabel: selinux::LABEL,
-    SelinuxAssign: selinux::ASSIGN,
-    ApparmorProfile: apparmor::PROFILE,
-    ExecIds: exec::IDS,
-    ExecLabels: exec::LABELS,
+with_controls!(rows);
+
+impl ControlId {
+    /// The id that is written so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        CONTROLS.iter().find(|control| control.name == text).map(|Control { id, .. }| *id)
+    }
+}
+
+impl Control {
+    /// The control with this id.
+    #[must_use]
+    pub fn find(id: &str) -> Option<&'static Self> {
+        CONTROLS.iter().find(|control| control.name == id)
+    }
 }

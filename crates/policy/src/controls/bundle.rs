@@ -1,7 +1,6 @@
 //! `bundle.privileged`: the configuration as a whole.
 
 use super::prelude::*;
-use crate::spec::{Capability, Spec};
 
 /// **What.** This detects a configuration with nearly all capabilities, all devices and no masked
 /// paths, which is what engines make of `--privileged`. restricted refuses it. baseline and
@@ -37,9 +36,6 @@ pub(crate) const PRIVILEGED: Control = Control {
     summary: "a configuration that asks for everything at once is not run",
 };
 
-/// A configuration with this many capabilities was given all that its engine knows of; engines know different kernels.
-const NEARLY_ALL: u32 = 35;
-
 /// Other controls cut such a configuration back piece by piece; this one says what it is, and where it enforces, that nobody
 /// meant to run it here.
 pub(crate) fn privileged(draft: &mut Draft<'_>) -> Result<(), Refusal> {
@@ -54,18 +50,4 @@ pub(crate) fn privileged(draft: &mut Draft<'_>) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(draft.refuse(control, pointer, reason, Some("bundle.privileged")))
-}
-
-/// All capabilities, all devices, and nothing of /proc hidden: no single option of an engine gives all three.
-pub(crate) fn asks_for_everything(spec: &Spec) -> bool {
-    let Some(capabilities) = spec.process.as_ref().and_then(|p| p.capabilities.as_ref()) else {
-        return false;
-    };
-    let bounding = &capabilities.bounding;
-    let admin = Capability::from_name("CAP_SYS_ADMIN").is_some_and(|c| bounding.contains(c));
-    let devices = spec.linux.resources.as_ref().map_or(&[][..], |limits| &limits.devices);
-    admin
-        && bounding.mask.count_ones() >= NEARLY_ALL
-        && spec.linux.masked_paths.is_empty()
-        && devices.last().is_some_and(super::device_rules::allows_all)
 }

@@ -1,6 +1,7 @@
 //! `devices.cgroup`: which devices the container's cgroup lets it use.
 
 use super::prelude::*;
+use crate::admit::{any_number, is_all_devices};
 use crate::spec::{DeviceRule, DeviceRuleKind};
 
 /// **What.** The list of device rules begins with "deny all". Rules that allow a whole class (`a`,
@@ -66,30 +67,12 @@ pub(crate) fn narrow(
     Ok(after)
 }
 
-/// Not given and -1 mean every number.
-pub(crate) fn any(number: Option<i64>) -> bool {
-    number.is_none_or(|number| number == -1)
-}
-
-fn is_all(rule: &DeviceRule) -> bool {
-    matches!(rule.kind, None | Some(DeviceRuleKind::All)) && any(rule.major) && any(rule.minor)
-}
-
-/// The rule lets every device be used.
-pub(crate) fn allows_all(rule: &DeviceRule) -> bool {
-    rule.allow && is_all(rule)
-}
-
-/// True for a list that engines write for "privileged".
-pub(crate) fn allow_all(rules: &[DeviceRule]) -> bool {
-    rules.iter().any(allows_all)
-}
-
 /// Drops rules that allow a whole class of devices, and takes `m` from those with any wildcard.
 fn narrowed(rules: &[DeviceRule]) -> Vec<DeviceRule> {
     let mut kept = Vec::with_capacity(rules.len() + 1);
     for rule in rules {
-        let is_class = matches!(rule.kind, None | Some(DeviceRuleKind::All)) || any(rule.major);
+        let is_class =
+            matches!(rule.kind, None | Some(DeviceRuleKind::All)) || any_number(rule.major);
         if !rule.allow {
             kept.push(rule.clone());
         } else if !is_class {
@@ -98,7 +81,7 @@ fn narrowed(rules: &[DeviceRule]) -> Vec<DeviceRule> {
                 // Not given means all three.
                 rule.access.push_str("rwm");
             }
-            if any(rule.minor) {
+            if any_number(rule.minor) {
                 rule.access.retain(|access| access != 'm');
             }
             if !rule.access.is_empty() {
@@ -111,7 +94,7 @@ fn narrowed(rules: &[DeviceRule]) -> Vec<DeviceRule> {
 
 fn denies_all(rule: &DeviceRule) -> bool {
     !rule.allow
-        && is_all(rule)
+        && is_all_devices(rule)
         && (rule.access.is_empty()
             || ['r', 'w', 'm'].iter().all(|access| rule.access.contains(*access)))
 }

@@ -1,8 +1,8 @@
 //! `devices.nodes`: which devices a container may have at all. A device is its driver, and through a disk everybody's
 //! data; the few that every program needs are not asked about.
 
-use super::device_rules::any;
 use super::prelude::*;
+use crate::admit::any_number;
 use crate::facts::{FileKind, SourceFact};
 use crate::spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind};
 
@@ -198,11 +198,11 @@ pub(crate) fn rules(
 }
 
 fn is_of_a_device(draft: &Draft<'_>, rule: &DeviceRule) -> bool {
-    let (Some(major), false) = (rule.major, any(rule.major)) else {
+    let (Some(major), false) = (rule.major, any_number(rule.major)) else {
         // Whole classes are for `devices.cgroup`.
         return true;
     };
-    let minor = rule.minor.filter(|_| !any(rule.minor));
+    let minor = rule.minor.filter(|_| !any_number(rule.minor));
     let class = match rule.kind {
         _ if !rule.allow => return true,
         Some(DeviceRuleKind::Char) if is_harmless(major, minor) || is_console(major, minor) => {

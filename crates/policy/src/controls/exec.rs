@@ -1,6 +1,7 @@
 //! `process.ids` and `process.labels`: what a process that `exec` adds has in common with its container.
 
 use super::prelude::*;
+use crate::check::container_ids;
 use crate::spec::{Process, SpecError};
 
 /// **What.** Under every profile, `exec` is refused with a uid, gid or additional group that the
@@ -54,7 +55,7 @@ pub(crate) const LABELS: Control = Control {
 
 /// No profile and no override runs a process with ids that the container does not map.
 pub(crate) fn mapped_ids(process: &Process, container: &HardenedSpec) -> Result<(), Refusal> {
-    crate::admit::check_ids(process, container).map_err(|error: SpecError| {
+    container_ids(process, &container.linux).map_err(|error: SpecError| {
         let pointer = format!("/{}", error.path().replace(['.', '['], "/").replace(']', ""));
         let reason = format!("{pointer}: {}", error.message());
         container.refuse_later(ControlId::ExecIds, pointer, reason, None)

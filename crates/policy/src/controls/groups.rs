@@ -1,6 +1,7 @@
 //! `process.groups`: a container of root's does not keep its caller's groups.
 
 use super::prelude::*;
+use crate::admit::keeps_groups;
 use std::collections::BTreeMap;
 
 /// **What.** The annotation `run.oci.keep_original_groups` (`podman run --group-add keep-groups`)
@@ -34,9 +35,6 @@ pub(crate) const KEPT: Control = Control {
     summary: "a container started by root does not keep its caller's groups",
 };
 
-/// The annotation by which podman's `--group-add keep-groups` reaches a runtime.
-const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
-
 /// Comes before the user namespace: the caller's groups are nobody's there.
 pub(crate) fn kept(
     draft: &mut Draft<'_>,
@@ -61,15 +59,10 @@ pub(crate) fn kept(
     Ok(asked)
 }
 
-/// The annotation asks for them.
-pub(crate) fn are_kept(annotations: &BTreeMap<String, String>) -> bool {
-    annotations.get(KEEP_GROUPS).is_some_and(|value| value == "1")
-}
-
 impl HardenedSpec {
     /// Whether the container keeps its caller's groups.
     #[must_use]
     pub fn keeps_groups(&self) -> bool {
-        !self.extras().drop_groups && are_kept(&self.annotations)
+        !self.extras().drop_groups && keeps_groups(&self.annotations)
     }
 }

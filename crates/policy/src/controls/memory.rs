@@ -77,17 +77,6 @@ const ENDLESS: i64 = 1 << 62;
 /// Bytes for a pod's sandbox, which only sleeps and which engines never limit.
 const SANDBOX_MEMORY: i64 = 64 << 20;
 
-/// How engines mark the sandbox of a pod: containerd's CRI service, CRI-O. Nothing is gained by saying so.
-const SANDBOX: [(&str, &str); 2] = [
-    ("io.kubernetes.cri.container-type", "sandbox"),
-    ("io.kubernetes.cri-o.ContainerType", "sandbox"),
-];
-
-/// The configuration is a pod's sandbox.
-pub(crate) fn is_sandbox(annotations: &BTreeMap<String, String>) -> bool {
-    SANDBOX.iter().any(|(key, value)| annotations.get(*key).is_some_and(|v| v == value))
-}
-
 /// How much a program needs nobody knows but its owner, so nothing is invented: a policy may have a value for those who say
 /// nothing.
 pub(crate) fn limit(draft: &mut Draft<'_>, mut asked: Memory) -> Result<Memory, Refusal> {

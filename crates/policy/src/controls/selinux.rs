@@ -5,9 +5,10 @@
 //! ([`HardenedSpec::refuse_files`]).
 
 use super::prelude::*;
+use crate::auto::AutoLabel;
 use crate::decision::Decision;
-use crate::overrides::{Source, Values};
-use serde::{Deserialize, Serialize};
+use crate::overrides::Values;
+use crate::source::Source;
 use serde_json::{json, Value};
 
 /// **What.** If SELinux enforces and the configuration names no process label, the container gets
@@ -96,37 +97,6 @@ const POINTER: &str = "/process/selinuxLabel";
 /// Types of container-selinux: what processes of containers are, and files that they alone use.
 const PROCESS: &str = "container_t";
 const FILE: &str = "container_file_t";
-
-/// A label that the runtime has to complete.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AutoLabel {
-    /// Everything before the categories, for processes.
-    pub process: String,
-    /// The same for files.
-    pub file: String,
-    /// Categories that the configuration's own label of mounts has: with others its mounts would be closed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub categories: Option<String>,
-    /// Files of a plain directory get the label.
-    pub relabel: bool,
-}
-
-impl AutoLabel {
-    /// What a node's policy makes of it.
-    #[must_use]
-    pub fn of(values: &Values) -> Self {
-        let name = |own: Option<String>, usual: &str| own.unwrap_or_else(|| usual.to_owned());
-        let process = name(values.selinux_process_type.as_ref().map(ToString::to_string), PROCESS);
-        let file = name(values.selinux_file_type.as_ref().map(ToString::to_string), FILE);
-        Self {
-            process: format!("system_u:system_r:{process}:s0"),
-            file: format!("system_u:object_r:{file}:s0"),
-            categories: None,
-            relabel: values.selinux_relabel.unwrap_or(false),
-        }
-    }
-}
 
 /// Decides that the container is to have a label; which categories it has is found out by the runtime.
 pub(crate) fn assign(
@@ -232,6 +202,22 @@ fn fault(label: &str, pair: bool) -> Option<String> {
 /// `c1,c2` of `user:role:type:s0:c1,c2`.
 fn categories(label: &str) -> Option<&str> {
     label.splitn(5, ':').nth(4).filter(|categories| !categories.is_empty())
+}
+
+impl AutoLabel {
+    /// What a node's policy makes of it.
+    #[must_use]
+    pub fn of(values: &Values) -> Self {
+        let name = |own: Option<String>, usual: &str| own.unwrap_or_else(|| usual.to_owned());
+        let process = name(values.selinux_process_type.as_ref().map(ToString::to_string), PROCESS);
+        let file = name(values.selinux_file_type.as_ref().map(ToString::to_string), FILE);
+        Self {
+            process: format!("system_u:system_r:{process}:s0"),
+            file: format!("system_u:object_r:{file}:s0"),
+            categories: None,
+            relabel: values.selinux_relabel.unwrap_or(false),
+        }
+    }
 }
 
 impl HardenedSpec {

@@ -7,13 +7,14 @@
 
 use super::prelude::*;
 use crate::admit::Asked;
+use crate::auto::AutoUserns;
+use crate::choice::Choice;
 use crate::control::Mode;
 use crate::decision::Decision;
 use crate::facts::HostFacts;
-use crate::overrides::{Choice, Source};
+use crate::source::Source;
 use crate::spec::{Capability, IdMapping, Namespace, NamespaceKind, Spec};
 use casemate_kernel::{HostId, InnerId};
-use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
 /// **What.** A container that asks for no user namespace gets one, with 65536 user and group ids
@@ -153,14 +154,6 @@ pub(crate) const NESTED: Control = Control {
 };
 
 const POINTER: &str = "/linux/namespaces/-";
-
-/// A user namespace that the runtime has to provide.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AutoUserns {
-    /// Without it the container is refused.
-    pub required: bool,
-}
 
 /// The configuration with ids for a user namespace that it asks for without naming any. Where the profile gives containers
 /// one, that is the one that was asked for; elsewhere root in it is the caller, as under crun.

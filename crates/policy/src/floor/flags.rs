@@ -1,7 +1,8 @@
 //! Flags of mounts, their peer groups, and the root's.
 
+use super::observed::Part;
 use super::path::{is_read_only, is_root, point, root};
-use super::{Floor, Part, Phase};
+use super::question::{Floor, Phase};
 use casemate_kernel::attr;
 use casemate_kernel::mountinfo::Mount;
 use casemate_kernel::MountTree;

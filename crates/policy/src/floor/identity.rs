@@ -1,7 +1,7 @@
 //! Namespaces and ids: what of the host a process is part of.
 
 use super::observed::{Namespace, Part};
-use super::{Floor, Phase};
+use super::question::{Floor, Phase};
 use crate::profile::ProfileName;
 use casemate_kernel::id_map::IdRange;
 use casemate_kernel::{HostId, InnerId};

@@ -1,8 +1,9 @@
 //! What procfs and sysfs show or change of the host, wherever in the container one of them is seen.
 
 use super::identity::FIRST_FREE;
+use super::observed::Part;
 use super::path::is_read_only;
-use super::{Floor, Part};
+use super::question::Floor;
 use crate::profile::ProfileName;
 use casemate_kernel::id_map::IdRange;
 use casemate_kernel::mountinfo::Mount;

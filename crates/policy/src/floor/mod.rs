@@ -16,48 +16,19 @@ mod overlay;
 mod path;
 mod places;
 mod process;
+mod question;
 #[cfg(test)]
 mod tests;
 mod types;
 
 pub use kernel_paths::{MASKED, READ_ONLY};
 pub use observed::{Caller, Host, Limit, Namespace, Observed, Part};
+pub use question::{Phase, Violation};
 
 use crate::profile::ProfileName;
 use casemate_kernel::MountTree;
+use question::Floor;
 use std::collections::BTreeSet;
-
-/// When it is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Before anything is made, of what is planned.
-    Plan,
-    /// Of the finished process, before its program runs.
-    BeforeExec,
-    /// Of a container that runs. What its host has mounted in it since is no violation: [`propagated`] lists it.
-    AfterExec,
-}
-
-/// Something that must not be.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Violation {
-    /// Which invariant, `mounts.types`.
-    pub invariant: &'static str,
-    /// What was seen.
-    pub what: String,
-    /// The override that permits it; `None`: only profile `privileged` does.
-    pub allow: Option<&'static str>,
-}
-
-impl std::fmt::Display for Violation {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "floor {}: {}", self.invariant, self.what)?;
-        match self.allow {
-            Some(name) => write!(out, " (override: {name})"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// All violations. `granted`: the names of overrides that this container has.
 #[must_use]
@@ -90,56 +61,4 @@ pub fn propagated(seen: &Observed<'_>) -> Vec<(String, String)> {
     let tree = MountTree::new(mounts);
     let late = mounts.iter().filter(|mount| tree.may_be_propagated(mount));
     late.map(|mount| (path::point(mount).into_owned(), mount.fstype.to_owned())).collect()
-}
-
-/// The question, and the answer so far.
-struct Floor<'a> {
-    profile: ProfileName,
-    granted: &'a BTreeSet<String>,
-    phase: Phase,
-    seen: &'a Observed<'a>,
-    found: Vec<Violation>,
-}
-
-impl<'a> Floor<'a> {
-    fn granted(&self, name: &str) -> bool {
-        self.granted.contains(name)
-    }
-
-    /// A violation, unless its override is granted.
-    fn violation(
-        &mut self,
-        invariant: &'static str,
-        allow: Option<&'static str>,
-        what: impl FnOnce() -> String,
-    ) {
-        if !allow.is_some_and(|name| self.granted(name)) {
-            self.found.push(Violation { invariant, what: what(), allow });
-        }
-    }
-
-    /// What was seen, if anybody looked. What could not be read is a violation: it cannot be shown to hold.
-    fn part<T>(&mut self, part: &'a Part<T>, invariant: &'static str, what: &str) -> Option<&'a T> {
-        match part {
-            Part::NotLooked => None,
-            Part::Seen(seen) => Some(seen),
-            Part::Unreadable(why) => {
-                self.found.push(Violation {
-                    invariant,
-                    what: format!("{what} cannot be read: {why}"),
-                    allow: None,
-                });
-                None
-            }
-        }
-    }
-
-    /// `hardened` and what is stricter.
-    fn is_hardened(&self) -> bool {
-        self.profile >= ProfileName::Hardened
-    }
-
-    fn is_restricted(&self) -> bool {
-        self.profile >= ProfileName::Restricted
-    }
 }

@@ -1,8 +1,9 @@
 //! An overlay, put together for the container or by somebody on the host before: its layers are places of the host like the source of a bind.
 
+use super::observed::Part;
 use super::path::{is_read_only, is_within, point};
 use super::places::{by_name, Access};
-use super::{Floor, Part};
+use super::question::Floor;
 use casemate_kernel::mountinfo::{unescape, Mount};
 
 /// The options that name directories (Documentation/filesystems/overlayfs.rst), and whether they are written.

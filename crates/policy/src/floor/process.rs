@@ -1,6 +1,6 @@
 //! Capabilities, no_new_privs, filters, limits: what one process may do.
 
-use super::{Floor, Phase};
+use super::question::{Floor, Phase};
 
 /// Capabilities by number (include/uapi/linux/capability.h), as overrides call them.
 const CAPABILITIES: [&str; 41] = [

@@ -3,9 +3,10 @@
 //! mountinfo does not tell a bind from a new mount. A file system that the host has mounted too is something of the host's,
 //! and is judged as a place of it; one that the host has not was mounted for this container.
 
+use super::overlay;
 use super::path::{is_read_only, is_root, is_within, point, root};
 use super::places::Places;
-use super::{overlay, Floor, Phase};
+use super::question::{Floor, Phase};
 use casemate_kernel::mountinfo::Mount;
 use casemate_kernel::MountTree;
 

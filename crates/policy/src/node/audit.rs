@@ -1,5 +1,6 @@
 //! Where the node's policy wants to have written down what is done with containers. Writing is the runtime's.
 
+use super::text::{shallow, syntax};
 use crate::error::PolicyError;
 use serde::Deserialize;
 use toml::de::DeTable;
@@ -30,9 +31,8 @@ impl AuditPolicy {
     /// # Errors
     /// Text that is not TOML: one line with file and line number.
     pub fn is_in(file: &str, text: &str) -> Result<bool, PolicyError> {
-        super::file::shallow(file, text)?;
-        let table =
-            DeTable::parse(text).map_err(|error| super::file::syntax(file, text, &error))?;
+        shallow(file, text)?;
+        let table = DeTable::parse(text).map_err(|error| syntax(file, text, &error))?;
         Ok(table.get_ref().contains_key("audit"))
     }
 

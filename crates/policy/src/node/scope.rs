@@ -3,12 +3,12 @@
 //! A rule that gives something needs to know whom it is for: annotations count only as far as the
 //! engine at hand writes them itself (`engine`). To be stricter, a claim is enough.
 
-use super::file::ScopeText;
-use super::matches_glob;
+use super::pattern::matches_glob;
 use crate::engine::{claims, is_of_an_engine, Engine, Label};
 use crate::error::PolicyError;
 use crate::origin::Origin;
 use crate::spec::Spec;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -166,5 +166,31 @@ impl fmt::Display for Scope {
         let texts: Vec<String> =
             given.map(|(name, list)| format!("{name} {}", list.join(" or "))).collect();
         out.write_str(&texts.join(" and "))
+    }
+}
+
+/// Whom a rule is for: all that is given has to match, of each list one.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ScopeText {
+    #[serde(default)]
+    pub(super) image: Vec<String>,
+    #[serde(default)]
+    pub(super) namespace: Vec<String>,
+    #[serde(default)]
+    pub(super) annotation: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) uid: Vec<u32>,
+    #[serde(default)]
+    pub(super) cgroup_parent: Vec<String>,
+}
+
+impl ScopeText {
+    pub(super) fn is_empty(&self) -> bool {
+        self.image.is_empty()
+            && self.namespace.is_empty()
+            && self.annotation.is_empty()
+            && self.uid.is_empty()
+            && self.cgroup_parent.is_empty()
     }
 }

@@ -1,7 +1,7 @@
 //! The mounts of a plan as mountinfo would have them, so that the same statements hold for what is planned and for what is
 //! there.
 
-use super::PlanFacts;
+use super::facts::PlanFacts;
 use crate::check::clean;
 use crate::facts::{FileKind, SourceFact};
 use crate::hardened::HardenedSpec;
@@ -50,9 +50,7 @@ pub(super) fn of(spec: &HardenedSpec, facts: &PlanFacts<'_>, host: &[Mount<'_>])
     });
     let mut builder = Builder { host: MountTree::new(host), own_cgroups, lines: Vec::new() };
     builder.root(spec, facts.rootfs);
-    for (index, mount) in spec.mounts.iter().enumerate() {
-        // Numbers as the bundle counts.
-        let index = index.checked_sub(spec.extras().added_mounts);
+    for (index, mount) in spec.numbered_mounts() {
         let led_to = index.and_then(|index| facts.sources.get(&index));
         let is_file =
             matches!(led_to, Some(SourceFact::Found(file)) if file.kind != FileKind::Directory);

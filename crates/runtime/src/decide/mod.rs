@@ -6,7 +6,6 @@ mod denials;
 pub(crate) mod facts;
 mod origin;
 pub(crate) mod policy_choice;
-pub mod survey;
 
 use crate::decide::bundle::Bundle;
 use crate::decide::caller::{host_facts, Caller};
@@ -15,6 +14,7 @@ use crate::launch::cgroups::{self, CgroupPlan};
 use crate::procfs;
 use crate::report::bounded;
 use crate::request::Global;
+use crate::unmappable::Unmappable;
 use anyhow::Result;
 use casemate_policy::spec::{Spec, Warning};
 use casemate_policy::{
@@ -34,12 +34,6 @@ pub(crate) struct Decided {
     pub(crate) caller: Caller,
     pub(crate) proc: OwnedFd,
     pub(crate) cgroup: CgroupPlan,
-    /// The range of host ids that was taken for the container.
-    pub(crate) id_range: Option<String>,
-    /// The file that keeps ids which the configuration brings itself.
-    pub(crate) own_ids: Option<String>,
-    /// The SELinux categories that were taken for the container, and the file that keeps them.
-    pub(crate) categories: Option<(String, String)>,
     /// Why an engine that the configuration has signs of is not taken for its maker.
     pub(crate) doubt: Option<Warning>,
 }
@@ -58,18 +52,29 @@ impl Decided {
         files.filter_map(|(at, file)| Some((at.clone(), file.sha256.clone()?))).collect()
     }
 
-    /// Decides once more, for a container that cannot have the user namespace that it was to have: other rules relied on it.
+    /// Decides once more, for a container that cannot have the user namespace that it was to have: other rules
+    /// relied on it.
     ///
     /// # Errors
     /// The profile does not run it without.
-    pub(crate) fn without_user_namespace(&mut self, why: &str, old_kernel: bool) -> Result<()> {
-        self.facts.unmappable = Some(why.to_owned());
-        self.facts.unmappable_by_kernel = old_kernel;
+    pub(crate) fn without_user_namespace(
+        mut self: Box<Self>,
+        why: &Unmappable,
+    ) -> Result<Box<Self>> {
+        self.facts.unmappable = Some(why.why.clone());
+        self.facts.unmappable_by_kernel = why.old_kernel;
         let spec = self.bundle.spec()?;
         let hardened = harden_as(spec, &self.choice, &self.facts)
             .or_else(|refusal| every_reason(refusal, &self.bundle, &self.choice, &self.facts))?;
         (self.spec, self.decisions) = (hardened.spec, hardened.decisions);
-        crate::resolve::selinux::assign(self);
+        Ok(self)
+    }
+
+    /// Adds what the default filter takes from the configuration's own.
+    ///
+    /// # Errors
+    /// A filter that cannot be compiled.
+    pub(crate) fn note_conflicts(&mut self) -> Result<()> {
         crate::plan::seccomp::note_conflicts(&self.spec, &mut self.decisions)
     }
 
@@ -153,7 +158,7 @@ pub(crate) fn decide_by(
     }
     let unlabelled = spec.process.as_ref().is_some_and(|process| process.selinux_label.is_none());
     if facts.selinux && unlabelled && choice.mode(ControlId::SelinuxAssign) != Mode::Off {
-        facts.selinux_host = crate::resolve::selinux::facts(&choice.overrides.values, &caller)?;
+        facts.selinux_host = facts::selinux_facts(&choice.overrides.values, &caller)?;
     }
     if choice.overrides.values.hooks_allow.is_some()
         && choice.mode(ControlId::ListedHooks) != Mode::Off
@@ -175,18 +180,5 @@ pub(crate) fn decide_by(
     let cgroup = CgroupPlan::new(global, &hardened.spec, id, &caller, hierarchy)?;
     let (spec, mut decisions) = (hardened.spec, hardened.decisions);
     crate::plan::seccomp::note_conflicts(&spec, &mut decisions)?;
-    Ok(Box::new(Decided {
-        bundle,
-        choice,
-        spec,
-        decisions,
-        facts,
-        caller,
-        proc,
-        cgroup,
-        id_range: None,
-        own_ids: None,
-        categories: None,
-        doubt,
-    }))
+    Ok(Box::new(Decided { bundle, choice, spec, decisions, facts, caller, proc, cgroup, doubt }))
 }

@@ -11,9 +11,10 @@ use casemate_cgroup::systemd::{
     parse_annotation, system_bus_is_roots, BusAddress, Manager, Property, Scope, ScopeRequest, Unit,
 };
 use casemate_cgroup::{resolve_fs_path, Cgroup, Contents, Hierarchy, Limits, Marks, SystemdPath};
+use casemate_kernel::HostId;
 use casemate_policy::spec::{Mount, NamespaceKind};
 use casemate_policy::HardenedSpec;
-use casemate_sandbox::launch::Parked;
+use casemate_sandbox::launch::Placeholder;
 use casemate_sandbox::{Failure, StepResult};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ pub(crate) struct Made {
     /// The cgroup.
     pub cgroup: Cgroup,
     /// What keeps systemd from removing it while it is empty; to be dropped when init is inside.
-    pub placeholder: Option<Parked>,
+    pub placeholder: Option<Placeholder>,
     /// What `delete` needs.
     pub record: CgroupRecord,
 }
@@ -79,7 +80,7 @@ pub(crate) struct Made {
 impl Made {
     fn new(
         cgroup: Cgroup,
-        placeholder: Option<Parked>,
+        placeholder: Option<Placeholder>,
         unit: Option<Unit>,
         before: Option<Contents>,
     ) -> Self {
@@ -241,7 +242,7 @@ impl CgroupPlan {
         manager: Manager,
         extra: &[Property],
     ) -> Result<Made> {
-        let placeholder = Parked::new()?;
+        let placeholder = Placeholder::new()?;
         let request = ScopeRequest {
             manager,
             path,
@@ -424,4 +425,15 @@ pub(crate) fn delegated_to(spec: &HardenedSpec) -> Option<u32> {
     };
     let process = spec.process.as_ref()?;
     (private && spec.mounts.iter().any(writable)).then_some(process.user.uid)
+}
+
+/// Let the container manage what is below its cgroup.
+pub(super) fn hand_over(cgroup: &Cgroup, uid: Option<HostId>, rootless: bool) -> Result<()> {
+    let uid = uid.ok_or_else(|| {
+        anyhow!("process.user.uid: is not mapped, the cgroup cannot be handed over to it")
+    })?;
+    match cgroup.delegate(uid.0) {
+        Err(e) if rootless && e.is_permission() => Ok(()),
+        other => other.context("cgroup"),
+    }
 }

@@ -5,7 +5,7 @@
 //! descriptors or reset watchdogs of the service.
 
 use crate::files::io_error_text;
-use crate::state::StateDir;
+use crate::state::{Container, StateDir};
 use anyhow::{Context, Result};
 use casemate_sandbox::plan::{ContainerPlan, MountPlan, MountSource};
 use casemate_sys::mount::attr;
@@ -84,6 +84,15 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
+    /// The socket of a container, bound now, if a service manager waits for its readiness.
+    ///
+    /// # Errors
+    /// As [`Relay::bind`].
+    pub(crate) fn of(container: &Container) -> Result<Option<Self>> {
+        let manager = container.record.notify_socket.as_ref();
+        manager.map(|manager| Self::bind(&container.state, manager)).transpose()
+    }
+
     /// Bind the socket in the directory that [`prepare`] made. Before the payload runs.
     pub(crate) fn bind(state: &StateDir, manager: &Path) -> Result<Self> {
         let about = || format!("notify socket of {}", state.id);

@@ -1,7 +1,8 @@
 //! `create`: a container that waits for `start`.
 
-use super::make::{make, HeldBy, Made};
+use super::make::{make, Made};
 use crate::audit_log::Trail;
+use crate::launch::container::HeldBy;
 use crate::request::{CreateRequest, Global};
 use anyhow::Result;
 use casemate_sandbox::proto::{tell_child, FromParent};

@@ -1,25 +1,17 @@
 //! `delete`: everything that a container left on the host goes.
 
+use super::end::kill_everything;
 use super::unreadable::Unreadable;
-use super::Container;
 use crate::audit_log::around;
 use crate::hinted::hinted;
+use crate::launch::hooks::run_poststop;
 use crate::plan::hooks::of_record;
 use crate::request::{DeleteRequest, Global};
+use crate::state::Container;
 use crate::state::{past, CgroupRecord, StateDir, StateRoot, Status};
 use anyhow::{bail, Context as _, Result};
-use casemate_cgroup::Cgroup;
-use casemate_sandbox::hooks;
-use casemate_sandbox::plan::{Hook, HookState};
-use casemate_sys::process;
-use rustix::event::{poll, PollFd, PollFlags};
-use rustix::fd::OwnedFd;
 use rustix::io::Errno;
-use std::time::Duration;
 use tracing::debug_span;
-
-/// How long init may take to die of SIGKILL.
-const DEATH: Duration = Duration::from_secs(10);
 
 /// Remove a container. A created one is killed first; a running one only by force.
 ///
@@ -101,53 +93,6 @@ fn remove_unreadable(state: StateDir, why: anyhow::Error) -> Result<()> {
     }
 }
 
-/// Kill init and wait for it; whatever is left in the cgroup goes with it.
-pub(crate) fn kill_everything(container: &Container) -> Result<()> {
-    end(container.init()?, container.cgroup()?, kept(container))
-}
-
-/// Whether the cgroup was there before the container, and is given back.
-pub(crate) fn kept(container: &Container) -> bool {
-    container.record.cgroup.as_ref().is_some_and(|cgroup| cgroup.before.is_some())
-}
-
-/// SIGKILL for everything in the cgroup.
-pub(crate) fn kill_all(cgroup: &Cgroup, kept: bool) -> casemate_cgroup::Result<()> {
-    match kept {
-        true => cgroup.kill_all_of_kept(),
-        false => cgroup.kill_all(),
-    }
-}
-
-/// The same of a container of which these are known. `kept`: the cgroup stays.
-pub(crate) fn end(init: Option<OwnedFd>, cgroup: Option<Cgroup>, kept: bool) -> Result<()> {
-    if let Some(init) = init {
-        match process::pidfd_signal(&init, super::kill::SIGKILL) {
-            Err(e) if e.errno() != Errno::SRCH => return Err(e.into()),
-            _ => {}
-        }
-        if let Some(cgroup) = cgroup {
-            kill_all(&cgroup, kept)?;
-        }
-        let spec = rustix::event::Timespec { tv_sec: DEATH.as_secs() as i64, tv_nsec: 0 };
-        let ended = rustix::io::retry_on_intr(|| {
-            poll(&mut [PollFd::new(&init, PollFlags::IN)], Some(&spec))
-        })?;
-        if ended == 0 {
-            bail!("container init still running");
-        }
-    } else if let Some(cgroup) = cgroup {
-        // Processes without their init: a shared pid namespace, or one that was killed from outside.
-        match cgroup.procs(true) {
-            Ok(pids) if pids.is_empty() => {}
-            Err(error) if error.is_gone() => {}
-            Ok(_) => kill_all(&cgroup, kept)?,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
 /// After init has ended and was reaped. A pid namespace of its own has taken everything along, so that nothing is left to be
 /// killed.
 pub(crate) fn clean_up(container: &Container) -> Result<()> {
@@ -175,13 +120,4 @@ pub(crate) fn destroy(container: &Container) -> Result<()> {
         of_record(record, "poststop", &record.spec.hooks.poststop, &container.proc)?;
     run_poststop(&list, &state);
     Ok(())
-}
-
-/// "the runtime MUST log a warning, but the remaining hooks and lifecycle continue" (runtime-spec).
-pub(crate) fn run_poststop(list: &[Hook], state: &HookState) {
-    for hook in list {
-        if let Err(failure) = hooks::run(hook, &state.render("stopped", 0)) {
-            crate::warnings::add(failure.to_string());
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! `events`: statistics at intervals, and what the kernel reports about memory.
 
-use super::Container;
 use crate::request::{EventsRequest, Global};
+use crate::state::Container;
 use crate::state::Status;
 use anyhow::{anyhow, bail, Result};
 use casemate_cgroup::{Cgroup, CgroupEvent, EventWatcher};

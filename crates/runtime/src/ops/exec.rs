@@ -1,6 +1,5 @@
 //! `exec`: one more process in a running container, confined at least as much as the container's own.
 
-use super::Container;
 use crate::audit_log::Trail;
 use crate::decide::caller::Caller;
 use crate::decide::facts::limits_of_joining;
@@ -12,16 +11,18 @@ use crate::plan;
 use crate::plan::process::ProcessContext;
 use crate::request::{ExecRequest, Global};
 use crate::resolve::ids::IdMaps;
+use crate::state::Container;
 use crate::state::{Record, Status};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Hierarchy};
 use casemate_kernel::InnerId;
 use casemate_policy::spec::{Capabilities, Capability, Process};
 use casemate_policy::{harden_process, HardenedProcess};
-use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Mover, Spawned};
+use casemate_sandbox::launch::{launch_exec, launch_exec_unprivileged, Spawned};
 use casemate_sandbox::plan::{Early, ExecPlan, HookState, SeccompFilter};
 use casemate_sandbox::proto::{self, tell_child, FromParent};
 use casemate_sandbox::Failure;
+use casemate_sandbox::Mover;
 use casemate_sys::ns::{self, flag};
 use casemate_sys::{errno_text, process};
 use rustix::fd::{AsFd, OwnedFd};
@@ -73,11 +74,11 @@ fn join(global: &Global, request: &ExecRequest, trail: &mut Trail) -> Result<i32
     let caller = Caller::probe(&container.proc)?;
     let (plan, expectation) =
         debug_span!("plan").in_scope(|| plan(&container, &caller, &hardened, request, &init))?;
-    let births = Births::of(&container, request)?;
+    let placements = Placements::of(&container, request)?;
     trail.allow()?;
     let child = debug_span!("launch")
-        .in_scope(|| spawn(plan, &births, &container, &caller, &init))
-        .map_err(|e| births.explain(e))?;
+        .in_scope(|| spawn(plan, &placements, &container, &caller, &init))
+        .map_err(|e| placements.explain(e))?;
     debug!("container {}: process {} joins", request.id, child.pid);
     let outcome = debug_span!("join")
         .in_scope(|| supervise_exec(&container, (console, limit), &expectation, &child, request));
@@ -295,14 +296,14 @@ fn filters(container: &Container, process: &HardenedProcess) -> Result<Vec<Secco
 
 /// Where the process may be born: the container's cgroup, or, when that takes no processes (systemd in the container has
 /// made it an inner node) or is gone, the one that init is in now. `--cgroup` has no second choice.
-struct Births<'a> {
+struct Placements<'a> {
     first: Option<Cgroup>,
     second: OnceCell<Result<Option<Cgroup>>>,
     record: &'a Record,
     asked: bool,
 }
 
-impl<'a> Births<'a> {
+impl<'a> Placements<'a> {
     fn of(container: &'a Container, request: &ExecRequest) -> Result<Self> {
         let record = &container.record;
         let (second, mut asked) = (OnceCell::new(), false);
@@ -314,11 +315,11 @@ impl<'a> Births<'a> {
             }
             (Some(_), None) => container.cgroup()?,
         };
-        let births = Self { first, second, record, asked };
-        if births.first.is_none() {
-            births.look_again()?;
+        let placements = Self { first, second, record, asked };
+        if placements.first.is_none() {
+            placements.look_again()?;
         }
-        Ok(births)
+        Ok(placements)
     }
 
     /// The second choice, which a privileged caller hardly ever needs: it is looked for only when the first takes no process.
@@ -400,7 +401,7 @@ fn below(own: &Path, asked: &str) -> Result<Cgroup> {
 
 fn spawn(
     plan: ExecPlan,
-    births: &Births<'_>,
+    placements: &Placements<'_>,
     container: &Container,
     caller: &Caller,
     init: &OwnedFd,
@@ -408,13 +409,13 @@ fn spawn(
     // Root of a user namespace (rootless podman) may enter the container's pid namespace but not come back to its own,
     // which belongs to the host.
     if !caller.privileged || !caller.initial_user_namespace {
-        let handles: Vec<&Cgroup> = births.each().collect();
+        let handles: Vec<&Cgroup> = placements.each().collect();
         let cgroups: Vec<_> = handles.iter().map(AsFd::as_fd).collect();
         let mover = crate::launch::cgroups::mover(container.record.cgroup.as_ref(), &handles)?;
         let mover = mover.as_ref().map(|mover| mover as Mover<'_>);
         return Ok(launch_exec_unprivileged(plan, &cgroups, mover)?);
     }
-    let cgroups = births.each().map(AsFd::as_fd);
+    let cgroups = placements.each().map(AsFd::as_fd);
     if container.record.namespaces & flag::PID == 0 {
         return Ok(launch_exec(plan, cgroups)?);
     }

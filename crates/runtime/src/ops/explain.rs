@@ -67,8 +67,8 @@ fn recorded(id: &ContainerId, state: &StateDir, record: &Record) -> Result<Value
 fn of_bundle(global: &Global, request: &ExplainRequest) -> Result<Value> {
     let bundle = Bundle::open(&request.bundle, request.config.as_deref())?;
     let mut decided = decide(global, bundle, &request.id).map_err(in_full)?;
-    crate::resolve::userns::foretell(&mut decided, &request.id)?;
-    crate::resolve::selinux::foretell(&mut decided, &request.id)?;
+    crate::resolve::userns::predict(&mut decided, &request.id)?;
+    crate::resolve::selinux::predict(&mut decided, &request.id)?;
     let spec = decided.bundle.spec()?;
     let Decided { choice, facts, .. } = &*decided;
     let ways = ways_around(&spec, choice, facts, &decided.decisions);

@@ -1,17 +1,16 @@
 //! `kill`: signals, to a process that is certainly the container's.
 
+use super::end::{self, SIGKILL};
 use super::unreadable::Unreadable;
-use super::Container;
 use crate::audit_log::around;
 use crate::request::{Global, KillRequest};
+use crate::state::Container;
 use crate::state::{StateRoot, Status};
 use anyhow::{bail, Result};
 use casemate_sys::process;
 use std::time::Duration;
 use tracing::debug_span;
 
-/// SIGKILL.
-pub(crate) const SIGKILL: i32 = 9;
 /// How long a frozen cgroup may take to thaw.
 pub(crate) const THAW: Duration = Duration::from_secs(2);
 
@@ -43,7 +42,7 @@ fn signal(global: &Global, request: &KillRequest) -> Result<()> {
     // A container without a pid namespace of its own does not end with its init.
     if request.signal == SIGKILL && container.record.shared_pid_namespace {
         if let Some(cgroup) = container.cgroup()? {
-            return Ok(super::delete::kill_all(&cgroup, super::delete::kept(&container))?);
+            return Ok(end::kill_all(&cgroup, end::kept(&container))?);
         }
     }
     let Some(init) = container.init()? else { bail!("container not running") };
@@ -64,9 +63,7 @@ fn signal(global: &Global, request: &KillRequest) -> Result<()> {
 
 fn kill_all(container: &Container, signal: i32) -> Result<()> {
     match container.cgroup()? {
-        Some(cgroup) if signal == SIGKILL => {
-            Ok(super::delete::kill_all(&cgroup, super::delete::kept(container))?)
-        }
+        Some(cgroup) if signal == SIGKILL => Ok(end::kill_all(&cgroup, end::kept(container))?),
         Some(cgroup) => Ok(cgroup.signal_all_raw(signal)?),
         None => match container.init()? {
             Some(init) => Ok(process::pidfd_signal(&init, signal)?),

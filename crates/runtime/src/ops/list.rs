@@ -1,8 +1,10 @@
 //! `state`, `list`, `ps`: questions that change nothing.
 
-use super::{unreadable, Container};
+use super::owner::user_name;
+use super::unreadable;
 use crate::report::{ListReport, StateReport};
 use crate::request::Global;
+use crate::state::Container;
 use crate::state::{StateRoot, Status};
 use crate::ContainerId;
 use anyhow::{bail, Result};
@@ -61,18 +63,6 @@ fn entry(root: &StateRoot, id: &ContainerId) -> Result<Option<StateReport>> {
     let container = Container { state, record, proc: crate::procfs::open()? };
     let owner = user_name(container.record.owner);
     report(&container, owner).map(Some)
-}
-
-/// The host's name for a uid, read from /etc/passwd alone: no NSS in a static binary.
-pub(super) fn user_name(uid: u32) -> String {
-    // A column for people: without a name the number stands there.
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let name = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    });
-    name.unwrap_or_else(|| format!("#{uid}"))
 }
 
 /// Pids of all processes of a container, in the runtime's pid namespace; none for a stopped one.

@@ -1,8 +1,8 @@
 //! `pause` and `resume`: the cgroup's freezer.
 
-use super::Container;
 use crate::audit_log::around;
 use crate::request::Global;
+use crate::state::Container;
 use crate::state::Status;
 use crate::ContainerId;
 use anyhow::{anyhow, bail, Result};

@@ -1,13 +1,14 @@
 //! `run`: create, start, and, in the foreground, wait and delete.
 
-use super::make::{make, HeldBy, Made};
+use super::make::{make, Made};
 use super::start::run_poststart;
-use super::Container;
 use crate::audit_log::Trail;
+use crate::launch::container::HeldBy;
 use crate::launch::foreground::Foreground;
 use crate::launch::notify::Relay;
 use crate::launch::supervise::await_exec;
 use crate::request::{CreateRequest, Global, RunRequest};
+use crate::state::Container;
 use anyhow::Result;
 use casemate_sandbox::proto::{tell_child, FromParent};
 use casemate_sys::process;

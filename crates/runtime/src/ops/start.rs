@@ -1,11 +1,12 @@
 //! `start`: open the gate of a created container.
 
-use super::Container;
 use crate::audit_log::Trail;
 use crate::hinted::{hinted, Hinted};
+use crate::launch::notify::Relay;
 use crate::launch::supervise::await_exec;
 use crate::plan::hooks::{limit, of_record};
 use crate::request::Global;
+use crate::state::Container;
 use crate::state::Status;
 use crate::ContainerId;
 use anyhow::{anyhow, bail, Result};
@@ -39,7 +40,7 @@ fn release(global: &Global, id: &ContainerId, trail: &mut Trail) -> Result<()> {
         Status::Running => bail!("cannot start an already running container"),
         other => bail!("cannot start a container in the {} state", other.name()),
     }
-    let relay = container.relay()?;
+    let relay = Relay::of(&container)?;
     let init = if relay.is_some() { container.init()? } else { None };
     trail.allow()?;
     debug!("container {id}: opening its gate");
@@ -103,7 +104,7 @@ pub(crate) fn run_poststart(container: &Container) -> Result<()> {
         of_record(record, "poststart", &record.spec.hooks.poststart, &container.proc)?;
     let pid = record.init.map_or(0, |init| init.pid);
     if let Err(failure) = hooks::run_all(&list, &state.render("running", pid)) {
-        super::delete::kill_everything(container)?;
+        super::end::kill_everything(container)?;
         return Err(failure.into());
     }
     Ok(())

@@ -1,13 +1,12 @@
 //! A container whose record cannot be read: another release made it, or the file is damaged. What can still be done with it:
 //! to be listed, to get a signal, to be removed. It stops where that would rest on a guess: then everything stays.
 
-use super::delete::end;
-use super::kill::SIGKILL;
-use super::open_cgroup;
+use super::end::{end, SIGKILL};
 use crate::hinted::Hinted;
 use crate::report::StateReport;
 use crate::request::KillRequest;
 use crate::resolve::{selinux, userns};
+use crate::state::open_cgroup;
 use crate::state::{CgroupRecord, Held, InitRecord, StateDir, StateRoot};
 use crate::{procfs, ContainerId};
 use anyhow::{bail, Context as _, Result};
@@ -153,7 +152,7 @@ pub(crate) fn report(root: &StateRoot, id: &ContainerId) -> StateReport {
         rootfs: String::new(),
         created: humantime::format_rfc3339_nanos(created).to_string(),
         annotations: Default::default(),
-        owner: stat.map_or_else(String::new, |st| super::list::user_name(st.st_uid)),
+        owner: stat.map_or_else(String::new, |st| super::owner::user_name(st.st_uid)),
     }
 }
 

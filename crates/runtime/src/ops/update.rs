@@ -1,10 +1,10 @@
 //! `update`: new limits for a container and its record, or the old ones for both.
 
-use super::Container;
 use crate::audit_log::around;
 use crate::hinted::hinted;
 use crate::plan;
 use crate::request::{Global, UpdateRequest};
+use crate::state::Container;
 use crate::state::{Record, Status};
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_cgroup::{Cgroup, Contents, Hierarchy, Limits};

@@ -1,15 +1,15 @@
 //! Step 6: the whole of a container's plan, put together from what the neighbours lower.
 
 use super::hooks::{lower, Defaults, Guards};
-use super::mounts::MountContext;
+use super::mount_context::MountContext;
 use super::process::ProcessContext;
 use crate::decide::Decided;
 use crate::launch::verify::Expectation;
-use crate::plan::namespaces::{Held, Prepared};
+use crate::plan::namespaces::{self, Held, Prepared};
 use crate::request::CreateRequest;
 use crate::resolve::ids::IdMaps;
 use crate::resolve::userns::idmap::Mapper;
-use crate::resolve::userns::Unmappable;
+use crate::unmappable::Unmappable;
 use anyhow::{anyhow, bail, Context as _, Result};
 use casemate_kernel::{HostId, InnerId};
 use casemate_policy::spec::{NamespaceKind, Process};
@@ -21,20 +21,30 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use std::path::{Path, PathBuf};
 
-/// The plan and what the parent keeps of it.
-pub(crate) struct Lowered {
-    /// For the descriptors of the plan.
-    pub(crate) room: Option<crate::launch::room::Room>,
-    pub(crate) plan: Option<ContainerPlan>,
-    pub(crate) expectation: Expectation,
-    pub(crate) pid_namespace: Option<OwnedFd>,
+/// The plan of a container.
+pub(crate) struct Plan {
+    /// For the container's side.
+    pub(crate) container: ContainerPlan,
+    /// Namespaces that a process makes while the plan is made, and holds until the container has joined them.
     pub(crate) held: Option<Held>,
+    /// What has to be there in the end.
+    pub(crate) expectation: Expectation,
+    /// What the parent keeps.
+    pub(crate) parent: ParentPlan,
+}
+
+/// What the parent does, and has to know, while the container is made.
+pub(crate) struct ParentPlan {
+    /// A pid namespace to be joined around clone3.
+    pub(crate) pid_namespace: Option<OwnedFd>,
     pub(crate) maps: IdMaps,
+    /// Kinds that exec has to join.
     pub(crate) kinds: u64,
     pub(crate) shared_pid: bool,
     pub(crate) filters: Vec<SeccompFilter>,
     pub(crate) keyring: Option<String>,
-    pub(crate) parent_hooks: Vec<Hook>,
+    /// prestart and createRuntime hooks.
+    pub(crate) hooks: Vec<Hook>,
     pub(crate) poststop: Vec<Hook>,
     pub(crate) hook_state: HookState,
     pub(crate) rootfs: PathBuf,
@@ -42,12 +52,21 @@ pub(crate) struct Lowered {
     pub(crate) relabel: bool,
 }
 
-/// Step 6: from the hardened spec to the plan.
-pub(crate) fn lower_container(
+/// Step 6: from the hardened configuration to the plan. Namespaces of a user namespace are being made from here on.
+///
+/// # Errors
+/// A configuration that cannot be put into practice on this host; [`Unmappable`] where it can without a user namespace.
+pub(crate) fn plan(request: &CreateRequest, decided: &Decided) -> Result<Box<Plan>> {
+    let hosts = (!decided.spec.is_verbatim()).then_some(&decided.facts.host_namespaces[..]);
+    let namespaces = namespaces::prepare(&decided.spec, &decided.caller, &decided.proc, hosts)?;
+    with_namespaces(request, decided, namespaces)
+}
+
+fn with_namespaces(
     request: &CreateRequest,
     decided: &Decided,
     namespaces: Prepared,
-) -> Result<Box<Lowered>> {
+) -> Result<Box<Plan>> {
     let Decided { bundle, spec, proc, .. } = decided;
     // The specification lets a container be created without a process; `start` refuses it then.
     let nothing = Process { cwd: "/".to_owned(), ..Process::default() };
@@ -68,7 +87,7 @@ pub(crate) fn lower_container(
         &rootfs,
         &spec.annotations,
     )?;
-    let plan = ContainerPlan {
+    let container = ContainerPlan {
         host_proc: proc
             .as_fd()
             .try_clone_to_owned()
@@ -89,22 +108,23 @@ pub(crate) fn lower_container(
         gate: Gate::Channel,
         namespaces: namespaces.plan,
     };
-    Ok(Box::new(Lowered {
-        expectation: expectation(&plan, decided, process, &namespaces.maps)?,
-        plan: Some(plan),
-        pid_namespace: namespaces.pid,
+    Ok(Box::new(Plan {
+        expectation: expectation(&container, decided, process, &namespaces.maps)?,
+        container,
         held: namespaces.held,
-        maps: namespaces.maps,
-        kinds: namespaces.kinds,
-        shared_pid: namespaces.shared_pid,
-        filters,
-        keyring,
-        parent_hooks: hooks.parent,
-        room: None,
-        poststop: hooks.poststop,
-        hook_state,
-        rootfs,
-        relabel,
+        parent: ParentPlan {
+            pid_namespace: namespaces.pid,
+            maps: namespaces.maps,
+            kinds: namespaces.kinds,
+            shared_pid: namespaces.shared_pid,
+            filters,
+            keyring,
+            hooks: hooks.parent,
+            poststop: hooks.poststop,
+            hook_state,
+            rootfs,
+            relabel,
+        },
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::resolve::overlay::{below, Below};
 use crate::resolve::userns::idmap::{Mapper, Wanted};
-use crate::resolve::userns::Unmappable;
+use crate::unmappable::Unmappable;
 use anyhow::{Context as _, Result};
 use casemate_kernel::magic;
 use casemate_policy::mount_options::attr;

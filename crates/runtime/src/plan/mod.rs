@@ -4,11 +4,13 @@
 pub mod cgroup;
 pub(crate) mod container;
 pub(crate) mod devices;
+mod filesystem;
 pub(crate) mod handed_over;
 pub(crate) mod hooks;
 mod images;
 pub(crate) mod listen_fds;
 mod masks;
+mod mount_context;
 mod mounts;
 pub(crate) mod namespaces;
 pub(crate) mod process;

@@ -1,11 +1,11 @@
 //! `mounts`: option strings to attributes, sources to absolute paths, ids to the host's.
 
-use crate::decide::bundle::Bundle;
-use crate::decide::caller::selinux;
+use super::filesystem::{filesystem, label_option};
+use super::mount_context::MountContext;
 use crate::plan::propagation_of;
 use crate::resolve::ids::{mapping_namespace, IdMaps};
 use crate::resolve::userns::idmap::{Mapper, Wanted};
-use crate::resolve::userns::Unmappable;
+use crate::unmappable::Unmappable;
 use anyhow::{anyhow, bail, Context, Result};
 use casemate_kernel::magic;
 use casemate_kernel::InnerId;
@@ -17,62 +17,25 @@ use casemate_sys::path::Links;
 use casemate_sys::Context as _;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::FileType;
-use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
-
-/// What lowering a mount has to know besides the spec.
-#[derive(Debug)]
-pub(super) struct MountContext<'a> {
-    /// The bundle, for relative sources.
-    pub bundle: &'a Bundle,
-    /// What the rules were told about the sources, by the bundle's number of the mount.
-    pub sources: &'a BTreeMap<usize, SourceFact>,
-    /// The same about the layers of overlays.
-    pub layers: &'a BTreeMap<usize, Vec<LayerFact>>,
-    /// The runtime's /proc.
-    pub proc: &'a OwnedFd,
-    /// Ids of what is created on the host's side of the user namespace.
-    pub ids: &'a IdMaps,
-    /// The container's user namespace, for `idmap` without mappings of its own.
-    pub user_namespace: Option<&'a OwnedFd>,
-    /// The container has its own cgroup namespace, or that of another one.
-    pub own_cgroup_namespace: bool,
-    /// The host directory of the container's cgroup, or of the whole hierarchy.
-    pub cgroup_dir: Option<PathBuf>,
-    /// Where the host's cgroup2 is mounted.
-    pub cgroup_mount: Option<PathBuf>,
-    /// The runtime may clone mounts of the host.
-    pub clones: bool,
-    /// Ids that the kernel would not know are left out of options rather than refused (rootless, as crun does).
-    pub unprivileged: bool,
-    /// What the host's mounts become for the container, before anything is mounted there.
-    pub propagation: u64,
-    /// Makes the clones for a container that got its user namespace from us.
-    pub(crate) mapper: Option<Mapper<'a>>,
-    /// The caller is in a container itself, or has no privilege: there are file systems that it may not mount.
-    pub nested: bool,
-}
 
 /// Lower all mounts.
 pub(super) fn lower(spec: &HardenedSpec, context: &MountContext<'_>) -> Result<Vec<MountPlan>> {
-    // Numbers as the bundle counts: the profile's own mounts stand before the bundle's.
-    let added = spec.extras().added_mounts;
-    let lower_one = |(index, mount): (usize, &Mount)| {
-        let label = match index.checked_sub(added) {
+    let lower_one = |(own, mount): (Option<usize>, &Mount)| {
+        let label = match own {
             Some(index) => format!("mounts[{index}] {}", mount.destination),
             None => format!("root.tmpfs {}", mount.destination),
         };
-        let own = index.checked_sub(added);
         let source = own.and_then(|index| context.sources.get(&index));
         let layers = own.and_then(|index| context.layers.get(&index));
         let judged = (source, layers);
         let mut plan = one(spec, mount, label.clone(), judged, context).context(label)?;
-        if index < added {
+        if own.is_none() {
             share_content(&mut plan.source);
         }
         Ok(plan)
     };
-    spec.mounts.iter().enumerate().map(lower_one).collect()
+    spec.numbered_mounts().map(lower_one).collect()
 }
 
 /// A new mount of a cgroup file system.
@@ -374,117 +337,9 @@ fn overlay(
     Ok(Some(MountSource::Overlay { plan, userns }))
 }
 
-/// File systems that a container gets a new one of, whose files are of its own ids. Others have files with owners
-/// already.
-const NEW: [&str; 8] =
-    ["proc", "sysfs", "tmpfs", "ramfs", "devpts", "mqueue", "hugetlbfs", "devtmpfs"];
-
-fn filesystem(
-    spec: &Spec,
-    mount: &Mount,
-    flags: &MountPlanFlags,
-    context: &MountContext<'_>,
-) -> Result<MountSource> {
-    let fstype = mount.kind.clone().ok_or_else(|| anyhow!("neither a type nor the option bind"))?;
-    if context.mapper.is_some() && !NEW.contains(&fstype.as_str()) {
-        let about = format!("{} is a new mount of {fstype}", mount.destination);
-        return Err(
-            Unmappable::new(format!("{about}, which cannot be shown with other ids")).into()
-        );
-    }
-    let mut options: Vec<(String, Option<String>)> = Vec::new();
-    for flag in flags.fsconfig_flags() {
-        // The superblock of these may be shared with the host's: only the mount is made read-only.
-        if flag != "ro" {
-            options.push((flag.to_owned(), None));
-        }
-    }
-    for option in &flags.data {
-        if let Some(value) = translate(&fstype, &option.key, option.value.as_deref(), context)? {
-            options.push((option.key.clone(), value));
-        }
-    }
-    options.extend(label_option(spec, &fstype)?);
-    let is_tmpfs = fstype == "tmpfs";
-    let has_mode = options.iter().any(|(key, _)| key == "mode");
-    Ok(MountSource::Filesystem {
-        source: Some(mount.source.clone().unwrap_or_else(|| fstype.clone())),
-        or_bind: stand_in(&fstype, context.nested),
-        content: if flags.tmpcopyup && is_tmpfs { Content::Copy } else { Content::Nothing },
-        inherit_mode: is_tmpfs && !has_mode,
-        label: attribute(spec, &fstype)?,
-        options,
-        fstype,
-    })
-}
-
-/// What is bound where the kernel refuses a file system. Only root of the host has no reason to be refused: then something is
-/// wrong, and the host's tree no answer.
-fn stand_in(fstype: &str, nested: bool) -> Option<PathBuf> {
-    (nested && fstype == "sysfs").then(|| PathBuf::from("/sys"))
-}
-
-/// uid= and gid= of the container, in ids of who makes the mount. Answers `None` to leave the option out.
-#[allow(clippy::option_option)]
-fn translate(
-    fstype: &str,
-    key: &str,
-    value: Option<&str>,
-    context: &MountContext<'_>,
-) -> Result<Option<Option<String>>> {
-    let text = value.map(str::to_owned);
-    let is_id = matches!(key, "uid" | "gid") && matches!(fstype, "tmpfs" | "devpts" | "ramfs");
-    // What is no number is for the kernel to refuse.
-    let Some(id) = text.as_deref().filter(|_| is_id).and_then(|text| text.parse::<u32>().ok())
-    else {
-        return Ok(Some(text));
-    };
-    let host = if key == "uid" {
-        context.ids.host_uid(InnerId(id))
-    } else {
-        context.ids.host_gid(InnerId(id))
-    };
-    match host {
-        Some(host) => Ok(Some(Some(host.to_string()))),
-        None if context.unprivileged => Ok(None),
-        None => bail!("{key}={id} is not mapped into the container's user namespace"),
-    }
-}
-
-/// `linux.mountLabel` for a file system that was made with the namespace, and takes no other option any more.
-fn attribute(spec: &Spec, fstype: &str) -> Result<Option<String>> {
-    match &spec.linux.mount_label {
-        Some(label) if fstype == "mqueue" && selinux()? => Ok(Some(label.clone())),
-        _ => Ok(None),
-    }
-}
-
-/// `linux.mountLabel` as an option, for file systems that take one.
-///
-/// # Errors
-/// Whether SELinux is on cannot be read: the label must not be left out for that.
-fn label_option(spec: &Spec, fstype: &str) -> Result<Option<(String, Option<String>)>> {
-    let Some(label) = &spec.linux.mount_label else { return Ok(None) };
-    // The kernel knows the option only while SELinux is on; otherwise the label means nothing.
-    if !matches!(fstype, "tmpfs" | "devpts" | "overlay" | "ramfs") || !selinux()? {
-        return Ok(None);
-    }
-    let kinds = ["rootcontext", "fscontext", "defcontext"];
-    let asked = spec.annotations.get("run.oci.mount_context_type").map(String::as_str);
-    let key = asked.filter(|kind| kinds.contains(kind)).unwrap_or("context");
-    Ok(Some((key.to_owned(), Some(label.clone()))))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_hosts_sysfs_stands_in_for_callers_in_a_container_only() {
-        assert_eq!(stand_in("sysfs", false), None);
-        assert_eq!(stand_in("sysfs", true), Some(PathBuf::from("/sys")));
-        assert_eq!(stand_in("proc", true), None);
-    }
 
     #[test]
     fn a_destination_is_resolved_before_it_is_used() {

@@ -4,9 +4,9 @@
 use crate::decide::caller::Caller;
 use anyhow::{anyhow, Context as _, Result};
 use casemate_policy::DefaultProfile;
-use casemate_sandbox::guard::HookGuard;
 use casemate_sandbox::hooks;
 use casemate_sandbox::plan::Hook;
+use casemate_sandbox::plan::HookGuard;
 use std::path::{Path, PathBuf};
 
 /// Its name in the kernel.

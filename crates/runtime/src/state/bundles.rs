@@ -5,17 +5,12 @@
 //! are in the engines' directories, and most hooks in the host's system, which are protected as such. So a node full of pods has
 //! none of these files, and nobody reads the records of all containers.
 
-use super::record::Record;
-use crate::decide::caller::Caller;
-use crate::decide::facts::Origin;
 use crate::files::io_error_text;
 use anyhow::{anyhow, Context as _, Result};
-use casemate_kernel::mountinfo::{self, Mount};
-use casemate_policy::{BundleFact, Usual, SIGNS};
+use casemate_policy::BundleFact;
 use rustix::fd::OwnedFd;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
-use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -30,41 +25,14 @@ fn file_of(id: &str) -> PathBuf {
     Path::new(DIR).join(id)
 }
 
-/// Write down where the bundle of a container lies, unless an engine keeps it, and what its hooks depend on. `table`: mountinfo of
-/// the host, or nothing.
+/// Write down what others are told of a container.
 ///
 /// # Errors
-/// It cannot be written, or what it is to say cannot be looked at.
-pub(crate) fn register(
-    root: &Path,
-    record: &Record,
-    caller: &Caller,
-    (proc, table): (&OwnedFd, &[u8]),
-) -> Result<()> {
-    let engines = is_engines(&record.bundle.to_string_lossy());
-    if engines && record.spec.hooks.kinds().iter().all(|(_, list)| list.is_empty()) {
-        return Ok(());
-    }
-    // Where no control was asked nobody has read it.
-    let table = match table.is_empty() {
-        true => Cow::Owned(crate::procfs::read_bytes(proc, "self/mountinfo")?),
-        false => Cow::Borrowed(table),
-    };
-    let mounts = mountinfo::parse(&table)?;
-    let hooks = hooks(record, caller, proc, &mounts)?;
-    let fact = match engines {
-        true if hooks.is_empty() => return Ok(()),
-        // `/` is nobody's root file system, for whoever reads this; releases that know no hooks, too.
-        true => BundleFact { root: "/".to_owned(), ..BundleFact::default() },
-        false => {
-            let (bundle, config) = (record.bundle.as_path(), record.config.as_deref());
-            Origin { bundle, config, rootfs: &record.rootfs }.fact(proc, &mounts)?
-        }
-    };
-    let fact = BundleFact { container: record.id.clone(), hooks, ..fact };
-    let (dir, file) = (root.join(DIR), root.join(file_of(&record.id)));
+/// It cannot be written.
+pub(crate) fn write(root: &Path, fact: &BundleFact) -> Result<()> {
+    let (dir, file) = (root.join(DIR), root.join(file_of(&fact.container)));
     let about = || file.display().to_string();
-    let bytes = serde_json::to_vec(&fact)?;
+    let bytes = serde_json::to_vec(fact)?;
     let mut attempts = ATTEMPTS;
     loop {
         match rustix::fs::mkdir(&dir, rustix::fs::Mode::from_raw_mode(0o700)) {
@@ -77,19 +45,6 @@ pub(crate) fn register(
             other => return other.map_err(|e| io_error_text(&e)).with_context(about),
         }
     }
-}
-
-fn hooks(
-    record: &Record,
-    caller: &Caller,
-    proc: &OwnedFd,
-    mounts: &[Mount<'_>],
-) -> Result<Vec<String>> {
-    let root = caller.euid == 0 && caller.initial_user_namespace;
-    let places =
-        crate::decide::facts::hook_places(&record.spec.hooks, (caller.euid, root), proc, mounts)?;
-    let data = record.spec.overrides().values.paths_data.as_deref().unwrap_or_default();
-    Ok(crate::decide::facts::among_data(places, data))
 }
 
 /// Forget where the bundle of a container lies; the directory goes with the last of them.
@@ -146,13 +101,4 @@ pub(crate) fn of_others(root: &Path, own: &str) -> Result<Vec<BundleFact>> {
         }
     }
     Ok(found)
-}
-
-/// Whether a bundle lies where an engine keeps them, and lets nobody else write.
-fn is_engines(bundle: &str) -> bool {
-    if crate::decide::facts::is_in_volume(bundle) {
-        return false;
-    }
-    let is_sign = |part: &str| SIGNS.iter().any(|(sign, _)| *sign == part);
-    casemate_policy::usual(bundle) == Usual::Engine || bundle.split('/').any(is_sign)
 }

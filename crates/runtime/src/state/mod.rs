@@ -16,12 +16,18 @@
 //! Other runtimes may keep their containers in the same root; a directory without our record is not ours.
 
 pub(crate) mod bundles;
+mod container;
 mod dir;
+mod gate;
 pub mod past;
 mod record;
+mod records;
+mod root;
 mod status;
 
-pub use dir::{StateDir, StateRoot};
+pub(crate) use container::{open_cgroup, Container};
+pub use dir::StateDir;
 pub use record::{CgroupRecord, InitRecord, Record, SeccompRecord};
 pub(crate) use record::{Held, FORMAT};
+pub use root::StateRoot;
 pub use status::Status;

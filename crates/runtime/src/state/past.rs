@@ -7,8 +7,9 @@
 //!
 //! It is the container's own file of decisions, moved in place of being removed: that costs `delete` the least.
 
-use super::dir::{StateDir, StateRoot, DECISIONS};
+use super::dir::{StateDir, DECISIONS};
 use super::record::Record;
+use super::root::StateRoot;
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::Spec;
 use casemate_policy::{Engine, Overrides};

@@ -1,6 +1,6 @@
 //! Bind mounts: a part of the host's tree, cloned, configured while detached, attached.
 
-use super::{apply_attributes, apply_below, attach_at, is_procfs};
+use super::attach::{apply_attributes, apply_below, attach_at, is_procfs};
 use crate::failure::Step;
 use crate::plan::{DetachedTree, MountPlan, MountSource};
 use crate::{Failure, StepResult};

@@ -1,7 +1,7 @@
 //! New instances of file systems: proc, sysfs, tmpfs, devpts, mqueue, cgroup2, overlay and whatever else the spec asks.
 
+use super::attach::{apply_attributes, apply_propagation, attach_at};
 use super::scratch::{self, Writable};
-use super::{apply_attributes, apply_propagation, attach_at};
 use crate::plan::{Content, MountPlan, MountSource};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::propagation::PRIVATE;

@@ -8,7 +8,7 @@
 //! Everything is stacked on the place of the rootfs, where it lies hidden below the finished overlay until the old root
 //! goes: to close a mount that was never attached would wait for all processors.
 
-use super::{apply_attributes, attach_at};
+use super::attach::{apply_attributes, attach_at};
 use crate::plan::{Layer, MountPlan, OverlayPlan, Upper};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, propagation, AttrChange, FsContext};

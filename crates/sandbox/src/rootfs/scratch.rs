@@ -6,7 +6,8 @@
 //! one above it when the first place needs it. Where the kernel has none for us (two overlays on top of each other already,
 //! or a user namespace without extended attributes on tmpfs), everything is copied.
 
-use super::{apply_attributes, attach_at, copy_up, overlay};
+use super::attach::{apply_attributes, attach_at};
+use super::{copy_up, overlay};
 use crate::plan::{MountPlan, MountSource, RootPlan, Upper};
 use crate::{Failure, StepResult};
 use casemate_sys::mount::{self, attr, FsContext};

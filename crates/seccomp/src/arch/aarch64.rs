@@ -2,7 +2,7 @@
 
 //! System call numbers of aarch64, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     NO, NO, NO, 202, 242, NO, 89, 217, 171, NO, NO, NO, NO, NO, NO, NO, NO, 200, 280, NO, NO, 214,

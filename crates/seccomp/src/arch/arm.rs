@@ -2,7 +2,7 @@
 
 //! System call numbers of arm, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     140, 142, 149, 285, 366, 33, 51, 309, 124, NO, NO, NO, 270, 341, NO, NO, 134, 282, 386, NO,

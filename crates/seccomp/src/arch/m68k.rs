@@ -2,7 +2,7 @@
 
 //! System call numbers of m68k, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     140, 142, 149, NO, 361, 33, 51, 279, 124, NO, 27, NO, NO, NO, 336, 335, 134, 358, 354, NO, NO,

@@ -2,7 +2,7 @@
 
 //! System call numbers of mips, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     140, 142, 153, 168, 334, 33, 51, 280, 124, 137, 27, NO, NO, NO, NO, NO, 134, 169, 355, 17, NO,

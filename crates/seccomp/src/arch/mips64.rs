@@ -2,7 +2,7 @@
 
 //! System call numbers of mips64, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     NO, 22, 152, 42, 293, 20, 158, 239, 154, 176, 37, NO, NO, NO, NO, NO, NO, 48, 315, NO, NO, 12,

@@ -22,12 +22,9 @@ mod x32;
 mod x86;
 mod x86_64;
 
-use names::{COUNT, NAMES};
+use names::{COUNT, NAMES, NO};
 use std::cmp::Ordering;
 use std::fmt;
-
-/// Marks a system call that an architecture does not have.
-const NO: u32 = u32::MAX;
 
 /// The bit that tells an x32 call from an x86_64 one; both carry the same AUDIT_ARCH token
 /// (arch/x86/include/uapi/asm/unistd.h).

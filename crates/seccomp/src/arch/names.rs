@@ -6,6 +6,9 @@
 
 pub(super) const COUNT: usize = 508;
 
+/// Marks a system call that an architecture does not have.
+pub(super) const NO: u32 = u32::MAX;
+
 pub(super) const NAMES: [&str; COUNT] = [
     "_llseek",
     "_newselect",

@@ -2,7 +2,7 @@
 
 //! System call numbers of parisc64, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     140, 142, 149, 35, 320, 33, 51, 264, 124, NO, 27, NO, NO, NO, NO, NO, 134, 22, 341, NO, NO, 45,

@@ -2,7 +2,7 @@
 
 //! System call numbers of ppc, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     140, 142, 149, 330, 344, 33, 51, 269, 124, 137, 27, NO, NO, NO, NO, NO, 134, 327, 361, 17, NO,

@@ -2,7 +2,7 @@
 
 //! System call numbers of sh, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     140, 142, 149, 344, 358, 33, 51, 285, 124, NO, 27, NO, NO, NO, NO, NO, 134, 341, 375, NO, NO,

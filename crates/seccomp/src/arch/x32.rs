@@ -2,7 +2,7 @@
 
 //! System call numbers of x32, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     NO, NO, NO, 43, 288, 21, 163, 248, 159, 183, 37, 158, NO, NO, NO, NO, NO, 49, 321, NO, NO, 12,

@@ -2,7 +2,7 @@
 
 //! System call numbers of x86, in the order of names.rs, without the ABI's base.
 
-use super::{names::COUNT, NO};
+use super::names::{COUNT, NO};
 
 pub(super) static NUMBERS: [u32; COUNT] = [
     140, 142, 149, NO, 364, 33, 51, 286, 124, 137, 27, 384, NO, NO, NO, NO, 134, 361, 357, 17, NO,

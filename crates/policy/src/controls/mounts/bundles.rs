@@ -1,6 +1,6 @@
 //! Bundles: what lies there says what the caller runs next, so no container writes it.
 
-use super::{covers, Scope};
+use super::scope::{covers, Scope};
 use crate::facts::{is_below, BundleFact, FileFact, SIGNS};
 
 /// What of a bundle a file is or holds, as messages go on behind it: the container's own configuration, or what another

@@ -1,7 +1,7 @@
 //! What lies in the directory of an engine: what the engine made for this container is let in, and what
 //! belongs to the engine itself or to others is protected.
 
-use super::Scope;
+use super::scope::Scope;
 use crate::facts::{is_below, Engine, FileFact, LayerRole};
 use crate::spec::NamespaceKind;
 use casemate_kernel::magic;
@@ -252,8 +252,8 @@ fn is_pod(engine: Engine, name: &str, scope: &Scope<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Pod;
     use super::*;
+    use crate::admit::Pod;
     use crate::facts::MountFacts;
 
     #[test]

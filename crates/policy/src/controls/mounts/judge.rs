@@ -1,10 +1,9 @@
 //! The judgement of one source: what is shown to a container of the host's files.
 
 use super::engines::{whose, Whose};
-use super::{
-    bundles, covers, holds_state, is_casemates, places, users, Judgement, Place, Scope,
-    ENGINE_DATA, SYSTEM,
-};
+use super::judgement::{Judgement, Place, ENGINE_DATA, SYSTEM};
+use super::scope::{covers, holds_state, Scope};
+use super::{bundles, places, users};
 use crate::facts::{is_below, Engine, FileFact, FileKind, Package, Use, Used, SIGNS, SOCKETS};
 use casemate_kernel::magic;
 
@@ -238,4 +237,11 @@ fn is_known(path: &str) -> bool {
     ];
     let agent = path.starts_with("/tmp/.buildkit-ssh-sock");
     KNOWN.contains(&path) || agent || path.ends_with("/otel-grpc.sock")
+}
+
+/// True for the runtime's own directories, which no override opens.
+fn is_casemates(file: &FileFact, scope: &Scope<'_>) -> bool {
+    let own = scope.facts.state_root.as_str();
+    file.all_names()
+        .any(|name| (!own.is_empty() && covers(own, name)) || places::judge(name) == Place::Own)
 }

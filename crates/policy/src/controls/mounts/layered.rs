@@ -1,6 +1,8 @@
 //! A source on an overlay that is mounted already shows the layers of that overlay, and writes to one of them.
 
-use super::{covers, judge, places, Judgement, Place, Scope, ENGINE_DATA};
+use super::judgement::{Judgement, Place, ENGINE_DATA};
+use super::scope::{covers, Scope};
+use super::{judge, places};
 use crate::facts::{Engine, FileFact, LayerFact, LayerRole, SourceFact};
 
 /// The strictest judgement of the layers that `file` lies on, and of those that they lie on.

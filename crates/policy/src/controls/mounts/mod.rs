@@ -6,10 +6,12 @@
 mod bundles;
 mod engines;
 mod judge;
+mod judgement;
 mod layered;
 mod overlay;
 mod places;
-mod pod;
+mod restrict;
+mod scope;
 mod sources;
 mod types;
 mod users;
@@ -17,15 +19,16 @@ mod users;
 pub(crate) use judge::is_engines_socket;
 pub use overlay::{is_layer, layers};
 pub use places::{usual, Usual};
-pub(crate) use pod::Pod;
 pub(crate) use sources::{of_root, refused, remounts, sources};
 
-use super::flags::{missing, NAMES};
 use super::prelude::*;
 use crate::check::clean;
-use crate::facts::{is_below, Engine, FileFact, FileKind, HostFacts, MountFacts};
+use crate::facts::is_below;
 use crate::mount_options::{attr, MountPlanFlags};
-use crate::spec::{Mount, NamespaceKind};
+use crate::spec::Mount;
+use judgement::Judgement;
+use restrict::restrict;
+use scope::{covers, is_root};
 
 /// **What.** This decides which file systems a configuration may mount (not bind), and where, if
 /// the caller is root of the host:
@@ -219,140 +222,6 @@ pub(crate) const SOURCES: Control = Control {
     summary: "no sensitive place of the host is bound: its root, system directories, engine sockets, kernel file systems",
 };
 
-/// The class of engines' data.
-const ENGINE_DATA: &str = "mounts.engine-data";
-/// The class of the host's system.
-const SYSTEM: &str = "mounts.host-system";
-
-/// What a path of the host means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Bound as asked for.
-    Data,
-    /// May be read.
-    System,
-    /// The host itself: the override that permits it, and the place below that makes it so.
-    Host { class: &'static str, holds: Option<&'static str> },
-    /// In the directory of an engine.
-    Engine { engine: Engine, root: &'static str },
-    /// The runtime's own.
-    Own,
-    /// Data, unless a package of the host's owns it.
-    Packaged { class: &'static str },
-}
-
-/// What becomes of a mount, the mildest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Judgement {
-    /// It is as asked for.
-    LetIn,
-    /// It may be read; the override that leaves it writable.
-    ReadOnly { class: &'static str, note: String },
-    /// It is of no use in a container, and is not there.
-    LeftOut,
-    /// It is refused, unless by this override; `None`: by none.
-    Refused { class: Option<&'static str>, note: String },
-}
-
-impl Judgement {
-    fn read_only(class: &'static str, note: impl Into<String>) -> Self {
-        Self::ReadOnly { class, note: note.into() }
-    }
-
-    fn refused(class: &'static str, note: impl Into<String>) -> Self {
-        Self::Refused { class: Some(class), note: note.into() }
-    }
-
-    fn never() -> Self {
-        Self::Refused { class: None, note: " (the runtime's own)".to_owned() }
-    }
-
-    fn rank(&self) -> u8 {
-        match self {
-            Self::LetIn => 0,
-            Self::ReadOnly { .. } => 1,
-            Self::LeftOut => 2,
-            Self::Refused { class: Some(_), .. } => 3,
-            Self::Refused { class: None, .. } => 4,
-        }
-    }
-
-    /// The stricter of the two; of two alike, the first.
-    fn stricter(self, other: Self) -> Self {
-        if other.rank() > self.rank() {
-            other
-        } else {
-            self
-        }
-    }
-
-    /// With a reason, where it has none yet.
-    fn with_note(mut self, text: impl FnOnce() -> String) -> Self {
-        if let Self::ReadOnly { note, .. } | Self::Refused { note, .. } = &mut self {
-            if note.is_empty() {
-                *note = text();
-            }
-        }
-        self
-    }
-}
-
-/// Whose container it is that something is judged for.
-struct Scope<'a> {
-    facts: &'a MountFacts,
-    pod: &'a Pod,
-    /// Places that the node's policy calls data.
-    data: &'a [String],
-    /// Namespaces of others that it joins.
-    joined: Vec<NamespaceKind>,
-}
-
-impl<'a> Scope<'a> {
-    fn new(draft: &'a Draft<'_>) -> Self {
-        Self {
-            facts: &draft.facts.mounts,
-            pod: &draft.asked.pod,
-            data: draft.choice.overrides.values.paths_data.as_deref().unwrap_or_default(),
-            joined: [
-                (NamespaceKind::Network, draft.joins_process(NamespaceKind::Network)),
-                (NamespaceKind::Ipc, draft.joins(NamespaceKind::Ipc)),
-            ]
-            .into_iter()
-            .filter_map(|(kind, joins)| joins.then_some(kind))
-            .collect(),
-        }
-    }
-
-    fn is_data(&self, path: &str) -> bool {
-        self.data.iter().any(|top| path == top.trim_end_matches('/') || is_below(path, top))
-    }
-}
-
-/// True for a root that is root of the host; others can do to the host only what they could do anyway.
-fn is_root(facts: &HostFacts) -> bool {
-    facts.euid == 0 && facts.in_initial_userns
-}
-
-/// True when `path` is `top` or lies in it.
-fn covers(top: &str, path: &str) -> bool {
-    path == top || is_below(path, top)
-}
-
-/// True for the runtime's own directories, which no override opens.
-fn is_casemates(file: &FileFact, scope: &Scope<'_>) -> bool {
-    let own = scope.facts.state_root.as_str();
-    file.all_names()
-        .any(|name| (!own.is_empty() && covers(own, name)) || places::judge(name) == Place::Own)
-}
-
-/// The state directory, if this is a directory above it: that goes by engines' data.
-fn holds_state<'a>(file: &FileFact, scope: &Scope<'a>) -> Option<&'a str> {
-    let own = scope.facts.state_root.as_str();
-    let above =
-        file.all_names().any(|name| is_below(own, name)) || file.holds.iter().any(|at| at == own);
-    (above && !own.is_empty() && file.kind == FileKind::Directory).then_some(own)
-}
-
 pub(crate) fn types(draft: &mut Draft<'_>, mut asked: Vec<Mount>) -> Result<Vec<Mount>, Refusal> {
     let control = ControlId::MountTypes;
     let mut quiet = true;
@@ -424,26 +293,4 @@ fn one_type(draft: &mut Draft<'_>, asked: &mut [Mount], index: usize) -> Result<
     }
     let reason = format!("{what} shows the kernel, not data");
     Ok(!restrict(draft, (control, index), &mut asked[index], wanted, reason) && quiet)
-}
-
-/// Adds the options for these bits of [`attr`]; false if there is nothing to add.
-fn restrict(
-    draft: &mut Draft<'_>,
-    (control, index): (ControlId, usize),
-    mount: &mut Mount,
-    bits: u64,
-    reason: String,
-) -> bool {
-    // What cannot be read was refused when the configuration was checked.
-    let flags = MountPlanFlags::parse(&mount.options).unwrap_or_default();
-    let names = NAMES.iter().copied().chain([(attr::RDONLY, "ro")]);
-    let wanted = names.filter(|(bit, _)| bits & bit != 0);
-    let options: Vec<String> = wanted.flat_map(|(bit, name)| missing(&flags, bit, name)).collect();
-    if options.is_empty() {
-        return false;
-    }
-    mount.options.extend(options.iter().cloned());
-    let pointer = format!("/mounts/{index}/options/-");
-    draft.log.change(control, pointer, Verdict::Tightened, values(&(), &options), reason);
-    true
 }

@@ -3,7 +3,7 @@
 //! One table of trees. The row with the longest path that fits decides; what no row names is data in a
 //! directory of its own below `/`. A path that lies above a row which is not data is judged like that row.
 
-use super::Place;
+use super::judgement::Place;
 use crate::facts::{is_below, Engine};
 
 /// What a tree is.
@@ -31,7 +31,7 @@ const HOME: Kind = Host("mounts.host-home");
 const ETC: Kind = Host("mounts.host-etc");
 const DEV: Kind = Host("mounts.host-dev");
 const SOCKET: Kind = Host("mounts.socket");
-const ENGINES: Kind = Host(super::ENGINE_DATA);
+const ENGINES: Kind = Host(super::judgement::ENGINE_DATA);
 
 /// Only this path itself; what lies in it is judged by other rows.
 const ITSELF: [(&str, Kind); 8] = [
@@ -282,7 +282,7 @@ fn place(kind: Kind, top: &'static str, holds: Option<&'static str>) -> Place {
         Data => Place::Data,
         System => Place::System,
         Host(class) => Place::Host { class, holds },
-        Of(_) if holds.is_some() => Place::Host { class: super::ENGINE_DATA, holds },
+        Of(_) if holds.is_some() => Place::Host { class: super::judgement::ENGINE_DATA, holds },
         Of(engine) => Place::Engine { engine, root: top },
         Own => Place::Own,
     }
@@ -298,7 +298,7 @@ fn by_rule(path: &str) -> Place {
         return Place::System;
     }
     if is_below(path, "/opt") {
-        return Place::Packaged { class: super::SYSTEM };
+        return Place::Packaged { class: super::judgement::SYSTEM };
     }
     let is_in = |top: &&str| path == *top || is_below(path, top);
     match is_below(path, "/var") && !DATA_OF_VAR.iter().any(is_in) {

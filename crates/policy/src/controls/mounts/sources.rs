@@ -1,11 +1,11 @@
 //! `mounts.sources`: the judgement of each source, done to the configuration.
 
 use super::super::root;
+use super::judgement::{Judgement, Place, ENGINE_DATA};
+use super::restrict::restrict;
+use super::scope::{covers, is_root, Scope};
 use super::types;
-use super::{
-    bundles, covers, engines, is_below, is_root, judge, layered, layers, places, restrict,
-    Judgement, Place, Scope, ENGINE_DATA,
-};
+use super::{bundles, engines, is_below, judge, layered, layers, places};
 use crate::check::clean;
 use crate::controls::prelude::*;
 use crate::facts::{FileFact, HostFacts, LayerFact, LayerRole, SourceFact};

@@ -1,6 +1,7 @@
 //! What kinds of file systems a container mounts, and where: a list of those that are known to be harmless.
 
-use super::{covers, Judgement};
+use super::judgement::Judgement;
+use super::scope::covers;
 use crate::mount_options::{attr, MountPlanFlags};
 use crate::spec::Mount;
 

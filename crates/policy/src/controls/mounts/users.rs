@@ -1,7 +1,7 @@
 //! What a path of the host means when an ordinary caller binds it: that caller can do nothing to most of the
 //! host, so only places are named that give away the caller's own engines, or that no container is to see.
 
-use super::{Judgement, ENGINE_DATA, SYSTEM};
+use super::judgement::{Judgement, ENGINE_DATA, SYSTEM};
 use crate::facts::is_below;
 
 /// How far a place reaches. What contains a place is taken for the place itself: who has `/run` has its sockets.

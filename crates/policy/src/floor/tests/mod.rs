@@ -153,6 +153,7 @@ fn the_floor_shares_nothing_with_the_controls() {
         include_str!("../overlay.rs"),
         include_str!("../places.rs"),
         include_str!("../process.rs"),
+        include_str!("../question.rs"),
         include_str!("../path.rs"),
         include_str!("../types.rs"),
     ];

@@ -175,7 +175,7 @@ pub(crate) fn places(
             for place in of(&program) {
                 // What a link of procfs leads to has a name, too.
                 match place.starts_with("/proc") {
-                    true => found.extend(of(super::real(&place, proc)?.as_ref())),
+                    true => found.extend(of(super::fd::real(&place, proc)?.as_ref())),
                     false => _ = found.insert(place),
                 }
             }

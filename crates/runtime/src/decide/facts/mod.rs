@@ -3,6 +3,7 @@
 
 mod above;
 mod beneath;
+mod fd;
 mod filter;
 mod hooks;
 mod limits;
@@ -14,14 +15,20 @@ mod origin;
 mod owner;
 mod pods;
 mod rootfs;
+mod scene;
+mod selinux;
 mod sources;
 mod used;
 
+pub(crate) use fd::real;
 pub(crate) use filter::of as own_filter;
 pub(crate) use hooks::{among_data, files as hook_files, is_in_volume, places as hook_places};
 pub(crate) use limits::of_joining as limits_of_joining;
 pub(crate) use namespaces::{brings_ids, file as namespace_file};
 pub(crate) use origin::Origin;
+pub(crate) use selinux::facts as selinux_facts;
+
+use scene::Scene;
 
 use crate::decide::bundle::Bundle;
 use crate::decide::caller::Caller;
@@ -34,7 +41,6 @@ use casemate_policy::spec::{Process, Spec};
 use casemate_policy::{HostFacts, MountFacts};
 use casemate_sandbox::trust;
 use rustix::fd::OwnedFd;
-use rustix::io::Errno;
 use std::cell::OnceCell;
 use std::path::Path;
 
@@ -112,16 +118,11 @@ fn look_at_mounts(
     let log = log.map(|log| of_log(log, (facts.euid, root), mounts.all())).transpose()?;
     let mut looker = sources::Looker {
         bundle,
-        proc,
-        mounts,
+        scene: Scene { proc, mounts, hooks, log: log.unwrap_or_default(), others: None, root },
         above: OnceCell::new(),
         engines: look::Engines::default(),
         used: None,
         sockets: None,
-        hooks,
-        log: log.unwrap_or_default(),
-        others: None,
-        root,
     };
     let (container, own) = (facts.mounts.container.as_str(), facts.mounts.bundle.as_str());
     if spec.mounts.iter().any(|mount| mount.is_bind() || mount.kind.as_deref() == Some("overlay")) {
@@ -140,13 +141,13 @@ fn look_at_mounts(
         .look_deeper(&mut root, container)
         .map_err(|why| anyhow!("root.path {}: {why}", spec.root.path))?;
     facts.root = Some(root.0);
-    if looker.others.is_some() {
+    if looker.scene.others.is_some() {
         let (dir, config) = (bundle.dir.as_path(), bundle.config_file.as_deref());
         let origin = Origin { bundle: dir, config, rootfs: dir };
-        facts.mounts.names = origin.names(proc, looker.mounts.all())?;
+        facts.mounts.names = origin.names(proc, looker.scene.mounts.all())?;
     }
     // Nobody has asked where nothing is bound.
-    facts.mounts.others = looker.others.unwrap_or_default();
+    facts.mounts.others = looker.scene.others.unwrap_or_default();
     facts.mountinfo = table;
     Ok(())
 }
@@ -170,15 +171,6 @@ fn of_log(
         found.push(place);
     }
     Ok(found)
-}
-
-/// The path without links; as it is written where nothing is there, so that nothing can be bound from there either.
-pub(crate) fn real(path: &Path, proc: &OwnedFd) -> Result<String> {
-    match casemate_sys::mount::open_path(path, false) {
-        Ok(fd) => sources::name(&fd, proc).map_err(|why| anyhow!("{}: {why}", path.display())),
-        Err(error) if error.errno() == Errno::NOENT => Ok(path.to_string_lossy().into_owned()),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn is_unconfined(process: &Process) -> bool {

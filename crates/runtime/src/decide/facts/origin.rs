@@ -1,7 +1,7 @@
 //! What a container is made from, by every name under which somebody could change it.
 
 use super::beneath::Beneath;
-use super::real;
+use super::fd::real;
 use anyhow::{anyhow, Result};
 use casemate_kernel::mountinfo::Mount;
 use casemate_policy::{usual, BundleFact, Usual};

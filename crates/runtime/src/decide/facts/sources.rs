@@ -2,9 +2,11 @@
 //! described. What is mounted later is compared with this.
 
 use super::above::Above;
+use super::fd::{mount_id, name};
 use super::look::{self, Engines};
-use super::names::{text, Mounts};
+use super::names::text;
 use super::owner;
+use super::scene::Scene;
 use super::used::{InUse, Sockets};
 use crate::decide::bundle::Bundle;
 use crate::resolve::overlay::{shown_layers, Shown};
@@ -12,12 +14,11 @@ use casemate_kernel::{magic, mountinfo};
 use casemate_policy::mount_options::{Depth, MountPlanFlags};
 use casemate_policy::spec::{Mount, Spec};
 use casemate_policy::{
-    is_below, layers, usual, BundleFact, FileFact, FileKind, LayerFact, LayerRole, SourceFact,
-    SubMount, Usual,
+    is_below, layers, usual, FileFact, FileKind, LayerFact, LayerRole, SourceFact, SubMount, Usual,
 };
 use casemate_sys::{errno_text, mount};
-use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::{AtFlags, FileType, Stat, StatxFlags};
+use rustix::fd::OwnedFd;
+use rustix::fs::{FileType, Stat};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,10 +32,7 @@ const STACKED: usize = 3;
 /// What looking at sources needs.
 pub(super) struct Looker<'a> {
     pub(super) bundle: &'a Bundle,
-    /// The runtime's /proc.
-    pub(super) proc: &'a OwnedFd,
-    /// The mounts of the host.
-    pub(super) mounts: Mounts<'a, 'a>,
+    pub(super) scene: Scene<'a>,
     /// Their layers, once somebody has asked.
     pub(super) above: OnceCell<Above>,
     pub(super) engines: Engines,
@@ -42,14 +40,6 @@ pub(super) struct Looker<'a> {
     pub(super) used: Option<InUse>,
     /// Where engines listen, likewise.
     pub(super) sockets: Option<Sockets>,
-    /// What this container's hooks on the host's side depend on.
-    pub(super) hooks: Vec<String>,
-    /// Where the audit log lies, and what leads there.
-    pub(super) log: Vec<String>,
-    /// The other containers of the state root, likewise.
-    pub(super) others: Option<Vec<BundleFact>>,
-    /// The caller is root of the host.
-    pub(super) root: bool,
 }
 
 impl Looker<'_> {
@@ -86,9 +76,9 @@ impl Looker<'_> {
     /// # Errors
     /// What is written there cannot be read.
     pub(super) fn meet(&mut self, state_root: &Path, container: &str) -> anyhow::Result<()> {
-        if self.others.is_none() {
+        if self.scene.others.is_none() {
             let others = crate::state::bundles::of_others(state_root, container)?;
-            self.others = Some(others);
+            self.scene.others = Some(others);
             // What was found in use before knew nothing of them.
             self.used = None;
         }
@@ -114,12 +104,12 @@ impl Looker<'_> {
         container: &str,
     ) -> Result<(), String> {
         file.engine = self.engines.of(file);
-        if self.root {
+        if self.scene.root {
             file.package = look::package(file);
         }
         self.mark(fd, file)?;
         file.layers = self.below_overlay(fd, file, 0)?;
-        if self.root {
+        if self.scene.root {
             file.container = owner::of(file, container)?;
         }
         Ok(())
@@ -140,7 +130,7 @@ impl Looker<'_> {
     fn file(&mut self, path: &Path, nofollow: bool, depth: usize) -> Result<FileFact, String> {
         let fd = open(path, nofollow)?;
         let mut file = self.describe(&fd)?;
-        if self.root {
+        if self.scene.root {
             file.engine = self.engines.of(&file);
             file.package = look::package(&file);
             if !look::inside(&fd, &mut file)? {
@@ -166,7 +156,7 @@ impl Looker<'_> {
         if file.path == "/usr" || is_below(&file.path, "/usr") {
             return Ok(Vec::new());
         }
-        let Some(mount) = self.mounts.overlay(mount_id(fd)?).copied() else {
+        let Some(mount) = self.scene.mounts.overlay(mount_id(fd)?).copied() else {
             return Ok(Vec::new());
         };
         let is_fixed = mount.has("ro") || mount.super_options.starts_with(b"ro");
@@ -203,15 +193,16 @@ impl Looker<'_> {
         if !is_plain || magic::of_kernel(file.fs_type).is_some() {
             return Ok(());
         }
-        let others = || self.others.iter().flatten().any(|other| !other.hooks.is_empty());
-        if !self.root && self.hooks.is_empty() && self.log.is_empty() && !others() {
+        let others = || self.scene.others.iter().flatten().any(|other| !other.hooks.is_empty());
+        if !self.scene.root && self.scene.hooks.is_empty() && self.scene.log.is_empty() && !others()
+        {
             return Ok(());
         }
         let used = match self.used.take() {
             Some(used) => used,
-            None => InUse::look(self)?,
+            None => InUse::look(&self.scene)?,
         };
-        let spot = self.mounts.spot(&file.path, mount_id(fd)?);
+        let spot = self.scene.mounts.spot(&file.path, mount_id(fd)?);
         file.used = used.of(file, spot.as_ref());
         self.used = Some(used);
         Ok(())
@@ -221,9 +212,9 @@ impl Looker<'_> {
     fn mark_sockets(&mut self, fd: &OwnedFd, file: &mut FileFact) -> Result<(), String> {
         let sockets = match self.sockets.take() {
             Some(sockets) => sockets,
-            None => Sockets::look(self)?,
+            None => Sockets::look(&self.scene)?,
         };
-        if let Some(spot) = self.mounts.spot(&file.path, mount_id(fd)?) {
+        if let Some(spot) = self.scene.mounts.spot(&file.path, mount_id(fd)?) {
             sockets.mark(file, &spot);
         }
         self.sockets = Some(sockets);
@@ -234,11 +225,11 @@ impl Looker<'_> {
     fn describe(&self, fd: &OwnedFd) -> Result<FileFact, String> {
         let stat = rustix::fs::fstat(fd).map_err(errno_text)?;
         let fs = rustix::fs::fstatfs(fd).map_err(errno_text)?;
-        let path = name(fd, self.proc)?;
+        let path = name(fd, self.scene.proc)?;
         let mut file = FileFact { path, fs_type: fs.f_type as u64, ..from_stat(&stat) };
         // A namespace lies on no mount that anybody could see.
         if file.fs_type != magic::NSFS {
-            self.mounts.name(&mut file, mount_id(fd)?)?;
+            self.scene.mounts.name(&mut file, mount_id(fd)?)?;
             self.name_above(&mut file)?;
             look::links(&stat, &mut file)?;
         }
@@ -250,7 +241,7 @@ impl Looker<'_> {
         let above = match self.above.get() {
             Some(above) => above,
             None => {
-                let above = Above::look(self.mounts.all(), self.mounts.root())?;
+                let above = Above::look(self.scene.mounts.all(), self.scene.mounts.root())?;
                 self.above.get_or_init(|| above)
             }
         };
@@ -261,7 +252,7 @@ impl Looker<'_> {
     /// What is mounted below a directory and can be seen there.
     fn below(&mut self, top: &FileFact) -> Result<Vec<SubMount>, String> {
         let id = mount_id(&open(Path::new(&top.path), true)?)?;
-        let mounts = self.mounts.below(id, &top.path);
+        let mounts = self.scene.mounts.below(id, &top.path);
         if mounts.len() > SUBMOUNTS {
             return Err(format!("has {} mounts below it, {SUBMOUNTS} is the limit", mounts.len()));
         }
@@ -283,14 +274,14 @@ impl Looker<'_> {
             }
             // Its server may keep root out, or not answer: nothing is asked of it that mountinfo does not say.
             None if mount.base_type() == "fuse" => {
-                if self.mounts.is_covered(mount) {
+                if self.scene.mounts.is_covered(mount) {
                     return Ok(None);
                 }
                 let mut file =
                     FileFact { path: point.clone(), fs_type: magic::FUSE, ..directory() };
-                self.mounts.name(&mut file, mount.id)?;
+                self.scene.mounts.name(&mut file, mount.id)?;
                 self.name_above(&mut file)?;
-                if self.root {
+                if self.scene.root {
                     file.engine = self.engines.of(&file);
                 }
                 file
@@ -302,7 +293,7 @@ impl Looker<'_> {
                 }
                 let mut file = self.describe(&fd)?;
                 self.mark(&fd, &mut file)?;
-                if self.root {
+                if self.scene.root {
                     file.engine = self.engines.of(&file);
                     file.package = look::package(&file);
                     if look::is_open(&file) {
@@ -331,18 +322,6 @@ fn known(file: Result<FileFact, String>) -> SourceFact {
 
 fn open(path: &Path, nofollow: bool) -> Result<OwnedFd, String> {
     mount::open_path(path, nofollow).map_err(|error| errno_text(error.errno()))
-}
-
-pub(super) fn mount_id(fd: &OwnedFd) -> Result<u64, String> {
-    let st = rustix::fs::statx(fd, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID);
-    Ok(st.map_err(errno_text)?.stx_mnt_id)
-}
-
-/// The path that the kernel knows an open file by.
-pub(super) fn name(fd: &OwnedFd, proc: &OwnedFd) -> Result<String, String> {
-    let link = format!("self/fd/{}", fd.as_raw_fd());
-    let path = rustix::fs::readlinkat(proc, link, Vec::new()).map_err(errno_text)?;
-    Ok(path.to_string_lossy().into_owned())
 }
 
 fn from_stat(stat: &Stat) -> FileFact {

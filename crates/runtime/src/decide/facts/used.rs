@@ -1,8 +1,9 @@
 //! Files that the host has in use wherever they lie, found from who uses them: a container that could write them would have the
 //! host, or a part of it, although they lie among data.
 
+use super::fd::{mount_id, name};
 use super::names::{Mounts, Spot};
-use super::sources::{mount_id, name, Looker};
+use super::scene::Scene;
 use casemate_kernel::mountinfo;
 use casemate_policy::{is_below, FileFact, FileKind, Use, Used, SOCKETS};
 use casemate_sandbox::trust;
@@ -32,42 +33,42 @@ impl InUse {
     ///
     /// # Errors
     /// One cannot be looked at, for another reason than that it does not exist.
-    pub(super) fn look(looker: &Looker<'_>) -> Result<Self, String> {
+    pub(super) fn look(scene: &Scene<'_>) -> Result<Self, String> {
         let mut found = Self(Vec::new());
-        for hook in &looker.hooks {
-            found.add_path(looker, Use::Hook, hook)?;
+        for hook in &scene.hooks {
+            found.add_path(scene, Use::Hook, hook)?;
         }
-        for log in &looker.log {
-            found.add_path(looker, Use::Log, log)?;
+        for log in &scene.log {
+            found.add_path(scene, Use::Log, log)?;
         }
-        let others = looker.others.iter().flatten().flat_map(|other| &other.hooks);
-        found.add_others(looker, others);
-        if !looker.root {
+        let others = scene.others.iter().flatten().flat_map(|other| &other.hooks);
+        found.add_others(scene, others);
+        if !scene.root {
             return Ok(found);
         }
         let own = casemate_boot::image::on_host().map_err(|error| error.to_string())?;
-        found.add(looker, Use::Program, &own)?;
+        found.add(scene, Use::Program, &own)?;
         for called in casemate_boot::image::called_as().into_iter().filter(|called| *called != own)
         {
             for place in trust::places(&called, |_| true) {
-                found.add_link(looker, Use::Program, &place)?;
+                found.add_link(scene, Use::Program, &place)?;
             }
         }
-        if let Some(engine) = starter(looker)? {
-            found.add(looker, Use::Program, &engine)?;
+        if let Some(engine) = starter(scene)? {
+            found.add(scene, Use::Program, &engine)?;
         }
-        for swap in swaps(looker)? {
-            found.add(looker, Use::Swap, &swap)?;
+        for swap in swaps(scene)? {
+            found.add(scene, Use::Swap, &swap)?;
         }
-        for number in looker.mounts.loops() {
+        for number in scene.mounts.loops() {
             if let Some(image) = image(number)? {
-                found.add(looker, Use::Loop, &image)?;
+                found.add(scene, Use::Loop, &image)?;
             }
         }
         Ok(found)
     }
 
-    fn add(&mut self, looker: &Looker<'_>, by: Use, path: &Path) -> Result<(), String> {
+    fn add(&mut self, scene: &Scene<'_>, by: Use, path: &Path) -> Result<(), String> {
         let shown = path.to_string_lossy();
         let fd = match casemate_sys::mount::open_path(path, false) {
             Ok(fd) => fd,
@@ -75,7 +76,7 @@ impl InUse {
             Err(error) if matches!(error.errno(), Errno::NOENT | Errno::NOTDIR) => return Ok(()),
             // Images and swap files lie among the files of others, who may keep root from them (FUSE, NFS).
             Err(_) if matches!(by, Use::Loop | Use::Swap) => {
-                if let Some((path, spot)) = by_text(looker, path) {
+                if let Some((path, spot)) = by_text(scene, path) {
                     let used = Used { by, path };
                     self.0.push(Thing { used, device: 0, inode: 0, spot: Some(spot) });
                 }
@@ -85,15 +86,15 @@ impl InUse {
         };
         let about = |why: Errno| format!("stat {shown}: {}", errno_text(why));
         let stat = rustix::fs::fstat(&fd).map_err(about)?;
-        let path = name(&fd, looker.proc)?;
-        let spot = looker.mounts.spot(&path, mount_id(&fd)?);
+        let path = name(&fd, scene.proc)?;
+        let spot = scene.mounts.spot(&path, mount_id(&fd)?);
         let (device, inode) = (stat.st_dev, stat.st_ino);
         self.0.push(Thing { used: Used { by, path }, device, inode, spot });
         Ok(())
     }
 
     /// One of the names on a way to a program, a link that is not followed.
-    fn add_link(&mut self, looker: &Looker<'_>, by: Use, path: &Path) -> Result<(), String> {
+    fn add_link(&mut self, scene: &Scene<'_>, by: Use, path: &Path) -> Result<(), String> {
         let about = |why: Errno| format!("stat {}: {}", path.display(), errno_text(why));
         let fd = match casemate_sys::mount::open_path(path, true) {
             Ok(fd) => fd,
@@ -103,7 +104,7 @@ impl InUse {
         };
         let stat = rustix::fs::fstat(&fd).map_err(about)?;
         let path = path.to_string_lossy().into_owned();
-        let spot = looker.mounts.spot(&path, mount_id(&fd)?);
+        let spot = scene.mounts.spot(&path, mount_id(&fd)?);
         let (device, inode) = (stat.st_dev, stat.st_ino);
         self.0.push(Thing { used: Used { by, path }, device, inode, spot });
         Ok(())
@@ -111,7 +112,7 @@ impl InUse {
 
     /// A path that a hook or the audit log depends on. Who makes what is missing on it makes the hook: then it lies in what there is
     /// of the way.
-    fn add_path(&mut self, looker: &Looker<'_>, by: Use, path: &str) -> Result<(), String> {
+    fn add_path(&mut self, scene: &Scene<'_>, by: Use, path: &str) -> Result<(), String> {
         let mut there = Path::new(path);
         let fd = loop {
             match casemate_sys::mount::open_path(there, true) {
@@ -126,7 +127,7 @@ impl InUse {
         let stat = rustix::fs::fstat(&fd).map_err(about)?;
         let is_it = there == Path::new(path);
         let (device, inode) = if is_it { (stat.st_dev, stat.st_ino) } else { (0, 0) };
-        let spot = looker.mounts.spot(path, mount_id(&fd)?);
+        let spot = scene.mounts.spot(path, mount_id(&fd)?);
         let used = Used { by, path: path.to_owned() };
         self.0.push(Thing { used, device, inode, spot });
         Ok(())
@@ -134,9 +135,9 @@ impl InUse {
 
     /// What hooks of other containers depend on, by its text alone: a file system among these that is broken, or that waits for
     /// its server, is nothing to this container.
-    fn add_others<'p>(&mut self, looker: &Looker<'_>, paths: impl Iterator<Item = &'p String>) {
+    fn add_others<'p>(&mut self, scene: &Scene<'_>, paths: impl Iterator<Item = &'p String>) {
         for path in paths {
-            let mount = looker.mounts.seen_at(path);
+            let mount = scene.mounts.seen_at(path);
             let spot = mount.and_then(|mount| Mounts::spot_on(mount, path));
             let used = Used { by: Use::Hook, path: path.clone() };
             self.0.push(Thing { used, device: 0, inode: 0, spot });
@@ -179,7 +180,7 @@ impl Sockets {
     ///
     /// # Errors
     /// They cannot be listed.
-    pub(super) fn look(looker: &Looker<'_>) -> Result<Self, String> {
+    pub(super) fn look(scene: &Scene<'_>) -> Result<Self, String> {
         let spot = |path: PathBuf| {
             let fd = match casemate_sys::mount::open_path(&path, false) {
                 Ok(fd) => fd,
@@ -188,13 +189,13 @@ impl Sockets {
                     return Ok(None);
                 }
                 // What its owner has made of the way to it keeps nobody else's container from being made.
-                Err(_) => return Ok(by_text(looker, &path)),
+                Err(_) => return Ok(by_text(scene, &path)),
             };
-            let path = name(&fd, looker.proc)?;
-            let spot = looker.mounts.spot(&path, mount_id(&fd)?);
+            let path = name(&fd, scene.proc)?;
+            let spot = scene.mounts.spot(&path, mount_id(&fd)?);
             Ok::<_, String>(spot.map(|spot| (path, spot)))
         };
-        let each = sockets(looker)?.into_iter().map(spot);
+        let each = sockets(scene)?.into_iter().map(spot);
         Ok(Self(each.filter_map(Result::transpose).collect::<Result<_, _>>()?))
     }
 
@@ -209,9 +210,9 @@ impl Sockets {
 }
 
 /// Where a path that cannot be opened lies, by the mounts that are seen.
-fn by_text(looker: &Looker<'_>, path: &Path) -> Option<(String, Spot)> {
+fn by_text(scene: &Scene<'_>, path: &Path) -> Option<(String, Spot)> {
     let path = path.to_string_lossy().into_owned();
-    let spot = looker.mounts.seen_at(&path).and_then(|mount| Mounts::spot_on(mount, &path))?;
+    let spot = scene.mounts.seen_at(&path).and_then(|mount| Mounts::spot_on(mount, &path))?;
     Some((path, spot))
 }
 
@@ -220,10 +221,10 @@ fn by_text(looker: &Looker<'_>, path: &Path) -> Option<(String, Spot)> {
 ///
 /// # Errors
 /// It cannot be told who that is.
-fn starter(looker: &Looker<'_>) -> Result<Option<PathBuf>, String> {
+fn starter(scene: &Scene<'_>) -> Result<Option<PathBuf>, String> {
     let Some(parent) = rustix::process::getppid() else { return Ok(None) };
     let link = format!("{}/exe", parent.as_raw_nonzero());
-    let target = match rustix::fs::readlinkat(looker.proc, &link, Vec::new()) {
+    let target = match rustix::fs::readlinkat(scene.proc, &link, Vec::new()) {
         Ok(target) => path(target.as_bytes()),
         // It has ended, or is out of sight (ENOENT for a thread of the kernel, too).
         Err(Errno::NOENT | Errno::SRCH) => return Ok(None),
@@ -236,8 +237,8 @@ fn starter(looker: &Looker<'_>) -> Result<Option<PathBuf>, String> {
 
 /// The sockets that engines listen on, wherever they lie, by the names that they have. A network namespace lists those that
 /// were made in it: an engine's in another one is found by the look into a directory only.
-fn sockets(looker: &Looker<'_>) -> Result<Vec<PathBuf>, String> {
-    match crate::procfs::read_bytes(looker.proc, "self/net/unix") {
+fn sockets(scene: &Scene<'_>) -> Result<Vec<PathBuf>, String> {
+    match crate::procfs::read_bytes(scene.proc, "self/net/unix") {
         Ok(table) => Ok(engine_sockets(&table)),
         // A kernel, or a procfs, that shows none.
         Err(error) if error.errno() == Errno::NOENT => Ok(Vec::new()),
@@ -261,8 +262,8 @@ fn engine_sockets(table: &[u8]) -> Vec<PathBuf> {
 }
 
 /// Active swap files.
-fn swaps(looker: &Looker<'_>) -> Result<Vec<PathBuf>, String> {
-    match crate::procfs::read_bytes(looker.proc, "swaps") {
+fn swaps(scene: &Scene<'_>) -> Result<Vec<PathBuf>, String> {
+    match crate::procfs::read_bytes(scene.proc, "swaps") {
         Ok(table) => Ok(swap_files(&table)),
         // A kernel without swap, or a procfs that shows processes only.
         Err(error) if error.errno() == Errno::NOENT => Ok(Vec::new()),

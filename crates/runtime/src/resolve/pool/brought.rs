@@ -4,8 +4,11 @@
 //! Two configurations may bring the same ids, as dockerd's `userns-remap` does for all of its containers. How such a file is held, and
 //! how it is known to be left over, is as with ranges; earlier releases take it for none of theirs.
 
-use super::ids::{Mapped, Range, Source, Span};
-use super::{entries, hash_of, owner, read, remove, Claimant, Owner, Pool};
+use super::claimant::Claimant;
+use super::entries::{entries, fill, open_existing, owner, read, remove, unique, Owner};
+use super::hash::hash_of;
+use super::range::{Mapped, Range, Span};
+use super::{Pool, Supply};
 use crate::hinted::hinted;
 use anyhow::{Context as _, Result};
 use casemate_policy::spec::IdMapping;
@@ -64,13 +67,12 @@ pub(crate) struct Kept {
 ///
 /// # Errors
 /// Somebody has got a range that meets them since; the directory's files.
-pub(crate) fn keep(
-    dir: &Path,
+pub(crate) fn keep<S: Supply<Resource = Range>>(
+    pool: &Pool<S>,
     who: &Claimant,
     ids: &Ids,
     judged: Option<&[Range]>,
 ) -> Result<Kept> {
-    let pool = Pool::open(dir, Source::default())?;
     let _lock = pool.lock()?;
     for range in entries::<Range>(&pool.dir)?.into_iter().map(|entry| entry.resource) {
         if ids.meet(range) && judged.is_some_and(|judged| !judged.contains(&range)) {
@@ -82,12 +84,12 @@ pub(crate) fn keep(
         }
     }
     let about = || format!("{WHAT} for {}", who.container);
-    let name = format!("{PREFIX}{:x}.{:x}", hash_of(&who.state), super::unique());
+    let name = format!("{PREFIX}{:x}.{:x}", hash_of(&who.state), unique());
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&pool.dir, &name, flags, Mode::RUSR | Mode::WUSR)
         .call(|| format!("openat({name})"))
         .with_context(about)?;
-    match super::fill(file, &name, &Entry { who: who.clone(), ids: ids.clone() }) {
+    match fill(file, &name, &Entry { who: who.clone(), ids: ids.clone() }) {
         Ok(held) => Ok(Kept { name, _held: held }),
         Err(why) => {
             remove::<Range>(&pool.dir, &name)?;
@@ -129,7 +131,7 @@ pub(super) fn all(dir: &OwnedFd, proc: Option<&OwnedFd>) -> Result<Vec<Ids>> {
 /// # Errors
 /// The directory's files.
 pub(crate) fn release_of(dir: &Path, state: &OwnedFd) -> Result<()> {
-    let Some(dir) = super::open_existing::<Range>(dir)? else { return Ok(()) };
+    let Some(dir) = open_existing::<Range>(dir)? else { return Ok(()) };
     let own = rustix::fs::fstat(state).call(|| "fstat()").context(WHAT)?;
     for name in names(&dir)? {
         // One that cannot be read keeps nobody from removing another container; whoever is given ids hears of it.
@@ -149,11 +151,15 @@ pub(crate) fn release_of(dir: &Path, state: &OwnedFd) -> Result<()> {
 ///
 /// # Errors
 /// The directory's files, or the processes that may still use what they name.
-pub(crate) fn forget(dir: &Path, state: &Path) -> Result<()> {
-    let Some(dir) = super::open_existing::<Range>(dir)? else { return Ok(()) };
+pub(crate) fn forget(
+    dir: &Path,
+    supply: impl Supply<Resource = Range>,
+    state: &Path,
+) -> Result<()> {
+    let Some(dir) = open_existing::<Range>(dir)? else { return Ok(()) };
     let own = format!("{PREFIX}{:x}.", hash_of(state));
     if names(&dir)?.iter().any(|name| name.starts_with(&own)) {
-        let pool = Pool { dir, supply: Source::default() };
+        let pool = Pool { dir, supply };
         let _lock = pool.lock()?;
         all(&pool.dir, Some(&crate::procfs::open()?))?;
     }

@@ -1,7 +1,10 @@
 //! Pairs of SELinux categories (`c1,c2`) for containers that get a label from us. Labels that engines choose are not looked at:
 //! they keep their own books, and of half a million pairs two are rarely the same.
 
-use super::{Had, Resource, Supply};
+use super::entries::Resource;
+use super::hash::hash;
+use super::processes::{of_process, processes};
+use super::{Had, Supply};
 use anyhow::{anyhow, Result};
 use rustix::fd::OwnedFd;
 
@@ -62,7 +65,7 @@ impl Supply for AllPairs {
     type Resource = Pair;
 
     fn candidates(&self, container: &str) -> impl Iterator<Item = Pair> {
-        let start = (super::hash(container.as_bytes()) % u64::from(PAIRS)) as u32;
+        let start = (hash(container.as_bytes()) % u64::from(PAIRS)) as u32;
         (0..PAIRS).map(move |step| Pair::nth((start + step) % PAIRS))
     }
 
@@ -77,8 +80,8 @@ impl Supply for AllPairs {
     fn in_use(&self, proc: &OwnedFd, suspects: &[Pair]) -> Result<Vec<Pair>> {
         let ends: Vec<String> = suspects.iter().map(|pair| format!(":{pair}")).collect();
         let mut used = Vec::new();
-        for pid in super::processes(proc)? {
-            let Some(label) = super::of_process(proc, pid, "attr/current")? else { continue };
+        for pid in processes(proc)? {
+            let Some(label) = of_process(proc, pid, "attr/current")? else { continue };
             let label = label.trim_end_matches(['\n', '\0']);
             let met = suspects.iter().zip(&ends).filter(|(_, end)| label.ends_with(end.as_str()));
             used.extend(met.map(|(pair, _)| *pair));

@@ -5,20 +5,20 @@
 //! (SUB_UID_MAX, 600100000) and kubelet takes (65536 for each pod from 65536 on), below what podman takes (2147483647
 //! and up), and clear of every other entry in these two files.
 
-use super::{Had, Resource, Supply};
+pub(crate) use super::range::{Range, Span, SIZE};
+
+use super::brought;
+use super::hash::hash;
+use super::range::Mapped;
+use super::{Had, Supply};
 use crate::files::io_error_text;
 use crate::hinted::hinted;
 use anyhow::{bail, Context as _, Result};
-use casemate_kernel::id_map;
 use rustix::fd::OwnedFd;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Where the files lie.
 pub(crate) const DIR: &str = "/run/casemate-ids";
-
-/// Ids in one range: what images use, `nobody` (65534) included.
-pub(crate) const SIZE: u32 = 65536;
 
 /// First id of the built-in part of the id space.
 const FIRST: u32 = 0x4000_0000;
@@ -26,56 +26,6 @@ const FIRST: u32 = 0x4000_0000;
 const END: u32 = 0x7000_0000;
 
 const OWNER: &str = "casemate";
-
-/// A range of host ids for one container: [`SIZE`] from these on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Range {
-    /// First user id.
-    pub(crate) uid: u32,
-    /// First group id.
-    pub(crate) gid: u32,
-}
-
-impl Resource for Range {
-    const WHAT: &'static str = "id ranges";
-
-    fn numbers(self) -> (u32, u32) {
-        (self.uid, self.gid)
-    }
-
-    fn of_numbers(uid: u32, gid: u32) -> Self {
-        Self { uid, gid }
-    }
-
-    fn meets(self, other: Self) -> bool {
-        self.uid.abs_diff(other.uid) < SIZE || self.gid.abs_diff(other.gid) < SIZE
-    }
-}
-
-/// A row of ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Span {
-    /// The first.
-    pub(crate) first: u32,
-    /// How many.
-    pub(crate) count: u32,
-}
-
-impl Span {
-    fn ranges(self) -> u32 {
-        self.count / SIZE
-    }
-
-    /// Some of it is in the range that begins there.
-    pub(super) fn meets(self, first: u32) -> bool {
-        self.meets_span(Self { first, count: SIZE })
-    }
-
-    fn meets_span(self, other: Self) -> bool {
-        let end = |span: Self| u64::from(span.first) + u64::from(span.count);
-        u64::from(other.first) < end(self) && u64::from(self.first) < end(other)
-    }
-}
 
 /// All ranges that there are, numbered.
 #[derive(Debug, Default)]
@@ -141,7 +91,7 @@ impl Supply for Source {
 
     fn candidates(&self, container: &str) -> impl Iterator<Item = Range> {
         let count = self.ranges();
-        let start = super::hash(container.as_bytes()) % u64::from(count.max(1));
+        let start = hash(container.as_bytes()) % u64::from(count.max(1));
         (0..count).filter_map(move |step| {
             // Below `count`, which is a u32.
             let number = (start + u64::from(step)) % u64::from(count);
@@ -151,7 +101,7 @@ impl Supply for Source {
 
     /// Ids that configurations brought themselves.
     fn had(&self, dir: &OwnedFd, proc: Option<&OwnedFd>) -> Result<Had<Range>> {
-        let brought = super::brought::all(dir, proc)?;
+        let brought = brought::all(dir, proc)?;
         Ok(Box::new(move |range| brought.iter().any(|ids| ids.meet(range))))
     }
 
@@ -169,39 +119,6 @@ impl Supply for Source {
             mapped.meets(&of(range.uid), &of(range.gid))
         };
         Ok(suspects.iter().filter(meets).copied().collect())
-    }
-}
-
-/// User and group ids that some process's user namespace maps; who has the whole id space has taken none of it.
-pub(super) struct Mapped {
-    uid: Vec<Span>,
-    gid: Vec<Span>,
-}
-
-impl Mapped {
-    /// Of all processes.
-    ///
-    /// # Errors
-    /// They cannot be looked at.
-    pub(super) fn by_processes(proc: &OwnedFd) -> Result<Self> {
-        let (mut uid, mut gid) = (Vec::new(), Vec::new());
-        for pid in super::processes(proc)? {
-            for (file, spans) in [("uid_map", &mut uid), ("gid_map", &mut gid)] {
-                let Some(text) = super::of_process(proc, pid, file)? else { continue };
-                let map = id_map::parse(&text)?;
-                let own = map.into_iter().filter(|range| range.count < u32::MAX);
-                spans.extend(own.map(|range| Span { first: range.outside.0, count: range.count }));
-            }
-        }
-        Ok(Self { uid, gid })
-    }
-
-    /// Some process has one of these.
-    pub(super) fn meets(&self, uid: &[Span], gid: &[Span]) -> bool {
-        let met = |of: &[Span], these: &[Span]| {
-            these.iter().any(|one| of.iter().any(|span| span.meets_span(*one)))
-        };
-        met(&self.uid, uid) || met(&self.gid, gid)
     }
 }
 

@@ -11,21 +11,28 @@
 
 pub(crate) mod brought;
 pub(crate) mod categories;
+mod claimant;
+mod entries;
+mod hash;
 pub(crate) mod ids;
+mod processes;
+mod range;
 #[cfg(test)]
 mod tests;
 
-use crate::files::io_error_text;
 use crate::hinted::hinted;
+pub(crate) use claimant::Claimant;
+use hash::hash_of;
+
 use anyhow::{Context as _, Result};
 use casemate_sys::Context as _;
+use entries::{
+    entries, fill, open_existing, owner, read, remove, unique, Entry, Owner, Resource, READ_DIR,
+};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
-use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 const LOCK: &str = "lock";
@@ -38,24 +45,6 @@ const AGE: u64 = 60;
 /// How often [`forget`] looks for somebody who still uses what it would drop, and how long it waits in between.
 const LOOKS: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(10);
-
-const READ_DIR: OFlags =
-    OFlags::DIRECTORY.union(OFlags::RDONLY).union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
-
-/// What containers take from a pool.
-pub(crate) trait Resource: Copy + PartialEq + std::fmt::Debug {
-    /// The pool, as messages call it.
-    const WHAT: &'static str;
-
-    /// The two numbers that the name of its file begins with.
-    fn numbers(self) -> (u32, u32);
-
-    /// The other way round.
-    fn of_numbers(first: u32, second: u32) -> Self;
-
-    /// Two containers cannot have this one and that.
-    fn meets(self, other: Self) -> bool;
-}
 
 /// Whether some container has one.
 type Had<R> = Box<dyn Fn(R) -> bool>;
@@ -81,32 +70,6 @@ pub(crate) trait Supply {
     fn in_use(&self, proc: &OwnedFd, suspects: &[Self::Resource]) -> Result<Vec<Self::Resource>>;
 }
 
-/// Who wants something.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Claimant {
-    /// Its id.
-    pub(crate) container: String,
-    /// Its state directory.
-    pub(crate) state: PathBuf,
-    /// The pod that it says it belongs to.
-    pub(crate) pod: Option<String>,
-    /// Inodes of the namespaces that it joins: what a pod really shares.
-    #[serde(default)]
-    pub(crate) joined: Vec<u64>,
-}
-
-impl Claimant {
-    /// Containers of one pod name it, and share a namespace. The name alone is what anybody may put into an annotation.
-    fn is_of_one_pod_with(&self, other: &Self) -> bool {
-        let shares = other.joined.iter().any(|inode| self.joined.contains(inode));
-        self.pod.is_some() && self.pod == other.pod && shares
-    }
-
-    fn pod_hash(&self) -> u64 {
-        self.pod.as_deref().map_or(0, |pod| hash(pod.as_bytes()))
-    }
-}
-
 /// Something that is the container's until it is released.
 #[derive(Debug)]
 pub(crate) struct Lease<R> {
@@ -116,39 +79,6 @@ pub(crate) struct Lease<R> {
     pub(crate) name: String,
     /// Locked while the container is made.
     _held: OwnedFd,
-}
-
-/// A file of the directory, as its name tells: two numbers, pod, state directory, and a time that makes it unique.
-#[derive(Clone, Debug, PartialEq)]
-struct Entry<R> {
-    resource: R,
-    pod: u64,
-    /// `None`: releases up to 0.2.0 did not write it.
-    state: Option<u64>,
-    name: String,
-}
-
-impl<R: Resource> Entry<R> {
-    /// `None`: a file that is none of ours.
-    fn parse(name: &str) -> Option<Self> {
-        let mut parts = name.split('-');
-        // A word that is no number makes the name none of ours.
-        let mut number = || parts.next()?.parse().ok();
-        let resource = R::of_numbers(number()?, number()?);
-        let pod = u64::from_str_radix(parts.next()?, 16).ok()?;
-        let state = parts.next()?.split_once('.').map(|(state, _)| state);
-        // The name of an older release, or none of ours: nothing is told apart by it.
-        let state = state.and_then(|state| u64::from_str_radix(state, 16).ok());
-        Some(Self { resource, pod, state, name: name.to_owned() })
-    }
-}
-
-/// Why a file of the directory is there.
-enum Owner {
-    /// It is being made, or it exists, or it cannot be told.
-    Somebody,
-    /// Its runtime was killed halfway.
-    Nobody,
 }
 
 /// A pool.
@@ -322,20 +252,6 @@ impl<S: Supply> Pool<S> {
     }
 }
 
-/// What makes a name different from those of other times. A clock before 1970 only makes names less different.
-fn unique() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| now.as_nanos() as u64)
-}
-
-/// Lock the file, and write whose it is.
-fn fill(file: OwnedFd, name: &str, who: &impl Serialize) -> Result<OwnedFd> {
-    rustix::fs::flock(&file, FlockOperation::LockExclusive).call(|| format!("flock({name})"))?;
-    let file = File::from(file);
-    (&file).write_all(&serde_json::to_vec(who)?).map_err(|e| io_error_text(&e))?;
-    Ok(file.into())
-}
-
 /// What another container of the same pod has.
 fn of_pod<R: Resource>(dir: &OwnedFd, who: &Claimant, known: &[Entry<R>]) -> Result<Option<R>> {
     if who.pod.is_none() {
@@ -350,40 +266,6 @@ fn of_pod<R: Resource>(dir: &OwnedFd, who: &Claimant, known: &[Entry<R>]) -> Res
         }
     }
     Ok(None)
-}
-
-/// Whether somebody is making this container, or it exists. What cannot be told counts as somebody's: it is not taken away.
-fn owner(dir: &OwnedFd, name: &str) -> Owner {
-    let Ok(file) = open_entry(dir, name) else { return Owner::Somebody };
-    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return Owner::Somebody;
-    }
-    let mut bytes = Vec::new();
-    if File::from(file).read_to_end(&mut bytes).is_err() {
-        return Owner::Somebody;
-    }
-    // What cannot be understood was cut short when its maker was killed.
-    let Ok(who) = serde_json::from_slice::<Claimant>(&bytes) else { return Owner::Nobody };
-    match rustix::fs::statat(rustix::fs::CWD, &who.state, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT | Errno::NOTDIR) => Owner::Nobody,
-        _ => Owner::Somebody,
-    }
-}
-
-fn open_entry(dir: &OwnedFd, name: &str) -> casemate_sys::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    rustix::fs::openat(dir, name, flags, Mode::empty()).call(|| format!("openat({name})"))
-}
-
-/// `None`: it is gone; who gives something back takes no lock.
-fn read(dir: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>> {
-    let file = match open_entry(dir, name) {
-        Err(error) if error.errno() == Errno::NOENT => return Ok(None),
-        other => other?,
-    };
-    let mut bytes = Vec::new();
-    File::from(file).read_to_end(&mut bytes).map_err(|e| io_error_text(&e))?;
-    Ok(Some(bytes))
 }
 
 /// Give something back, by the name of its file in `dir`.
@@ -449,22 +331,6 @@ pub(crate) fn forget<S: Supply>(dir: &Path, supply: S, state: &Path) -> Result<(
     Ok(())
 }
 
-/// `None`: there is none, or it is root's alone, and an ordinary user's container has nothing in there.
-fn open_existing<R: Resource>(dir: &Path) -> Result<Option<OwnedFd>> {
-    match rustix::fs::open(dir, READ_DIR, Mode::empty()) {
-        Ok(dir) => Ok(Some(dir)),
-        Err(Errno::NOENT | Errno::ACCESS) => Ok(None),
-        Err(e) => Err(e).call(|| format!("open({})", dir.display())).context(R::WHAT),
-    }
-}
-
-fn remove<R: Resource>(dir: &OwnedFd, name: &str) -> Result<()> {
-    match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(e) => Err(e).call(|| format!("unlinkat({name})")).context(R::WHAT),
-    }
-}
-
 /// What is taken from the pool in `dir` now, or was by who did not give it back; nothing where nobody has made it.
 ///
 /// # Errors
@@ -476,54 +342,4 @@ pub(crate) fn taken<R: Resource>(dir: &Path) -> Result<Vec<R>> {
         Err(Errno::NOENT) => Ok(Vec::new()),
         Err(e) => Err(e).call(|| "open()").with_context(about),
     }
-}
-
-fn entries<R: Resource>(dir: &OwnedFd) -> Result<Vec<Entry<R>>> {
-    let dir = rustix::fs::Dir::read_from(dir).call(|| "opendir()").context(R::WHAT)?;
-    let mut entries = Vec::new();
-    for entry in dir {
-        let entry = entry.call(|| "readdir()").context(R::WHAT)?;
-        // Other files are none of ours.
-        entries.extend(entry.file_name().to_str().ok().and_then(Entry::parse));
-    }
-    Ok(entries)
-}
-
-/// The processes that there are. One that ends meanwhile is for the caller to notice.
-fn processes(proc: &OwnedFd) -> Result<Vec<i32>> {
-    let dir = rustix::fs::openat(proc, ".", READ_DIR, Mode::empty()).call(|| "openat(/proc)")?;
-    let mut found = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&dir).call(|| "opendir(/proc)")? {
-        let entry = entry.call(|| "readdir(/proc)")?;
-        // Names that are no numbers are no processes.
-        found.extend(entry.file_name().to_str().ok().and_then(|name| name.parse::<i32>().ok()));
-    }
-    Ok(found)
-}
-
-/// A file of a process; `None`: the process is gone.
-fn of_process(proc: &OwnedFd, pid: i32, file: &str) -> Result<Option<String>> {
-    match crate::procfs::read(proc, &format!("{pid}/{file}")) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if matches!(error.errno(), Errno::NOENT | Errno::SRCH) => Ok(None),
-        // The kernel says so of the maps of a process that ends while they are opened (proc_id_map_open()).
-        Err(error) if error.errno() == Errno::INVAL && is_gone(proc, pid) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn is_gone(proc: &OwnedFd, pid: i32) -> bool {
-    let found = rustix::fs::statat(proc, pid.to_string(), AtFlags::SYMLINK_NOFOLLOW);
-    matches!(found, Err(Errno::NOENT | Errno::SRCH))
-}
-
-fn hash_of(state: &Path) -> u64 {
-    hash(state.as_os_str().as_encoded_bytes())
-}
-
-/// FNV-1a: no secret depends on it, it only has to be the same tomorrow.
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

@@ -3,6 +3,7 @@ use super::categories::{AllPairs, Pair};
 use super::ids::{Range, Source, Span, SIZE};
 use super::*;
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 /// A pool of its own, and a directory for states.
 struct Fixture {
@@ -231,7 +232,7 @@ fn a_range_that_meets_ids_of_a_configuration_is_given_to_nobody() {
     let fixture = Fixture::new("brought");
     let (pool, dir) = (fixture.pool(2), fixture.dir.join("ids"));
     let first = pool.supply.candidates("a").next().unwrap();
-    let kept = keep(&dir, &fixture.live("own"), &ids_in(first), Some(&[])).unwrap();
+    let kept = keep(&pool, &fixture.live("own"), &ids_in(first), Some(&[])).unwrap();
     let expected = Pool::expected(&dir, &pool.supply, &fixture.claimant("a")).unwrap();
     let lease = pool.take(&fixture.live("a"), &proc()).unwrap();
     assert_ne!(lease.resource, first);
@@ -248,22 +249,23 @@ fn ids_of_a_configuration_whose_container_is_gone_are_free_again() {
     let (pool, dir) = (fixture.pool(1), fixture.dir.join("ids"));
     let first = pool.supply.candidates("a").next().unwrap();
     let who = fixture.claimant("own");
-    let kept = keep(&dir, &who, &ids_in(first), Some(&[])).unwrap();
+    let kept = keep(&pool, &who, &ids_in(first), Some(&[])).unwrap();
     assert!(pool.take(&fixture.live("a"), &proc()).is_err(), "it is being made");
     drop(kept);
-    brought::forget(&dir, &who.state).unwrap();
+    brought::forget(&dir, Source::default(), &who.state).unwrap();
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "the lock");
-    drop(keep(&dir, &who, &ids_in(first), Some(&[])).unwrap());
+    drop(keep(&pool, &who, &ids_in(first), Some(&[])).unwrap());
     assert_eq!(pool.take(&fixture.live("a"), &proc()).unwrap().resource, first);
 }
 
 #[test]
 fn ids_of_a_configuration_are_not_those_that_somebody_was_given_meanwhile() {
     let fixture = Fixture::new("brought-raced");
-    let (pool, dir) = (fixture.pool(1), fixture.dir.join("ids"));
+    let pool = fixture.pool(1);
     let range = pool.take(&fixture.live("a"), &proc()).unwrap().resource;
-    let keep =
-        |judged: Option<&[Range]>| keep(&dir, &fixture.live("own"), &ids_in(range), judged).is_ok();
+    let keep = |judged: Option<&[Range]>| {
+        keep(&pool, &fixture.live("own"), &ids_in(range), judged).is_ok()
+    };
     assert!(!keep(Some(&[])));
     assert!(keep(Some(&[range])), "it was let in");
     assert!(keep(None));

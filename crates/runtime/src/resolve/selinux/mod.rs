@@ -4,104 +4,64 @@
 //! What the label means is the loaded policy's. Only the top of a root file system is looked at: what lies below is as it
 //! was put there.
 
+mod label;
 mod relabel;
 
+pub(crate) use label::{label_of, opens};
 pub(crate) use relabel::relabel;
 
-use crate::decide::caller::Caller;
 use crate::decide::Decided;
 use crate::resolve::pool::categories::{AllPairs, Pair, DIR};
 use crate::resolve::pool::{self, Pool};
-use anyhow::{Context as _, Result};
-use casemate_policy::{AutoLabel, ControlId, HardenedSpec, SelinuxFacts, Values};
+use crate::resolve::userns;
+use anyhow::Result;
+use casemate_policy::{ControlId, HardenedSpec};
 use casemate_sandbox::plan::OverlayPlan;
-use casemate_sys::errno_text;
-use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
 use std::path::{Path, PathBuf};
 
 /// A pair that is the container's.
 pub(crate) type Lease = pool::Lease<Pair>;
 
-/// Where the kernel's interface is mounted.
-const SELINUXFS: &str = "/sys/fs/selinux";
-
-/// The extended attribute that holds a file's label.
-const XATTR: &str = "security.selinux";
-
-/// Types of files that processes of containers may use as a root file system, beside the configured one.
-const READABLE: [&str; 4] =
-    ["container_file_t", "container_ro_file_t", "container_share_t", "svirt_sandbox_file_t"];
-
-/// What giving a label depends on; `None`: this caller may give none.
-pub(crate) fn facts(values: &Values, caller: &Caller) -> Result<Option<SelinuxFacts>> {
-    if !(caller.privileged && caller.initial_user_namespace) {
-        return Ok(None);
-    }
-    let path = Path::new(SELINUXFS).join("enforce");
-    let enforce = std::fs::read(&path).with_context(|| path.display().to_string())?;
-    let wanted = AutoLabel::of(values);
-    let unknown = [&wanted.process, &wanted.file].into_iter().find_map(|label| unknown(label));
-    Ok(Some(SelinuxFacts { enforcing: enforce.starts_with(b"1"), fault: unknown }))
-}
-
-/// Why the loaded policy does not take a label of this kind; `None`: it does.
-fn unknown(label: &str) -> Option<String> {
-    let label = format!("{label}:c0,c1");
-    let path = Path::new(SELINUXFS).join("context");
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let answer = rustix::fs::open(&path, flags, Mode::empty())
-        .and_then(|file| rustix::io::write(&file, label.as_bytes()));
-    match answer {
-        Ok(_) => None,
-        Err(Errno::INVAL) => Some(format!(
-            "the loaded SELinux policy has no label {label} (hint: install container-selinux)"
-        )),
-        Err(e) => Some(format!("{}: {}", path.display(), errno_text(e))),
-    }
-}
-
-/// Take categories for the container `id` of state directory `state`, if it is to have a label, and put the label into its
-/// configuration.
-pub(crate) fn provide(decided: &mut Decided, id: &str, state: PathBuf) -> Result<Option<Lease>> {
-    let Some(wanted) = decided.spec.extras().auto_label.clone() else { return Ok(None) };
-    let lease = match &wanted.categories {
-        Some(_) => None,
-        None => {
-            let who = crate::resolve::userns::claimant(&decided.spec, id, state);
+/// Take categories for the container `id` of state directory `state`, if it is to have some of its own.
+///
+/// # Errors
+/// None are free; the pool's files.
+pub(crate) fn take(decided: &Decided, id: &str, state: PathBuf) -> Result<Option<Lease>> {
+    match &decided.spec.extras().auto_label {
+        Some(wanted) if wanted.categories.is_none() => {
+            let who = userns::claimant(&decided.spec, id, state);
             let pool = Pool::open(Path::new(DIR), AllPairs)?;
-            Some(pool.take(&who, &decided.proc)?)
+            pool.take(&who, &decided.proc).map(Some)
         }
-    };
-    decided.categories =
-        lease.as_ref().map(|lease| (lease.resource.to_string(), lease.name.clone()));
-    assign(decided);
-    Ok(lease)
-}
-
-/// Put the label into the configuration, or into one that was made once more.
-pub(crate) fn assign(decided: &mut Decided) {
-    if let Some(wanted) = decided.spec.extras().auto_label.clone() {
-        let reserved = decided.categories.as_ref().map(|(categories, _)| categories.clone());
-        apply(decided, &wanted, reserved.as_deref());
+        _ => Ok(None),
     }
 }
 
-fn apply(decided: &mut Decided, wanted: &AutoLabel, reserved: Option<&str>) {
+/// Put the label into the configuration, or into one that was made once more. `reserved`: the categories that were
+/// taken for it.
+pub(crate) fn assign(decided: &mut Decided, reserved: Option<&str>) {
+    let Some(wanted) = decided.spec.extras().auto_label.clone() else { return };
     let Some(categories) = wanted.categories.as_deref().or(reserved) else { return };
-    let decision = decided.spec.assign_label(wanted, categories);
+    let decision = decided.spec.assign_label(&wanted, categories);
     decided.decisions.retain(|decision| decision.rule != ControlId::SelinuxAssign);
     decided.decisions.push(decision);
 }
 
-/// What [`provide`] would do, without taking anything: for `explain`.
-pub(crate) fn foretell(decided: &mut Decided, id: &str) -> Result<()> {
-    if let Some(wanted) = decided.spec.extras().auto_label.clone() {
-        let who = crate::resolve::userns::claimant(&decided.spec, id, PathBuf::new());
+/// What [`take`] and [`assign`] would do, without taking anything: for `explain`.
+pub(crate) fn predict(decided: &mut Decided, id: &str) -> Result<()> {
+    if decided.spec.extras().auto_label.is_some() {
+        let who = userns::claimant(&decided.spec, id, PathBuf::new());
         let expected = Pool::expected(Path::new(DIR), &AllPairs, &who)?;
-        apply(decided, &wanted, Some(&expected.to_string()));
+        assign(decided, Some(&expected.to_string()));
     }
     Ok(())
+}
+
+/// Give categories back that are held.
+pub(crate) fn give_back(lease: Lease) -> Result<()> {
+    let outcome = release(&lease.name);
+    drop(lease);
+    outcome
 }
 
 /// Give categories back.
@@ -153,42 +113,4 @@ pub(crate) fn fit_root(
         rootfs.display()
     );
     Err(spec.refuse_files(why).into())
-}
-
-/// Whether a process with the categories of `own` may use files with the label `found`, as far as types of containers go.
-pub(crate) fn opens(found: &str, own: &str) -> bool {
-    let parts = |label: &str| {
-        let mut parts = label.splitn(5, ':').map(str::to_owned).skip(2);
-        [(); 3].map(|()| parts.next().unwrap_or_default())
-    };
-    let ([kind, _, categories], [own_kind, _, own_categories]) = (parts(found), parts(own));
-    let known = kind == own_kind || READABLE.contains(&kind.as_str());
-    known && (categories.is_empty() || categories == own_categories)
-}
-
-/// The label of a file or directory.
-pub(crate) fn label_of(path: &Path) -> Result<String, String> {
-    let mut bytes = [0; 512];
-    let length = rustix::fs::getxattr(path, XATTR, &mut bytes[..]).map_err(errno_text)?;
-    let text = String::from_utf8_lossy(&bytes[..length]);
-    Ok(text.trim_end_matches('\0').to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_opened_by_type_and_categories() {
-        let own = "system_u:object_r:container_file_t:s0:c1,c2";
-        for found in [own, "u:object_r:container_ro_file_t:s0", "u:r:container_share_t:s0:c1,c2"] {
-            assert!(opens(found, own), "{found}");
-        }
-        for found in ["u:object_r:container_file_t:s0:c1,c3", "u:object_r:user_home_t:s0", "", "x"]
-        {
-            assert!(!opens(found, own), "{found}");
-        }
-        let mine = "system_u:object_r:mine_t:s0:c1,c2";
-        assert!(opens("system_u:object_r:mine_t:s0", mine));
-    }
 }

@@ -1,7 +1,7 @@
 //! Gives every file of a directory a label: what `chcon -R` does, without leaving the directory or its file system, and without
 //! following a link that somebody puts there meanwhile.
 
-use super::XATTR;
+use super::label::XATTR;
 use anyhow::{bail, Context as _, Result};
 use casemate_sys::{errno_text, Context as _};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};

@@ -7,9 +7,9 @@
 //! Owners on disk stay what they are: what root of the container writes belongs to root on the volume, as it would without a
 //! user namespace.
 
-use super::Unmappable;
 use crate::procfs;
 use crate::resolve::overlay::{known, mount_id, real_path, unescape};
+use crate::unmappable::Unmappable;
 use anyhow::Result;
 use casemate_kernel::mountinfo::{self, Mount};
 use casemate_policy::Usual;

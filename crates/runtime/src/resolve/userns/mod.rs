@@ -22,28 +22,6 @@ use casemate_policy::spec::Spec;
 use casemate_policy::{ControlId, Decision, HardenedSpec, IdRange, Verdict};
 use std::path::{Path, PathBuf};
 
-/// Why a container's files cannot be shown with its ids: the container then has none of its own, or is refused.
-#[derive(Debug)]
-pub(crate) struct Unmappable {
-    pub(crate) why: String,
-    /// Only because the kernel is older than id mappings of a file system that engines make for every container.
-    pub(crate) old_kernel: bool,
-}
-
-impl Unmappable {
-    pub(crate) fn new(why: String) -> Self {
-        Self { why, old_kernel: false }
-    }
-}
-
-impl std::fmt::Display for Unmappable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.why)
-    }
-}
-
-impl std::error::Error for Unmappable {}
-
 /// Annotations by which an engine says which sandbox a container belongs to.
 const POD: [&str; 2] = ["io.kubernetes.cri.sandbox-id", "io.kubernetes.cri-o.SandboxID"];
 
@@ -124,7 +102,7 @@ fn named(mut decision: Decision, whose: &str) -> Decision {
 }
 
 /// What [`provide`] would do, without taking anything: for `explain`.
-pub(crate) fn foretell(decided: &mut Decided, id: &str) -> Result<()> {
+pub(crate) fn predict(decided: &mut Decided, id: &str) -> Result<()> {
     if decided.spec.extras().auto_userns.is_none() {
         return Ok(());
     }
@@ -155,7 +133,22 @@ pub(crate) fn keep(decided: &Decided, id: &str, state: PathBuf) -> Result<Option
     let held = facts.held_uids.iter().zip(&facts.held_gids);
     let judged: Vec<Range> = held.map(|(uid, gid)| Range { uid: uid.0, gid: gid.0 }).collect();
     let judged = (!spec.is_verbatim()).then_some(judged.as_slice());
-    brought::keep(Path::new(DIR), &claimant(spec, id, state), &ids, judged).map(Some)
+    let pool = Pool::open(Path::new(DIR), Source::default())?;
+    brought::keep(&pool, &claimant(spec, id, state), &ids, judged).map(Some)
+}
+
+/// Give a range back that is held.
+pub(crate) fn give_back(lease: Lease) -> Result<()> {
+    let outcome = release(&lease.name);
+    drop(lease);
+    outcome
+}
+
+/// The same of ids that the configuration brought.
+pub(crate) fn give_up(kept: Kept) -> Result<()> {
+    let outcome = release(&kept.name);
+    drop(kept);
+    outcome
 }
 
 /// Give a range back, or ids of the configuration's own.
@@ -172,7 +165,7 @@ pub(crate) fn release_of(state: &rustix::fd::OwnedFd) -> Result<()> {
 /// The same for a container that has no state directory (any more): its runtime may have been killed before it made one.
 pub(crate) fn forget(state: &Path) -> Result<()> {
     pool::forget(Path::new(DIR), Source::default(), state)?;
-    brought::forget(Path::new(DIR), state)
+    brought::forget(Path::new(DIR), Source::default(), state)
 }
 
 /// How the kernel shows the mapping: for `state`.

@@ -56,8 +56,8 @@ pub fn survey(
         refused = refusals.into_iter().map(with_remedy).collect();
         Ok(hardened)
     })?;
-    crate::resolve::userns::foretell(&mut decided, id)?;
-    crate::resolve::selinux::foretell(&mut decided, id)?;
+    crate::resolve::userns::predict(&mut decided, id)?;
+    crate::resolve::selinux::predict(&mut decided, id)?;
     let asked = decided.bundle.spec()?;
     let (profile, overrides) = chosen.unwrap_or((ProfileName::DEFAULT, Overrides::default()));
     let mut decisions = decided.decisions;

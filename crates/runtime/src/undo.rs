@@ -25,6 +25,14 @@ impl Undo {
         self.steps.push((what.into(), Box::new(step)));
     }
 
+    /// Take back what was done last, while the rest goes on.
+    ///
+    /// # Errors
+    /// It cannot be taken back.
+    pub(crate) fn take_back_last(&mut self) -> anyhow::Result<()> {
+        self.steps.pop().map_or(Ok(()), |(_, step)| step())
+    }
+
     /// Nothing has to be taken back any more.
     pub(crate) fn commit(mut self) {
         self.steps.clear();

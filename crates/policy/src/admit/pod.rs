@@ -12,13 +12,13 @@ use crate::spec::Spec;
 #[derive(Debug, Default)]
 pub(crate) struct Pod {
     /// The sandbox, as containerd and CRI-O name it.
-    pub(super) sandbox: Option<String>,
+    pub(crate) sandbox: Option<String>,
     /// The same, where CRI-O says so.
-    pub(super) crio_sandbox: Option<String>,
+    pub(crate) crio_sandbox: Option<String>,
     /// The pod's uid.
-    pub(super) uid: Option<String>,
+    pub(crate) uid: Option<String>,
     /// A configuration that is judged without its container: where nobody says which pod it is, it may be any. Creation has the id.
-    pub(super) open: bool,
+    pub(crate) open: bool,
 }
 
 const CLAIMED_SANDBOX: [&str; 2] =
@@ -50,12 +50,12 @@ impl Pod {
     }
 
     /// Whether what was made for the pod with this uid is this container's.
-    pub(super) fn has_uid(&self, uid: &str) -> bool {
+    pub(crate) fn has_uid(&self, uid: &str) -> bool {
         self.fits(self.uid.as_deref(), uid)
     }
 
     /// The same of a sandbox.
-    pub(super) fn has_sandbox(&self, id: &str) -> bool {
+    pub(crate) fn has_sandbox(&self, id: &str) -> bool {
         self.fits(self.sandbox.as_deref(), id)
     }
 

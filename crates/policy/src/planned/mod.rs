@@ -1,11 +1,13 @@
 //! What the floor is told of a hardened configuration: the names that it may know, and what the kernel would show of the
 //! container if it did all that is planned.
 
+mod facts;
 mod table;
 
+pub use facts::PlanFacts;
+
 use crate::control::{ControlId, Mode, CONTROLS};
-use crate::facts::SourceFact;
-use crate::floor::{self, Caller, Host, Limit, Namespace, Observed, Part, Phase, Violation};
+use crate::floor::{self, Host, Limit, Namespace, Observed, Part, Phase, Violation};
 use crate::hardened::HardenedSpec;
 use crate::spec::{DeviceRule, DeviceRuleKind, IdMapping, NamespaceKind, Process, RlimitKind};
 use casemate_kernel::id_map::IdRange;
@@ -15,25 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Overrides of file systems that only the floor knows by these names.
 const MOUNT_TYPES: [&str; 3] = ["mounts.block", "mounts.network", "mounts.fuse"];
-
-/// What a plan depends on beside the configuration.
-#[derive(Clone, Copy, Debug)]
-pub struct PlanFacts<'a> {
-    /// mountinfo of the host, or of what the runtime runs in.
-    pub host: &'a [u8],
-    /// Absolute path of the root file system.
-    pub rootfs: &'a str,
-    /// Absolute path of the bundle, from which relative sources count.
-    pub bundle: &'a str,
-    /// What the sources led to, by the bundle's number of the mount.
-    pub sources: &'a BTreeMap<usize, SourceFact>,
-    /// Namespaces that are joined by path and are the host's.
-    pub host_namespaces: &'a [NamespaceKind],
-    /// Who makes the container.
-    pub caller: Caller,
-    /// The runtime's own directories.
-    pub own_places: &'a [String],
-}
 
 impl HardenedSpec {
     /// The names of overrides that the [`floor`](crate::floor) is to know of: those that were granted, and all of a control

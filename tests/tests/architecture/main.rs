@@ -1,6 +1,11 @@
 //! The structure that docs/develop/ARCHITECTURE.md promises: which crate may use which, and what a crate must not do. It reads
 //! `cargo metadata` and the sources, and runs nothing.
 
+mod circles;
+mod modules;
+mod sizes;
+mod text;
+
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

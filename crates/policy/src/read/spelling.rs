@@ -6,8 +6,8 @@
 //!
 //! Keys of maps (annotations, kernel parameters, cgroup files, devices' names) mean something as they stand, in Go too.
 
-use super::{SpecError, Warning};
 use crate::admit::owners;
+use crate::spec::{SpecError, Warning};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
