@@ -1,5 +1,7 @@
 //! The default filter in two parts, for who wants its refusals recorded: together they are the whole.
 
+#![allow(clippy::unwrap_used)]
+
 use casemate_seccomp::{
     default_program, default_program_in_parts, Action, Arch, Feature, FeatureSet, Program,
     SeccompData, Variant,
@@ -52,7 +54,7 @@ fn the_parts_that_were_compiled_with_the_crate_are_those_the_compiler_makes() {
     // A feature that lets nothing more pass has them compiled at run time, so the two can be compared by what they answer.
     let arch = Arch::native().unwrap();
     let built = default_program_in_parts(arch, Variant::default()).unwrap();
-    let features = FeatureSet::from_names(&["io_uring"]).unwrap();
+    let features = FeatureSet::from_names(["io_uring"]).unwrap();
     let made = default_program_in_parts(arch, Variant { features, ..Variant::default() }).unwrap();
     let opened = Feature::all().iter().find(|feature| feature.name == "io_uring").unwrap();
     let opened: Vec<&str> = opened.rules.iter().flat_map(|rule| rule.names()).collect();

@@ -175,6 +175,12 @@ pub fn of(target: &Target) -> Vec<Vec<u8>> {
             b"36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n".to_vec(),
             b"1 2 0:1 / /a\\040b ro shared:3 propagate_from:4 unbindable - overlay none rw,lowerdir=/a\\:b:/c,upperdir=/u\n".to_vec(),
         ],
+        "audit" => vec![
+            b"audit: type=1326 audit(1795881239.378:21): auid=4294967295 uid=1390804992 gid=0 ses=1 pid=7 comm=\"log\" exe=6C6F67 sig=0 arch=c000003e syscall=110 compat=0 ip=0x7ff3 code=0x50000".to_vec(),
+            b"type=AVC msg=audit(1.000:2): avc:  denied  { read write } for  pid=7 comm=\"cat\" name=\"x\" scontext=u:r:t:s0:c1,c2 tclass=file permissive=0".to_vec(),
+            b"type=AVC msg=audit(1.000:3): apparmor=\"DENIED\" operation=\"open\" profile=\"p\" name=\"/proc/x\" pid=8 fsuid=0".to_vec(),
+            b"type=UNKNOWN[1423] msg=audit(1.000:4): domain=1a2b blockers=fs.refer path=\"/usr\" dev=\"vda\" ino=3".to_vec(),
+        ],
         "proc" => vec![file("/proc/self/status"), file("/proc/self/stat"), file("/proc/self/uid_map"), b"0 100000 65536\n65536 1 1\n".to_vec()],
         "bus" => of_bus(),
         "netlink" => of_netlink(),

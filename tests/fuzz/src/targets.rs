@@ -45,6 +45,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "record", form: Form::Json, read: record, sample: 500 },
     Target { name: "mountinfo", form: Form::Bytes, read: mountinfo, sample: 2000 },
     Target { name: "proc", form: Form::Bytes, read: proc, sample: 4000 },
+    Target { name: "audit", form: Form::Bytes, read: audit, sample: 4000 },
     Target { name: "bus", form: Form::Bytes, read: bus, sample: 10_000 },
     Target { name: "netlink", form: Form::Bytes, read: netlink, sample: 10_000 },
 ];
@@ -155,6 +156,21 @@ fn mountinfo(bytes: &[u8]) -> bool {
     let again = mountinfo::escape(&plain).into_owned();
     assert_eq!(mountinfo::unescape(&again), plain, "an escaped path is another one");
     told(mountinfo::parse(bytes))
+}
+
+/// Lines of the kernel's log and of auditd's file, with what programs have chosen in them.
+fn audit(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    black_box(casemate_kernel::audit::of_the_kernel(text));
+    let mut read = false;
+    for record in text.lines().filter_map(casemate_kernel::audit::Record::parse) {
+        for key in ["comm", "exe", "name", "path"] {
+            black_box(record.text(key));
+        }
+        black_box((record.number("uid"), record.get("arch"), record.denied()));
+        read = true;
+    }
+    read
 }
 
 fn proc(bytes: &[u8]) -> bool {
