@@ -203,8 +203,10 @@ fn system_scope_takes_devices_and_annotations() {
     let pts = DeviceRule { major: Some(136), minor: None, ..null };
     let none = Limits::default();
     let extra = [("TimeoutStopUSec".to_owned(), Value::U64(7_000_000))];
+    // Before Rust 1.89 a temporary in a braced expression ends with its statement.
+    let devices = [null, pts];
     let request = ScopeRequest {
-        devices: Some(&[null, pts]),
+        devices: Some(&devices),
         extra: &extra,
         ..request(&path, &placeholder, &none)
     };
