@@ -10,6 +10,15 @@ use clap::{ArgMatches, Args, FromArgMatches};
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 
+/// What engines call it, and what it is called here.
+const ELSEWHERE: [(&str, &str); 5] = [
+    ("inspect", "state, explain or audit"),
+    ("ls", "list"),
+    ("rm", "delete"),
+    ("stop", "kill"),
+    ("version", "--version"),
+];
+
 /// A command line that has been read.
 #[derive(Debug)]
 pub(crate) struct Invocation {
@@ -135,9 +144,12 @@ impl Reader<'_> {
     /// The text must not look like a missing value: podman takes that for support of checkpoints.
     fn unknown(&self, name: &str) -> UsageError {
         let names = self.verbs.iter().map(|verb| verb.name);
-        UsageError::new(format!("unknown command {name:?}"))
-            .suggesting(name, names, str::to_owned)
-            .with_hint("'casemate help' lists the commands")
+        let error = UsageError::new(format!("unknown command {name:?}"));
+        let error = match ELSEWHERE.iter().find(|(word, _)| *word == name) {
+            Some((_, ours)) => error.with_hint(format!("did you mean {ours}?")),
+            None => error.suggesting(name, names, str::to_owned),
+        };
+        error.with_hint("'casemate help' lists the commands")
     }
 
     /// runc's words, with its way of naming the program.
