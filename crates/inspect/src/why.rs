@@ -64,9 +64,15 @@ pub struct Why {
     /// What its programs were denied while it ran, the last of it, as far as there are records.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub denials: Vec<Denial>,
+    /// How many more there are records of.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub denials_before: usize,
     /// Why there may be more: the records could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub denials_unread: Option<String>,
+    /// What the error of a refusal names as what lets it pass: all of it together.
+    #[serde(skip)]
+    named: Vec<String>,
     /// By what its engine's records of it are found.
     #[serde(skip)]
     naming: Spec,
@@ -78,13 +84,18 @@ impl Why {
     pub fn overrides(&self) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         let fits = |cut: &&Cut| self.status == "refused" || cut.allow.len() == 1;
-        for name in self.cut.iter().filter(fits).flat_map(|cut| &cut.allow) {
+        let of_cuts = self.cut.iter().filter(fits).flat_map(|cut| &cut.allow);
+        for name in self.named.iter().chain(of_cuts) {
             if !names.contains(&name.as_str()) {
                 names.push(name);
             }
         }
         names
     }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Asks about a container by its id, the beginning of it, or its name.
@@ -105,6 +116,7 @@ pub fn ask(global: &Global, word: &str) -> Result<Why> {
             Ok(mut found) => {
                 let older = found.denials.len().saturating_sub(LAST);
                 why.denials = found.denials.split_off(older);
+                why.denials_before = older;
             }
             // Who may not read them is told so; the rest of the answer does not depend on it.
             Err(error) => why.denials_unread = Some(format!("{error:#}")),
@@ -201,6 +213,7 @@ fn of_refusal(global: &Global, word: &str, problems: &[String]) -> Result<Why> {
         status: "refused".to_owned(),
         error,
         cut,
+        named,
         ..Why::default()
     })
 }

@@ -38,11 +38,11 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Its flags.
 #[derive(Debug, clap::Args)]
 struct Denials {
-    /// Of all containers; so it is without CONTAINER
-    #[arg(long, conflicts_with = "container")]
+    /// Look at all containers, which is the default without CONTAINER
+    #[arg(long)]
     all: bool,
 
-    /// Go on, and print what is denied as it happens
+    /// Print what is denied from now on, as it happens
     #[arg(long)]
     follow: bool,
 
@@ -58,6 +58,9 @@ struct Denials {
 impl Execute for Denials {
     fn execute(self, context: &mut Context<'_>) -> Outcome {
         let global = &context.global;
+        if self.all && self.container.is_some() {
+            anyhow::bail!("--all and a container exclude each other");
+        }
         let id = self.container.as_deref().map(|word| id_of(global, word)).transpose()?;
         if self.follow {
             return follow(global, id.as_deref(), self.format);
@@ -85,6 +88,8 @@ fn id_of(global: &Global, word: &str) -> anyhow::Result<String> {
 
 fn follow(global: &Global, id: Option<&str>, format: Format) -> Outcome {
     let mut reader = Reader::open()?;
+    // What is there already is no news.
+    reader.take();
     let style = Style::of_stdout();
     loop {
         let taken = reader.take();
@@ -119,19 +124,34 @@ fn render(collected: &Collected, style: Style, width: usize) -> String {
     };
     if collected.denials.is_empty() {
         note(format!(
-            "No denials on record in {}. What the system call filter refuses is recorded for containers that were made \
-             while [audit] of the node's policy has denials = true.",
-            collected.sources.join(", ")
+            "No denials on record in {}. {}",
+            collected.sources.join(", "),
+            recorded(collected.recorded)
         ));
     }
-    if collected.of_others > 0 {
+    if collected.of_others > 0 && collected.id.is_none() {
         note(format!(
-            "{} records are of processes in no container that is known.",
+            "{} more records are about processes of no known container.",
             collected.of_others
         ));
     }
     collected.problems.iter().for_each(|problem| note(format!("not looked at: {problem}")));
     text
+}
+
+/// Whether there could be any records of what the filter refuses.
+fn recorded(of_container: Option<bool>) -> &'static str {
+    match of_container {
+        Some(true) => "The kernel records what this container's filter refuses.",
+        Some(false) => {
+            "The kernel does not record what this container's filter refuses: it was created while [audit] of the \
+             node's policy did not have denials = true."
+        }
+        None => {
+            "The kernel records what the filter refuses for containers that are created while [audit] of the node's \
+             policy has denials = true."
+        }
+    }
 }
 
 fn entry(denial: &Denial, style: Style, width: usize) -> String {
@@ -141,7 +161,7 @@ fn entry(denial: &Denial, style: Style, width: usize) -> String {
         several => format!("one of {}", several.join(", ")),
     };
     let times = if denial.count > 1 {
-        format!(", {} times, the last one then", denial.count)
+        format!(" (the last of {} times)", denial.count)
     } else {
         String::new()
     };
@@ -155,19 +175,26 @@ fn entry(denial: &Denial, style: Style, width: usize) -> String {
         [] => return text,
         [_] => names,
         several => {
-            text.push_str(&format!("  one of these lets it through: {}\n", several.join(", ")));
+            text.push_str(&format!(
+                "  depending on its arguments, one of these admits it: {}\n",
+                several.join(", ")
+            ));
             vec!["NAME"]
         }
     };
+    if denial.overrides.iter().any(|name| name.starts_with("capabilities.")) {
+        text.push_str("  a capability has to be in the configuration as well (--cap-add)\n");
+    }
     // Not wrapped: these lines are pasted.
     paste(engine, &names).iter().for_each(|line| text.push_str(&format!("    {}\n", clean(line))));
     text
 }
 
 fn sentence(denial: &Denial) -> String {
-    let program = denial.exe.as_deref().or(denial.program.as_deref()).unwrap_or("a program");
-    let process = denial.pid.map(|pid| format!(" (process {pid} of the host)")).unwrap_or_default();
-    format!("{program}{process} was denied {} ({})", denial.tried, denial.control)
+    let process = denial.pid.map(|pid| format!("process {pid} of the host"));
+    let about: Vec<String> = denial.exe.clone().into_iter().chain(process).collect();
+    let program = denial.program.as_deref().unwrap_or("a program");
+    format!("{program} ({}) was denied {} ({})", about.join(", "), denial.tried, denial.control)
 }
 
 /// One denial for `why`, where the container and its engine have been named.

@@ -85,7 +85,15 @@ fn report(args: &Explain, context: &mut Context<'_>) -> anyhow::Result<Value> {
         backend::explain(&context.global, &request(args, args.id.as_deref())?)
     };
     let is_assumed = Path::new("config.json").exists();
-    let Some(word) = word.filter(|_| !is_assumed) else { return of_bundle(context) };
+    let Some(word) = word else { return of_bundle(context) };
+    if is_assumed {
+        // Where there is a bundle, an id that nobody knows is the one to assume for it.
+        let is_known = locate::is_here(word, &context.global);
+        return match if is_known { None } else { locate::gone(word, &context.global)? } {
+            Some(gone) => Ok(gone.explained()),
+            None => of_bundle(context),
+        };
+    }
     let mut unseen = Vec::new();
     if !locate::is_here(word, &context.global) {
         let Search { found, problems } = locate::elsewhere(word, &context.global)?;

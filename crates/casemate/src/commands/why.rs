@@ -60,6 +60,10 @@ fn render(why: &Why, style: Style, width: usize) -> String {
     for denial in &why.denials {
         text.push_str(&format!("  {}\n", lines(&super::denials::in_words(denial), 4)));
     }
+    if why.denials_before > 0 {
+        let more = format!("{} more: casemate denials {}", why.denials_before, why.id);
+        text.push_str(&format!("  {}\n", lines(&more, 4)));
+    }
     if !why.cut.is_empty() {
         text.push_str(&format!("\n{}\n", style.paint(Tone::Strong, "Asked for and not given")));
     }
@@ -78,7 +82,7 @@ fn render(why: &Why, style: Style, width: usize) -> String {
     // A refusal is passed with all of them. Of what was cut a program mostly needs one, and much of it its engine asks for by itself:
     // nobody is to paste the whole list.
     let (title, names) = match (why.status.as_str(), names.as_slice()) {
-        (_, []) => return text,
+        (_, []) if why.cut.iter().all(|cut| cut.allow.is_empty()) => return text,
         ("refused", _) => ("To run it anyway", names),
         (_, [_]) if why.cut.len() == 1 => ("To allow that", names),
         _ => ("To allow one of these, replace NAME by its override", vec!["NAME"]),

@@ -188,6 +188,12 @@ fn rfc3339(millis: u64) -> String {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Collected {
+    /// The container that they are of; absent: of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Whether the kernel records what its filter refuses, as far as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<bool>,
     /// The denials, oldest first.
     pub denials: Vec<Denial>,
     /// How many other records are of processes that belong to no container which is known.
@@ -207,8 +213,10 @@ pub fn collect(global: &Global, id: Option<&str>) -> Result<Collected> {
     let Taken { lines, mut problems } = reader.take();
     let mut containers = of_this_host(global)?;
     problems.append(&mut containers.problems);
+    let recorded = id.and_then(|id| containers.recorded(id));
     let mut sorter = Sorter::new(containers);
-    let found = sorter.sort_lines(&lines, id);
+    let denials = together(sorter.sort_lines(&lines, id));
     let Sorter { of_others, .. } = sorter;
-    Ok(Collected { denials: together(found), of_others, sources: reader.sources, problems })
+    let id = id.map(ToOwned::to_owned);
+    Ok(Collected { id, recorded, denials, of_others, sources: reader.sources, problems })
 }

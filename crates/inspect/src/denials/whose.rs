@@ -44,6 +44,8 @@ struct Known {
     label: Option<String>,
     /// In milliseconds since the epoch.
     lived: (u64, u64),
+    /// What its filter refuses is recorded; `None`: not known any more.
+    recorded: Option<bool>,
 }
 
 /// The containers of this host, and those that have gone and are still remembered.
@@ -93,6 +95,11 @@ impl Containers {
             found = by_uid;
         }
         found.into_iter().map(|known| known.who.clone()).collect()
+    }
+
+    /// Whether the kernel records what the filter of a container refuses.
+    pub(super) fn recorded(&self, id: &str) -> Option<bool> {
+        self.known.iter().find(|known| known.who.id == id)?.recorded
     }
 
     /// The cgroup of a process that lives and lived at that time already: a pid is given again.
@@ -162,6 +169,7 @@ fn of_member(member: &Member) -> Result<Option<Known>> {
             process.selinux_label.clone().or_else(|| process.apparmor_profile.clone())
         }),
         lived: (millis(&record.created)?, u64::MAX),
+        recorded: Some(record.spec.extras().record_denials),
     }))
 }
 
@@ -176,6 +184,7 @@ fn of_past(root: &Path) -> Result<Vec<Known>> {
             cgroup: None,
             label: None,
             lived: (millis(&past.created)?, millis(&past.ended)?),
+            recorded: None,
         });
     }
     Ok(found)

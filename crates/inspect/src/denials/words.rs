@@ -72,15 +72,9 @@ fn of_seccomp(record: &Record<'_>) -> Option<Said> {
     })
 }
 
-/// What opens a call in the default filter: features that have it, and capabilities.
+/// What opens a call in the default filter: capabilities, with which the kernel mostly lets it through as well, and features.
 fn opening(name: &str, native: Arch) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    for feature in Feature::all() {
-        let mut rules = feature.rules.iter().filter(|rule| rule.action == Action::Allow);
-        if rules.any(|rule| rule.names().any(|other| other == name)) {
-            found.push(format!("seccomp.{}", feature.name));
-        }
-    }
     let opens = |rule: &&casemate_seccomp::DefaultRule| {
         rule.caps != 0 && rule.action == Action::Allow && rule.applies(native, u64::MAX)
     };
@@ -92,6 +86,12 @@ fn opening(name: &str, native: Arch) -> Vec<String> {
                     found.push(name);
                 }
             }
+        }
+    }
+    for feature in Feature::all() {
+        let mut rules = feature.rules.iter().filter(|rule| rule.action == Action::Allow);
+        if rules.any(|rule| rule.names().any(|other| other == name)) {
+            found.push(format!("seccomp.{}", feature.name));
         }
     }
     found
