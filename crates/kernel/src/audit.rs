@@ -63,6 +63,12 @@ impl<'a> Record<'a> {
         Some(Self { kind: Kind::of(kind)?, time, serial: serial.parse().ok()?, body })
     }
 
+    /// What it says, behind time and number.
+    #[must_use]
+    pub fn body(&self) -> &'a str {
+        self.body.trim()
+    }
+
     /// The value of a field as it stands there, without quotes.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&'a str> {

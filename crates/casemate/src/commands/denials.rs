@@ -91,12 +91,13 @@ fn follow(global: &Global, id: Option<&str>, format: Format) -> Outcome {
     // What is there already is no news.
     reader.take();
     let style = Style::of_stdout();
+    let mut sorter = Sorter::new(denials::of_this_host(global)?);
     loop {
         let taken = reader.take();
         let mut found = Vec::new();
         if !taken.lines.is_empty() {
-            // Anew each time: containers come and go.
-            let mut sorter = Sorter::new(denials::of_this_host(global)?);
+            // Containers come and go.
+            sorter.renew(denials::of_this_host(global)?);
             found = sorter.sort_lines(&taken.lines, id);
         }
         let mut text = String::new();

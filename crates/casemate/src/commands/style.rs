@@ -1,5 +1,6 @@
 //! Text for people: colours where a terminal shows them, columns, and no control characters of anybody else.
 
+use crate::output::is_unseen;
 use std::io::IsTerminal;
 
 /// What a word says, and so its colour.
@@ -57,13 +58,17 @@ impl Style {
     }
 }
 
-/// Control characters escaped: names and paths come from bundles and containers.
+/// Control characters escaped, and what changes the order or the lines of what is shown: names and paths come from bundles and
+/// containers.
 pub(crate) fn clean(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
+    if !text.chars().any(is_unseen) {
         return text.to_owned();
     }
-    let escape =
-        |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    let escape = |c: char| match is_unseen(c) {
+        true if c.is_control() => c.escape_debug().to_string(),
+        true => c.escape_unicode().to_string(),
+        false => c.to_string(),
+    };
     text.chars().map(escape).collect()
 }
 

@@ -115,6 +115,15 @@ impl Sorter {
         denials.into_iter().filter(is_of).collect()
     }
 
+    /// Goes on with the containers that there are now, and what is known of domains.
+    pub fn renew(&mut self, containers: Containers) {
+        self.containers = containers;
+        // They are learned again when the kernel says them again.
+        if self.domains.len() > MOST {
+            self.domains.clear();
+        }
+    }
+
     fn learn(&mut self, domain: &Record<'_>) {
         if let Some(name) =
             domain.get("domain").filter(|_| domain.get("status") != Some("deallocated"))
@@ -152,26 +161,29 @@ impl Sorter {
     }
 }
 
-/// What the same program tried several times in a container becomes one line with the last time: a program that tries again
-/// and again does not hide the others.
+/// More different denials of all containers together are not told one by one: the last are.
+const MOST: usize = 2000;
+
+/// What the same program tried several times in a container becomes one denial with the last time: a program that tries again
+/// and again does not hide the others. Oldest first.
 #[must_use]
 pub fn together(denials: Vec<Denial>) -> Vec<Denial> {
+    let mut places: HashMap<String, usize> = HashMap::new();
     let mut whole: Vec<Denial> = Vec::new();
     for denial in denials {
-        let same = |one: &Denial| {
-            (one.source, &one.tried, &one.program, &one.exe, one.uid)
-                == (denial.source, &denial.tried, &denial.program, &denial.exe, denial.uid)
-                && one.containers == denial.containers
-        };
-        match whole.iter().position(same) {
-            Some(at) => {
-                let before = whole.remove(at);
-                whole.push(Denial { count: before.count + denial.count, ..denial });
+        let Denial { source, tried, program, exe, uid, containers, .. } = &denial;
+        let ids: Vec<&str> = containers.iter().map(|one| one.id.as_str()).collect();
+        let key = format!("{:?}", (source, tried, program, exe, uid, ids));
+        match places.get(&key) {
+            Some(at) => whole[*at] = Denial { count: whole[*at].count + denial.count, ..denial },
+            None => {
+                places.insert(key, whole.len());
+                whole.push(denial);
             }
-            None => whole.push(denial),
         }
     }
-    whole
+    whole.sort_by(|one, other| one.time.cmp(&other.time));
+    whole.split_off(whole.len().saturating_sub(MOST))
 }
 
 fn rfc3339(millis: u64) -> String {

@@ -6,6 +6,7 @@ use casemate_kernel::audit::{of_the_kernel, Record};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -23,6 +24,9 @@ const JOURNALCTL: &str = "/usr/bin/journalctl";
 
 /// So much of the end of a file is read, in bytes.
 const TAIL: u64 = 16 << 20;
+
+/// So many records are known to have been read.
+const REMEMBERED: usize = 200_000;
 
 /// The longest record of the kernel's log, in bytes (CONSOLE_EXT_LOG_MAX).
 const LONGEST: usize = 8192;
@@ -45,6 +49,7 @@ pub struct Reader {
     /// What the sources have been, for who sees nothing.
     pub sources: Vec<String>,
     problems: Vec<String>,
+    /// Time and digest of each record.
     seen: BTreeSet<(u64, u64)>,
 }
 
@@ -117,25 +122,22 @@ impl Reader {
         Taken { lines: self.only_new(lines), problems }
     }
 
-    /// Each record once: two sources can have it. Records of one event have one number.
+    /// Each record once: two sources can have it.
     fn only_new(&mut self, lines: Vec<String>) -> Vec<String> {
         let mut found: Vec<(u64, u64, String)> = Vec::new();
-        let mut events = BTreeSet::new();
         for line in lines {
             let Some(record) = Record::parse(&line) else { continue };
-            let (event, text) = ((record.time, record.serial), line.trim_start_matches("audit: "));
-            let twice = found.iter().rev().take_while(|(time, ..)| *time == event.0).any(
-                |(time, serial, other)| {
-                    (*time, *serial) == event
-                        && Record::parse(other).is_some_and(|other| other.kind == record.kind)
-                },
-            );
-            if !self.seen.contains(&event) && !twice {
-                found.push((event.0, event.1, text.to_owned()));
-                events.insert(event);
+            let mut hasher = DefaultHasher::new();
+            (record.serial, record.kind, record.body()).hash(&mut hasher);
+            if self.seen.insert((record.time, hasher.finish())) {
+                let text = line.trim_start_matches("audit: ").to_owned();
+                found.push((record.time, record.serial, text));
             }
         }
-        self.seen.extend(events);
+        // What is that old is not read again.
+        while self.seen.len() > REMEMBERED {
+            self.seen.pop_first();
+        }
         found.sort();
         found.into_iter().map(|(.., line)| line).collect()
     }
@@ -185,7 +187,7 @@ fn of_journal(seen: &BTreeSet<(u64, u64)>) -> Result<Vec<String>> {
     let mut command = Command::new(JOURNALCTL);
     command.args(["--boot", "--quiet", "--no-pager", "--output=json"]);
     command
-        .arg("--output-fields=MESSAGE,_TRANSPORT,_AUDIT_TYPE,_AUDIT_ID,_SOURCE_REALTIME_TIMESTAMP");
+        .arg("--output-fields=MESSAGE,_TRANSPORT,_AUDIT_TYPE,_AUDIT_ID,_SOURCE_REALTIME_TIMESTAMP,SYSLOG_FACILITY");
     match seen.last() {
         // A second earlier: what came late is no lost record.
         Some((time, _)) => command.arg(format!("--since=@{}", (time / 1000).saturating_sub(1))),
@@ -208,7 +210,8 @@ fn of_entry(line: &str) -> Option<String> {
     let text = |key: &str| entry[key].as_str();
     let message = text("MESSAGE")?;
     if text("_TRANSPORT")? == "kernel" {
-        return Some(message.to_owned());
+        // What others have written into the kernel's log has another facility.
+        return (text("SYSLOG_FACILITY") == Some("0")).then(|| message.to_owned());
     }
     let micros = text("_SOURCE_REALTIME_TIMESTAMP")?.parse::<u64>().ok()?;
     let (kind, serial) = (text("_AUDIT_TYPE")?, text("_AUDIT_ID")?);
@@ -245,8 +248,10 @@ mod tests {
             (record.time, record.serial, record.number("uid")),
             (1_795_881_239_378, 21, Some(7))
         );
-        let entry = r#"{"_TRANSPORT":"kernel","MESSAGE":"audit: type=1326 audit(1.000:2): uid=7"}"#;
+        let entry = r#"{"_TRANSPORT":"kernel","SYSLOG_FACILITY":"0","MESSAGE":"audit: type=1326 audit(1.000:2): uid=7"}"#;
         assert!(Record::parse(&of_entry(entry).unwrap()).is_some());
+        let of_others = entry.replace("FACILITY\":\"0", "FACILITY\":\"1");
+        assert_eq!(of_entry(&of_others), None);
         // A message that is not text is a list of bytes.
         assert_eq!(of_entry(r#"{"_TRANSPORT":"kernel","MESSAGE":[1,2]}"#), None);
     }
@@ -266,10 +271,13 @@ mod tests {
                 "type=SECCOMP msg=audit(1.000:2): uid=7".to_owned(),
                 "audit: type=1326 audit(1.000:2): uid=7".to_owned(),
                 "type=LANDLOCK_ACCESS msg=audit(1.000:2): domain=1".to_owned(),
+                "type=LANDLOCK_ACCESS msg=audit(1.000:2): domain=1 path=\"/other\"".to_owned(),
                 "audit: type=1326 audit(1.000:1): uid=7".to_owned(),
+                // A second source has all of it, behind the first.
+                "audit: type=1326 audit(1.000:2): uid=7".to_owned(),
             ]
         };
-        assert_eq!(reader.only_new(lines()).len(), 3);
+        assert_eq!(reader.only_new(lines()).len(), 4);
         assert!(reader.only_new(lines()).is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use casemate_kernel::audit::{Kind, Record};
 use casemate_policy::spec::Capability;
-use casemate_seccomp::{default_rules, Action, Arch, Feature};
+use casemate_seccomp::{default_rules, restricted_rules, Action, Arch, Feature};
 
 /// A record in words.
 pub(super) struct Said {
@@ -28,52 +28,85 @@ const RET_ALLOW: u64 = 0x7fff_0000;
 const RET_LOG: u64 = 0x7ffc_0000;
 
 fn of_seccomp(record: &Record<'_>) -> Option<Said> {
-    let code = record.number("code")? & 0xffff_0000;
-    if code == RET_ALLOW || code == RET_LOG {
+    let code = record.number("code").map(|code| code & 0xffff_0000);
+    if code == Some(RET_ALLOW) || code == Some(RET_LOG) {
         return None;
     }
-    let number = u32::try_from(record.number("syscall")?).ok()?;
-    let token = u32::from_str_radix(record.get("arch")?, 16).ok()?;
-    let native = Arch::native()?;
-    let arch = Arch::all().find(|arch| {
-        arch.audit_token() == token && (*arch == native || token != native.audit_token())
-    });
-    let name = arch.and_then(|arch| arch.syscall_name(number));
+    let call = Call::of(record);
     let killed =
         if record.number("sig").unwrap_or(0) == 0 { "" } else { ", and the process was killed" };
-    let call = match name {
-        Some(name) => format!("{name}(2)"),
-        None => format!("system call {number}"),
+    let said = |tried: String, control, overrides| {
+        Some(Said { source: "seccomp", tried: tried + killed, control, overrides })
     };
-    if arch != Some(native) {
+    match call {
+        // The kernel's log cuts records that are longer than a line of it, behind the name of the program.
+        None => {
+            said("a system call (the record was cut short)".to_owned(), DEFAULT_FILTER, Vec::new())
+        }
+        Some(Call { name, native: true }) if passes_always(&name) => {
+            said(format!("{name}(2), by a filter that is not casemate's"), "none", Vec::new())
+        }
+        Some(Call { name, native: true }) => {
+            said(format!("{name}(2)"), DEFAULT_FILTER, opening(&name))
+        }
+        Some(Call { name, native: false }) => said(name, DEFAULT_FILTER, of_other_architectures()),
+    }
+}
+
+const DEFAULT_FILTER: &str = "seccomp.default";
+
+/// A system call.
+struct Call {
+    name: String,
+    /// It is one of this machine's own architecture.
+    native: bool,
+}
+
+impl Call {
+    /// `None`: the record does not say which.
+    fn of(record: &Record<'_>) -> Option<Self> {
+        let number = u32::try_from(record.number("syscall")?).ok()?;
+        let token = u32::from_str_radix(record.get("arch")?, 16).ok()?;
+        let native = Arch::native()?;
+        if token == native.audit_token() {
+            if let Some(name) = native.syscall_name(number) {
+                return Some(Self { name: name.to_owned(), native: true });
+            }
+        }
+        let arch = Arch::all().find(|arch| arch.audit_token() == token && *arch != native);
+        let name = arch.and_then(|arch| arch.syscall_name(number));
+        let call =
+            name.map_or_else(|| format!("system call {number}"), |name| format!("{name}(2)"));
         let of = arch.map_or_else(
             || format!("architecture {token:#x}"),
             |arch| arch.scmp_name().trim_start_matches("SCMP_ARCH_").to_lowercase(),
         );
-        let admits = |feature: &&Feature| {
-            feature.archs.iter().any(|(of, other)| *of == native && Some(*other) == arch)
-        };
-        return Some(Said {
-            source: "seccomp",
-            tried: format!("{call} of {of}, which is not this machine's own{killed}"),
-            control: "seccomp.default",
-            overrides: Feature::all()
-                .iter()
-                .filter(admits)
-                .map(|f| format!("seccomp.{}", f.name))
-                .collect(),
-        });
+        let name = format!("{call} of {of}, which is not this machine's own");
+        Some(Self { name, native: false })
     }
-    Some(Said {
-        source: "seccomp",
-        tried: format!("{call}{killed}"),
-        control: "seccomp.default",
-        overrides: name.map(|name| opening(name, native)).unwrap_or_default(),
-    })
+}
+
+/// The default filter lets the call pass whatever it is asked for and whoever asks.
+fn passes_always(name: &str) -> bool {
+    let Some(native) = Arch::native() else { return false };
+    let mut rules = restricted_rules().iter().chain(default_rules());
+    let first =
+        rules.find(|rule| rule.applies(native, 0) && rule.names().any(|other| other == name));
+    first.is_some_and(|rule| rule.action == Action::Allow && rule.args.is_empty())
+}
+
+fn of_other_architectures() -> Vec<String> {
+    let admits = |feature: &&Feature| !feature.archs.is_empty();
+    Feature::all()
+        .iter()
+        .filter(admits)
+        .map(|feature| format!("seccomp.{}", feature.name))
+        .collect()
 }
 
 /// What opens a call in the default filter: capabilities, with which the kernel mostly lets it through as well, and features.
-fn opening(name: &str, native: Arch) -> Vec<String> {
+fn opening(name: &str) -> Vec<String> {
+    let Some(native) = Arch::native() else { return Vec::new() };
     let mut found: Vec<String> = Vec::new();
     let opens = |rule: &&casemate_seccomp::DefaultRule| {
         rule.caps != 0 && rule.action == Action::Allow && rule.applies(native, u64::MAX)
@@ -206,6 +239,20 @@ mod tests {
             "{}",
             said.tried
         );
+    }
+
+    #[test]
+    fn a_record_that_was_cut_short_is_a_denial_all_the_same() {
+        let line = "audit: type=1326 audit(1.000:1): uid=70000 pid=1 comm=\"m\" exe=2F4C30";
+        let said = said(line).unwrap();
+        assert_eq!(said.tried, "a system call (the record was cut short)");
+    }
+
+    #[test]
+    fn what_the_default_filter_never_refuses_was_refused_by_another() {
+        let said = seccomp("getppid", "0x50000").unwrap();
+        assert_eq!((said.control, said.overrides.len()), ("none", 0));
+        assert!(said.tried.contains("not casemate's"), "{}", said.tried);
     }
 
     #[test]
