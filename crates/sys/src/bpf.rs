@@ -115,6 +115,10 @@ fn owned(raw: libc::c_long) -> OwnedFd {
 /// `struct bpf_insn` occupies, in host byte order.
 ///
 /// When the verifier refuses it, its last words are part of the error.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN (or CAP_BPF with CAP_NET_ADMIN) in the initial user namespace;
+/// EINVAL or EACCES from the verifier; E2BIG: no instructions or too many.
 pub fn load_device_program(instructions: &[u64]) -> Result<OwnedFd> {
     match load(instructions, None) {
         Ok(fd) => Ok(fd),
@@ -161,6 +165,11 @@ fn load(instructions: &[u64], log: Option<&mut Vec<u8>>) -> rustix::io::Result<O
 
 /// Attach `program` to the cgroup directory, beside whatever is attached there and above it: all must allow an
 /// access (BPF_F_ALLOW_MULTI, Linux 4.15).
+///
+/// # Errors
+/// EPERM without the capabilities that loading takes, or where a program of this cgroup or above
+/// lets no other stand beside it; EBADF: no directory of cgroup v2; E2BIG: 64 programs are
+/// attached; EINVAL: this very program is.
 pub fn attach_device_program(cgroup: impl AsFd, program: impl AsFd) -> Result<()> {
     attach(cgroup.as_fd().as_raw_fd(), program.as_fd().as_raw_fd(), None).call(|| {
         format!("bpf(BPF_PROG_ATTACH, {}, CGROUP_DEVICE, ALLOW_MULTI)", label(cgroup.as_fd()))
@@ -168,6 +177,10 @@ pub fn attach_device_program(cgroup: impl AsFd, program: impl AsFd) -> Result<()
 }
 
 /// Put `program` in the place of `old` without a moment in which neither is in force (BPF_F_REPLACE, Linux 5.6).
+///
+/// # Errors
+/// As [`attach_device_program`]; ENOENT: `old` is not attached to this cgroup; EINVAL before Linux
+/// 5.6.
 pub fn replace_device_program(cgroup: impl AsFd, program: impl AsFd, old: impl AsFd) -> Result<()> {
     let old = Some(old.as_fd().as_raw_fd());
     attach(cgroup.as_fd().as_raw_fd(), program.as_fd().as_raw_fd(), old).call(|| {
@@ -194,6 +207,10 @@ fn attach(cgroup: i32, program: i32, old: Option<i32>) -> rustix::io::Result<()>
 }
 
 /// Detach `program` from the cgroup directory.
+///
+/// # Errors
+/// EPERM without CAP_NET_ADMIN in the initial user namespace; ENOENT: it is not attached to this
+/// cgroup; EBADF: no directory of cgroup v2.
 pub fn detach_device_program(cgroup: impl AsFd, program: impl AsFd) -> Result<()> {
     let mut attr = AttachAttr {
         target_fd: cgroup.as_fd().as_raw_fd() as u32,
@@ -207,6 +224,9 @@ pub fn detach_device_program(cgroup: impl AsFd, program: impl AsFd) -> Result<()
 }
 
 /// The ids of the device programs attached to this very cgroup, oldest first (Linux 4.15).
+///
+/// # Errors
+/// EPERM without CAP_NET_ADMIN in the initial user namespace; EBADF: no directory of cgroup v2.
 pub fn query_device_programs(cgroup: impl AsFd) -> Result<Vec<u32>> {
     let mut ids = vec![0u32; MAX_PROGRAMS];
     let mut attr = QueryAttr {
@@ -223,6 +243,9 @@ pub fn query_device_programs(cgroup: impl AsFd) -> Result<Vec<u32>> {
 }
 
 /// A descriptor for the loaded program with this id (Linux 4.13; needs CAP_SYS_ADMIN).
+///
+/// # Errors
+/// ENOENT: it is gone; EPERM without CAP_SYS_ADMIN in the initial user namespace.
 pub fn program_by_id(id: u32) -> Result<OwnedFd> {
     let mut attr = IdAttr { prog_id: id, ..IdAttr::default() };
     bpf(BPF_PROG_GET_FD_BY_ID, &mut attr)
@@ -231,11 +254,18 @@ pub fn program_by_id(id: u32) -> Result<OwnedFd> {
 }
 
 /// Whether the program was loaded by [`load_device_program`] of this or another process, by its name (Linux 4.15).
+///
+/// # Errors
+/// EINVAL: no descriptor of a BPF program; EPERM where unprivileged bpf(2) is off, on older
+/// kernels.
 pub fn is_own_program(program: impl AsFd) -> Result<bool> {
     Ok(info(program)?.name == NAME)
 }
 
 /// The number under which [`query_device_programs`] lists the program (Linux 4.13).
+///
+/// # Errors
+/// As [`is_own_program`].
 pub fn program_id(program: impl AsFd) -> Result<u32> {
     Ok(info(program)?.id)
 }

@@ -37,6 +37,10 @@ pub struct Sets {
 }
 
 /// Set the calling thread's sets.
+///
+/// # Errors
+/// EPERM: more permitted than now, more effective than permitted, or something added to the
+/// inheritable set that the bounding set has not or, without CAP_SETPCAP, is not permitted.
 pub fn set(sets: Sets) -> Result<()> {
     let header = Header { version: VERSION_3, pid: 0 };
     let half = |shift: u32| Data {
@@ -52,6 +56,9 @@ pub fn set(sets: Sets) -> Result<()> {
 }
 
 /// The calling thread's sets.
+///
+/// # Errors
+/// None of the kernel's; a seccomp filter may forbid capget(2).
 pub fn get() -> Result<Sets> {
     let header = Header { version: VERSION_3, pid: 0 };
     let mut data = [Data::default(); 2];
@@ -95,6 +102,10 @@ pub fn known() -> u64 {
 }
 
 /// Remove everything but `keep` from the bounding set. Needs CAP_SETPCAP for what is removed.
+///
+/// # Errors
+/// EPERM without CAP_SETPCAP in the own user namespace, when something is left to be removed. What
+/// came before it is removed then.
 pub fn limit_bounding(keep: u64, known: u64) -> Result<()> {
     for cap in (0..64u32).filter(|c| known & !keep & (1 << c) != 0) {
         match prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(cap), 0) {
@@ -109,6 +120,10 @@ pub fn limit_bounding(keep: u64, known: u64) -> Result<()> {
 }
 
 /// Make the ambient set exactly `want`; each must be permitted and inheritable.
+///
+/// # Errors
+/// EPERM: one is not permitted and inheritable, or SECBIT_NO_CAP_AMBIENT_RAISE is set; EINVAL: one
+/// that the kernel does not know. The set is empty then, or has some of them.
 pub fn set_ambient(want: u64) -> Result<()> {
     prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong, 0)
         .call(|| "prctl(PR_CAP_AMBIENT_CLEAR_ALL)")?;
@@ -124,6 +139,9 @@ pub fn set_ambient(want: u64) -> Result<()> {
 }
 
 /// Set the securebits.
+///
+/// # Errors
+/// EPERM without CAP_SETPCAP in the own user namespace, or for a bit that is locked or unknown.
 pub fn set_securebits(bits: u32) -> Result<()> {
     prctl(libc::PR_SET_SECUREBITS, libc::c_ulong::from(bits), 0)
         .map(drop)
@@ -131,16 +149,25 @@ pub fn set_securebits(bits: u32) -> Result<()> {
 }
 
 /// The securebits.
+///
+/// # Errors
+/// None of the kernel's; a seccomp filter may forbid prctl(2).
 pub fn securebits() -> Result<u32> {
     prctl(libc::PR_GET_SECUREBITS, 0, 0).map(|bits| bits as u32).call(|| "prctl(PR_GET_SECUREBITS)")
 }
 
 /// Keep the permitted set when uid 0 is given up, until the next execve.
+///
+/// # Errors
+/// EPERM: SECBIT_KEEP_CAPS_LOCKED is set.
 pub fn keep_permitted() -> Result<()> {
     prctl(libc::PR_SET_KEEPCAPS, 1, 0).map(drop).call(|| "prctl(PR_SET_KEEPCAPS, 1)")
 }
 
 /// No new privileges through execve, for ever (prctl(2)).
+///
+/// # Errors
+/// None of the kernel's; a seccomp filter may forbid prctl(2).
 pub fn set_no_new_privs() -> Result<()> {
     prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0).map(drop).call(|| "prctl(PR_SET_NO_NEW_PRIVS, 1)")
 }

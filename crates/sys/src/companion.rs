@@ -143,6 +143,12 @@ impl Companion {
     ///
     /// As long as it lives, this process is not dumpable. The kernel keeps that with the memory, and the companion shows
     /// this memory to a user namespace in which somebody else may have the right to look into processes (CVE-2016-9962).
+    ///
+    /// # Errors
+    /// EMFILE, ENOMEM; of the maker EPERM without its three capabilities and EINVAL for ids without
+    /// a map; of clone(2) EPERM where the caller may not make user namespaces, ENOSPC: their limit,
+    /// EAGAIN: the limit of processes. When the maker's ids could not be given up again, the caller
+    /// is not to go on.
     pub fn start(order: Order<'_>) -> Result<Self> {
         let (ours, theirs) = crate::socket::pair()?;
         let shared = Box::new(Shared {
@@ -190,11 +196,17 @@ impl Companion {
     }
 
     /// The maps are written: go on.
+    ///
+    /// # Errors
+    /// EPIPE or ECONNRESET: it has ended; [`Companion::wait`] tells why.
     pub fn release(&self) -> Result<()> {
         crate::socket::send(&self.channel, &[GO], &[])
     }
 
     /// Come back when it has done everything. `None`: it was killed.
+    ///
+    /// # Errors
+    /// The step that failed, with its errno; ETIMEDOUT at [`Step::Answer`] after two minutes.
     pub fn wait(&self) -> std::result::Result<(), Option<(Step, Errno)>> {
         let limit = std::time::Duration::from_secs(PATIENCE);
         if !crate::fd::readable(&self.channel, limit)
@@ -313,6 +325,10 @@ pub enum NotWritten {
 /// Write a kernel parameter: its path below a procfs. A plain number below `sys/user` is read back: these count namespaces of
 /// the writer's user namespace, and cannot be seen from outside of it. Allocates nothing. BENEATH and NO_XDEV: whatever is mounted over a part of
 /// /proc/sys, it is not what gets written (CVE-2025-52881).
+///
+/// # Errors
+/// [`NotWritten`] says at what. To open: ENOENT: no such parameter, EXDEV: something is mounted
+/// over it, ELOOP: a link, EACCES or EPERM; to write: EINVAL or ERANGE for the value, EPERM.
 pub fn write_parameter(
     proc: BorrowedFd<'_>,
     path: &CStr,

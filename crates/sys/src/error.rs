@@ -53,6 +53,9 @@ impl std::error::Error for Error {}
 /// Attach the rendered call to a bare errno; the closure runs only on failure.
 pub trait Context<T> {
     /// `call` renders the failed call with its arguments.
+    ///
+    /// # Errors
+    /// The errno of `self`, with the call.
     fn call<S: Into<String>>(self, call: impl FnOnce() -> S) -> Result<T>;
 }
 

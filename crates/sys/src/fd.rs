@@ -15,6 +15,9 @@ pub fn label(fd: impl AsFd) -> String {
 ///
 /// The caller must own no Rust object that still believes in one of them; the only place to call this is shortly
 /// before execve, where everything that was open is abandoned on purpose (CVE-2024-21626).
+///
+/// # Errors
+/// EINVAL: `first` is above `last`; ENOSYS before Linux 5.9.
 pub fn close_between(first: u32, last: u32) -> crate::Result<()> {
     use crate::error::{check, Context};
     // SAFETY: plain integers; the ownership rule is the caller's, stated above, and execve or _exit follows.
@@ -24,6 +27,9 @@ pub fn close_between(first: u32, last: u32) -> crate::Result<()> {
 }
 
 /// Mark every descriptor from `first` on close-on-exec: close_range(2) with CLOSE_RANGE_CLOEXEC, Linux 5.11.
+///
+/// # Errors
+/// EINVAL before Linux 5.11; ENOSYS before 5.9.
 pub fn cloexec_from(first: u32) -> crate::Result<()> {
     use crate::error::{check, Context};
     // SAFETY: plain integers; no descriptor is closed.
@@ -33,6 +39,9 @@ pub fn cloexec_from(first: u32) -> crate::Result<()> {
 }
 
 /// Make `fd` appear as number `target`, without close-on-exec: dup2(2), then the flag cleared.
+///
+/// # Errors
+/// EBADF: `target` is negative, or not below the limit RLIMIT_NOFILE.
 pub fn place(fd: impl AsFd, target: i32) -> crate::Result<()> {
     use crate::error::{check, Context};
     let raw = fd.as_fd().as_raw_fd();
@@ -64,6 +73,9 @@ pub fn borrow(raw: i32) -> Option<rustix::fd::BorrowedFd<'static>> {
 
 /// Wait until something is there to be read, the end included; for a pidfd, until the process has ended. False: it takes
 /// longer than `limit`.
+///
+/// # Errors
+/// ENOMEM; EINVAL where RLIMIT_NOFILE is 0. An interruption is no error, nor is a lost peer.
 pub fn readable(fd: impl AsFd, limit: std::time::Duration) -> crate::Result<bool> {
     use crate::error::Context;
     use rustix::event::{poll, PollFd, PollFlags, Timespec};

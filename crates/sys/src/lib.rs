@@ -5,6 +5,8 @@
 //! safely is used from there, here and by the other crates; this crate adds what it lacks. No policy, no
 //! knowledge of containers.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod args;
 pub mod bpf;
 pub mod caps;

@@ -100,6 +100,11 @@ fn raw_open_tree(
 
 /// A detached copy of the mount (and, if `recursive`, of what is mounted below) that `fd` stands on.
 /// open_tree(2) with OPEN_TREE_CLONE; needs CAP_SYS_ADMIN over the mount namespace.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN in the user namespace of the mount namespace; EINVAL: a mount of
+/// another mount namespace, an unbindable one, or, if not `recursive`, one that would show what
+/// locked mounts below it hide.
 pub fn clone_tree(fd: impl AsFd, recursive: bool) -> Result<OwnedFd> {
     let mut flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
     if recursive {
@@ -110,6 +115,11 @@ pub fn clone_tree(fd: impl AsFd, recursive: bool) -> Result<OwnedFd> {
 }
 
 /// Change attributes of the mount at `fd` (a mount's root), detached or attached. mount_setattr(2), Linux 5.12.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN, or for clearing what is locked; EBUSY: read-only, with files open
+/// for writing; EINVAL: no root of a mount, a mount of another mount namespace, or one that cannot
+/// be mapped; ENOSYS before Linux 5.12.
 pub fn set_attr(fd: impl AsFd, change: AttrChange<'_>, recursive: bool) -> Result<()> {
     let arg = MountAttr {
         attr_set: change.set,
@@ -146,6 +156,11 @@ pub fn set_attr(fd: impl AsFd, change: AttrChange<'_>, recursive: bool) -> Resul
 }
 
 /// Attach the detached mount `from` on top of what `to` refers to. move_mount(2) by descriptors only.
+///
+/// # Errors
+/// EPERM without CAP_SYS_ADMIN in the user namespace of the mount namespace; EINVAL: only one of
+/// the two is a directory, or `to` is of another mount namespace; ENOENT: `to` was removed; ENOSPC:
+/// the limit of mounts (fs.mount-max).
 pub fn attach(from: impl AsFd, to: impl AsFd) -> Result<()> {
     // MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH
     const FLAGS: libc::c_uint = 0x4 | 0x40;
@@ -173,6 +188,10 @@ pub struct FsContext {
 
 impl FsContext {
     /// Start configuring a file system of this type.
+    ///
+    /// # Errors
+    /// ENODEV: no such type; EPERM without CAP_SYS_ADMIN in the user namespace of the mount
+    /// namespace; EINVAL: a NUL in the name.
     pub fn open(fstype: &str) -> Result<Self> {
         let name = text(fstype)?;
         // FSOPEN_CLOEXEC = 1
@@ -200,6 +219,10 @@ impl FsContext {
     }
 
     /// Set `key` to `value` (FSCONFIG_SET_STRING).
+    ///
+    /// # Errors
+    /// EINVAL: the file system does not know `key` or does not take `value`, a NUL, or more than
+    /// 255 bytes. Its own words on it are part of the error.
     pub fn set(&self, key: &str, value: &str) -> Result<()> {
         let (k, v) = (text(key)?, text(value)?);
         self.config(1, Some(&k), Some(&v), 0).call(|| {
@@ -208,6 +231,9 @@ impl FsContext {
     }
 
     /// Set the flag `key` (FSCONFIG_SET_FLAG).
+    ///
+    /// # Errors
+    /// EINVAL: the file system does not know `key` as a flag, or a NUL.
     pub fn set_flag(&self, key: &str) -> Result<()> {
         let k = text(key)?;
         self.config(0, Some(&k), None, 0)
@@ -215,6 +241,10 @@ impl FsContext {
     }
 
     /// Set `key` to a descriptor (FSCONFIG_SET_FD).
+    ///
+    /// # Errors
+    /// EINVAL: the file system does not take a descriptor for `key`, or a NUL; EBADF for an O_PATH
+    /// descriptor, on older kernels.
     pub fn set_fd(&self, key: &str, fd: impl AsFd) -> Result<()> {
         let k = text(key)?;
         self.config(5, Some(&k), None, fd.as_fd().as_raw_fd())
@@ -222,6 +252,11 @@ impl FsContext {
     }
 
     /// Create the superblock and a detached mount of it with these [`attr`] bits: fsmount(2).
+    ///
+    /// # Errors
+    /// EPERM: this user namespace may not mount the type, or a new proc or sysfs would show what is
+    /// covered on those that are mounted; EINVAL: options that do not go together; else what the
+    /// file system says.
     pub fn mount(self, attrs: u64) -> Result<OwnedFd> {
         self.config(6, None, None, 0)
             .call(|| self.explain(format!("fsconfig({}, CMD_CREATE)", self.name)))?;
@@ -270,6 +305,11 @@ pub fn needs_one_string(source: Option<&str>, options: &[FsOption]) -> bool {
 
 /// A new file system with these [`attr`] bits, detached, from options in one string, which may have a page: mount(2). It is
 /// mounted on `place` for a moment, so that is taken as the working directory, and left so.
+///
+/// # Errors
+/// EINVAL: a comma in an option, a NUL, or what the file system refuses; EPERM without
+/// CAP_SYS_ADMIN; ENODEV: no such type; ENOTDIR: `place` is no directory. When a step after
+/// mount(2) fails, the file system may still be mounted on `place`.
 pub fn from_one_string(
     place: &OwnedFd,
     (fstype, source): (&str, Option<&str>),
@@ -327,11 +367,18 @@ fn one_string(fstype: &str, options: &[FsOption]) -> Result<(libc::c_ulong, Stri
 }
 
 /// pivot_root(".", "."): the working directory becomes `/`, the old root is stacked on top of it.
+///
+/// # Errors
+/// EINVAL: the working directory is not a mount point, its mount, its parent or that of the root is
+/// shared, or the root is an initramfs; EBUSY: it is the root already; EPERM without CAP_SYS_ADMIN.
 pub fn pivot_root_here() -> Result<()> {
     rustix::process::pivot_root(".", ".").call(|| "pivot_root(\".\", \".\")")
 }
 
 /// Detach what is mounted on the working directory: umount2(".", MNT_DETACH).
+///
+/// # Errors
+/// EINVAL: no mount point, or a mount that is locked; EPERM without CAP_SYS_ADMIN.
 pub fn detach_here() -> Result<()> {
     rustix::mount::unmount(".", rustix::mount::UnmountFlags::DETACH)
         .call(|| "umount2(\".\", MNT_DETACH)")
@@ -339,6 +386,10 @@ pub fn detach_here() -> Result<()> {
 
 /// Move the mount at the working directory onto `/` and make it the root: the way without pivot_root(2), for
 /// callers that live in an initramfs (`--no-pivot`).
+///
+/// # Errors
+/// EINVAL: the working directory is not a mount point, is locked, or its parent is shared; EPERM
+/// without CAP_SYS_ADMIN or, for chroot(2), CAP_SYS_CHROOT: it is moved then.
 pub fn move_root_here() -> Result<()> {
     // SAFETY: static NUL-terminated strings, no data.
     check(unsafe {
@@ -350,6 +401,10 @@ pub fn move_root_here() -> Result<()> {
 }
 
 /// Open a path for use as a mount source or target, following symbolic links: O_PATH.
+///
+/// # Errors
+/// ENOENT, also for a path with a NUL; ENOTDIR; EACCES: a directory that may not be searched;
+/// ELOOP: too many links.
 pub fn open_path(path: &Path, nofollow: bool) -> Result<OwnedFd> {
     let c = cstring(path);
     let mut flags = libc::O_PATH | libc::O_CLOEXEC;

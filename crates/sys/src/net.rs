@@ -4,6 +4,10 @@ use crate::error::{check, Context, Result};
 use rustix::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// Set `lo` of the current network namespace up.
+///
+/// # Errors
+/// EPERM without CAP_NET_ADMIN in the user namespace of the network namespace; EAFNOSUPPORT: a
+/// kernel without IPv4.
 pub fn loopback_up() -> Result<()> {
     // SAFETY: plain integers; the returned descriptor is ours.
     let sock = check(libc::c_long::from(unsafe {

@@ -68,6 +68,9 @@ pub struct Address {
 
 impl Route {
     /// A socket in the caller's present network namespace.
+    ///
+    /// # Errors
+    /// EMFILE; EAFNOSUPPORT or EPROTONOSUPPORT: a kernel without it, or a filter.
     pub fn open() -> Result<Self> {
         rustix::net::socket_with(
             AddressFamily::NETLINK,
@@ -80,6 +83,9 @@ impl Route {
     }
 
     /// The device called `name`; `None` when there is none.
+    ///
+    /// # Errors
+    /// ERANGE: a name of more than 15 bytes; EPROTO: an error of the kernel's that cannot be read.
     pub fn link(&self, name: &str) -> Result<Option<Link>> {
         let mut request = Request::new(RTM_GETLINK, 0, &[0; IFINFOMSG]);
         request.attribute(IFLA_IFNAME, &c_string(name));
@@ -91,6 +97,9 @@ impl Route {
     }
 
     /// The permanent addresses of global scope that a device has.
+    ///
+    /// # Errors
+    /// ENOBUFS: answers were lost; EPROTO: an error of the kernel's that cannot be read.
     pub fn addresses(&self, index: u32) -> Result<Vec<Address>> {
         let request = Request::new(RTM_GETADDR, NLM_F_DUMP, &[0; IFADDRMSG]);
         let kept = |kind: u16, body: &[u8]| {
@@ -103,6 +112,11 @@ impl Route {
 
     /// Move a device into the network namespace `target`, where it is called `name` (a `%d` in it becomes the first free
     /// number). Moving sets it down and takes its addresses.
+    ///
+    /// # Errors
+    /// EPERM without CAP_NET_ADMIN over both namespaces; ENODEV: no such device; EEXIST: the name
+    /// is taken there; EINVAL: a device that has to stay (`lo`), or `target` is no network
+    /// namespace; ERANGE: a name of more than 15 bytes.
     pub fn move_link(&self, index: u32, target: impl AsFd, name: &str) -> Result<()> {
         let mut request = Request::new(RTM_NEWLINK, NLM_F_ACK, &ifinfomsg(index, 0, IFF_UP));
         request.attribute(IFLA_NET_NS_FD, &target.as_fd().as_raw_fd().to_ne_bytes());
@@ -113,6 +127,9 @@ impl Route {
     }
 
     /// Set a device up.
+    ///
+    /// # Errors
+    /// EPERM without CAP_NET_ADMIN; ENODEV: no such device; else what its driver says.
     pub fn set_up(&self, index: u32) -> Result<()> {
         let request = Request::new(RTM_NEWLINK, NLM_F_ACK, &ifinfomsg(index, IFF_UP, IFF_UP));
         self.transact(request, |_, _| None::<()>)
@@ -121,6 +138,10 @@ impl Route {
     }
 
     /// Add an address to a device.
+    ///
+    /// # Errors
+    /// EEXIST: it has it; EPERM without CAP_NET_ADMIN; ENODEV: no such device; EACCES: IPv6 is off
+    /// on it.
     pub fn add_address(&self, index: u32, address: &Address) -> Result<()> {
         let mut body = [address.family, address.prefix, 0, address.scope, 0, 0, 0, 0];
         body[4..].copy_from_slice(&index.to_ne_bytes());

@@ -54,6 +54,10 @@ fn openat2_retrying(
 }
 
 /// Open `path` below `root`; an absolute path and `..` stop at the root. `flags` get O_CLOEXEC | O_NOCTTY.
+///
+/// # Errors
+/// ENOENT, ENOTDIR, EACCES; ELOOP: a link where they are refused, a magic link, or too many links;
+/// EAGAIN: renames or mounts got in the way of every try; ENOSYS before Linux 5.6.
 pub fn open_in_root(
     root: impl AsFd,
     path: &Path,
@@ -67,6 +71,9 @@ pub fn open_in_root(
 
 /// Open `path` below `root` as a handle (O_PATH); `None` when there is no such file. Cheaper than looking at the error of
 /// [`handle_in_root`], which is made for people.
+///
+/// # Errors
+/// As [`open_in_root`], but for ENOENT and ENOTDIR, which are `None`.
 pub fn find_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<Option<OwnedFd>> {
     match openat2_retrying(&root, path, OFlags::PATH, Mode::empty(), links) {
         Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
@@ -84,6 +91,9 @@ pub fn is_plain_dir(root: impl AsFd, path: &Path) -> bool {
 }
 
 /// Open `path` below `root` as a handle (O_PATH).
+///
+/// # Errors
+/// As [`open_in_root`].
 pub fn handle_in_root(root: impl AsFd, path: &Path, links: Links) -> Result<OwnedFd> {
     open_in_root(root, path, OFlags::PATH, Mode::empty(), links)
 }
@@ -144,6 +154,10 @@ fn parts_of(path: &Path) -> Vec<Component<'_>> {
 /// Open the directory `path` below `root`, making what is missing with `mode`, also where a link leads to. Each new component
 /// is made and opened by descriptor without following links, so a racing symbolic link cannot move the work elsewhere
 /// (CVE-2024-45310).
+///
+/// # Errors
+/// ELOOP: a link where they are refused, or too many; ENOTDIR: a file in the way; EINVAL: `..`
+/// behind what is missing; of mkdirat(2) EROFS, EACCES, ENOSPC, EDQUOT. What was made stays.
 pub fn ensure_dir(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY;
     match openat2_retrying(&root, path, flags, Mode::empty(), links) {
@@ -194,6 +208,9 @@ pub fn split(path: &Path) -> Option<(&Path, &std::ffi::OsStr)> {
 }
 
 /// Open the file `path` below `root` as a handle, making it (empty, `mode`) and its directories when missing.
+///
+/// # Errors
+/// As [`ensure_dir`], for the file too; EINVAL: a path that ends in `..`.
 pub fn ensure_file(root: impl AsFd, path: &Path, mode: Mode, links: Links) -> Result<OwnedFd> {
     if let Some(found) = find_in_root(&root, path, links)? {
         return Ok(found);

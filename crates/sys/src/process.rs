@@ -41,11 +41,19 @@ pub enum Cloned {
 ///
 /// The caller must be single-threaded, so that no lock is held by a thread that does not exist in the child; this is
 /// checked.
+///
+/// # Errors
+/// EDEADLK: several threads; EPERM without CAP_SYS_ADMIN for `kinds`; EAGAIN: the limit of
+/// processes; ENOSPC: that of namespaces; EACCES, EBUSY, EOPNOTSUPP of the cgroup; EIO: a filter
+/// answers.
 pub fn clone_process(kinds: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     clone_with(kinds, libc::SIGCHLD as u64, cgroup)
 }
 
 /// As [`clone_process`], but the new process becomes a child of our parent, which has to wait for it (CLONE_PARENT).
+///
+/// # Errors
+/// As [`clone_process`]; EINVAL: the caller is process 1 of its pid namespace.
 pub fn clone_sibling(kinds: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     const CLONE_PARENT: u64 = 0x8000;
     // The signal at its end is that of ours, and the kernel wants 0 here.
@@ -136,6 +144,9 @@ fn assert_single_threaded() -> Result<()> {
 
 /// Whether this process may execute `path`, with the capabilities that it has: faccessat2(2), because access(2) asks for the
 /// real user without them, and an ambient CAP_DAC_OVERRIDE counts when the program is executed.
+///
+/// # Errors
+/// EACCES: no right to, or a noexec mount; ENOENT; ENOTDIR; ELOOP: too many links.
 pub fn may_execute(path: &CStr) -> rustix::io::Result<()> {
     let (dir, mode, flags) = (libc::AT_FDCWD, libc::X_OK, libc::AT_EACCESS);
     // SAFETY: a C string that lives during the call, and plain integers.
@@ -153,6 +164,9 @@ pub fn may_execute(path: &CStr) -> rustix::io::Result<()> {
 }
 
 /// A pidfd for `pid`.
+///
+/// # Errors
+/// ESRCH: no such process; EINVAL: `pid` is not positive; EMFILE.
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     // SAFETY: plain integers; the returned descriptor is ours.
     check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
@@ -162,6 +176,9 @@ pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
 }
 
 /// Send a signal to exactly the process of the pidfd; 0 only checks.
+///
+/// # Errors
+/// ESRCH: it was reaped; EPERM: not the caller's to signal; EINVAL: no such signal.
 pub fn pidfd_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
     // SAFETY: a null siginfo means the default one.
     check(unsafe {
@@ -178,6 +195,9 @@ pub fn pidfd_signal(pidfd: impl AsFd, signal: i32) -> Result<()> {
 }
 
 /// Take a copy of descriptor `fd` of another process: pidfd_getfd(2), Linux 5.6.
+///
+/// # Errors
+/// EBADF: not open there; ESRCH: it has ended; EPERM: not the caller's to ptrace(2); EMFILE.
 pub fn pidfd_getfd(pidfd: impl AsFd, fd: i32) -> Result<OwnedFd> {
     // SAFETY: plain integers; the returned descriptor is ours.
     check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_fd().as_raw_fd(), fd, 0) })
@@ -225,6 +245,9 @@ impl Exit {
 }
 
 /// Reap the child `pid`; `None` when it still runs and `block` is false.
+///
+/// # Errors
+/// ECHILD: no child of ours, or it was reaped (also by the kernel, with SIGCHLD ignored).
 pub fn wait(pid: i32, block: bool) -> Result<Option<Exit>> {
     let mut status = 0;
     let options = if block { 0 } else { libc::WNOHANG };
@@ -322,6 +345,9 @@ pub fn exit_now(code: i32) -> ! {
 
 /// Whether other processes may look into this one (PR_SET_DUMPABLE). Off before a container's namespaces are joined:
 /// a process in there must not ptrace us or open our /proc/PID files (CVE-2016-9962).
+///
+/// # Errors
+/// None of the kernel's; a seccomp filter may forbid prctl(2).
 pub fn set_dumpable(on: bool) -> Result<()> {
     // SAFETY: plain integers.
     check(libc::c_long::from(unsafe {
@@ -338,6 +364,9 @@ pub fn is_dumpable() -> bool {
 }
 
 /// Become the reaper of orphaned descendants.
+///
+/// # Errors
+/// None of the kernel's; a seccomp filter may forbid prctl(2).
 pub fn set_subreaper() -> Result<()> {
     // SAFETY: plain integers.
     check(libc::c_long::from(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }))
@@ -352,6 +381,10 @@ pub fn set_name(name: &std::ffi::CStr) {
 }
 
 /// Set one resource limit of the calling process. `resource` is an RLIMIT_* number.
+///
+/// # Errors
+/// EPERM: `hard` is raised without CAP_SYS_RESOURCE in the initial user namespace, or RLIMIT_NOFILE
+/// goes above fs.nr_open; EINVAL: `soft` is above `hard`, or no such resource.
 pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
     let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
     // SAFETY: prlimit reads one rlimit64; the old value is not asked for.
@@ -369,6 +402,9 @@ pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> Result<()> {
 }
 
 /// Soft and hard value of a resource limit (RLIMIT_*) of this process.
+///
+/// # Errors
+/// EINVAL: no such resource.
 pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: prlimit writes one rlimit64; no new value is given.
@@ -386,6 +422,9 @@ pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
 }
 
 /// Set all three uids of the calling thread; `u32::MAX` leaves one alone.
+///
+/// # Errors
+/// EPERM: another id without CAP_SETUID; EINVAL: an id without a map in the user namespace.
 pub fn set_res_uid(real: u32, effective: u32, saved: u32) -> Result<()> {
     // SAFETY: plain integers; single-threaded by this program's design.
     check(unsafe { libc::syscall(libc::SYS_setresuid, real, effective, saved) })
@@ -394,6 +433,9 @@ pub fn set_res_uid(real: u32, effective: u32, saved: u32) -> Result<()> {
 }
 
 /// Set all three gids of the calling thread.
+///
+/// # Errors
+/// EPERM: another id without CAP_SETGID; EINVAL: an id without a map in the user namespace.
 pub fn set_res_gid(real: u32, effective: u32, saved: u32) -> Result<()> {
     // SAFETY: plain integers; single-threaded by this program's design.
     check(unsafe { libc::syscall(libc::SYS_setresgid, real, effective, saved) })
@@ -402,6 +444,10 @@ pub fn set_res_gid(real: u32, effective: u32, saved: u32) -> Result<()> {
 }
 
 /// Set the supplementary groups of the calling thread.
+///
+/// # Errors
+/// EPERM without CAP_SETGID, without a gid map, or where `setgroups` of proc(5) says `deny`;
+/// EINVAL: an id without a map, or more than 65536.
 pub fn set_groups(groups: &[u32]) -> Result<()> {
     // SAFETY: the kernel reads groups.len() ids.
     check(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })
@@ -411,6 +457,9 @@ pub fn set_groups(groups: &[u32]) -> Result<()> {
 
 /// Set the ids used for file access only; files made from now on belong to them. Returns nothing to check: setfsuid(2)
 /// reports no error, so the result is read back.
+///
+/// # Errors
+/// EPERM: one was not taken, for want of CAP_SETUID or CAP_SETGID or of a map.
 pub fn set_fs_ids(uid: u32, gid: u32) -> Result<()> {
     // SAFETY: plain integers; the second call of each pair only reads the current value back.
     let (got_gid, got_uid) = unsafe {

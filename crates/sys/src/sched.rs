@@ -24,6 +24,10 @@ pub struct SchedAttr {
 }
 
 /// Set the scheduling policy of the calling thread.
+///
+/// # Errors
+/// EPERM: more than RLIMIT_NICE and RLIMIT_RTPRIO allow, without CAP_SYS_NICE; EINVAL: no such
+/// policy, or values out of its range; EBUSY: no room for this SCHED_DEADLINE.
 pub fn set_scheduler(attr: SchedAttr) -> Result<()> {
     let attr = SchedAttr { size: std::mem::size_of::<SchedAttr>() as u32, ..attr };
     // SAFETY: attr states its own size and is only read.
@@ -33,6 +37,10 @@ pub fn set_scheduler(attr: SchedAttr) -> Result<()> {
 }
 
 /// Set the io priority of the calling process group: class 1 to 3, level 0 to 7 (ioprio_set(2)).
+///
+/// # Errors
+/// EPERM: the realtime class (1) without CAP_SYS_ADMIN or CAP_SYS_NICE; EINVAL: no such class or
+/// level.
 pub fn set_io_priority(class: u32, level: u32) -> Result<()> {
     const IOPRIO_WHO_PGRP: libc::c_int = 2;
     let value = (class << 13) | level;
@@ -43,6 +51,10 @@ pub fn set_io_priority(class: u32, level: u32) -> Result<()> {
 }
 
 /// Pin the thread `pid` (0: the caller) to these CPUs, one bit each, lowest word first.
+///
+/// # Errors
+/// EINVAL: none of these CPUs is there and in the thread's cpuset; ESRCH: no such thread; EPERM:
+/// another user's, without CAP_SYS_NICE.
 pub fn set_affinity(pid: i32, mask: &[u64]) -> Result<()> {
     // SAFETY: the kernel reads exactly the given number of bytes.
     check(unsafe {
@@ -53,6 +65,10 @@ pub fn set_affinity(pid: i32, mask: &[u64]) -> Result<()> {
 }
 
 /// Set the default NUMA policy of the calling thread: MPOL_* mode with flags, node mask (set_mempolicy(2)).
+///
+/// # Errors
+/// EINVAL: no such mode or flag, nodes for a mode that takes none, or none of them is there and
+/// allowed; ENOSYS: a kernel without NUMA.
 pub fn set_mempolicy(mode: u32, nodes: &[u64]) -> Result<()> {
     let (ptr, bits) = if nodes.is_empty() {
         (std::ptr::null(), 0)
@@ -67,6 +83,9 @@ pub fn set_mempolicy(mode: u32, nodes: &[u64]) -> Result<()> {
 }
 
 /// Set the execution domain (personality(2)).
+///
+/// # Errors
+/// None of today's kernels; a seccomp filter may forbid personality(2).
 pub fn set_personality(persona: u64) -> Result<()> {
     // SAFETY: plain integer.
     check(libc::c_long::from(unsafe { libc::personality(persona as libc::c_ulong) }))

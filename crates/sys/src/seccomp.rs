@@ -19,6 +19,11 @@ pub mod flag {
 
 /// Install the filter (8 bytes per instruction, host byte order). Needs no_new_privs or CAP_SYS_ADMIN.
 /// With [`flag::NEW_LISTENER`] the notification descriptor comes back.
+///
+/// # Errors
+/// EACCES: neither of the two; EINVAL: no valid filter, more than 4096 instructions, unknown flags;
+/// ENOMEM: too much with the filters in force; EBUSY: a second listener. That another thread cannot
+/// follow ([`flag::TSYNC`]) is not an error here.
 pub fn load(program: &[u8], flags: u64) -> Result<Option<OwnedFd>> {
     // The kernel refuses more than 4096 (BPF_MAXINSNS).
     let len = u16::try_from(program.len() / 8).unwrap_or(u16::MAX);

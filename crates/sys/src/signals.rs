@@ -4,6 +4,9 @@ use crate::error::{check, Context, Result};
 use rustix::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
 /// Block every signal and return a descriptor that delivers them: sigprocmask(2), signalfd(2).
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM of signalfd(2). The signals are blocked then.
 pub fn block_all_to_fd() -> Result<OwnedFd> {
     // SAFETY: an all-zero sigset_t is valid storage for sigfillset, which initialises it.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
@@ -24,6 +27,9 @@ pub fn block_all_to_fd() -> Result<OwnedFd> {
 }
 
 /// Take one pending signal, `None` when there is none.
+///
+/// # Errors
+/// None with the descriptor of [`block_all_to_fd`]; with others what read(2) answers.
 pub fn take(fd: impl AsFd) -> Result<Option<i32>> {
     // SAFETY: signalfd_siginfo is plain data, all-zero is a valid value.
     let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
@@ -40,6 +46,9 @@ pub fn take(fd: impl AsFd) -> Result<Option<i32>> {
 }
 
 /// Unblock everything and restore default actions, so that a payload starts with what execve promises.
+///
+/// # Errors
+/// None of the kernel's; a seccomp filter may forbid the calls.
 pub fn reset() -> Result<()> {
     // SAFETY: an all-zero sigset_t is valid storage for sigemptyset, which initialises it.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
@@ -66,6 +75,9 @@ const ENDING: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, lib
 
 /// Have this process end when it is asked to, whatever the kernel does with the default action: process 1 of a pid namespace
 /// gets nothing that it has no handler for (pid_namespaces(7)). execve(2) takes the handlers away again.
+///
+/// # Errors
+/// None of the kernel's; a seccomp filter may forbid rt_sigaction(2).
 pub fn end_when_asked() -> Result<()> {
     for signal in ENDING {
         // SAFETY: all-zero is a valid sigaction: an empty mask and no flags.
@@ -91,6 +103,9 @@ const LAST: libc::c_int = 64;
 
 /// Have the ends of children reported, whatever the caller does about its own: with SIGCHLD ignored, which execve(2) hands on,
 /// the kernel would reap them before their status was asked for.
+///
+/// # Errors
+/// None of the kernel's; a seccomp filter may forbid rt_sigaction(2).
 pub fn watch_children() -> Result<()> {
     set_default(libc::SIGCHLD)
 }

@@ -10,6 +10,9 @@ use std::time::Duration;
 const MAX_FDS: usize = 4;
 
 /// A connected pair of sequenced-packet sockets: one frame per send, never merged, never torn.
+///
+/// # Errors
+/// EMFILE, ENFILE: too many files are open.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     let mut fds = [0; 2];
     // SAFETY: socketpair writes two descriptors into fds.
@@ -78,6 +81,10 @@ impl Kind {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Connect to the socket file `path` (at most 107 bytes). Where nobody accepts connections or reads, EAGAIN after half a minute.
+///
+/// # Errors
+/// ENAMETOOLONG; ENOENT; ECONNREFUSED: nobody listens; EACCES: no right to write to it; EPROTOTYPE:
+/// of another kind; EAGAIN: see above.
 pub fn connect(path: &Path, kind: Kind) -> Result<OwnedFd> {
     connect_within(path, kind, PATIENCE)
 }
@@ -96,6 +103,9 @@ fn connect_within(path: &Path, kind: Kind, patience: Duration) -> Result<OwnedFd
 }
 
 /// Make the socket file `path` and listen on it (a datagram socket only binds).
+///
+/// # Errors
+/// ENAMETOOLONG; EADDRINUSE: the file is there; ENOENT, EACCES, EROFS of its directory.
 pub fn listen(path: &Path, kind: Kind) -> Result<OwnedFd> {
     let (addr, len) = address(path)?;
     let fd = unix_socket(kind.raw())?;
@@ -111,6 +121,9 @@ pub fn listen(path: &Path, kind: Kind) -> Result<OwnedFd> {
 }
 
 /// Take the next connection.
+///
+/// # Errors
+/// EMFILE, ENFILE; EINVAL: it does not listen; EAGAIN: nobody is there, on a non-blocking one.
 pub fn accept(fd: impl AsFd) -> Result<OwnedFd> {
     loop {
         // SAFETY: no address is asked for; the returned descriptor is ours.
@@ -138,6 +151,11 @@ pub fn accept(fd: impl AsFd) -> Result<OwnedFd> {
 struct Control([u8; 64]);
 
 /// Send one frame with descriptors; exactly as many control bytes as descriptors need (go-runc demands that).
+///
+/// # Errors
+/// EPIPE, ECONNRESET, ECONNREFUSED: the peer is gone; EAGAIN: it does not read, on a non-blocking
+/// socket or one with a timeout; EMSGSIZE: larger than the send buffer; ETOOMANYREFS: too many
+/// descriptors on their way; EIO: a part was sent.
 pub fn send(fd: impl AsFd, frame: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
     let mut control = Control([0; 64]);
     let mut iov =
@@ -183,11 +201,17 @@ pub fn send(fd: impl AsFd, frame: &[u8], fds: &[BorrowedFd<'_>]) -> Result<()> {
 }
 
 /// Nothing comes or goes any more, whoever else has a copy of the descriptor: the peer finds the end.
+///
+/// # Errors
+/// ENOTSOCK: no socket; ENOTCONN: not connected, of other families than unix(7).
 pub fn end(fd: impl AsFd) -> Result<()> {
     rustix::net::shutdown(fd, rustix::net::Shutdown::Both).call(|| "shutdown()")
 }
 
 /// Receive one frame into `buf`; returns its length (0: the peer is gone) and the descriptors that came with it.
+///
+/// # Errors
+/// EAGAIN: nothing is there, on a non-blocking socket; ENOTCONN. A lost peer is no error.
 pub fn receive(fd: impl AsFd, buf: &mut [u8]) -> Result<(usize, Vec<OwnedFd>)> {
     let mut control = Control([0; 64]);
     let mut iov = libc::iovec { iov_base: buf.as_mut_ptr().cast(), iov_len: buf.len() };

@@ -15,6 +15,9 @@ pub struct Size {
 
 /// Unlock the master `ptmx` and open its other side without a path: TIOCSPTLCK, TIOCGPTPEER (CVE-2025-52565: a path
 /// such as /dev/pts/0 may be a link by the time it is opened).
+///
+/// # Errors
+/// ENOTTY: no master, or a kernel before Linux 4.13; EMFILE.
 pub fn open_peer(ptmx: impl AsFd) -> Result<OwnedFd> {
     let raw = ptmx.as_fd().as_raw_fd();
     let unlock: libc::c_int = 0;
@@ -30,6 +33,9 @@ pub fn open_peer(ptmx: impl AsFd) -> Result<OwnedFd> {
 }
 
 /// The number N of the master's /dev/pts/N.
+///
+/// # Errors
+/// ENOTTY: no master of a devpts.
 pub fn number(ptmx: impl AsFd) -> Result<u32> {
     let mut n: libc::c_uint = 0;
     // SAFETY: TIOCGPTN writes one unsigned int.
@@ -41,6 +47,10 @@ pub fn number(ptmx: impl AsFd) -> Result<u32> {
 }
 
 /// Make `tty` the controlling terminal of the calling session leader.
+///
+/// # Errors
+/// EPERM: no session leader, one that has a terminal, or the terminal of another session; ENOTTY;
+/// EIO: hung up.
 pub fn make_controlling(tty: impl AsFd) -> Result<()> {
     // SAFETY: TIOCSCTTY takes an integer: 0 = never steal.
     check(libc::c_long::from(unsafe { libc::ioctl(tty.as_fd().as_raw_fd(), libc::TIOCSCTTY, 0) }))
@@ -49,6 +59,9 @@ pub fn make_controlling(tty: impl AsFd) -> Result<()> {
 }
 
 /// Set the window size.
+///
+/// # Errors
+/// ENOTTY: no terminal; EIO: hung up.
 pub fn set_size(tty: impl AsFd, size: Size) -> Result<()> {
     let ws = libc::winsize { ws_row: size.rows, ws_col: size.cols, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCSWINSZ reads one winsize.
@@ -95,6 +108,9 @@ fn put(tty: impl AsFd, t: &libc::termios) -> Result<()> {
 }
 
 /// Switch a host terminal to raw mode, but for its output, in which it goes on making carriage returns; [`restore`] undoes it.
+///
+/// # Errors
+/// ENOTTY: no terminal; EIO: hung up, or the caller is in an orphaned background group.
 pub fn make_raw(tty: impl AsFd) -> Result<Saved> {
     let saved = get(&tty)?;
     let mut raw = saved;
@@ -106,11 +122,17 @@ pub fn make_raw(tty: impl AsFd) -> Result<Saved> {
 }
 
 /// Put saved settings back.
+///
+/// # Errors
+/// As [`make_raw`].
 pub fn restore(tty: impl AsFd, saved: &Saved) -> Result<()> {
     put(tty, &saved.0)
 }
 
 /// Clear ONLCR on a pty whose bytes are copied to a terminal that adds the carriage returns itself.
+///
+/// # Errors
+/// As [`make_raw`].
 pub fn clear_onlcr(tty: impl AsFd) -> Result<()> {
     let mut t = get(&tty)?;
     t.c_oflag &= !libc::ONLCR;
@@ -125,6 +147,9 @@ pub fn end_of_input(tty: impl AsFd) -> Option<u8> {
 
 /// Check that `fd` is the multiplexer of a devpts file system and nothing that was put in its place: devpts magic,
 /// inode 2, character device 5:2 (CVE-2025-52565).
+///
+/// # Errors
+/// EPERM: it is another file.
 pub fn verify_ptmx(fd: impl AsFd) -> Result<()> {
     const DEVPTS_SUPER_MAGIC: u64 = 0x1cd1;
     let fs = rustix::fs::fstatfs(&fd).call(|| "fstatfs(ptmx)")?;
