@@ -6,6 +6,8 @@
 //!
 //! Beside `casemate-sys` the only crate with `unsafe` code. It may know argv, and nothing of containers.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod argv;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod entry;

@@ -14,7 +14,10 @@ use rustix::io::Errno;
 impl Cgroup {
     /// Write `limits`. They must be valid ([`Limits::validate`]) and their controllers enabled.
     ///
-    /// Errors: [`Error::Io`] naming file and value, [`Error::BadLimit`].
+    /// # Errors
+    /// [`Error::Io`] names the file and the value that the kernel refused; [`Error::BadLimit`]: a
+    /// memory limit below what is in use (`checkBeforeUpdate`), or an impossible swap limit. Limits
+    /// written before stay.
     pub fn apply(&self, limits: &Limits) -> Result<()> {
         let dir = self.dir();
         // Cheap and certain ones first, so that a bad update is noticed before memory moves.

@@ -43,7 +43,9 @@ pub fn cpu_max(quota: Option<i64>, period: Option<u64>) -> Option<String> {
 
 /// memory.swap.max for a limit and the specification's memory-plus-swap.
 ///
-/// Errors: a swap limit without a memory limit, or below it; a negative number other than -1.
+/// # Errors
+/// [`Error::BadLimit`]: a swap limit without a memory limit, or below it; a negative number other
+/// than -1.
 pub fn swap_max(limit: Option<i64>, swap: Option<i64>) -> Result<Option<String>> {
     let (limit, swap) = (limit.unwrap_or(0), swap.unwrap_or(0));
     let bad = |name: &str, why: &str| {

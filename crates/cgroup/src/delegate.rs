@@ -16,6 +16,9 @@ const DEFAULT_FILES: &str = "cgroup.procs\ncgroup.subtree_control\ncgroup.thread
 
 impl Cgroup {
     /// Give the directory and its delegatable files to the host user `uid`; the group stays.
+    ///
+    /// # Errors
+    /// A `chown` is refused, or the kernel's list of files to delegate cannot be read.
     pub fn delegate(&self, uid: u32) -> Result<()> {
         let owner = Some(Uid::from_raw(uid));
         let dir = self.dir();

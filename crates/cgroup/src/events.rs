@@ -33,6 +33,10 @@ pub struct EventWatcher {
 
 impl EventWatcher {
     /// Watch `cgroup` from now on. Without a memory controller only its end is reported.
+    ///
+    /// # Errors
+    /// inotify has no instance or watch left for this user (EMFILE, ENOSPC), or the cgroup is gone
+    /// or cannot be read.
     pub fn new(cgroup: Cgroup) -> Result<Self> {
         let fail = |operation: &str, errno| Error::io(operation, cgroup.path(), errno);
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
@@ -50,6 +54,10 @@ impl EventWatcher {
     }
 
     /// What has happened since the last call; empty when the wake-up meant nothing. Never blocks.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: the cgroup's files cannot be read. That the cgroup is gone is news and no
+    /// error.
     pub fn read(&mut self) -> Result<Vec<CgroupEvent>> {
         self.drain()?;
         let mut news = Vec::new();

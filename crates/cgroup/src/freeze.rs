@@ -11,7 +11,12 @@ use std::time::Duration;
 
 impl Cgroup {
     /// Stop every process of this cgroup and below, and wait until they have stopped. When that takes longer than
-    /// `limit` (a process in uninterruptible sleep), the request is taken back and the error is [`Error::TimedOut`].
+    /// `limit` (a process in uninterruptible sleep), the request is taken back and the error is
+    /// [`crate::Error::TimedOut`].
+    ///
+    /// # Errors
+    /// [`crate::Error::TimedOut`]; [`crate::Error::Io`] when cgroup.freeze cannot be written: the
+    /// cgroup is gone, the caller has no right to, or the kernel is older than 5.2.
     pub fn freeze(&self, limit: Duration) -> Result<()> {
         let dir = self.dir();
         dir.write("cgroup.freeze", "1")?;
@@ -24,7 +29,11 @@ impl Cgroup {
     }
 
     /// Let the processes run again and wait until the cgroup no longer counts as frozen. An ancestor that is
-    /// frozen keeps it so: then [`Error::TimedOut`] after `limit`.
+    /// frozen keeps it so: then [`crate::Error::TimedOut`] after `limit`.
+    ///
+    /// # Errors
+    /// [`crate::Error::TimedOut`]; [`crate::Error::Io`] when cgroup.freeze cannot be written, e.g.
+    /// because the cgroup is gone.
     pub fn thaw(&self, limit: Duration) -> Result<()> {
         let dir = self.dir();
         dir.write("cgroup.freeze", "0")?;
@@ -33,6 +42,9 @@ impl Cgroup {
 
     /// Whether this cgroup was asked to freeze and has done so: the truth behind the state `paused`. A cgroup
     /// that is gone, or a kernel before 5.2, is not frozen.
+    ///
+    /// # Errors
+    /// cgroup.freeze or cgroup.events is there and cannot be read.
     pub fn is_frozen(&self) -> Result<bool> {
         let dir = self.dir();
         if !requested(&dir)? {

@@ -38,14 +38,19 @@ impl Cgroup {
     /// controller enabled for children: what an interrupted run has left, or somebody has prepared. Anything else is
     /// refused before a file in it is written. On failure, what was made is removed again.
     ///
-    /// Errors: [`Error::NotEmpty`], [`Error::HasChildren`], [`Error::Frozen`], [`Error::ControllerUnavailable`], [`Error::WrongType`];
-    /// [`Error::is_permission`] tells a caller without rights.
+    /// # Errors
+    /// [`Error::NotEmpty`], [`Error::HasChildren`], [`Error::Frozen`],
+    /// [`Error::ControllerUnavailable`], [`Error::WrongType`]; [`Error::BadPath`] for a path with
+    /// `..`; [`Error::is_permission`] tells a caller without rights.
     pub fn create(hierarchy: &Hierarchy, inner: &Path, needed: &Controllers) -> Result<Self> {
         Self::create_with(hierarchy, inner, needed, &[])
     }
 
     /// The same, and the `wanted` controllers are enabled where that is possible, for statistics; their absence is no
     /// error.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create`].
     pub fn create_with(
         hierarchy: &Hierarchy,
         inner: &Path,
@@ -105,6 +110,10 @@ impl Cgroup {
     }
 
     /// Enable controllers for a cgroup that somebody else made (systemd); like [`Cgroup::create_with`].
+    ///
+    /// # Errors
+    /// [`Error::ControllerUnavailable`] for a needed one, [`Error::WrongType`] where a threaded
+    /// ancestor is the cause, or a cgroup on the way cannot be opened.
     pub fn enable_controllers(
         &self,
         hierarchy: &Hierarchy,
@@ -116,12 +125,19 @@ impl Cgroup {
     }
 
     /// Open an existing cgroup by its file system path, as [`Cgroup::path`] gave it.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: it is gone ([`Error::is_gone`]), no directory, or not the caller's to read.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(Self { dir: open_directory(path)?, path: path.to_owned(), existed: false })
     }
 
     /// Open a cgroup at `relative` below this one, which it cannot leave: neither `..` nor a symbolic link is
     /// followed (openat2 with RESOLVE_BENEATH, Linux 5.6).
+    ///
+    /// # Errors
+    /// [`Error::Io`]: there is none (ENOENT), or the path climbs or crosses a mount (EXDEV) or
+    /// passes a symbolic link (ELOOP).
     pub fn open_below(&self, relative: &Path) -> Result<Self> {
         let path = self.path.join(relative);
         let relative = relative.strip_prefix("/").unwrap_or(relative);
@@ -167,7 +183,9 @@ impl Cgroup {
 
     /// Whether processes can be born here: after clone3 has answered EOPNOTSUPP or EBUSY, this names the cause.
     ///
-    /// Errors: [`Error::WrongType`] below a threaded cgroup, or in one while domain controllers are `needed`.
+    /// # Errors
+    /// [`Error::WrongType`] below a threaded cgroup, or in one while domain controllers are
+    /// `needed`; cgroup.type cannot be read.
     pub fn check_type(&self, needed: &Controllers) -> Result<()> {
         let kind = self.dir().read("cgroup.type")?.trim().to_owned();
         let refused = match kind.as_str() {
@@ -198,6 +216,10 @@ impl Cgroup {
 
     /// The processes in this cgroup, with those of its descendants if `recursive`; in the caller's pid namespace,
     /// unsorted. A descendant that vanishes meanwhile counts as empty.
+    ///
+    /// # Errors
+    /// The cgroup itself is gone, a list of processes or children cannot be read, or a line is no
+    /// number ([`Error::BadContent`]).
     pub fn procs(&self, recursive: bool) -> Result<Vec<i32>> {
         let mut pids = Vec::new();
         collect_procs(&self.dir(), recursive, &mut pids)?;
@@ -206,13 +228,17 @@ impl Cgroup {
 
     /// Remove this cgroup and all below it, leaves first. It may be gone already. A directory that stays busy for
     /// 0.6 s is an error: something still runs in it.
+    ///
+    /// # Errors
+    /// As [`remove_tree`].
     pub fn remove(&self) -> Result<()> {
         remove_tree(&self.path)
     }
 
     /// Wait until no process is left in this cgroup and below it, or it is gone.
     ///
-    /// Errors: [`Error::TimedOut`] after `limit`.
+    /// # Errors
+    /// [`Error::TimedOut`] after `limit`; cgroup.events cannot be read.
     pub fn wait_empty(&self, limit: Duration) -> Result<()> {
         let waited = wait::wait_event(&self.dir(), "populated", 0, limit);
         match waited {
@@ -229,6 +255,9 @@ impl AsFd for Cgroup {
 }
 
 /// Remove the cgroup at a file system path; see [`Cgroup::remove`].
+///
+/// # Errors
+/// [`Error::Io`]: EBUSY after 0.6 s, or a directory that cannot be listed or removed (no right to).
 pub fn remove_tree(path: &Path) -> Result<()> {
     // Most have no children, and listing a cgroup takes the kernel longer than removing it. What is busy is looked at.
     if let Ok(()) | Err(Errno::NOENT) =
@@ -245,6 +274,9 @@ pub fn remove_tree(path: &Path) -> Result<()> {
 }
 
 /// Remove all that is below the cgroup at a file system path, and leave that one. It may be gone already.
+///
+/// # Errors
+/// As [`remove_tree`]; what was removed before the error stays removed.
 pub fn remove_below(path: &Path) -> Result<()> {
     match open_directory(path) {
         Ok(fd) => remove_children(&Dir { fd: fd.as_fd(), path }),

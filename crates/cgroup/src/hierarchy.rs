@@ -23,7 +23,9 @@ pub struct Hierarchy {
 impl Hierarchy {
     /// Find the cgroup2 mount: /sys/fs/cgroup, /sys/fs/cgroup/unified, else what /proc/self/mountinfo names.
     ///
-    /// Errors: [`Error::CgroupV1Only`], [`Error::NotMounted`], mountinfo unreadable.
+    /// # Errors
+    /// [`Error::CgroupV1Only`], [`Error::NotMounted`]; /proc/self/mountinfo cannot be read or
+    /// understood.
     pub fn discover() -> Result<Self> {
         // Two statfs(2) answer for nearly every host; mountinfo can have thousands of lines on a container host.
         for usual in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
@@ -50,7 +52,8 @@ impl Hierarchy {
 
     /// Use a cgroup2 mount at a place that the caller knows.
     ///
-    /// Errors: nothing there, or something else than cgroup2.
+    /// # Errors
+    /// ENODEV: nothing is there, or something else than cgroup2.
     pub fn at(mount: &Path) -> Result<Self> {
         if is_cgroup2(mount) {
             Ok(Self { mount: mount.to_owned() })
@@ -70,6 +73,9 @@ impl Hierarchy {
     }
 
     /// The controllers that exist in this hierarchy at all.
+    ///
+    /// # Errors
+    /// cgroup.controllers of the root cannot be read.
     pub fn controllers(&self) -> Result<Vec<String>> {
         let file = self.mount.join("cgroup.controllers");
         let text = std::fs::read_to_string(&file).map_err(|e| io_error("read", &file, &e))?;
@@ -77,18 +83,27 @@ impl Hierarchy {
     }
 
     /// The caller's own cgroup, absolute from the root of the hierarchy (proc(5), the `0::` line).
+    ///
+    /// # Errors
+    /// /proc/self/cgroup cannot be read; [`Error::CgroupV1Only`] when it has no `0::` line; ENOENT
+    /// when the cgroup was removed.
     pub fn own_path(&self) -> Result<PathBuf> {
         read_v2_path(Path::new("/proc/self/cgroup"))
     }
 
     /// The cgroup of another process, absolute from the root of the hierarchy.
+    ///
+    /// # Errors
+    /// There is no such process, or its file cannot be read; otherwise as [`Hierarchy::own_path`].
     pub fn path_of(&self, pid: i32) -> Result<PathBuf> {
         read_v2_path(Path::new(&format!("/proc/{pid}/cgroup")))
     }
 
     /// The file system path of a path in the hierarchy.
     ///
-    /// Errors: `inner` climbs (`..`), which a cgroup namespace shows for cgroups outside it.
+    /// # Errors
+    /// [`Error::BadPath`]: `inner` climbs (`..`), which a cgroup namespace shows for cgroups
+    /// outside it.
     pub fn locate(&self, inner: &Path) -> Result<PathBuf> {
         if inner.components().any(|c| c == std::path::Component::ParentDir) {
             return Err(Error::BadPath {

@@ -20,6 +20,10 @@ const AT_A_TIME: usize = 128;
 impl Cgroup {
     /// SIGKILL every process of this cgroup and below. Returns when the signals are sent; see
     /// [`Cgroup::wait_empty`]. A cgroup that is gone has none. Frozen processes die too.
+    ///
+    /// # Errors
+    /// cgroup.kill is not the caller's to write; without that file, as
+    /// [`Cgroup::kill_all_of_kept`].
     pub fn kill_all(&self) -> Result<()> {
         match self.dir().write("cgroup.kill", "1") {
             Err(error) if matches!(error.errno(), Some(Errno::NOENT | Errno::OPNOTSUPP)) => {
@@ -33,6 +37,9 @@ impl Cgroup {
     /// The same of a cgroup that stays. Without cgroup.kill: a kernel that counts its uses (seen with Linux 6.18) compares the
     /// count of the cgroup that a child of clone3(2) is born into with that of its parent's own, and kills what is born into
     /// one that has ever been killed.
+    ///
+    /// # Errors
+    /// As [`Cgroup::signal_all`]; or the cgroup cannot be thawed. That it is gone is no error.
     pub fn kill_all_of_kept(&self) -> Result<()> {
         self.kill_each()
     }
@@ -52,11 +59,18 @@ impl Cgroup {
 
     /// Send `signal` to every process of this cgroup and below. Processes that are born meanwhile are covered as
     /// long as the cgroup can be frozen within two seconds; a cgroup that was frozen before stays so.
+    ///
+    /// # Errors
+    /// The cgroup is gone or its processes cannot be listed, one of them must not be signalled
+    /// (EPERM), or a cgroup that was frozen for this cannot be thawed.
     pub fn signal_all(&self, signal: Signal) -> Result<()> {
         self.signal_all_raw(signal.as_raw())
     }
 
     /// The same for any signal number: a real-time signal, or 0, which only checks for permission.
+    ///
+    /// # Errors
+    /// As [`Cgroup::signal_all`]; EINVAL for a number that is no signal, if there is a process.
     pub fn signal_all_raw(&self, signal: i32) -> Result<()> {
         let was_frozen = self.is_frozen()?;
         // Without the freeze (rootless, a process that cannot stop) a fork bomb may escape this round, no more.
@@ -102,6 +116,9 @@ impl Cgroup {
 
     /// How many processes of this cgroup and below the OOM killer has killed (memory.events, `oom_kill`); zero
     /// where the memory controller is not enabled.
+    ///
+    /// # Errors
+    /// memory.events is there and cannot be read.
     pub fn oom_kill_count(&self) -> Result<u64> {
         let events = self.dir().read_optional("memory.events")?;
         Ok(events.and_then(|text| keyed(&text, "oom_kill")).unwrap_or(0))

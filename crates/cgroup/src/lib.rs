@@ -5,6 +5,7 @@
 //! plain data. This crate knows no OCI JSON, keeps no state, starts no thread and writes to no terminal; cgroup
 //! v1 is a typed refusal ([`Error::CgroupV1Only`]).
 
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod apply;

@@ -208,7 +208,8 @@ impl Limits {
 
     /// Check everything that can be checked without the kernel.
     ///
-    /// Errors: [`Error::BadLimit`] for the first one found.
+    /// # Errors
+    /// [`Error::BadLimit`] for the first one found.
     pub fn validate(&self) -> Result<()> {
         convert::swap_max(self.memory.limit, self.memory.swap)?;
         if self.cpu.idle.is_some_and(|idle| !(0..=1).contains(&idle)) {

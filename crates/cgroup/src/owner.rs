@@ -32,7 +32,9 @@ impl Marks {
 
     /// Write down whose a cgroup is, in place of what stood there.
     ///
-    /// Errors: [`Error::is_permission`] where it belongs to somebody else.
+    /// # Errors
+    /// [`Error::Io`]: the cgroup belongs to somebody else ([`Error::is_permission`]), is gone, or
+    /// the kernel has no such attributes there (EOPNOTSUPP).
     pub fn write(self, cgroup: &Cgroup, owner: &Path) -> Result<()> {
         let text = owner.as_os_str().as_encoded_bytes();
         rustix::fs::fsetxattr(cgroup, self.name(), text, XattrFlags::empty())
@@ -40,6 +42,10 @@ impl Marks {
     }
 
     /// Take the marks away from the cgroup at a file system path, for who made it and has it back. It may be gone already.
+    ///
+    /// # Errors
+    /// [`Error::Io`]: the caller may not remove a mark, or the kernel has no such attributes there
+    /// (EOPNOTSUPP).
     pub fn remove(path: &Path) -> Result<()> {
         for marks in [Self::Roots, Self::Users] {
             match rustix::fs::removexattr(path, marks.name()) {
@@ -54,7 +60,8 @@ impl Marks {
 
     /// The cgroups from the root of `hierarchy` down to `path` that are marked, each with whose it is.
     ///
-    /// Errors: a directory that cannot be asked.
+    /// # Errors
+    /// [`Error::Io`]: a directory that cannot be asked.
     pub fn on_the_way(self, hierarchy: &Hierarchy, path: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
         let Ok(below) = path.strip_prefix(hierarchy.mount_point()) else { return Ok(Vec::new()) };
         let (mut at, mut found) = (hierarchy.mount_point().to_owned(), Vec::new());

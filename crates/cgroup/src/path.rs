@@ -36,7 +36,9 @@ fn checked(path: &str) -> Result<PathBuf> {
 /// beside the caller's own cgroup (`own`, from [`crate::Hierarchy::own_path`]), because a cgroup with processes
 /// cannot have controllers below it; empty or absent means `id`, relative.
 ///
-/// Errors: `..`, NUL and line breaks anywhere, an empty result (the root itself).
+/// # Errors
+/// [`Error::BadPath`]: `..`, NUL, a line break or a component of more than 255 bytes anywhere; an
+/// empty result (the root itself).
 pub fn resolve_fs_path(cgroups_path: Option<&str>, id: &str, own: &Path) -> Result<PathBuf> {
     let asked = cgroups_path.filter(|path| !path.is_empty());
     let path = asked.unwrap_or(id);
@@ -69,7 +71,9 @@ impl SystemdPath {
     /// Read `slice:prefix:name`. `None` and the empty string give `:casemate:<id>`. An empty slice becomes
     /// `user.slice` for a user's manager, else `system.slice`; `-` becomes the root slice.
     ///
-    /// Errors: not exactly three parts, a part that is no unit name, a slice not ending in `.slice`.
+    /// # Errors
+    /// [`Error::BadPath`]: not exactly three parts, an empty name, a part that is no unit name, a
+    /// slice not ending in `.slice`.
     pub fn parse(cgroups_path: Option<&str>, id: &str, user_manager: bool) -> Result<Self> {
         let Some(path) = cgroups_path.filter(|path| !path.is_empty()) else {
             return Self::from_parts("", "casemate", id, user_manager);
@@ -133,6 +137,10 @@ fn check_unit_name(unit: &str) -> Result<()> {
 
 /// The path of a slice below its manager's root: `a-b.slice` is `a.slice/a-b.slice`, `-.slice` the root itself
 /// (systemd.slice(5)).
+///
+/// # Errors
+/// [`Error::BadPath`]: it does not end in `.slice`, is no unit name, or has a leading, trailing or
+/// doubled `-`.
 pub fn expand_slice(slice: &str) -> Result<PathBuf> {
     let Some(stem) = slice.strip_suffix(".slice").filter(|stem| !stem.is_empty()) else {
         return Err(bad(slice, "a slice is named \"something.slice\""));

@@ -19,6 +19,9 @@ const NO_SETTINGS: [&str; 4] =
 
 impl Cgroup {
     /// Read all settings, for [`give_back`].
+    ///
+    /// # Errors
+    /// The directory cannot be listed, or one of its settings cannot be read.
     pub fn contents(&self) -> Result<Contents> {
         let dir = self.dir();
         let mut contents = Contents::new();
@@ -42,7 +45,8 @@ impl Cgroup {
 
     /// Give each file the content that [`Cgroup::contents`] has read.
     ///
-    /// Errors: a file that takes it in no order.
+    /// # Errors
+    /// A file that takes its content in no order, or cannot be read.
     pub fn restore_settings(&self, before: &Contents) -> Result<()> {
         let dir = self.dir();
         // Some files depend on others (cpu.max.burst on cpu.max, cpu.weight on cpu.idle): what is refused while those are
@@ -59,6 +63,10 @@ impl Cgroup {
 ///
 /// Not undone: the type `threaded`, which the kernel makes final, an owner set by [`Cgroup::delegate`], and the device
 /// program, which the next container's replaces.
+///
+/// # Errors
+/// Something still runs below it (EBUSY, see [`remove_below`]), a controller cannot be disabled, or
+/// a file does not take its content back.
 pub fn give_back(path: &Path, before: &Contents) -> Result<()> {
     remove_below(path)?;
     match Cgroup::open(path).and_then(|cgroup| cgroup.restore(before)) {

@@ -7,6 +7,7 @@
 //! finds the container. [`census`] knows which there are on the host, and [`locate`] finds one of them by what its engine calls
 //! it; [`gone`] knows those that were, [`why`] brings together why one is not, [`overview`] looks at all of them, and [`score`] makes one number of a report. Printing and exit statuses are the command line's.
 
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod asked;

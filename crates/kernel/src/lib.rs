@@ -3,6 +3,8 @@
 //! Bytes in, data out. Nothing here opens a file, and a text that does not have the documented form is an error, never an
 //! empty answer: controls rest on what these parsers return.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod attr;
 pub mod audit;
 mod error;

@@ -4,6 +4,7 @@
 //! comes in as plain data, so that the same input always gives the same container and every decision can
 //! be tested and explained without running anything.
 
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod admit;

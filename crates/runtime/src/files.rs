@@ -11,6 +11,9 @@ const MAX_CONFIG: u64 = 16 << 20;
 
 /// Read a file that was put there by whoever asks for a container or a program in it, up to the
 /// cap. What is no regular file is refused without waiting for a writer: open(2) of a FIFO would.
+///
+/// # Errors
+/// It is missing, unreadable, no regular file, or larger than the cap.
 pub fn read_regular(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
     // Looked at first: to open a device can do something. What cannot be looked at cannot be opened either, and is told then.
@@ -30,6 +33,9 @@ pub fn read_regular(path: &Path) -> Result<Vec<u8>> {
 
 /// As [`read_regular`], and a pipe that is one of our own descriptors (`--process <(jq ...)`): the caller has opened it, so
 /// whoever writes to it is the caller's business.
+///
+/// # Errors
+/// As [`read_regular`], but for the kind of one of our own descriptors.
 pub fn read_given(path: &Path) -> Result<Vec<u8>> {
     let own = ["/dev/fd", "/proc/self/fd"].iter().any(|dir| path.parent() == Some(Path::new(dir)));
     if !own {
@@ -47,6 +53,9 @@ pub fn read_given(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Read a file that an administrator names, who may wait for a pipe, up to the cap.
+///
+/// # Errors
+/// It is missing, unreadable, or larger than the cap.
 pub fn read_capped(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
     let file =

@@ -5,6 +5,8 @@
 //! ([`plan`]), write down that the container exists ([`state`]), launch it (`launch`, with crate
 //! `casemate-sandbox`), read back what came out ([`verify`]). Nothing here prints or exits.
 
+#![warn(clippy::missing_errors_doc)]
+
 pub mod audit_log;
 mod container_id;
 mod decide;

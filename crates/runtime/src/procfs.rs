@@ -10,6 +10,9 @@ const PROC_ROOT_INO: u64 = 1;
 
 /// Open /proc and make sure that it is one: a file system mounted over it would swallow security labels
 /// (CVE-2019-16884, CVE-2025-52881).
+///
+/// # Errors
+/// It cannot be opened; EPERM: it is no procfs, or not the root of one.
 pub fn open() -> Result<OwnedFd, Error> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::open("/proc", flags, Mode::empty()).call(|| "open(\"/proc\")")?;
@@ -23,6 +26,9 @@ pub fn open() -> Result<OwnedFd, Error> {
 }
 
 /// Read a small file below /proc that holds text; what is none is replaced.
+///
+/// # Errors
+/// As [`read_bytes`].
 pub fn read(proc: impl AsFd, path: &str) -> Result<String, Error> {
     let text = read_bytes(proc, path)?;
     Ok(String::from_utf8(text)
@@ -30,6 +36,10 @@ pub fn read(proc: impl AsFd, path: &str) -> Result<String, Error> {
 }
 
 /// Read a file below /proc.
+///
+/// # Errors
+/// ENOENT: no such file or process; ESRCH: the process ended between open and read; EACCES or
+/// EPERM: it is not the caller's to read.
 pub fn read_bytes(proc: impl AsFd, path: &str) -> Result<Vec<u8>, Error> {
     let file = rustix::fs::openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .call(|| format!("openat(/proc, \"{path}\")"))?;

@@ -37,6 +37,10 @@ pub enum User<'a> {
 }
 
 /// Make the holder. `kinds`: which of network, ipc and uts are wanted.
+///
+/// # Errors
+/// No process or user namespace may be made (EAGAIN, EPERM; ENOSPC: the limit on user namespaces is
+/// reached, with a hint), or a kernel parameter has a NUL in its name.
 pub fn hold(
     kinds: u64,
     user: User<'_>,
@@ -70,11 +74,18 @@ impl Holder {
     }
 
     /// The maps are written: go on.
+    ///
+    /// # Errors
+    /// The holder is dead: nobody reads the channel any more.
     pub fn release(&self) -> StepResult<()> {
         Ok(self.process.release()?)
     }
 
     /// Come back when the namespaces stand.
+    ///
+    /// # Errors
+    /// The step that failed in the holder: entering the user namespace, becoming its root, making
+    /// the namespaces, setting a kernel parameter; it was killed, or does not answer in time.
     pub fn wait(&self) -> StepResult<()> {
         self.process.wait().map_err(|trouble| match trouble {
             Some((step, errno)) => self.failure(step, errno),
@@ -107,6 +118,9 @@ impl Holder {
     }
 
     /// A descriptor of one of its namespaces: `user`, `net`, `ipc`, `uts`.
+    ///
+    /// # Errors
+    /// The holder is dead, `name` is no namespace, or the descriptor cannot be opened.
     pub fn namespace(&self, host_proc: impl AsFd, name: &str) -> StepResult<OwnedFd> {
         let path = format!("{}/ns/{name}", self.pid());
         rustix::fs::openat(host_proc, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())

@@ -20,6 +20,9 @@ use std::time::Duration;
 const OUTPUT_SHOWN: usize = 2048;
 
 /// Run all in order; the first failure ends it.
+///
+/// # Errors
+/// As [`run`], for the first hook that fails.
 pub fn run_all(hooks: &[Hook], state: &str) -> StepResult<()> {
     run_all_confined(hooks, state, &|| Ok(()))
 }
@@ -37,6 +40,10 @@ pub(crate) fn run_all_confined(
 type Confine<'a> = &'a dyn Fn() -> StepResult<()>;
 
 /// Run one hook to its end.
+///
+/// # Errors
+/// It is not trusted or cannot be started, ends with another status than 0 or by a signal, or takes
+/// longer than its timeout and was killed. The message has the beginning of its output.
 pub fn run(hook: &Hook, state: &str) -> StepResult<()> {
     run_confined(hook, state, &|| Ok(()))
 }

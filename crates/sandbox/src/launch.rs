@@ -35,6 +35,11 @@ impl Spawned {
 }
 
 /// Launch a container's init.
+///
+/// # Errors
+/// The clone is refused: EAGAIN (pids.max or RLIMIT_NPROC, with a hint), ENOSPC for a namespace,
+/// EACCES, EBUSY or EOPNOTSUPP for the cgroup. Of a move: what the mover says, or no answer from
+/// the go-between in time.
 pub fn launch(plan: ContainerPlan, placement: Placement<'_>) -> StepResult<Spawned> {
     let kinds = plan.namespaces.clone;
     match placement {
@@ -97,6 +102,10 @@ fn take_over(between: Spawned, prepared: StepResult<()>) -> StepResult<Spawned> 
 
 /// Launch a process that joins a running container. The pid namespace must have been joined by the caller. `cgroups`: it
 /// is born into the first of these that takes it; where there is none, into our own.
+///
+/// # Errors
+/// The clone is refused: EAGAIN (pids.max or RLIMIT_NPROC, with a hint); EACCES for a cgroup,
+/// EBUSY, ENODEV or EOPNOTSUPP when none of them takes it.
 pub fn launch_exec<'a>(
     plan: ExecPlan,
     cgroups: impl IntoIterator<Item = BorrowedFd<'a>>,
@@ -107,6 +116,10 @@ pub fn launch_exec<'a>(
 /// The same for a caller whose only privilege is in the container's user namespace: a go-between enters that, then the
 /// pid namespace, and makes the process a child of ours. `cgroups`: as above. With a `mover` they are not used: the go-between
 /// is moved first, while it has the ids that systemd knows the caller by.
+///
+/// # Errors
+/// As [`launch_exec`]; the go-between may not enter a namespace, does not answer in time, or the
+/// mover fails.
 pub fn launch_exec_unprivileged(
     plan: ExecPlan,
     cgroups: &[BorrowedFd<'_>],
@@ -179,6 +192,9 @@ pub struct Placeholder {
 
 impl Placeholder {
     /// Make one.
+    ///
+    /// # Errors
+    /// The clone is refused: EAGAIN (pids.max or RLIMIT_NPROC, with a hint).
     pub fn new() -> StepResult<Self> {
         let spawned = spawn(0, None, |channel| {
             // Ends with our parent, if not earlier.

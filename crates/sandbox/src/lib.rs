@@ -5,6 +5,8 @@
 //! design; it is spelled out in `stage.rs`, and each stage consumes the one before it, so that a step cannot be taken
 //! early, late or twice.
 
+#![warn(clippy::missing_errors_doc)]
+
 mod confine;
 mod cwd;
 mod environment;

@@ -63,11 +63,17 @@ pub enum FromParent {
 }
 
 /// Send an answer to the child.
+///
+/// # Errors
+/// The child is gone: EPIPE.
 pub fn tell_child(fd: impl AsFd, word: FromParent) -> StepResult<()> {
     Ok(socket::send(fd, &[word as u8], &[])?)
 }
 
 /// The child waits for exactly this word; the end of the channel means that the parent is gone.
+///
+/// # Errors
+/// The parent is gone, said another word, or the channel cannot be read.
 pub fn await_parent(fd: impl AsFd, word: FromParent) -> StepResult<()> {
     let mut buf = [0u8; 8];
     // read(2) rather than recvmsg(2): a filter may already be in force.
@@ -84,6 +90,9 @@ pub fn await_parent(fd: impl AsFd, word: FromParent) -> StepResult<()> {
 }
 
 /// The same of `Start` by a connection to the gate, and the descriptor that goes along. No filter is in force.
+///
+/// # Errors
+/// The connection was closed without the word, or cannot be read.
 pub fn await_start(fd: impl AsFd) -> StepResult<Option<OwnedFd>> {
     let mut buf = [0u8; 8];
     let (n, fds) = socket::receive(&fd, &mut buf)?;
@@ -94,6 +103,9 @@ pub fn await_start(fd: impl AsFd) -> StepResult<Option<OwnedFd>> {
 }
 
 /// `start`: open the gate, and hand over the container's own /proc/PID/status.
+///
+/// # Errors
+/// EPIPE: nobody is behind the gate any more.
 pub fn start_child(gate: impl AsFd, status: impl AsFd) -> StepResult<()> {
     Ok(socket::send(gate, &[FromParent::Start as u8], &[status.as_fd()])?)
 }
@@ -111,16 +123,25 @@ fn write_frame(fd: impl AsFd, frame: &[u8]) -> StepResult<()> {
 }
 
 /// The child's side: hand the pty's master over.
+///
+/// # Errors
+/// The parent is gone: EPIPE.
 pub fn send_console(fd: impl AsFd, master: impl AsFd) -> StepResult<()> {
     Ok(socket::send(fd, b"C", &[master.as_fd()])?)
 }
 
 /// The child's side: the tree stands.
+///
+/// # Errors
+/// The parent is gone: EPIPE.
 pub fn send_tree_built(fd: impl AsFd) -> StepResult<()> {
     write_frame(fd, b"T")
 }
 
 /// The child's side: the notification descriptor is number `raw` here.
+///
+/// # Errors
+/// The parent is gone: EPIPE.
 pub fn send_listener(fd: impl AsFd, raw: i32) -> StepResult<()> {
     let mut frame = [b'L', 0, 0, 0, 0];
     frame[1..].copy_from_slice(&raw.to_le_bytes());
@@ -128,6 +149,9 @@ pub fn send_listener(fd: impl AsFd, raw: i32) -> StepResult<()> {
 }
 
 /// A go-between hands over the process that it made.
+///
+/// # Errors
+/// The parent is gone: EPIPE.
 pub fn send_process(fd: impl AsFd, pid: i32, pidfd: impl AsFd) -> StepResult<()> {
     let mut frame = [b'P', 0, 0, 0, 0];
     frame[1..].copy_from_slice(&pid.to_le_bytes());
@@ -135,6 +159,9 @@ pub fn send_process(fd: impl AsFd, pid: i32, pidfd: impl AsFd) -> StepResult<()>
 }
 
 /// The child's side: ready.
+///
+/// # Errors
+/// The parent is gone: EPIPE.
 pub fn send_ready(fd: impl AsFd) -> StepResult<()> {
     write_frame(fd, b"R")
 }
@@ -188,6 +215,10 @@ pub fn limit(hooks: impl IntoIterator<Item = u64>) -> Option<Duration> {
 }
 
 /// The parent's side: the next frame, which comes within `limit` or never.
+///
+/// # Errors
+/// Nothing came within `limit`, the frame is malformed, or the channel cannot be read. That the
+/// child failed or is gone is a [`FromChild`].
 pub fn receive_within(fd: impl AsFd, limit: Option<Duration>) -> StepResult<FromChild> {
     let Some(limit) = limit else { return receive(fd) };
     if casemate_sys::fd::readable(&fd, limit)? {
@@ -232,6 +263,9 @@ pub struct Expected {
 
 impl Expected {
     /// Whether this frame may come now; notes that it came.
+    ///
+    /// # Errors
+    /// The frame was not announced by the plan, or comes a second time or too early.
     pub fn admit(&mut self, frame: &FromChild) -> StepResult<()> {
         let allowed = match frame {
             FromChild::Console(_) => std::mem::take(&mut self.console),

@@ -9,6 +9,7 @@
 //! Entry points: [`Filter`] (built by the caller, or by [`default_filter`]), [`compile`], [`default_program`],
 //! [`Program::as_bytes`], [`Program::evaluate`].
 
+#![warn(clippy::missing_errors_doc)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod answers;

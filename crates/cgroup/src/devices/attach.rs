@@ -19,14 +19,18 @@ impl Cgroup {
     /// The first half of [`Cgroup::set_devices`], for callers that have the time now and not later: the kernel verifies and
     /// translates the program.
     ///
-    /// Errors: as there.
+    /// # Errors
+    /// [`Error::Devices`]: the kernel does not take the program; EPERM as for
+    /// [`Cgroup::set_devices`].
     pub fn load_devices(&self, rules: &[DeviceRule]) -> Result<LoadedDevices> {
         self.load(rules).map(LoadedDevices)
     }
 
     /// The second half of [`Cgroup::set_devices`]; in a cgroup that existed, it replaces the program of an earlier container.
     ///
-    /// Errors: as there.
+    /// # Errors
+    /// [`Error::Devices`]: the program cannot be attached (EPERM without CAP_NET_ADMIN, or
+    /// CAP_SYS_ADMIN), or is not listed afterwards.
     pub fn attach_devices(&self, program: &LoadedDevices) -> Result<()> {
         if self.existed() {
             return self.replace_with(&program.0);
@@ -37,13 +41,18 @@ impl Cgroup {
     /// Put `rules` in force on this cgroup, which is new or has no device program of its own yet: load and
     /// attach, nothing else.
     ///
-    /// Errors: [`Error::Devices`]; EPERM without CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN) in the initial user
-    /// namespace, see [`Error::is_permission`].
+    /// # Errors
+    /// [`Error::Devices`]; EPERM without CAP_BPF and CAP_NET_ADMIN (or CAP_SYS_ADMIN) in the
+    /// initial user namespace, see [`Error::is_permission`].
     pub fn set_devices(&self, rules: &[DeviceRule]) -> Result<()> {
         self.attach(&self.load(rules)?)
     }
 
     /// Put `rules` in force in place of the program that [`Cgroup::set_devices`] attached before.
+    ///
+    /// # Errors
+    /// [`Error::Devices`], as for [`Cgroup::set_devices`]; or the programs that are attached cannot
+    /// be looked at.
     pub fn replace_devices(&self, rules: &[DeviceRule]) -> Result<()> {
         self.replace_with(&self.load(rules)?)
     }
@@ -78,6 +87,10 @@ impl Cgroup {
     }
 
     /// How many device programs are attached to this very cgroup.
+    ///
+    /// # Errors
+    /// [`Error::Devices`]: the kernel does not list them, e.g. EPERM without CAP_NET_ADMIN (or
+    /// CAP_SYS_ADMIN).
     pub fn device_program_count(&self) -> Result<usize> {
         Ok(bpf::query_device_programs(self).map_err(|error| self.devices_error(error))?.len())
     }

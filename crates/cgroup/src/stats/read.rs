@@ -10,7 +10,9 @@ const MICROSECOND: u64 = 1000;
 impl Cgroup {
     /// What this cgroup and everything below it use.
     ///
-    /// Errors: [`crate::Error::Io`]; a missing controller is none.
+    /// # Errors
+    /// [`Error::Io`] for a file that is there and cannot be read, [`Error::BadContent`] for one
+    /// that should be a number; a missing controller is none.
     pub fn stats(&self) -> Result<Stats> {
         let dir = self.dir();
         Ok(Stats {

@@ -11,7 +11,9 @@ const PREFIX: &str = "org.systemd.property.";
 /// The property that an annotation stands for; `None` when its key is another one. As in runc, a name
 /// ending in `Sec` is given in seconds and set as `USec`.
 ///
-/// Errors: a name that is not only letters, a value that is not understood.
+/// # Errors
+/// [`Error::BadLimit`]: a name that is not only letters, three at least; a value that is not
+/// understood, or is no number of seconds where one is wanted.
 pub fn parse_annotation(key: &str, value: &str) -> Result<Option<Property>> {
     let Some(name) = key.strip_prefix(PREFIX) else {
         return Ok(None);

@@ -36,7 +36,8 @@ impl BusAddress {
     /// The bus of `manager`: $DBUS_SYSTEM_BUS_ADDRESS or the usual socket; $DBUS_SESSION_BUS_ADDRESS or
     /// $XDG_RUNTIME_DIR/bus.
     ///
-    /// Errors: no session bus is named by the environment.
+    /// # Errors
+    /// [`Error::Bus`]: no session bus is named by the environment.
     pub fn of(manager: Manager) -> Result<Self> {
         // A name that is no text names no bus.
         let get = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());

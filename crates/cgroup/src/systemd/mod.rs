@@ -105,7 +105,10 @@ impl Scope {
     /// the container's cgroup is done to all that is in it. Controllers that the limits need are enabled down to the cgroup, since systemd does not
     /// know all of them.
     ///
-    /// Errors: [`Error::Bus`], [`Error::Systemd`], [`Error::ControllerUnavailable`]. What was made is stopped again.
+    /// # Errors
+    /// [`Error::Bus`], [`Error::Systemd`], [`Error::ControllerUnavailable`]; [`Error::NotEmpty`]
+    /// and [`Error::HasChildren`] for a slice that is in use, which is left alone. What was made
+    /// otherwise is stopped again.
     pub fn start(hierarchy: &Hierarchy, request: &ScopeRequest<'_>) -> Result<Self> {
         let bus = BusAddress::of(request.manager)?;
         let unit = Unit { name: request.path.unit(), manager: request.manager, bus };
@@ -181,6 +184,10 @@ fn open_cgroup(
 impl Unit {
     /// Tell systemd of changed limits (`SetUnitProperties`, until the unit ends). The caller applies them through
     /// [`Cgroup::apply`] as well.
+    ///
+    /// # Errors
+    /// [`Error::Bus`]; [`Error::Systemd`] when the unit is gone or a property is refused;
+    /// [`Error::BadLimit`] for an impossible swap limit.
     pub fn set_limits(&self, limits: &Limits) -> Result<()> {
         let mut session = Session::open(&self.bus)?;
         let version = session.version_for(limits)?;
@@ -192,6 +199,10 @@ impl Unit {
     ///
     /// For the one case in which a process cannot be born there: clone3 into, or a move to, a cgroup is refused (EACCES)
     /// to an ordinary user whose own cgroup lies outside what systemd has delegated to him, as in a login session.
+    ///
+    /// # Errors
+    /// [`Error::Bus`]; [`Error::Systemd`] when the unit is gone, systemd is too old, or it refuses
+    /// the processes.
     pub fn attach(&self, below: &str, processes: &[i32]) -> Result<()> {
         let mut session = Session::open(&self.bus)?;
         let mut body = Writer::default();
@@ -203,12 +214,19 @@ impl Unit {
 
     /// Stop the unit, which kills what runs in it, wait for that, and forget that it failed, if it did. A unit that is
     /// gone already is no error.
+    ///
+    /// # Errors
+    /// [`Error::Bus`], also when it takes longer than 30 s; [`Error::Systemd`] when the job fails
+    /// or the caller may not stop it.
     pub fn stop(&self) -> Result<()> {
         Session::open(&self.bus)?.stop_unit(&self.name)
     }
 }
 
 /// The uid that systemd runs as, as the bus sees it: 0 for the system's.
+///
+/// # Errors
+/// [`Error::Bus`]: the bus cannot be reached, or systemd is not on it.
 pub fn manager_uid(address: &BusAddress) -> Result<u32> {
     Bus::connect(address, LIMIT)?.uid_of(SYSTEMD)
 }

@@ -18,6 +18,10 @@ pub struct Bundle {
 
 impl Bundle {
     /// Read `config` (default: `<dir>/config.json`).
+    ///
+    /// # Errors
+    /// As [`read_regular`]: the configuration is missing, unreadable, no regular file or too large.
+    /// What it says is not looked at.
     pub fn open(dir: &Path, config: Option<&Path>) -> Result<Self> {
         let path = config.map_or_else(|| dir.join("config.json"), Path::to_path_buf);
         let config_file = config.map(Path::to_path_buf);

@@ -24,6 +24,10 @@ pub struct Event<'a> {
 }
 
 /// Call `emit` with every event until the container ends, or once with `--stats`.
+///
+/// # Errors
+/// The container does not exist, is not running or has no cgroup; its statistics cannot be read;
+/// what `emit` answers.
 pub fn events(
     global: &Global,
     request: &EventsRequest,

@@ -15,6 +15,10 @@ use serde_json::{json, Value};
 /// word), `decisions` (what the policy changed and why, and which overrides leave it alone), `warnings` (accepted but
 /// probably mistakes), `unknownProperties` (ignored), `cgroup`, `spec` (the hardened configuration). Of a container whose
 /// bundle is gone: what was decided when it was made.
+///
+/// # Errors
+/// The configuration cannot be read, or `create` would refuse it: then with all reasons in full.
+/// For a container whose bundle is gone: nothing was kept of what was decided.
 pub fn explain(global: &Global, request: &ExplainRequest) -> Result<Value> {
     let state = match request.of_container {
         true => StateRoot::open(&global.root)?.find(&request.id)?,

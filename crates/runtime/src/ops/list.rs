@@ -13,6 +13,10 @@ use anyhow::{bail, Result};
 const MAPPING: &str = "org.casemate.uid-map";
 
 /// One container's state.
+///
+/// # Errors
+/// The container does not exist, or its record cannot be read; whether its process lives cannot be
+/// told.
 pub fn state(global: &Global, id: &ContainerId) -> Result<StateReport> {
     report(&Container::load(global, id)?, String::new())
 }
@@ -40,6 +44,10 @@ fn report(container: &Container, owner: String) -> Result<StateReport> {
 
 /// All containers of the state root. Directories of other runtimes are passed over; containers that cannot be read are among
 /// the others, and why is told beside them.
+///
+/// # Errors
+/// The state root cannot be opened or read, belongs to somebody else, or is missing although the
+/// caller has named it.
 pub fn list(global: &Global) -> Result<ListReport> {
     let root = StateRoot::open(&global.root)?;
     if !root.exists() && global.root_is_explicit {
@@ -66,6 +74,9 @@ fn entry(root: &StateRoot, id: &ContainerId) -> Result<Option<StateReport>> {
 }
 
 /// Pids of all processes of a container, in the runtime's pid namespace; none for a stopped one.
+///
+/// # Errors
+/// The container does not exist, its record cannot be read, or its cgroup cannot be listed.
 pub fn ps(global: &Global, id: &ContainerId) -> Result<Vec<i32>> {
     let container = Container::load(global, id)?;
     if container.status()? == Status::Stopped {

@@ -12,6 +12,10 @@ use std::time::Duration;
 const FREEZE: Duration = Duration::from_secs(10);
 
 /// Freeze all processes of a created or running container.
+///
+/// # Errors
+/// The container does not exist, is neither created nor running, or has no cgroup; its processes do
+/// not stop within 10 s.
 pub fn pause(global: &Global, id: &ContainerId) -> Result<()> {
     around(global, "pause", id, |_| freeze(global, id))
 }
@@ -30,6 +34,10 @@ fn freeze(global: &Global, id: &ContainerId) -> Result<()> {
 }
 
 /// Thaw a paused container.
+///
+/// # Errors
+/// The container does not exist, is not paused, or has no cgroup; an ancestor of its cgroup is
+/// frozen for longer than 10 s.
 pub fn resume(global: &Global, id: &ContainerId) -> Result<()> {
     around(global, "resume", id, |_| thaw(global, id))
 }

@@ -13,6 +13,11 @@ use casemate_policy::{harden_resources, HostFacts};
 
 /// Apply what the request names and keep the rest. Device rules and huge page limits in the JSON are ignored: callers send
 /// them along unchanged, and applying them again would undo what device plug-ins did.
+///
+/// # Errors
+/// The container does not exist or is stopped; the request is malformed or asks for Intel RDT; the
+/// policy or the kernel refuses a limit. The record is the old one then, and the old limits are
+/// applied again as far as the kernel takes them.
 pub fn update(global: &Global, request: &UpdateRequest) -> Result<()> {
     around(global, "update", &request.id, |trail| {
         trail.set("casemate.resources", || {

@@ -6,6 +6,9 @@ use casemate_cgroup::Limits;
 use casemate_policy::spec::{BlockIo, Resources, ThrottleDevice, WeightDevice};
 
 /// Lower the limits; device rules have their own way.
+///
+/// # Errors
+/// A device number in `blockIO` that is negative or too large.
 pub fn limits(resources: Option<&Resources>) -> Result<Limits> {
     let Some(r) = resources else { return Ok(Limits::default()) };
     Ok(Limits {

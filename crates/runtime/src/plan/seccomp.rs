@@ -13,6 +13,9 @@ use std::borrow::Cow;
 
 /// The default filter of a process of this container, if it gets one, in the order in which its programs are loaded:
 /// [`casemate_policy::Extras::default_filters`] of them. `capabilities` is what the process can come to hold.
+///
+/// # Errors
+/// There is no system call table for this architecture, or a feature's name is unknown.
 pub fn default_filters(spec: &HardenedSpec, capabilities: u64) -> Result<Vec<SeccompFilter>> {
     let Some(variant) = variant(spec, capabilities)? else { return Ok(Vec::new()) };
     let native = native()?;
@@ -38,6 +41,9 @@ fn variant(spec: &HardenedSpec, capabilities: u64) -> Result<Option<Variant>> {
 /// All filters of the container's first process, in the order in which they are loaded. The default one first: it lets the
 /// loading of a second one pass, which a bundle's own filter may not. With the configuration as written, an agent that the profile
 /// names is handed a listener also where no rule asks it, as crun does.
+///
+/// # Errors
+/// As [`default_filters`]; the bundle's own filter has an unknown name, or cannot be compiled.
 pub fn filters(spec: &HardenedSpec) -> Result<Vec<SeccompFilter>> {
     let mut filters = default_filters(spec, spec.reachable_capabilities())?;
     if let Some(profile) = spec.linux.seccomp.as_ref().filter(|profile| !profile.is_empty()) {
@@ -53,6 +59,9 @@ fn native() -> Result<Arch> {
 }
 
 /// Says beside each granted feature what the bundle's own filter still refuses of it: two filters allow what both do.
+///
+/// # Errors
+/// The bundle's own filter has an unknown name, or cannot be compiled.
 pub fn note_conflicts(spec: &HardenedSpec, decisions: &mut [Decision]) -> Result<()> {
     let granted = &spec.extras().seccomp_features;
     let own = spec.linux.seccomp.as_ref().filter(|profile| !profile.is_empty());
@@ -77,6 +86,10 @@ pub fn note_conflicts(spec: &HardenedSpec, decisions: &mut [Decision]) -> Result
 }
 
 /// What a bundle's filter is compiled to, and what it does to calls that no rule names.
+///
+/// # Errors
+/// An action, architecture, flag or operator that is unknown, a rule without names, or a filter
+/// that cannot be compiled.
 pub fn program(profile: &SeccompProfile, native: Arch) -> Result<(Action, Program)> {
     let filter = convert(profile)?;
     let compiled = compile(&filter, native).map_err(|e| anyhow!("linux.seccomp: {e}"))?;
@@ -90,6 +103,9 @@ fn build(filter: &Filter, native: Arch, listens: bool) -> Result<SeccompFilter> 
 }
 
 /// A filter that was compiled when the container was made.
+///
+/// # Errors
+/// The bytes are no program, or there is no system call table for this architecture.
 pub fn stored(bytes: &[u8], flags: u64) -> Result<SeccompFilter> {
     let native = native()?;
     let program = Program::from_bytes(bytes).map_err(|e| anyhow!("seccomp.bpf: {e}"))?;

@@ -65,6 +65,10 @@ fn lines(map: &[IdMapping]) -> String {
 
 /// Write the maps of process `pid`, which has just made its user namespace. Without privilege the kernel takes one
 /// line with the caller's own id; more needs newuidmap(1) and newgidmap(1).
+///
+/// # Errors
+/// The kernel refuses a map (EPERM: not the caller's ids; EINVAL: ranges that overlap, or too
+/// many), or newuidmap(1) or newgidmap(1) is missing or refuses it.
 pub fn write_maps(proc: impl AsFd, pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
     if !privileged && needs_helper(maps) {
         run_helper("newuidmap", pid, &maps.uid)?;
@@ -122,6 +126,9 @@ fn run_helper(name: &str, pid: i32, map: &[IdMapping]) -> Result<()> {
 }
 
 /// Read a map back from the kernel, in ids of our own namespace.
+///
+/// # Errors
+/// The process is gone, or the file cannot be read or understood.
 pub fn read_map(proc: impl AsFd, pid: i32, file: &str) -> Result<Vec<IdMapping>> {
     let text = crate::procfs::read(proc, &format!("{pid}/{file}"))?;
     let ranges = id_map::parse(&text).with_context(|| format!("/proc/{pid}/{file}"))?;
@@ -129,6 +136,9 @@ pub fn read_map(proc: impl AsFd, pid: i32, file: &str) -> Result<Vec<IdMapping>>
 }
 
 /// A user namespace that exists only for its maps: for idmapped mounts.
+///
+/// # Errors
+/// No user namespace may be made (ENOSPC: the limit is reached), or the kernel refuses a map.
 pub fn mapping_namespace(proc: &OwnedFd, maps: &IdMaps) -> Result<OwnedFd> {
     let holder: Holder = holder::hold(
         0,

@@ -32,18 +32,27 @@ const FILES: [&str; 6] = [GATE, POSTURE, "seccomp.bpf", DECISIONS, INIT, RECORD]
 
 impl StateDir {
     /// Wait for, and take, the lock.
+    ///
+    /// # Errors
+    /// flock(2) fails: EINTR, ENOLCK (no memory for the lock), or a file system that has no locks.
     pub fn lock(&self) -> Result<()> {
         Ok(rustix::fs::flock(&self.dir, FlockOperation::LockExclusive)
             .call(|| format!("flock({})", self.id))?)
     }
 
     /// Let go of the lock, before hooks or anything else that takes its time.
+    ///
+    /// # Errors
+    /// flock(2) fails: on a file system that has no locks.
     pub fn unlock(&self) -> Result<()> {
         Ok(rustix::fs::flock(&self.dir, FlockOperation::Unlock)
             .call(|| format!("flock({})", self.id))?)
     }
 
     /// Whether another command holds the lock right now.
+    ///
+    /// # Errors
+    /// flock(2) fails otherwise than because another holds the lock.
     pub fn is_locked(&self) -> Result<bool> {
         match rustix::fs::flock(&self.dir, FlockOperation::NonBlockingLockShared) {
             Ok(()) => self.unlock().map(|()| false),
@@ -68,6 +77,9 @@ impl StateDir {
     }
 
     /// Replace a file in one step.
+    ///
+    /// # Errors
+    /// The new file cannot be made, written (ENOSPC) or moved into place; the old one stays then.
     pub fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         self.prepare(name, content)?;
         self.put_in_place(name)
@@ -131,6 +143,10 @@ impl StateDir {
     }
 
     /// Write a file that nobody reads before the record names it.
+    ///
+    /// # Errors
+    /// EEXIST: it is there already; or it cannot be made or written (ENOSPC), and what is written
+    /// of it stays.
     pub fn write_new(&self, name: &str, parts: &[&[u8]]) -> Result<()> {
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -147,6 +163,9 @@ impl StateDir {
     }
 
     /// Read a file of the directory.
+    ///
+    /// # Errors
+    /// ENOENT: there is none; ELOOP: it is a symbolic link; or it cannot be read.
     pub fn read(&self, name: &str) -> Result<Vec<u8>> {
         self.read_opened(name, self.open(name))
     }
@@ -209,6 +228,9 @@ impl StateDir {
     }
 
     /// Remove the directory with everything in it.
+    ///
+    /// # Errors
+    /// A file or directory in it cannot be removed; it is no error that something is gone already.
     pub fn remove(&self) -> Result<()> {
         let about = || format!("state of {}", self.id);
         super::bundles::forget(&self.root, &self.id)

@@ -52,6 +52,9 @@ impl StateDir {
 
     /// Store the record of a container that is being made. In place, under the lock: replacing a file costs a flush on ext4,
     /// and every create would pay it.
+    ///
+    /// # Errors
+    /// As [`StateDir::write_new`].
     pub fn save_first(&self, record: &Record) -> Result<()> {
         self.write_new(
             RECORD,
@@ -60,28 +63,44 @@ impl StateDir {
     }
 
     /// Store who init is, and what of the record is needed to end the container.
+    ///
+    /// # Errors
+    /// As [`StateDir::write_new`].
     pub fn save_init(&self, init: &InitRecord, record: &Record) -> Result<()> {
         let file = LastResort { init: *init, held: Some(Held::of(record)) };
         self.write_new(INIT, &[&serde_json::to_vec(&file)?])
     }
 
     /// Store what was read back: the container is complete.
+    ///
+    /// # Errors
+    /// As [`StateDir::write_new`].
     pub fn save_posture(&self, posture: &Posture) -> Result<()> {
         self.write_new(POSTURE, &[&serde_json::to_vec(posture)?])
     }
 
     /// Whether the container's process was verified.
+    ///
+    /// # Errors
+    /// Whether the file is there cannot be told.
     pub fn is_complete(&self) -> Result<bool> {
         self.exists(POSTURE)
     }
 
     /// Store the record.
+    ///
+    /// # Errors
+    /// As [`StateDir::write`]; the record before stays then.
     pub fn save(&self, record: &Record) -> Result<()> {
         let bytes = serde_json::to_vec(record).with_context(|| format!("state of {}", self.id))?;
         self.write(RECORD, &bytes)
     }
 
     /// Load the record; `None` when the directory has none (a create that was cut short, or another runtime's).
+    ///
+    /// # Errors
+    /// As [`StateDir::load_without_init`]; or what tells who init is is missing for a container
+    /// that was completed, or cannot be read.
     pub fn load(&self) -> Result<Option<Box<Record>>> {
         let Some(mut record) = self.load_without_init()? else { return Ok(None) };
         record.init = self.load_init()?;
@@ -89,6 +108,10 @@ impl StateDir {
     }
 
     /// The same, whatever is known of init: to remove a container by force.
+    ///
+    /// # Errors
+    /// The record cannot be read or understood, has the format of another release, or is missing
+    /// beside files that come after it.
     pub fn load_without_init(&self) -> Result<Option<Box<Record>>> {
         let about = || format!("state of {}: {RECORD}", self.id);
         let Some(bytes) = self.read_if_there(RECORD)? else {

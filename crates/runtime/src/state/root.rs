@@ -30,6 +30,9 @@ fn own_place(error: anyhow::Error, message: String, path: &Path, is_denied: bool
 
 impl StateRoot {
     /// Open the root if it exists.
+    ///
+    /// # Errors
+    /// It is there and cannot be opened, belongs to another user, or others may write it.
     pub fn open(path: &Path) -> Result<Self> {
         let dir = match rustix::fs::open(
             path,
@@ -52,6 +55,9 @@ impl StateRoot {
 
     /// Open the root, making it (0700) when missing. `sticky`: below XDG_RUNTIME_DIR, so that a cleaner
     /// leaves it alone (XDG base directory specification).
+    ///
+    /// # Errors
+    /// It cannot be made; otherwise as [`StateRoot::open`].
     pub fn create(path: &Path, sticky: bool) -> Result<Self> {
         let found = Self::open(path)?;
         if found.dir.is_some() {
@@ -77,6 +83,9 @@ impl StateRoot {
     }
 
     /// Ids of all directories, ours or not.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
     pub fn ids(&self) -> Result<Vec<ContainerId>> {
         let Some(dir) = &self.dir else { return Ok(Vec::new()) };
         let mut ids = Vec::new();
@@ -98,6 +107,10 @@ impl StateRoot {
     }
 
     /// Reserve an id: exactly one creator wins. The directory is locked until the returned value is dropped.
+    ///
+    /// # Errors
+    /// There is a container of this id already, there is no state root, or the directory cannot be
+    /// made (ENOSPC) or locked.
     pub fn reserve(&self, id: &ContainerId) -> Result<StateDir> {
         let root = self.dir()?;
         match rustix::fs::mkdirat(root, &**id, Mode::from_raw_mode(0o711)) {
@@ -118,6 +131,9 @@ impl StateRoot {
     }
 
     /// Open the directory of an existing container, without looking at what is in it.
+    ///
+    /// # Errors
+    /// There is no such container or no state root; otherwise as [`StateRoot::find`].
     pub fn container(&self, id: &ContainerId) -> Result<StateDir> {
         self.dir()?;
         self.find(id)?.ok_or_else(|| anyhow!("container does not exist"))
