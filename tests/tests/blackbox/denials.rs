@@ -130,3 +130,18 @@ fn a_container_that_nobody_knows_is_an_error() {
     let container = Container::new(Bundle::sh("true"));
     assert!(container.verb("denials", &[]).refused().contains("no record of"));
 }
+
+#[test]
+fn the_audit_system_is_asked_only_by_who_wants_its_records() {
+    requires!(program "strace");
+    let asks = |policy: &str| {
+        let node = Node::new(policy);
+        let container = node.container("true");
+        let trace = container.bundle.dir().join("trace");
+        let words = ["-f", "-e", "trace=socket", "-o", trace.to_str().unwrap()];
+        container.run().through("strace", words).done();
+        std::fs::read_to_string(&trace).unwrap().contains("NETLINK_AUDIT")
+    };
+    assert!(asks(RECORDED));
+    assert!(!asks("[audit]\ndenials = false\n"));
+}

@@ -3,7 +3,6 @@
 use crate::hinted::hinted;
 use anyhow::Result;
 use casemate_sys::kaudit::{self, Failure, Status};
-use rustix::io::Errno;
 
 /// Whether a container of this caller may be made with a filter that has its refusals recorded. Who may not ask gets none, with a
 /// warning: the record is for whoever runs the host, and takes nothing away from the filter.
@@ -17,14 +16,12 @@ pub(crate) fn can_be_recorded() -> Result<bool> {
             "auditctl -r 100 sets one, auditctl -f 1 lets it print instead",
         )),
         Ok(_) => Ok(true),
-        Err(error) => match error.errno() {
-            Errno::PERM | Errno::CONNREFUSED | Errno::PROTONOSUPPORT => {
-                crate::warnings::add(format!(
-                    "[audit] denials: what the filter refuses is not recorded: {error}"
-                ));
-                Ok(false)
-            }
-            _ => Err(error.into()),
-        },
+        // EPERM and ECONNREFUSED of the kernel, and whatever a filter around us says (engines' say EINVAL).
+        Err(error) => {
+            crate::warnings::add(format!(
+                "[audit] denials: what the filter refuses is not recorded: {error}"
+            ));
+            Ok(false)
+        }
     }
 }
